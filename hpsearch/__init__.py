@@ -1,0 +1,1 @@
+"""Hyperparameter search and iterated K-fold cross-validation for Keras."""

@@ -1,0 +1,133 @@
+"""``Dataset``: one table, its columns' kinds, its target, and what identifies it.
+
+Owns the types that every later part reads. Reading files belongs to ``tables``, deciding on
+kinds to ``kinds`` and ``target``, named sets to ``named``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from hpsearch.task import Target
+
+ColumnKind = Literal["number", "category", "text", "date", "words", "array"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature column: what it was taken for, and why.
+
+    Attributes
+    ----------
+    name : the column's name.
+    kind : ``number``, ``category``, ``text`` (free text), ``date``, ``words`` (a multi-hot matrix
+        of word numbers) or ``array`` (an image or another array per row).
+    reason : why it was taken for that, for people.
+    levels : for ``category`` the levels as text, sorted; for ``text`` the words found in it,
+        sorted; for ``words`` the words' names where they are known. Names only: which of them a
+        fold knows is learnt from its training rows (``hpsearch.preprocessing``).
+    has_missing : whether a cell of this column is missing.
+    shape : for ``array`` the shape of one row; for ``words`` ``(n_words,)``; else empty.
+    has_clock : for ``date``, whether a time of day other than midnight occurs.
+    """
+
+    name: str
+    kind: ColumnKind
+    reason: str = ""
+    levels: tuple[str, ...] = ()
+    has_missing: bool = False
+    shape: tuple[int, ...] = ()
+    has_clock: bool = False
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The feature columns in order, and the target: all that encoding a raw row needs."""
+
+    columns: tuple[Column, ...]
+    target: Target
+
+    def of_kind(self, *kinds: ColumnKind) -> tuple[Column, ...]:
+        """The columns of the given kinds, in the schema's order."""
+        return tuple(column for column in self.columns if column.kind in kinds)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary; ``from_json`` is its inverse."""
+        return {
+            "columns": [asdict(column) for column in self.columns],
+            "target": self.target.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Schema:
+        """The inverse of ``to_json``."""
+        columns = tuple(
+            Column(**{**c, "levels": tuple(c["levels"]), "shape": tuple(c["shape"])})
+            for c in value["columns"]
+        )
+        return cls(columns, Target.from_json(value["target"]))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A table ready for folds: features, target, and optional groups and times.
+
+    Attributes
+    ----------
+    name : a short name, for titles and folder names.
+    schema : columns and target.
+    frame : the ``number`` (float64, missing is NaN), ``category`` and ``text`` (``str`` dtype,
+        missing is NaN) and ``date`` (datetime64, missing is NaT) columns, a row each, index
+        ``0..n_rows-1``.
+    arrays : the ``array`` columns (n_rows, ...) in their own dtype, and the ``words`` columns as
+        ``scipy.sparse.csr_array`` (n_rows, n_words) of float32 ones.
+    y : ``binary`` and ``multiclass``: int32 codes (n_rows,); ``multilabel``: float32 0/1
+        (n_rows, n_labels); ``regression`` and ``share``: float64 (n_rows, n_values).
+    groups : group of each row (n_rows,) as integer codes, or None.
+    time : a sortable int64 or float64 for each row (n_rows,), or None.
+    notes : what was inferred, dropped or handled, a sentence each, for people.
+    warnings : what deserves attention, a sentence each.
+    fingerprint : SHA-256 (hex) of everything above that influences training.
+    test : the set's own test rows, where it has some, with the same schema.
+    """
+
+    name: str
+    schema: Schema
+    frame: pd.DataFrame
+    arrays: dict[str, NDArray[Any] | sparse.csr_array]
+    y: NDArray[Any]
+    groups: NDArray[Any] | None = None
+    time: NDArray[Any] | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    fingerprint: str = ""
+    test: Dataset | None = field(default=None, repr=False)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.y)
+
+    @property
+    def target(self) -> Target:
+        """The target's names, problem type and label order."""
+        return self.schema.target
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> Dataset:
+        """The given rows under the same schema, without the test rows and the fingerprint."""
+        return replace(
+            self,
+            frame=self.frame.iloc[rows].reset_index(drop=True),
+            arrays={name: array[rows] for name, array in self.arrays.items()},
+            y=self.y[rows],
+            groups=None if self.groups is None else self.groups[rows],
+            time=None if self.time is None else self.time[rows],
+            fingerprint="",
+            test=None,
+        )

@@ -1,0 +1,42 @@
+"""Every error that hpsearch raises on purpose, and nothing else.
+
+Each message names the rule, what was received and the remedy, in one or two sentences.
+``InputError`` and its children mean that the data or the options are wrong: the command line
+prints their text without a traceback and exits with 2. The other errors exit with 1.
+"""
+
+
+class HpsearchError(Exception):
+    """Base class of every error that hpsearch raises on purpose."""
+
+
+class InputError(HpsearchError, ValueError):
+    """The data, the space or an option breaks a rule; found before any training starts."""
+
+
+class DataError(InputError):
+    """A table, a column, a target or a named set cannot be used as it is."""
+
+
+class FoldError(InputError):
+    """The rows, classes, groups or times do not allow the folds that were asked for."""
+
+
+class SpaceError(InputError):
+    """A space cannot be loaded, raises, returns no compiled model, or cannot be saved."""
+
+
+class OptionError(InputError):
+    """An option, or a combination of options, has no meaning."""
+
+
+class RunExistsError(InputError, FileExistsError):
+    """The results folder already holds a run, or cannot be written."""
+
+
+class BundleError(HpsearchError, RuntimeError):
+    """An exported model is missing, damaged, or does not predict as it did before."""
+
+
+class SearchFailedError(HpsearchError, RuntimeError):
+    """Every trial failed, so nothing can be selected."""

@@ -1,0 +1,139 @@
+"""Problem types: what a target's kind implies for the network, the loss and the metrics.
+
+Owns the table of problem types, the order of the labels and the decoding of predictions.
+How a target's kind is inferred from a table belongs to ``hpsearch.data``; how a metric is
+computed belongs to ``hpsearch.metrics``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+ProblemKind = Literal["binary", "multiclass", "multilabel", "regression", "share"]
+Label = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one problem type asks of a network; the first metric selects."""
+
+    kind: ProblemKind
+    output_activation: str
+    loss: str
+    metrics: tuple[str, ...]
+
+
+TASKS: dict[ProblemKind, Task] = {
+    task.kind: task
+    for task in (
+        Task("binary", "sigmoid", "binary_crossentropy", ("log_loss", "accuracy", "roc_auc")),
+        Task("multiclass", "softmax", "sparse_categorical_crossentropy", ("log_loss", "accuracy")),
+        Task("multilabel", "sigmoid", "binary_crossentropy", ("log_loss", "micro_f1")),
+        Task("regression", "linear", "mse", ("mae", "rmse", "r2")),
+        Task("share", "sigmoid", "mse", ("mae", "rmse")),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """The target's columns, problem type and label order, stored once and used everywhere.
+
+    Attributes
+    ----------
+    names : the target's column names.
+    kind : the problem type, a key of ``TASKS``.
+    labels : for ``binary`` and ``multiclass`` the classes in the order of their codes (code 1 of
+        a binary problem is the positive class); for ``multilabel`` the column names; else empty.
+    one_hot : whether a multiclass target came as one 0/1 column per class (``names``).
+    reason : why the problem type was inferred, for people.
+    """
+
+    names: tuple[str, ...]
+    kind: ProblemKind
+    labels: tuple[Label, ...] = ()
+    one_hot: bool = False
+    reason: str = ""
+
+    @property
+    def task(self) -> Task:
+        """Last layer, loss and metrics of this problem type."""
+        return TASKS[self.kind]
+
+    @property
+    def n_outputs(self) -> int:
+        """Units of the last layer: 1 for a binary problem, one per class, label or value."""
+        if self.kind == "binary":
+            return 1
+        return len(self.labels) if self.kind in ("multiclass", "multilabel") else len(self.names)
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether rows carry exactly one class, so that folds can be stratified."""
+        return self.kind in ("binary", "multiclass")
+
+    def decode(self, predictions: NDArray[Any]) -> NDArray[Any]:
+        """Labels or values for canonical predictions (see ``hpsearch.metrics``).
+
+        ``binary`` (n,) probabilities of ``labels[1]`` and ``multiclass`` (n, C) give labels (n,);
+        ``multilabel`` gives 0/1 (n, L); regression and shares come back unchanged.
+        """
+        if self.kind == "binary":
+            return self._labels_array()[(np.asarray(predictions) >= 0.5).astype(int)]
+        if self.kind == "multiclass":
+            return self._labels_array()[np.asarray(predictions).argmax(axis=-1)]
+        if self.kind == "multilabel":
+            return (np.asarray(predictions) >= 0.5).astype(int)
+        return np.asarray(predictions)
+
+    def _labels_array(self) -> NDArray[Any]:
+        array = np.empty(len(self.labels), dtype=object)
+        array[:] = self.labels
+        return array
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary; ``from_json`` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Target:
+        """The inverse of ``to_json``."""
+        return cls(
+            **{**value, "names": tuple(value["names"]), "labels": tuple(value["labels"])}
+        )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a space needs to know to build a network: ``build(hp, problem)``.
+
+    Attributes
+    ----------
+    kind : the problem type.
+    input_shape : shape of one preprocessed row, without the batch axis: ``(n_features,)`` for a
+        table, ``(height, width, channels)`` for images.
+    n_outputs, output_activation, loss : the last layer and the loss of the problem type.
+    n_train : rows of the smallest training set; learning-rate schedules count their steps by it.
+    epochs : passes over the training rows that the search's budget allows.
+    """
+
+    kind: ProblemKind
+    input_shape: tuple[int, ...]
+    n_outputs: int
+    output_activation: str
+    loss: str
+    n_train: int
+    epochs: int
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Optimizer steps of one epoch, the partial last batch included."""
+        return math.ceil(self.n_train / batch_size)
+
+    def total_steps(self, batch_size: int) -> int:
+        """Optimizer steps of the whole budget of epochs."""
+        return self.steps_per_epoch(batch_size) * self.epochs
