@@ -1,1 +1,107 @@
-"""Hyperparameter search and iterated K-fold cross-validation for Keras."""
+"""Hyperparameter search and iterated K-fold cross-validation for Keras.
+
+The public names are imported when they are first used, so that ``import hpsearch`` and
+``hpsearch --help`` take no time and load no numerical library.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hpsearch.data import load
+    from hpsearch.data.dataset import Dataset
+    from hpsearch.errors import (
+        BundleError,
+        DataError,
+        FoldError,
+        HpsearchError,
+        InputError,
+        OptionError,
+        RunExistsError,
+        SearchFailedError,
+        SpaceError,
+    )
+    from hpsearch.export import load_model
+    from hpsearch.folds import (
+        HoldOut,
+        IteratedGroupKFold,
+        IteratedKFold,
+        IteratedStratifiedGroupKFold,
+        IteratedStratifiedKFold,
+        TimeOrderedSplit,
+    )
+    from hpsearch.predict import predict
+    from hpsearch.results import Run, open_run
+    from hpsearch.search import Search
+    from hpsearch.validation import cross_validate
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BundleError",
+    "DataError",
+    "Dataset",
+    "FoldError",
+    "HoldOut",
+    "HpsearchError",
+    "InputError",
+    "IteratedGroupKFold",
+    "IteratedKFold",
+    "IteratedStratifiedGroupKFold",
+    "IteratedStratifiedKFold",
+    "OptionError",
+    "Run",
+    "RunExistsError",
+    "Search",
+    "SearchFailedError",
+    "SpaceError",
+    "TimeOrderedSplit",
+    "__version__",
+    "cross_validate",
+    "load",
+    "load_model",
+    "open_run",
+    "predict",
+]
+
+_HOMES = {
+    "hpsearch.data": ("load",),
+    "hpsearch.data.dataset": ("Dataset",),
+    "hpsearch.errors": (
+        "BundleError",
+        "DataError",
+        "FoldError",
+        "HpsearchError",
+        "InputError",
+        "OptionError",
+        "RunExistsError",
+        "SearchFailedError",
+        "SpaceError",
+    ),
+    "hpsearch.export": ("load_model",),
+    "hpsearch.folds": (
+        "HoldOut",
+        "IteratedGroupKFold",
+        "IteratedKFold",
+        "IteratedStratifiedGroupKFold",
+        "IteratedStratifiedKFold",
+        "TimeOrderedSplit",
+    ),
+    "hpsearch.predict": ("predict",),
+    "hpsearch.results": ("Run", "open_run"),
+    "hpsearch.search": ("Search",),
+    "hpsearch.validation": ("cross_validate",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""Results: the tables and documents that a run leaves, and the folder that holds them."""
+
+from hpsearch.results.run_folder import Run, RunFolder, free_name, open_run
+
+__all__ = ["Run", "RunFolder", "free_name", "open_run"]

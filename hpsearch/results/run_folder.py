@@ -1,0 +1,357 @@
+"""The folder of one run: made, filled and opened again.
+
+Owns the names of the files under ``results/NAME``, the refusal to write over what is there, and
+``Run``, the reading side. What stands in the tables belongs to ``tables``; the search fills them.
+
+``run.json`` says what was asked and under which conditions. ``Run`` and the command line read
+these keys where they are there: ``data`` (``name``, ``n_rows``, ``n_columns``, ``fingerprint``,
+``task``, ``target``), ``space``, ``oracle``, ``engine``, ``metric``, ``direction`` (``min`` or
+``max``), ``trials``, ``folds``, ``repeats``, ``epochs``, ``split``, ``seed``, ``versions``.
+``best.json`` holds the selected trial: ``trial``, ``metric``, ``direction``, ``score``,
+``score_se``, ``ci_low``, ``ci_high``, ``n_folds``, ``best_epoch``, ``hyperparameters`` (name to
+value), and where test rows were given ``test`` (metric to value). It is written last: a run
+without it did not finish.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from hpsearch.errors import InputError, RunExistsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RUN_FORMAT: Final = "hpsearch run 1"
+TABLES: Final = ("trials.csv", "folds.csv", "curves.csv", "predictions.csv", "timings.csv")
+SETTINGS: Final = "run.json"
+BEST: Final = "best.json"
+MODEL: Final = "model.keras"
+MODEL_CARD: Final = "model.json"
+# In the order in which an old run is removed: first what says that it is finished, last what
+# says that it is a run, so that an interrupted removal leaves an unfinished run.
+RUN_FILES: Final = (BEST, MODEL, MODEL_CARD, *TABLES, SETTINGS)
+_TEMPORARY: Final = re.compile(r"\.(" + "|".join(map(re.escape, RUN_FILES)) + r")\.\d+\.tmp")
+
+
+def free_name(root: str | os.PathLike[str], name: str) -> Path:
+    """The first of ``root/NAME``, ``root/NAME-2``, ``root/NAME-3``, ... that is not there yet.
+
+    Characters of ``name`` that do not belong in a file name on every system become ``-``.
+
+    Examples
+    --------
+    >>> free_name("no-such-folder", "sklearn:wine").as_posix()
+    'no-such-folder/sklearn-wine'
+    """
+    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    path = Path(root) / stem
+    number = 1
+    while path.exists():
+        number += 1
+        path = Path(root) / f"{stem}-{number}"
+    return path
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder that this process fills with one run."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], *, overwrite: bool = False) -> RunFolder:
+        """Make the folder and its parents, or take it over where that is safe.
+
+        An empty folder is taken as it is. A folder with a run is taken with ``overwrite``: the
+        files that hpsearch wrote are removed, any others are kept.
+
+        Raises
+        ------
+        RunExistsError
+            The folder holds a run (without ``overwrite``) or something that is no run, is a
+            file, or cannot be made or written.
+        """
+        path = Path(path)
+        try:
+            _refuse_used(path, overwrite=overwrite)
+            path.mkdir(parents=True, exist_ok=True)
+            _try_writing(path)
+            _remove_run(path)
+        except OSError as error:
+            if isinstance(error, RunExistsError):
+                raise
+            raise RunExistsError(_unwritable(path, error)) from error
+        return cls(path)
+
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
+        """Write ``run.json``; it marks the folder as a run, so it is to be written first."""
+        self.write_json(SETTINGS, {**settings, "format": RUN_FORMAT})
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write a document in canonical JSON (``files.to_json_text``), whole or not at all."""
+        from hpsearch.results.files import to_json_text, write_atomically
+
+        write_atomically(self.path / name, to_json_text(value).encode("utf-8"))
+
+    def write_tables(
+        self,
+        *,
+        trials: pd.DataFrame | None = None,
+        folds: pd.DataFrame | None = None,
+        curves: pd.DataFrame | None = None,
+        predictions: pd.DataFrame | None = None,
+        timings: pd.DataFrame | None = None,
+    ) -> None:
+        """Write the tables that are given, each whole or not at all."""
+        from hpsearch.results.tables import write_table
+
+        given = {
+            "trials.csv": trials,
+            "folds.csv": folds,
+            "curves.csv": curves,
+            "predictions.csv": predictions,
+            "timings.csv": timings,
+        }
+        for name, table in given.items():
+            if table is not None:
+                write_table(self.path / name, table)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read from its folder; tables and documents are read when first asked for.
+
+    Attributes
+    ----------
+    path : the run's folder.
+    trials, folds, curves, predictions, timings : the CSV tables as frames.
+    settings, best, model_card : ``run.json``, ``best.json`` and ``model.json`` as dictionaries.
+    model_path : the retrained model, ``model.keras``.
+
+    Raises
+    ------
+    InputError
+        A table or document is missing or damaged.
+    """
+
+    path: Path
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial, the best first."""
+        return self._table("trials.csv")
+
+    @cached_property
+    def folds(self) -> pd.DataFrame:
+        """One row per trial, repeat and fold."""
+        return self._table("folds.csv")
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """One row per trial and epoch."""
+        return self._table("curves.csv")
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """One row per row and repeat, for the selected trial."""
+        return self._table("predictions.csv")
+
+    @cached_property
+    def timings(self) -> pd.DataFrame:
+        """Seconds spent on each trial."""
+        return self._table("timings.csv")
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What was asked, the data's fingerprint, versions and seed."""
+        return _read_json(self.path / SETTINGS)
+
+    @cached_property
+    def best(self) -> dict[str, Any]:
+        """The selected configuration and its estimates."""
+        return _read_json(self.path / BEST)
+
+    @cached_property
+    def model_card(self) -> dict[str, Any]:
+        """Label order, column schema and the checks that the model passed."""
+        return _read_json(self.path / MODEL_CARD)
+
+    @property
+    def model_path(self) -> Path:
+        """The retrained model."""
+        return self.path / MODEL
+
+    def _table(self, name: str) -> pd.DataFrame:
+        from hpsearch.results.tables import read_table
+
+        if not (self.path / name).is_file():
+            raise InputError(_missing(self.path / name))
+        return read_table(self.path / name)
+
+    def __repr__(self) -> str:
+        lines = [f"Run({self.path.as_posix()!r})", *(f"  {line}" for line in _summary(self))]
+        return "\n".join(lines)
+
+
+def open_run(path: str | os.PathLike[str] | Run) -> Run:
+    """Open the folder of a finished run.
+
+    Parameters
+    ----------
+    path : the folder that ``hpsearch run`` or ``Search.run`` wrote; a ``Run`` comes back as it is.
+
+    Raises
+    ------
+    InputError
+        There is no such folder, it holds no run, or the run did not finish.
+    """
+    if isinstance(path, Run):
+        return path
+    folder = Path(path)
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing"
+        raise InputError(
+            f"A run is the folder that `hpsearch run` wrote; {str(folder)!r} is {found}. "
+            "Check the path."
+        )
+    if not _is_run(folder):
+        raise InputError(
+            f"A run's folder holds a {SETTINGS} written by hpsearch; {str(folder)!r} has none. "
+            "Give the folder that `hpsearch run` printed at its end."
+        )
+    if not (folder / BEST).is_file():
+        raise InputError(
+            f"Only a finished run can be opened; {str(folder)!r} has no {BEST}: it was "
+            "interrupted, is still going on, or all its trials failed. "
+            "Wait for it, or run it again with --overwrite."
+        )
+    return Run(folder)
+
+
+def _refuse_used(path: Path, *, overwrite: bool) -> None:
+    if path.exists() and not path.is_dir():
+        raise RunExistsError(
+            f"A run is written into a folder of its own; {str(path)!r} is a file. "
+            "Choose another --out."
+        )
+    if not path.is_dir() or not any(path.iterdir()):
+        return
+    if not _is_run(path):
+        raise RunExistsError(
+            f"A run is written into a new or empty folder; {str(path)!r} holds other files, "
+            f"such as {min(item.name for item in path.iterdir())!r}. Choose another --out."
+        )
+    if not overwrite:
+        raise RunExistsError(
+            f"A run never replaces another one by itself; {str(path)!r} already holds a run. "
+            "Choose another --out, or add --overwrite to replace it."
+        )
+
+
+def _is_run(path: Path) -> bool:
+    """Whether hpsearch wrote the folder's ``run.json``."""
+    try:
+        settings = json.loads((path / SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(settings, dict) and settings.get("format") == RUN_FORMAT
+
+
+def _try_writing(path: Path) -> None:
+    """Write and remove a small file: permissions alone do not tell on every file system."""
+    probe = path / f".hpsearch-{os.getpid()}.tmp"
+    try:
+        probe.write_bytes(b"hpsearch")
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _remove_run(path: Path) -> None:
+    for name in RUN_FILES:
+        (path / name).unlink(missing_ok=True)
+    for item in path.iterdir():
+        if _TEMPORARY.fullmatch(item.name):
+            item.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return (
+        f"The results folder must be writable; {str(path)!r} is not ({reason}). "
+        "Choose another --out, or free the place."
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(_missing(path)) from None
+    except ValueError as error:
+        raise InputError(
+            f"{path.name} of a run is JSON; {str(path)!r} is damaged ({error}). Run it again."
+        ) from error
+    if not isinstance(value, dict):
+        raise InputError(
+            f"{path.name} of a run is a JSON object; {str(path)!r} holds "
+            f"{type(value).__name__}. Run it again."
+        )
+    return value
+
+
+def _missing(path: Path) -> str:
+    return (
+        f"A finished run has a {path.name}; {str(path.parent)!r} has none. "
+        "Restore the file, or run it again."
+    )
+
+
+def _summary(run: Run) -> list[str]:
+    """What the run was and found, a line each; nothing where its documents cannot be read."""
+    try:
+        settings, best = run.settings, run.best
+    except InputError as error:
+        return [str(error)]
+    data = settings.get("data") or {}
+    facts = [data.get("name"), data.get("task"), _count(data.get("n_rows"), "rows")]
+    budget = [
+        _count(settings.get("trials"), "trials"),
+        _count(settings.get("folds"), "folds"),
+        _count(settings.get("repeats"), "repeats"),
+        _count(settings.get("epochs"), "epochs"),
+    ]
+    hyperparameters = best.get("hyperparameters") or {}
+    values = ", ".join(f"{name}={value}" for name, value in sorted(hyperparameters.items()))
+    lines = {
+        "data": ", ".join(str(fact) for fact in facts if fact),
+        "budget": ", ".join(part for part in budget if part),
+        "best": _score_line(best),
+        "with": values,
+    }
+    return [f"{label:<7}{text}" for label, text in lines.items() if text]
+
+
+def _count(number: Any, noun: str) -> str:
+    return "" if number is None else f"{number} {noun}"
+
+
+def _score_line(best: Mapping[str, Any]) -> str:
+    score = best.get("score")
+    if score is None:
+        return f"trial {best.get('trial')}"
+    line = f"trial {best.get('trial')}: {best.get('metric', 'score')} {score:.4g}"
+    if best.get("score_se") is not None:
+        line += f" ± {best['score_se']:.2g}"
+    if best.get("ci_low") is not None and best.get("ci_high") is not None:
+        line += f" (95 % interval {best['ci_low']:.4g} to {best['ci_high']:.4g})"
+    if best.get("best_epoch") is not None:
+        line += f" at epoch {best['best_epoch']}"
+    return line
