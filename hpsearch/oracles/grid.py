@@ -1,0 +1,31 @@
+"""Grid search: every combination of values once, in order, the defaults first.
+
+keras-tuner's ``GridSearchOracle`` makes each combination from a trial that has *ended*: asked for
+a batch it gives two candidates and then none until it is told a score. A declared space needs no
+such wait, so the combinations are listed here. Told after every ask, keras-tuner's oracle gives
+the same ones in the same order; the tests hold both side by side. Two differences are meant: a
+continuous range's ten values come in ascending order, and a name declared in two branches is
+kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpsearch.hyperparameters import combinations, grid_values
+from hpsearch.oracles.base import PlannedOracle
+
+if TYPE_CHECKING:
+    from keras_tuner import HyperParameters
+
+
+def make(hp: HyperParameters, *, seed: int, max_trials: int) -> PlannedOracle:
+    """The grid oracle of a space.
+
+    Parameters
+    ----------
+    hp : the declared space. A range without a step gives its default and ten values more.
+    seed : without effect: a grid has one order.
+    max_trials : candidates proposed at most.
+    """
+    return PlannedOracle(combinations(hp, grid_values), max_trials=max_trials)
