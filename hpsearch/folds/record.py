@@ -1,4 +1,4 @@
-"""Folds: immutable records of training and validation rows, and the splitters that make them."""
+"""``Fold``: the immutable record of one training and validation split."""
 
 from __future__ import annotations
 

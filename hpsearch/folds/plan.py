@@ -1,0 +1,353 @@
+"""The plan: which splitter a dataset calls for, and its folds as checked records.
+
+Owns the rules that a run's folds must meet whatever splitter makes them. How rows are dealt
+belongs to ``splitters``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.data.dataset import Dataset
+from hpsearch.errors import FoldError, InputError, OptionError
+from hpsearch.folds.blocks import dataset_duplicates
+from hpsearch.folds.record import Fold
+from hpsearch.folds.splitters import (
+    Duplicates,
+    HoldOut,
+    IteratedGroupKFold,
+    IteratedKFold,
+    IteratedStratifiedGroupKFold,
+    IteratedStratifiedKFold,
+    Sides,
+    Splitter,
+)
+from hpsearch.folds.time_order import TimeOrderedSplit
+
+Split = Literal["auto", "kfold", "stratified", "group", "stratified-group", "time", "holdout"]
+SPLITS: tuple[Split, ...] = (
+    "auto",
+    "kfold",
+    "stratified",
+    "group",
+    "stratified-group",
+    "time",
+    "holdout",
+)
+
+_KFOLDS: dict[Split, type[IteratedKFold]] = {
+    "kfold": IteratedKFold,
+    "stratified": IteratedStratifiedKFold,
+    "group": IteratedGroupKFold,
+    "stratified-group": IteratedStratifiedGroupKFold,
+}
+_KEEPS = {
+    "kfold": "shuffled rows",
+    "stratified": "each class shared out evenly",
+    "group": "groups on one side",
+    "stratified-group": "groups on one side, classes shared out",
+}
+_DEFAULT_TEST_SIZE = 0.25
+
+
+def make_folds(splitter: Splitter, dataset: Dataset) -> tuple[Fold, ...]:
+    """Write down the folds that a splitter makes of a dataset, checked.
+
+    Copies of a row are found over the whole feature content (columns and arrays). Any splitter
+    with scikit-learn's contract will do; a repeat ends where a row would validate a second time.
+
+    Parameters
+    ----------
+    splitter : gets ``X`` (n, 1) with equal numbers for copies of a row, ``y``, and the groups.
+    dataset : gives the rows, target, groups and times.
+
+    Returns
+    -------
+    The folds, repeat by repeat.
+
+    Raises
+    ------
+    FoldError : where the splitter refuses, a side is empty, a group lies on both sides, a class
+        is missing from training rows, or validation rows hold one class only.
+    """
+    if isinstance(splitter, TimeOrderedSplit) and splitter.time is None:
+        splitter = replace(splitter, time=dataset.time)
+    sides = _split(splitter, dataset)
+    folds = _number_folds(sides, dataset.n_rows, _folds_per_repeat(splitter))
+    for fold in folds:
+        _check_sides(fold, dataset.n_rows)
+        _check_groups(fold, dataset)
+        _check_classes(fold, dataset)
+    return folds
+
+
+def choose_splitter(
+    dataset: Dataset,
+    *,
+    split: Split = "auto",
+    folds: int = 4,
+    repeats: int = 3,
+    gap: int = 0,
+    test_size: float | None = None,
+    seed: int = 0,
+    duplicates: Duplicates = "together",
+) -> tuple[Splitter, str]:
+    """Choose the splitter that a dataset and the options call for, and say why.
+
+    Parameters
+    ----------
+    dataset : its groups, times and problem type decide under ``"auto"``.
+    split : one of ``SPLITS``; ``"auto"`` honours time, else groups, and stratifies classes.
+    folds : K, the folds of one repeat; 1 asks for a hold-out.
+    repeats : P; time order has one order only, so there it has no effect.
+    gap : rows between training and validation rows, in time order.
+    test_size : validation share of a hold-out, by default 0.25.
+    seed : integer seed of the shuffles.
+    duplicates : whether exact copies of a row stay on one side (``"together"``).
+
+    Returns
+    -------
+    The splitter, and the reason in a sentence, for people.
+
+    Raises
+    ------
+    OptionError : where options contradict each other or the data, or have no effect.
+    FoldError : where a number is out of range.
+    """
+    if split not in SPLITS:
+        raise OptionError(f"`--split` is one of {', '.join(SPLITS)}; received {split!r}.")
+    one_part = folds == 1 or split == "holdout"
+    _refuse_contradictions(dataset, split, one_part, gap, test_size)
+    if dataset.time is not None:
+        return _time_splitter(dataset, folds, gap, test_size, one_part)
+    chosen = _kfold_for(dataset) if split in ("auto", "holdout") else split
+    if one_part:
+        share = _DEFAULT_TEST_SIZE if test_size is None else test_size
+        return _hold_out(share, repeats, seed, chosen, duplicates)
+    splitter = _KFOLDS[chosen](folds, repeats, random_state=seed, duplicates=duplicates)
+    return splitter, f"{folds} folds, {_times(repeats)}: {_KEEPS[chosen]}{_why(split, dataset)}."
+
+
+def hold_back(
+    dataset: Dataset, test_size: float, seed: int = 0, *, duplicates: Duplicates = "together"
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Choose test rows that no search may see: the last ones in time order, else random ones.
+
+    Groups and exact copies of rows stay on one side, and each class gives its share.
+
+    Parameters
+    ----------
+    dataset : all rows.
+    test_size : the test rows' share, above 0 and below 1.
+    seed : integer seed.
+    duplicates : whether exact copies of a row stay on one side (``"together"``).
+
+    Returns
+    -------
+    search_rows, test_rows : sorted row numbers, for ``dataset.take``.
+
+    Raises
+    ------
+    FoldError : where the share leaves a side empty or the search without a class.
+    """
+    splitter, _ = choose_splitter(
+        dataset, folds=1, repeats=1, test_size=test_size, seed=seed, duplicates=duplicates
+    )
+    [(search, test)] = _split(splitter, dataset)
+    fold = Fold(0, 0, search, test)
+    _check_sides(fold, dataset.n_rows)
+    _check_training_classes(fold, dataset, "The rows left for the search lack")
+    return fold.train, fold.validation
+
+
+def _split(splitter: Splitter, dataset: Dataset) -> list[Sides]:
+    X = np.arange(dataset.n_rows)[:, np.newaxis]
+    if getattr(splitter, "duplicates", None) == "together":
+        X = dataset_duplicates(dataset)[:, np.newaxis]
+    try:
+        return list(splitter.split(X, _named_classes(dataset), dataset.groups))
+    except InputError:
+        raise
+    except ValueError as error:  # a splitter of scikit-learn or of the user
+        raise FoldError(f"{type(splitter).__name__} cannot split these rows: {error}") from error
+
+
+def _named_classes(dataset: Dataset) -> NDArray[Any]:
+    """The target with its labels for codes, so that a splitter's message can name a class."""
+    if not dataset.target.is_classification:
+        return dataset.y
+    names: NDArray[Any] = np.array(dataset.target.labels)[dataset.y]
+    return names
+
+
+def _folds_per_repeat(splitter: Splitter) -> int | None:
+    """K of our own splitters; None where only the folds themselves can tell."""
+    if isinstance(splitter, IteratedKFold | HoldOut | TimeOrderedSplit):
+        return splitter.n_splits
+    return None
+
+
+def _number_folds(
+    sides: Sequence[Sides], n_rows: int, folds_per_repeat: int | None
+) -> tuple[Fold, ...]:
+    folds: list[Fold] = []
+    repeat, fold, seen = 0, 0, np.zeros(n_rows, dtype=bool)
+    for train, validation in sides:
+        is_full = seen[validation].any() if folds_per_repeat is None else fold == folds_per_repeat
+        if is_full:
+            repeat, fold, seen = repeat + 1, 0, np.zeros(n_rows, dtype=bool)
+        folds.append(Fold(repeat, fold, train, validation))
+        seen[validation] = True
+        fold += 1
+    return tuple(folds)
+
+
+def _check_sides(fold: Fold, n_rows: int) -> None:
+    for side, rows in (("training", fold.train), ("validation", fold.validation)):
+        if not len(rows):
+            raise FoldError(f"{_place(fold)} has no {side} rows. Use fewer or larger folds.")
+        if rows[0] < 0 or rows[-1] >= n_rows or (np.diff(rows) == 0).any():
+            raise FoldError(
+                f"{_place(fold)}: the {side} rows must be different numbers from 0 to "
+                f"{n_rows - 1}; the splitter gave others."
+            )
+    if np.intersect1d(fold.train, fold.validation).size:
+        raise FoldError(f"{_place(fold)} has rows on both sides. Use a splitter that parts them.")
+
+
+def _check_groups(fold: Fold, dataset: Dataset) -> None:
+    if dataset.groups is None:
+        return
+    both = np.intersect1d(dataset.groups[fold.train], dataset.groups[fold.validation])
+    if both.size:
+        raise FoldError(
+            f"{_place(fold)} has rows of {len(both)} groups on both sides. Use a splitter that "
+            "keeps groups together, such as IteratedGroupKFold."
+        )
+
+
+def _check_classes(fold: Fold, dataset: Dataset) -> None:
+    _check_training_classes(fold, dataset, f"The training rows of {_place(fold)} lack")
+    if not dataset.target.is_classification:
+        return
+    codes = dataset.y[fold.validation]
+    if (codes == codes[0]).all():
+        label = dataset.target.labels[int(codes[0])]
+        raise FoldError(
+            f"The validation rows of {_place(fold)} hold one class only, {label!r}, so they "
+            "cannot tell good from bad. Use fewer folds, other groups, or another split."
+        )
+
+
+def _check_training_classes(fold: Fold, dataset: Dataset, complaint: str) -> None:
+    if not dataset.target.is_classification:
+        return
+    labels = dataset.target.labels
+    missing = np.flatnonzero(np.bincount(dataset.y[fold.train], minlength=len(labels)) == 0)
+    if missing.size:
+        raise FoldError(
+            f"{complaint} class {labels[missing[0]]!r}, which no network can learn then. "
+            "Drop the class, or use other folds, groups or times."
+        )
+
+
+def _place(fold: Fold) -> str:
+    return f"repeat {fold.repeat}, fold {fold.fold}"
+
+
+def _refuse_contradictions(
+    dataset: Dataset, split: Split, one_part: bool, gap: int, test_size: float | None
+) -> None:
+    grouped, timed = dataset.groups is not None, dataset.time is not None
+    if grouped and timed:
+        raise OptionError(
+            "Time order cannot keep groups together; received --groups and --time. Leave one out "
+            "and --drop its column."
+        )
+    if one_part and split not in ("auto", "holdout", "time"):
+        raise OptionError(
+            f"`--split {split}` needs at least 2 folds; received --folds 1. Raise --folds, or "
+            "leave --split out to hold out one share of the rows."
+        )
+    if split in ("group", "stratified-group") and not grouped:
+        raise OptionError(f"`--split {split}` needs groups; received none. Name them: --groups.")
+    if split in ("kfold", "stratified") and grouped:
+        raise OptionError(
+            f"`--split {split}` would tear groups apart; received --groups. Leave --split out."
+        )
+    if split == "time" and not timed:
+        raise OptionError("`--split time` needs a time column; received none. Name it: --time.")
+    if split not in ("auto", "time", "holdout") and timed:
+        raise OptionError(
+            f"`--split {split}` would train on the future; received --time. Leave --split out."
+        )
+    if split in ("stratified", "stratified-group") and not dataset.target.is_classification:
+        raise OptionError(
+            f"`--split {split}` needs one class per row; the problem is {dataset.target.kind}. "
+            "Leave --split out."
+        )
+    if gap and not timed:
+        raise OptionError(
+            f"`--gap {gap}` has a meaning in time order alone; received no --time. Leave it out."
+        )
+    if test_size is not None and not one_part:
+        raise OptionError(
+            f"A validation share of {test_size:g} has a meaning for a hold-out alone. Use "
+            "`--split holdout` or leave it out."
+        )
+
+
+def _kfold_for(dataset: Dataset) -> Split:
+    if dataset.groups is not None:
+        return "stratified-group" if dataset.target.is_classification else "group"
+    return "stratified" if dataset.target.is_classification else "kfold"
+
+
+def _time_splitter(
+    dataset: Dataset, folds: int, gap: int, test_size: float | None, one_part: bool
+) -> tuple[Splitter, str]:
+    if one_part:
+        share = _DEFAULT_TEST_SIZE if test_size is None else test_size
+        splitter = TimeOrderedSplit(1, gap=gap, test_size=share, time=dataset.time)
+        return splitter, f"hold-out: the last {share:.4g} of the rows in time validate, once."
+    splitter = TimeOrderedSplit(folds, gap=gap, time=dataset.time)
+    return splitter, (
+        f"{folds} folds in time order, because a time column is named: each trains on the past "
+        "of what it validates. There is one order, so --repeats has no effect: one repeat."
+    )
+
+
+def _hold_out(
+    share: float, repeats: int, seed: int, chosen: Split, duplicates: Duplicates
+) -> tuple[Splitter, str]:
+    splitter = HoldOut(
+        share,
+        repeats,
+        random_state=seed,
+        stratify=chosen in ("stratified", "stratified-group"),
+        keep_groups=chosen in ("group", "stratified-group"),
+        duplicates=duplicates,
+    )
+    return splitter, (
+        f"hold-out: {share:.4g} of the rows validate, chosen {_times(repeats)}: {_KEEPS[chosen]}."
+    )
+
+
+def _times(repeats: int) -> str:
+    return {1: "once", 2: "twice"}.get(repeats, f"{repeats} times")
+
+
+def _why(split: Split, dataset: Dataset) -> str:
+    if split != "auto":
+        return ", as asked"
+    reasons = []
+    if dataset.groups is not None:
+        reasons.append("groups are named")
+    if dataset.target.is_classification:
+        reasons.append("the target has classes")
+    return f", because {' and '.join(reasons)}" if reasons else ""
