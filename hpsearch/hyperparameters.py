@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +165,7 @@ def grid_values(parameter: HyperParameter) -> list[Any]:
     return list(dict.fromkeys([plain(parameter, parameter.default), *values]))
 
 
-def all_values(parameter: HyperParameter) -> Iterable[Any] | None:
+def all_values(parameter: HyperParameter) -> Sequence[Any] | None:
     """Every value that sampling can give, or None for a continuous range."""
     if kind_of(parameter) == "int" and parameter.step is None:
         return range(parameter.min_value, parameter.max_value + 1)
