@@ -7,7 +7,7 @@ kinds to ``kinds`` and ``target``, named sets to ``named``.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,7 @@ class Column:
     has_missing : whether a cell of this column is missing.
     shape : for ``array`` the shape of one row; for ``words`` ``(n_words,)``; else empty.
     has_clock : for ``date``, whether a time of day other than midnight occurs.
+    date_format : for ``date``, the form in which text was written (``cells``); else empty.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Column:
     has_missing: bool = False
     shape: tuple[int, ...] = ()
     has_clock: bool = False
+    date_format: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,33 @@ class Dataset:
         """The target's names, problem type and label order."""
         return self.schema.target
 
+    def describe(self) -> list[str]:
+        """What the columns and the target were taken for, and why: lines for people.
+
+        Examples
+        --------
+        >>> import hpsearch
+        >>> print(hpsearch.load("sklearn:iris").describe()[0])
+        iris: 150 rows, 4 feature columns
+        """
+        columns = self.schema.columns
+        lines = [
+            f"{self.name}: {self.n_rows:,} rows, {len(columns):,} feature "
+            f"column{'' if len(columns) == 1 else 's'}"
+        ]
+        for kind in get_args(ColumnKind):
+            found = self.schema.of_kind(kind)
+            if found:
+                lines.append(f"{kind} ({len(found):,}): {_described(found)}")
+        lines.append(f"target: {_target_described(self.target)}")
+        if self.groups is not None:
+            lines.append(f"groups: {len(np.unique(self.groups)):,}")
+        if self.time is not None:
+            lines.append(f"time: {len(np.unique(self.time)):,} different times")
+        if self.test is not None:
+            lines.append(f"test rows: {self.test.n_rows:,}")
+        return lines
+
     def take(self, rows: NDArray[np.integer[Any]]) -> Dataset:
         """The given rows under the same schema, without the test rows and the fingerprint."""
         return replace(
@@ -131,3 +160,27 @@ class Dataset:
             fingerprint="",
             test=None,
         )
+
+
+_MOST_DESCRIBED = 12
+
+
+def _described(columns: tuple[Column, ...]) -> str:
+    """Names, each with its reason where it is a word of its own; the first few of many."""
+    plain = columns[0].kind == "number"
+    shown = [
+        column.name if plain else f"{column.name} ({column.reason})"
+        for column in columns[:_MOST_DESCRIBED]
+    ]
+    rest = len(columns) - len(shown)
+    n_missing = sum(column.has_missing for column in columns)
+    text = ", ".join(shown) + (f" and {rest:,} more" if rest else "")
+    return text + (f"; {n_missing:,} with missing cells" if n_missing else "")
+
+
+def _target_described(target: Target) -> str:
+    names = ", ".join(target.names[:_MOST_DESCRIBED])
+    rest = len(target.names) - _MOST_DESCRIBED
+    names += f" and {rest:,} more" if rest > 0 else ""
+    classes = f" of {len(target.labels):,} classes" if target.kind == "multiclass" else ""
+    return f"{names}, {target.kind}{classes}: {target.reason}"

@@ -1,0 +1,235 @@
+"""CSV and TSV files, read strictly: every cell as the text that it is, every row complete.
+
+Owns encodings, delimiters, quotes, decimal commas and the checks of the header and of each row's
+length. A single parser (Python's ``csv``) reads names, cells and line numbers, so that nothing can
+be renamed, shifted or filled in without a word. What the cells mean belongs to ``cells``.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from hpsearch.data.cells import MISSING_WORDS
+from hpsearch.data.names import checked_names
+from hpsearch.errors import DataError
+
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_CHUNK = 20_000
+_COMMA_NUMBER = r"^[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?$"
+_COMMA_OR_WHOLE = r"^[+-]?[0-9]*,?[0-9]+(?:[eE][+-]?[0-9]+)?$"
+_BOMS = {
+    b"\xef\xbb\xbf": "utf-8-sig",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+
+
+class _Rows(Protocol):
+    """What ``csv.reader`` gives: rows, and the number of the last line it has read."""
+
+    @property
+    def line_num(self) -> int: ...
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class DelimitedText:
+    """A CSV or TSV file's cells.
+
+    Attributes
+    ----------
+    frame : all cells as ``str``, in columns named by the header.
+    lines : the line in the file on which each row starts (n_rows,); the header is line 1.
+    notes : what was taken for what, a sentence each.
+    """
+
+    frame: pd.DataFrame
+    lines: NDArray[np.int64]
+    notes: tuple[str, ...]
+
+
+def read_delimited(path: Path, *, tabs: bool) -> DelimitedText:
+    """Read a CSV file, or a TSV file (``tabs``), plain or gzipped.
+
+    Raises
+    ------
+    DataError
+        The file is empty, is no text, has no rows, a column without a name or with another's
+        name, a row that is longer or shorter than the header, or a quote that is never closed.
+    """
+    text, notes = _decode(_read_bytes(path), path)
+    if not text.strip():
+        raise DataError(f"A table needs a header and rows; {str(path)!r} is empty.")
+    delimiter = "\t" if tabs else _detect_delimiter(text)
+    if not tabs and delimiter != ",":
+        notes.append(f"Cells are separated by {_DELIMITERS[delimiter]}.")
+    space = f'{delimiter} "' in text
+    if space:
+        notes.append("Spaces after separators were left out.")
+    try:
+        frame, lines, n_blank = _parse(text, delimiter, space, path)
+    except csv.Error as error:
+        raise DataError(
+            f"{str(path)!r} is no well-formed table: {error}. Check its quotes: a quote in a "
+            "quoted cell is written twice, and each one is closed."
+        ) from error
+    if n_blank:
+        notes.append(f"{n_blank} blank line{'s were' if n_blank > 1 else ' was'} left out.")
+    if delimiter == ";":
+        frame, names = _with_decimal_points(frame)
+        if names:
+            notes.append(f"Decimal commas were read in {', '.join(names)}.")
+    return DelimitedText(frame, lines, tuple(notes))
+
+
+def _read_bytes(path: Path) -> bytes:
+    raw = path.read_bytes()
+    if path.name.lower().endswith(".gz"):
+        try:
+            return gzip.decompress(raw)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise DataError(
+                f"{str(path)!r} is no complete gzip file ({error}). Compress it again, or remove "
+                "the ending .gz if it is plain text."
+            ) from error
+    if raw[:2] == b"\x1f\x8b":
+        return gzip.decompress(raw)
+    return raw
+
+
+def _decode(raw: bytes, path: Path) -> tuple[str, list[str]]:
+    encoding = next((name for bom, name in _BOMS.items() if raw.startswith(bom)), None)
+    notes: list[str] = []
+    try:
+        text = raw.decode(encoding or "utf-8")
+        if encoding == "utf-16":
+            notes.append("The file was read as UTF-16.")
+    except UnicodeDecodeError as error:
+        if encoding is not None:
+            raise DataError(
+                f"{str(path)!r} begins as {encoding} but cannot be read as that ({error.reason}). "
+                "Save it as UTF-8."
+            ) from error
+        try:
+            text, name = raw.decode("cp1252"), "Windows-1252"
+        except UnicodeDecodeError:
+            text, name = raw.decode("latin-1"), "Latin-1"
+        notes.append(f"The file is not UTF-8 and was read as {name}; save it as UTF-8 to be sure.")
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(
+            f"A table is text; {str(path)!r} has a NUL byte on line {line}. It may be another kind "
+            "of file, or UTF-16 without its mark: save it as UTF-8 text."
+        )
+    return text, notes
+
+
+def _reader(text: str, delimiter: str, skip_space: bool = False) -> _Rows:
+    return csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        skipinitialspace=skip_space,
+        strict=True,
+    )
+
+
+def _detect_delimiter(text: str) -> str:
+    """The delimiter under which most of the first rows are as wide as the header."""
+
+    def score(delimiter: str) -> tuple[float, int]:
+        try:
+            widths = [len(row) for row in islice(_reader(text, delimiter), 100) if row]
+        except csv.Error:
+            return 0.0, 0
+        if not widths or widths[0] < 2:
+            return 0.0, 0
+        return sum(width == widths[0] for width in widths) / len(widths), widths[0]
+
+    scores = {delimiter: score(delimiter) for delimiter in _DELIMITERS}
+    return max(scores, key=scores.__getitem__)
+
+
+def _parse(
+    text: str, delimiter: str, skip_space: bool, path: Path
+) -> tuple[pd.DataFrame, NDArray[np.int64], int]:
+    reader = _reader(text, delimiter, skip_space)
+    header: list[str] = []
+    for header in reader:
+        if header:
+            break
+    names = checked_names(header)
+    width = len(names)
+    chunks: list[list[pa.Array]] = []
+    lines: list[int] = []
+    wrong: list[tuple[int, int]] = []
+    rows: list[list[str]] = []
+    n_blank = n_blank_before = 0
+    start = reader.line_num + 1
+    for row in reader:
+        if len(row) == width:
+            n_blank = n_blank_before
+            rows.append(row)
+            lines.append(start)
+            if len(rows) == _CHUNK:
+                chunks.append(_columns(rows))
+                rows = []
+        elif row:
+            wrong.append((start, len(row)))
+        else:
+            n_blank_before += 1
+        start = reader.line_num + 1
+    if wrong:
+        raise _wrong_width(wrong, width, path)
+    if rows:
+        chunks.append(_columns(rows))
+    if not chunks:
+        raise DataError(
+            f"A table needs rows below its header; {str(path)!r} has none. Add rows to it."
+        )
+    columns = {
+        name: pd.Series(pa.chunked_array(list(parts)).combine_chunks(), dtype="str")
+        for name, parts in zip(names, zip(*chunks, strict=True), strict=True)
+    }
+    return pd.DataFrame(columns), np.asarray(lines, dtype=np.int64), n_blank
+
+
+def _columns(rows: list[list[str]]) -> list[pa.Array]:
+    return [pa.array(column, type=pa.large_string()) for column in zip(*rows, strict=True)]
+
+
+def _wrong_width(wrong: list[tuple[int, int]], width: int, path: Path) -> DataError:
+    shown = ", ".join(f"line {line} has {n}" for line, n in wrong[:5])
+    more = f" and {len(wrong) - 5} more lines differ" if len(wrong) > 5 else ""
+    return DataError(
+        f"Every row needs as many cells as the header; in {str(path)!r} the header has {width}, "
+        f"{shown}{more}. Correct these lines, or put cells that contain separators in quotes."
+    )
+
+
+def _with_decimal_points(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with ``1,5`` as ``1.5`` in columns that are all numbers so written."""
+    changed: dict[str, pd.Series[Any]] = {}
+    ignored = pa.array(["", *MISSING_WORDS], type=pa.large_string())
+    for name in frame:
+        text = pc.utf8_trim_whitespace(pa.array(frame[name], type=pa.large_string()))
+        if not pc.any(pc.match_substring_regex(text, _COMMA_NUMBER)).as_py():
+            continue
+        skipped = pc.is_in(pc.utf8_lower(text), value_set=ignored)
+        if pc.all(pc.or_(skipped, pc.match_substring_regex(text, _COMMA_OR_WHOLE))).as_py():
+            points = pc.replace_substring(text, ",", ".")
+            changed[str(name)] = pd.Series(pd.array(points, dtype="str"))
+    return frame.assign(**changed) if changed else frame, list(changed)

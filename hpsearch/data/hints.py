@@ -1,0 +1,90 @@
+"""Hints that a feature gives the target away, found before any training.
+
+A column that equals the target, renames its classes, or lies on a line with it makes every score
+meaningless. It is only warned about: whether such a column is known when predicting is something
+that the table cannot say.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hpsearch.task import Target
+
+_TOO_CORRELATED = 0.9999
+_N_PROBED = 1_000
+
+
+def target_leaks(frame: pd.DataFrame, target: Target, y: NDArray[Any]) -> tuple[str, ...]:
+    """A warning for each column of ``frame`` that gives the target away.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> target = Target(("y",), "binary", ("a", "b"))
+    >>> y = np.array([0, 1, 1, 0], dtype=np.int32)
+    >>> len(target_leaks(pd.DataFrame({"same": ["n", "y", "y", "n"]}), target, y))
+    1
+    """
+    targets = (
+        dict.fromkeys(target.names[:1], y)
+        if y.ndim == 1
+        else dict(zip(target.names, y.T, strict=True))
+    )
+    by_class = target.kind in ("binary", "multiclass", "multilabel")
+    warnings = []
+    for name in frame:
+        for target_name, values in targets.items():
+            how = _how_told(frame[name], values, by_class)
+            if how:
+                warnings.append(
+                    f"Column {str(name)!r} gives the target {target_name!r} away: {how}. Leave it "
+                    f"out with --drop {name} unless it is known when predicting."
+                )
+                break
+    return tuple(warnings)
+
+
+def _how_told(cells: pd.Series[Any], y: NDArray[Any], by_class: bool) -> str:
+    missing = cells.isna().to_numpy()
+    if by_class:
+        if _is_renaming(cells, y, missing):
+            return "each of its values stands for one class"
+        if missing.any() and _one_to_one(missing.astype(np.int64), y):
+            return "its cells are missing in one class and filled in the other"
+        return ""
+    if pd.api.types.is_numeric_dtype(cells.dtype) and 2 * missing.sum() < len(y):
+        x = cells.to_numpy(dtype=np.float64)[~missing]
+        correlation = _correlation(x, y[~missing])
+        if abs(correlation) > _TOO_CORRELATED:
+            return f"their correlation is {correlation:.6f}"
+    return ""
+
+
+def _is_renaming(cells: pd.Series[Any], y: NDArray[Any], missing: NDArray[np.bool_]) -> bool:
+    n_classes = len(np.unique(y))
+    if cells.iloc[:_N_PROBED].nunique() > n_classes or 2 * missing.sum() >= len(y):
+        return False
+    codes = pd.factorize(cells)[0][~missing]
+    return len(np.unique(y[~missing])) == n_classes and _one_to_one(codes, y[~missing])
+
+
+def _one_to_one(codes: NDArray[Any], y: NDArray[Any]) -> bool:
+    pairs = len(np.unique(np.stack([codes, y]), axis=1).T)
+    return pairs == len(np.unique(codes)) == len(np.unique(y)) > 1
+
+
+def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Pearson's correlation; 0 where one of them is constant or there are fewer than 3 rows."""
+    if len(x) < 3:
+        return 0.0
+    x, y = x - x.mean(), y - y.mean()
+    largest = float(np.abs(x).max()), float(np.abs(y).max())
+    if min(largest) == 0:
+        return 0.0
+    x, y = x / largest[0], y / largest[1]
+    return float(x @ y / np.sqrt((x @ x) * (y @ y)))

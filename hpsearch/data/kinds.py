@@ -1,0 +1,297 @@
+"""Kinds: what each feature column is taken for, and why; what is left out, and why.
+
+Owns the decision for one feature column at a time, and the refusals and warnings that concern that
+column alone. What its cells say belongs to ``cells``; how a kind is encoded belongs to
+``hpsearch.preprocessing``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from hpsearch.data.cells import MISSING_WORDS, Cells, Places, as_levels, interpret
+from hpsearch.data.dataset import Column
+from hpsearch.data.words import split_words
+from hpsearch.errors import DataError
+
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+_LARGE_OFFSET = 1e5
+_N_IDENTIFIERS = 20
+_N_WORDS_OF_FREE_TEXT = 4
+_N_MANY_LEVELS = 1_000
+
+
+@dataclass(frozen=True, eq=False)
+class Feature:
+    """One feature column after the decision.
+
+    Attributes
+    ----------
+    column : what it was taken for; None where it was left out.
+    series : its cells in the form that ``Dataset.frame`` asks for.
+    notes, warnings : what was handled and what deserves attention, a sentence each.
+    trimmed : whether spaces around its cells were removed.
+    """
+
+    column: Column | None
+    series: pd.Series[Any]
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    trimmed: bool = False
+
+
+def read_feature(
+    series: pd.Series[Any], name: str, places: Places, *, as_text: bool = False
+) -> Feature:
+    """Decide what a raw column is taken for.
+
+    Parameters
+    ----------
+    series : the raw column.
+    name : its name.
+    places : names its rows in messages.
+    as_text : whether it is to be read as free text.
+
+    Raises
+    ------
+    DataError
+        Its numbers are infinite or beyond float32's range, or its cells cannot be read.
+    """
+    if as_text:
+        return _text_feature(series, name)
+    cells = interpret(series, name, places)
+    if cells.form == "missing":
+        return _left_out(cells, f"Column {name!r} was left out: none of its cells is filled.")
+    if not cells.is_missing.any() and len(cells.series.unique()) == 1:
+        return _left_out(
+            cells, f"Column {name!r} was left out: its value is {_shown(cells)} in every row."
+        )
+    if cells.declared:
+        return _category(cells, as_levels(series), name, "the table declares it a category")
+    if cells.form == "number":
+        return _huge(cells, name) if cells.huge else _number(cells, name, places)
+    if cells.form == "date":
+        return _date(cells, name)
+    if cells.form == "flag":
+        return _category(cells, cells.series, name, "true or false")
+    return _string(cells, name)
+
+
+def check_range(values: NDArray[np.float64], name: str, places: Places) -> None:
+    """Raise ``DataError`` where numbers are infinite or too large for float32."""
+    wrong = np.abs(values) > LARGEST_FLOAT32
+    if wrong.any():
+        rule = (
+            "finite"
+            if np.isinf(values[wrong]).any()
+            else f"within float32's range (up to {LARGEST_FLOAT32:.3g})"
+        )
+        raise DataError(
+            f"Numbers must be {rule}; column {name!r} is not in "
+            f"{places.with_cells(wrong, values.tolist())}. Correct these cells, leave them empty, "
+            f"or leave the column out with --drop {name}."
+        )
+
+
+def array_column(array: NDArray[Any] | sparse.csr_array, name: str) -> Column:
+    """The column of an image, another array, or a word matrix."""
+    shape = tuple(int(n) for n in array.shape[1:])
+    if sparse.issparse(array):
+        return Column(name, "words", "which words occur in each row", shape=shape)
+    return Column(name, "array", f"an array of {array.dtype} for each row", shape=shape)
+
+
+def _left_out(cells: Cells, note: str, *, warn: bool = False) -> Feature:
+    said = (note,)
+    return Feature(
+        None,
+        cells.series,
+        notes=() if warn else said,
+        warnings=said if warn else (),
+        trimmed=cells.trimmed,
+    )
+
+
+def _shown(cells: Cells) -> str:
+    value = as_levels(cells.series.dropna().head(1)).iloc[0]
+    return repr(value) if cells.form == "string" else str(value)
+
+
+def _missing_note(cells: Cells, name: str) -> tuple[str, ...]:
+    if not cells.missing_words:
+        return ()
+    words = ", ".join(repr(word) for word in cells.missing_words)
+    return (f"Column {name!r}: {words} {_means(cells.missing_words)} missing.",)
+
+
+def _means(words: tuple[str, ...]) -> str:
+    return "was read as" if len(words) == 1 else "were read as"
+
+
+def _number(cells: Cells, name: str, places: Places) -> Feature:
+    values = cells.series.to_numpy(dtype=np.float64)
+    check_range(values, name, places)
+    column = Column(
+        name,
+        "number",
+        "whole numbers" if cells.whole else "numbers",
+        has_missing=bool(cells.is_missing.any()),
+    )
+    return Feature(
+        column,
+        pd.Series(values),
+        _missing_note(cells, name),
+        _offset_warning(values, name) + _row_number_warning(values, name, cells.whole),
+        cells.trimmed,
+    )
+
+
+def _offset_warning(values: NDArray[np.float64], name: str) -> tuple[str, ...]:
+    mean, std = float(np.nanmean(values)), float(np.nanstd(values))
+    if std > 0 and abs(mean) / std > _LARGE_OFFSET:
+        return (
+            f"Column {name!r} lies around {mean:.6g} and varies by {std:.3g} only: networks "
+            "compute with float32, which keeps 7 digits. Subtract a constant from it beforehand.",
+        )
+    return ()
+
+
+def _row_number_warning(values: NDArray[np.float64], name: str, whole: bool) -> tuple[str, ...]:
+    if whole and len(values) >= _N_IDENTIFIERS and bool((np.diff(values) == 1).all()):
+        return (
+            f"Column {name!r} counts the rows, so it may be an identifier rather than a feature. "
+            f"Leave it out with --drop {name} if it is.",
+        )
+    return ()
+
+
+def _huge(cells: Cells, name: str) -> Feature:
+    """Integers that float64 cannot tell apart: identifiers, or levels by their digits."""
+    assert cells.digits is not None
+    digits = cells.digits
+    why = "holds integers beyond 2**53, which floating-point numbers cannot tell apart"
+    if digits.dropna().is_unique:
+        return _left_out(
+            cells,
+            f"Column {name!r} was left out: it {why}, and all of them differ, as identifiers do. "
+            "Write it with decimals (1e17) if it is a quantity.",
+        )
+    note = (
+        f"Column {name!r} {why}: it was taken as a category. Write it with decimals (1e17) if it "
+        "is a quantity."
+    )
+    return _category(cells, digits, name, "integers beyond 2**53", (note,))
+
+
+def _date(cells: Cells, name: str) -> Feature:
+    dates = cells.series.astype("datetime64[us]")
+    known = dates.dropna()
+    written = f" written as {cells.date_format}" if cells.date_format else ""
+    column = Column(
+        name,
+        "date",
+        f"dates{written}",
+        has_missing=len(known) < len(dates),
+        has_clock=bool((known != known.dt.normalize()).any()),
+        date_format=cells.date_format,
+    )
+    notes = _missing_note(cells, name)
+    if cells.with_zone:
+        notes += (f"Column {name!r}: times with a time zone were turned to UTC.",)
+    return Feature(column, dates, notes, trimmed=cells.trimmed)
+
+
+def _string(cells: Cells, name: str) -> Feature:
+    known = cells.series.dropna()
+    distinct = known.unique()
+    n_words = np.median([len(value.split()) for value in distinct])
+    many = len(distinct) >= _N_IDENTIFIERS
+    if many and n_words >= _N_WORDS_OF_FREE_TEXT and 2 * len(distinct) > len(known):
+        return _left_out(
+            cells,
+            f"Column {name!r} was left out: it looks like free text ({len(distinct):,} different "
+            f"texts of {n_words:.0f} words in {len(cells.series):,} rows). Read its words with "
+            f"--text {name}.",
+            warn=True,
+        )
+    warning: tuple[str, ...] = ()
+    if cells.ambiguous_dates:
+        warning = (
+            f"Column {name!r} looks like dates, but {distinct[0]!r} may be day/month or month/day: "
+            "it was not read as dates. Write dates as YYYY-MM-DD.",
+        )
+    elif cells.formatted_numbers:
+        warning = (
+            f"Column {name!r} looks like numbers with separators, currency or percent signs, such "
+            f"as {distinct[0]!r}: it was not read as numbers. Write plain numbers.",
+        )
+    if many and len(distinct) == len(known):
+        left_out = _left_out(
+            cells,
+            f"Column {name!r} was left out: all its {len(known):,} values differ, as identifiers "
+            f"do. To use it all the same, read its words with --text {name}.",
+        )
+        return Feature(None, left_out.series, left_out.notes, warning, cells.trimmed)
+    if cells.leading_zeros:
+        zeros = distinct[[len(v) > 1 and v.lstrip("+-").startswith("0") for v in distinct]][0]
+        note = (
+            f"Column {name!r} was taken as a category: its digits have leading zeros, such as "
+            f"{zeros!r}, as codes do.",
+        )
+        return _category(cells, cells.series, name, "digits with leading zeros", note, warning)
+    if cells.mixed:
+        note = (f"Column {name!r} was taken as a category: it is mostly text with some numbers.",)
+        return _category(cells, cells.series, name, "text and numbers", note, warning)
+    return _category(cells, cells.series, name, "text", (), warning)
+
+
+def _category(
+    cells: Cells,
+    levels: pd.Series[Any],
+    name: str,
+    why: str,
+    notes: tuple[str, ...] = (),
+    warnings: tuple[str, ...] = (),
+) -> Feature:
+    known = tuple(sorted(levels.dropna().unique()))
+    tokens = [level for level in known if level.lower() in MISSING_WORDS]
+    if tokens:
+        shown = ", ".join(repr(token) for token in tokens)
+        notes += (
+            f"Column {name!r}: {shown} {'is a level' if len(tokens) == 1 else 'are levels'} like "
+            "any other; in a category only an empty cell is missing.",
+        )
+    if len(known) > _N_MANY_LEVELS:
+        warnings += (
+            f"Column {name!r} is a category of {len(known):,} levels: rare ones will be taken "
+            f"together. Leave it out with --drop {name} if it is an identifier.",
+        )
+    column = Column(
+        name,
+        "category",
+        f"{why}, {len(known):,} level{'s' if len(known) != 1 else ''}",
+        levels=known,
+        has_missing=bool(levels.isna().any()),
+    )
+    return Feature(column, levels, notes + _missing_note(cells, name), warnings, cells.trimmed)
+
+
+def _text_feature(series: pd.Series[Any], name: str) -> Feature:
+    values = as_levels(series)
+    words = sorted({word for text in values.dropna().unique() for word in split_words(text)})
+    if not words:
+        return Feature(None, values, (f"Column {name!r} was left out: it holds no words.",))
+    column = Column(
+        name,
+        "text",
+        f"free text as asked, {len(words):,} different word{'s' if len(words) != 1 else ''}",
+        levels=tuple(words),
+        has_missing=bool(values.isna().any()),
+    )
+    return Feature(column, values)

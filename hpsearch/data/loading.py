@@ -1,0 +1,275 @@
+"""``load``: from any source to a ``Dataset``.
+
+Owns the order of things: read raw columns, let options choose the parts they play, decide on kinds,
+read the target, look for what deserves a warning. Each step's rules belong to its own module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hpsearch.data.cells import Places, as_levels, interpret
+from hpsearch.data.dataset import Column, Dataset, Schema
+from hpsearch.data.fingerprint import fingerprint
+from hpsearch.data.hints import target_leaks
+from hpsearch.data.kinds import array_column, check_range, read_feature
+from hpsearch.data.names import check_known, listed
+from hpsearch.data.rows import Arrays, rows_of_table, word_count
+from hpsearch.data.tables import Table, read_table
+from hpsearch.data.target import read_target
+from hpsearch.errors import DataError, OptionError
+
+
+@dataclass(frozen=True)
+class _Roles:
+    """Which column plays which part."""
+
+    target: tuple[str, ...]
+    drop: tuple[str, ...]
+    text: tuple[str, ...]
+    groups: str | None
+    time: str | None
+
+    @property
+    def apart(self) -> set[str]:
+        """Columns that are no features."""
+        named = {name for name in (self.groups, self.time) if name is not None}
+        return {*self.target, *self.drop} | named
+
+
+def load(
+    source: Any,
+    y: Any = None,
+    *,
+    target: str | Sequence[str] | None = None,
+    task: str | None = None,
+    drop: str | Sequence[str] = (),
+    text: str | Sequence[str] = (),
+    groups: Any = None,
+    time: Any = None,
+    name: str | None = None,
+    path: str | Path | None = None,
+    schema: Schema | None = None,
+) -> Dataset:
+    """Read a table, decide what its columns are, and check it before any training.
+
+    Parameters
+    ----------
+    source : path of a CSV, TSV (also .gz), Parquet or NPZ file; ``"sklearn:NAME"`` or
+        ``"keras:NAME"``; a DataFrame; an array (n_rows, ...); a sparse 0/1 matrix; sequences of
+        word numbers; a ``Dataset``, which is returned as it is.
+    y : the target of arrays and DataFrames: (n_rows,) or (n_rows, n), a Series or a DataFrame.
+    target : name, or names, of the target's columns. Named sets and ``y`` know theirs.
+    task : problem type, a name of ``hpsearch.task.TASKS``; default: inferred, with a reason.
+    drop : columns to leave out.
+    text : columns to read as free text.
+    groups : a column, or an array (n_rows,), whose rows belong together in folds.
+    time : a column, or an array (n_rows,), of dates or numbers that order the rows.
+    name : a short name; default: from the source.
+    path : for ``keras:`` sets, the file that Keras would download.
+    schema : read the rows as this schema says instead of deciding on kinds, with their target.
+
+    Returns
+    -------
+    Dataset
+        With ``notes`` and ``warnings`` for people, and a fingerprint.
+
+    Raises
+    ------
+    DataError
+        The data cannot be used as they are; the message says where and what to do.
+    OptionError
+        An option has no meaning here.
+
+    Examples
+    --------
+    >>> import hpsearch
+    >>> data = hpsearch.load([[1.0, 2.0], [3.0, 1.0], [5.0, 9.0]], [0.1, 0.7, 1.9])
+    >>> data.target.kind, data.n_rows
+    ('regression', 3)
+    """
+    if isinstance(source, Dataset):
+        given = (y, target, task, groups, time, name, path, schema)
+        if drop or text or any(value is not None for value in given):
+            raise OptionError(
+                "A Dataset is used as it is; options belong to the call of load that made it."
+            )
+        return source
+    table = _read_source(source, y, path, None if schema is None else word_count(schema))
+    if name is not None:
+        table = replace(table, name=name)
+    if schema is not None:
+        choices = (target, task, groups, time)
+        if drop or text or any(value is not None for value in choices):
+            raise OptionError(
+                "Rows that are read under a schema take their target and kinds from it; leave out "
+                "target, task, drop, text, groups and time."
+            )
+        return _under_schema(table, schema)
+    roles = _Roles(
+        _names(target) or table.target,
+        _names(drop),
+        _names(text),
+        groups if isinstance(groups, str) else None,
+        time if isinstance(time, str) else None,
+    )
+    _check_roles(roles, table)
+    data = _decide(table, roles, task, groups, time)
+    if table.test is None:
+        return data
+    return replace(data, test=_under_schema(table.test, data.schema))
+
+
+def _read_source(source: Any, y: Any, path: str | Path | None, n_words: int | None) -> Table:
+    from hpsearch.data import named
+
+    if isinstance(source, str) and named.is_named(source):
+        if y is not None:
+            raise OptionError(f"The named set {source!r} knows its target; leave out y.")
+        return named.read_named(source, path)
+    if path is not None:
+        raise OptionError(
+            f"--path belongs to named sets of Keras, such as keras:mnist; received {source!r}. "
+            "Give the file itself as the data."
+        )
+    return read_table(source, y, n_words=n_words)
+
+
+def _names(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _check_roles(roles: _Roles, table: Table) -> None:
+    names = table.names
+    if not roles.target:
+        raise DataError(
+            f"--target must name the column to predict. Columns: {listed(names)}. "
+            f"The last one, for instance: --target {names[-1]}."
+        )
+    single = {"--groups": roles.groups, "--time": roles.time}
+    named = {"--target": roles.target, "--drop": roles.drop, "--text": roles.text}
+    named |= {option: (name,) for option, name in single.items() if name is not None}
+    part: dict[str, str] = {}
+    for option, columns in named.items():
+        check_known(columns, names, option)
+        for column in columns:
+            if column in part:
+                raise DataError(
+                    f"A column plays one part; {column!r} is named by {part[column]} and {option}. "
+                    "Leave it out of one of them."
+                )
+            part[column] = option
+            if column in table.arrays and option != "--drop":
+                raise DataError(
+                    f"{option} must name a column with one cell per row; {column!r} holds an array "
+                    "per row. Name another column."
+                )
+
+
+def _decide(table: Table, roles: _Roles, task: str | None, groups: Any, time: Any) -> Dataset:
+    places = table.places
+    found = read_target(table.frame[list(roles.target)], places, task)
+    notes, warnings = [*table.notes, *found.notes], list[str]()
+    columns, values, trimmed = list[Column](), dict[str, pd.Series[Any]](), list[str]()
+    for name in map(str, table.frame):
+        if name in roles.apart:
+            continue
+        feature = read_feature(table.frame[name], name, places, as_text=name in roles.text)
+        notes += feature.notes
+        warnings += feature.warnings
+        trimmed += [name] if feature.trimmed else []
+        if feature.column is not None:
+            columns.append(feature.column)
+            values[name] = feature.series
+    if trimmed:
+        notes.append(f"Spaces around cells were removed in {listed(trimmed)}.")
+    arrays: Arrays = {k: a for k, a in table.arrays.items() if k not in roles.drop}
+    columns += [array_column(array, name) for name, array in arrays.items()]
+    if not columns:
+        raise DataError(
+            f"A table needs features besides its target; {table.name!r} has none left. "
+            + " ".join([*notes, *warnings][-3:])
+        )
+    frame = pd.DataFrame(values, index=range(table.n_rows))
+    warnings += target_leaks(frame, found.target, found.y)
+    data = Dataset(
+        name=table.name,
+        schema=Schema(tuple(columns), found.target),
+        frame=frame,
+        arrays=arrays,
+        y=found.y,
+        groups=_groups(_raw(table, groups, "groups"), places),
+        time=_time(_raw(table, time, "time"), places),
+        notes=tuple(notes),
+        warnings=tuple(warnings),
+    )
+    return replace(data, fingerprint=fingerprint(data))
+
+
+def _under_schema(table: Table, schema: Schema) -> Dataset:
+    frame, arrays, y, notes = rows_of_table(table, schema, require_target=True)
+    assert y is not None
+    data = Dataset(table.name, schema, frame, arrays, y, notes=notes)
+    return replace(data, fingerprint=fingerprint(data))
+
+
+def _raw(table: Table, given: Any, option: str) -> tuple[str, pd.Series[Any]] | None:
+    """The raw column that an option names, or the array that it gives."""
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return given, table.frame[given]
+    series = given if isinstance(given, pd.Series) else pd.Series(given)
+    if len(series) != table.n_rows:
+        raise DataError(
+            f"`{option}` needs a value for each row; received {len(series)} for {table.n_rows} "
+            "rows. Give one for each row."
+        )
+    return option, series.reset_index(drop=True)
+
+
+def _groups(raw: tuple[str, pd.Series[Any]] | None, places: Places) -> NDArray[np.int64] | None:
+    if raw is None:
+        return None
+    name, series = raw
+    levels = as_levels(series)
+    _refuse_missing(levels.isna().to_numpy(), name, "--groups", places)
+    return pd.factorize(levels, sort=True)[0].astype(np.int64)
+
+
+def _time(raw: tuple[str, pd.Series[Any]] | None, places: Places) -> NDArray[Any] | None:
+    if raw is None:
+        return None
+    name, series = raw
+    cells = interpret(series, name, places)
+    _refuse_missing(cells.is_missing, name, "--time", places)
+    if cells.form == "date":
+        return cells.series.astype("datetime64[us]").to_numpy().astype(np.int64)
+    if cells.form != "number":
+        raise DataError(
+            f"--time needs dates or numbers; column {name!r} holds text, such as "
+            f"{cells.series.iloc[0]!r}. Write dates as YYYY-MM-DD."
+        )
+    values = cells.series.to_numpy(dtype=np.float64)
+    check_range(values, name, places)
+    if cells.huge:
+        assert cells.digits is not None
+        return cells.digits.astype(np.int64).to_numpy()
+    return values.astype(np.int64) if cells.whole else values
+
+
+def _refuse_missing(missing: NDArray[np.bool_], name: str, option: str, places: Places) -> None:
+    if missing.any():
+        raise DataError(
+            f"{option} needs a value in every row; {name!r} has {missing.sum():,} missing cells, "
+            f"in {places(missing)}. Fill them in or drop these rows."
+        )

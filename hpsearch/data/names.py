@@ -1,0 +1,69 @@
+"""Column names: each given once, and options that name a column that exists.
+
+Owns the checks of names alone; which column plays which part belongs to ``loading``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from hpsearch.errors import DataError
+
+
+def checked_names(columns: Iterable[Any]) -> list[str]:
+    """Column names as trimmed text.
+
+    Raises
+    ------
+    DataError
+        A name is empty or occurs twice, or the names have several levels.
+
+    Examples
+    --------
+    >>> checked_names(["age", " height "])
+    ['age', 'height']
+    """
+    if isinstance(columns, pd.MultiIndex):
+        raise DataError(
+            "Column names have one level; received a MultiIndex. Join its levels into one."
+        )
+    names = [str(column).strip() for column in columns]
+    if "" in names:
+        raise DataError(
+            f"Every column needs a name; column {names.index('') + 1} has none. Name it, or remove "
+            "it (an unnamed first column is often a row index: write the table without it)."
+        )
+    if len(set(names)) < len(names):
+        name = next(name for i, name in enumerate(names) if name in names[:i])
+        places = [str(i + 1) for i, other in enumerate(names) if other == name]
+        raise DataError(
+            f"Column names must differ; {name!r} names columns {', '.join(places[:-1])} and "
+            f"{places[-1]}. Rename one of them."
+        )
+    return names
+
+
+def check_known(wanted: Iterable[str], columns: Sequence[str], option: str) -> None:
+    """Raise ``DataError`` where an option names a column that the table does not have."""
+    for name in wanted:
+        if name not in columns:
+            nearest = difflib.get_close_matches(name, columns, n=1, cutoff=0.5)
+            hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Columns: {listed(columns)}."
+            raise DataError(f"{option} must name a column; the table has no {name!r}. {hint}")
+
+
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Names for a sentence, the first few of many.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most} more"
