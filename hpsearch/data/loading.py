@@ -178,8 +178,11 @@ def _check_roles(roles: _Roles, table: Table) -> None:
 def _decide(table: Table, roles: _Roles, task: str | None, groups: Any, time: Any) -> Dataset:
     places = table.places
     found = read_target(table.frame[list(roles.target)], places, task)
-    notes, warnings = [*table.notes, *found.notes], list[str]()
-    columns, values, trimmed = list[Column](), dict[str, pd.Series[Any]](), list[str]()
+    notes: list[str] = [*table.notes, *found.notes]
+    warnings: list[str] = []
+    columns: list[Column] = []
+    values: dict[str, pd.Series[Any]] = {}
+    trimmed: list[str] = []
     for name in map(str, table.frame):
         if name in roles.apart:
             continue
