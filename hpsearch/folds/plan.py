@@ -134,7 +134,12 @@ def choose_splitter(
 
 
 def hold_back(
-    dataset: Dataset, test_size: float, seed: int = 0, *, duplicates: Duplicates = "together"
+    dataset: Dataset,
+    test_size: float,
+    seed: int = 0,
+    *,
+    gap: int = 0,
+    duplicates: Duplicates = "together",
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Choose test rows that no search may see: the last ones in time order, else random ones.
 
@@ -145,6 +150,7 @@ def hold_back(
     dataset : all rows.
     test_size : the test rows' share, above 0 and below 1.
     seed : integer seed.
+    gap : in time order, rows that belong to neither side.
     duplicates : whether exact copies of a row stay on one side (``"together"``).
 
     Returns
@@ -156,7 +162,13 @@ def hold_back(
     FoldError : where the share leaves a side empty or the search without a class.
     """
     splitter, _ = choose_splitter(
-        dataset, folds=1, repeats=1, test_size=test_size, seed=seed, duplicates=duplicates
+        dataset,
+        folds=1,
+        repeats=1,
+        gap=gap,
+        test_size=test_size,
+        seed=seed,
+        duplicates=duplicates,
     )
     [(search, test)] = _split(splitter, dataset)
     fold = Fold(0, 0, search, test)
@@ -264,42 +276,51 @@ def _refuse_contradictions(
     dataset: Dataset, split: Split, one_part: bool, gap: int, test_size: float | None
 ) -> None:
     grouped, timed = dataset.groups is not None, dataset.time is not None
-    if grouped and timed:
-        raise OptionError(
-            "Time order cannot keep groups together; received --groups and --time. Leave one out "
-            "and --drop its column."
-        )
-    if one_part and split not in ("auto", "holdout", "time"):
-        raise OptionError(
+    kind = dataset.target.kind
+    rules = (
+        (
+            grouped and timed,
+            "Time order cannot keep groups together; received --groups and --time. Leave one "
+            "out, and --drop its column.",
+        ),
+        (
+            one_part and split not in ("auto", "holdout", "time"),
             f"`--split {split}` needs at least 2 folds; received --folds 1. Raise --folds, or "
-            "leave --split out to hold out one share of the rows."
-        )
-    if split in ("group", "stratified-group") and not grouped:
-        raise OptionError(f"`--split {split}` needs groups; received none. Name them: --groups.")
-    if split in ("kfold", "stratified") and grouped:
-        raise OptionError(
-            f"`--split {split}` would tear groups apart; received --groups. Leave --split out."
-        )
-    if split == "time" and not timed:
-        raise OptionError("`--split time` needs a time column; received none. Name it: --time.")
-    if split not in ("auto", "time", "holdout") and timed:
-        raise OptionError(
-            f"`--split {split}` would train on the future; received --time. Leave --split out."
-        )
-    if split in ("stratified", "stratified-group") and not dataset.target.is_classification:
-        raise OptionError(
-            f"`--split {split}` needs one class per row; the problem is {dataset.target.kind}. "
-            "Leave --split out."
-        )
-    if gap and not timed:
-        raise OptionError(
-            f"`--gap {gap}` has a meaning in time order alone; received no --time. Leave it out."
-        )
-    if test_size is not None and not one_part:
-        raise OptionError(
-            f"A validation share of {test_size:g} has a meaning for a hold-out alone. Use "
-            "`--split holdout` or leave it out."
-        )
+            "leave --split out to hold out one share of the rows.",
+        ),
+        (
+            split in ("group", "stratified-group") and not grouped,
+            f"`--split {split}` needs groups; received none. Name their column with --groups.",
+        ),
+        (
+            split in ("kfold", "stratified") and grouped,
+            f"`--split {split}` would tear groups apart; received --groups. Leave --split out.",
+        ),
+        (
+            split == "time" and not timed,
+            "`--split time` needs times; received none. Name their column with --time.",
+        ),
+        (
+            split not in ("auto", "time", "holdout") and timed,
+            f"`--split {split}` would train on the future; received --time. Leave --split out.",
+        ),
+        (
+            split in ("stratified", "stratified-group") and not dataset.target.is_classification,
+            f"`--split {split}` needs one class per row; the problem is {kind}. Leave --split out.",
+        ),
+        (
+            gap != 0 and not timed,
+            f"`--gap {gap}` has a meaning in time order alone; received no --time. Leave it out.",
+        ),
+        (
+            test_size is not None and not one_part,
+            f"A validation share has a meaning for a hold-out alone; received {test_size}. Ask "
+            "for `--split holdout`, or leave it out.",
+        ),
+    )
+    for is_broken, message in rules:
+        if is_broken:
+            raise OptionError(message)
 
 
 def _kfold_for(dataset: Dataset) -> Split:

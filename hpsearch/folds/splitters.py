@@ -8,6 +8,7 @@ side. ``plan`` chooses a splitter for a dataset and checks what it gives.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Literal, Protocol
@@ -32,6 +33,8 @@ Rows = NDArray[np.int64]
 Sides = tuple[Rows, Rows]
 Duplicates = Literal["together", "ignore"]
 
+_IGNORE = ', or pass duplicates="ignore"'
+
 
 class Splitter(Protocol):
     """What hpsearch asks of a splitter: scikit-learn's contract, so its splitters fit too."""
@@ -45,11 +48,28 @@ class Splitter(Protocol):
         ...
 
 
-class _ShuffledSplitter:
-    """Deals shuffled blocks of rows to parts, anew in every repeat.
+@dataclass(frozen=True)
+class _Scheme:
+    """What a shuffling splitter deals: to how many parts, of which the first validate."""
 
-    A child says how many parts there are, which of them validate, and what each should get.
-    """
+    n_parts: int
+    n_validating: int
+    stratified: bool
+    grouped: bool
+    asked: str
+    remedy: str
+
+    def need(self, n: int, what: str, received: str, instead: str = "") -> None:
+        """Refuse fewer than one of something for each part."""
+        if n < self.n_parts:
+            raise FoldError(
+                f"{self.asked} needs at least {self.n_parts} {what}; {received}. "
+                f"{self.remedy}{instead}."
+            )
+
+
+class _ShuffledSplitter(ABC):
+    """Deals shuffled blocks of rows to parts, anew in every repeat."""
 
     n_repeats: int
     random_state: int
@@ -62,6 +82,14 @@ class _ShuffledSplitter:
             raise OptionError(
                 f'`duplicates` is "together" or "ignore"; received {self.duplicates!r}.'
             )
+
+    @abstractmethod
+    def _scheme(self) -> _Scheme:
+        """The parts of one repeat."""
+
+    @abstractmethod
+    def _quotas(self, classes: Rows) -> Rows:
+        """Rows of each class that each part should get, (n_parts, C)."""
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Sides]:
         """Yield the folds of the first repeat, then those of the second, and so on.
@@ -80,101 +108,36 @@ class _ShuffledSplitter:
         ------
         FoldError : where rows, classes, groups or blocks of copies are too few.
         """
+        scheme = self._scheme()
         n_rows = count_rows(X)
-        self._check_count("rows", n_rows)
-        classes = self._classes(y, n_rows)
-        blocks = self._blocks(X, n_rows, groups, classes)
+        scheme.need(n_rows, "rows", f"the data have {n_rows}")
+        classes = _class_codes(scheme, y, n_rows)
+        blocks = self._blocks(scheme, X, groups, classes)
         quotas = self._quotas(classes)
         for repeat in range(self.n_repeats):
             rng = np.random.default_rng(np.random.SeedSequence([self.random_state, repeat]))
             part = deal(blocks, classes, quotas, rng)
-            for validating in self._validating():
-                yield _sides(part == validating)
+            for validating in range(scheme.n_validating):
+                yield _sides(scheme, part == validating)
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """How many pairs ``split`` yields: repeats times folds."""
-        return self.n_repeats * len(self._validating())
+        return self.n_repeats * self._scheme().n_validating
 
-    def _classes(self, y: Any, n_rows: int) -> Rows:
-        """Class codes (n,), all 0 where classes don't matter."""
-        if not self._is_stratified():
-            return np.zeros(n_rows, dtype=np.int64)
-        codes, names = _codes("y", y, n_rows, f"{type(self).__name__} needs the classes `y`")
-        for name, size in zip(names, np.bincount(codes), strict=True):
-            self._check_count("rows of each class", int(size), name)
-        return codes
-
-    def _blocks(self, X: Any, n_rows: int, groups: Any, classes: Rows) -> Rows:
-        """Block codes (n,): groups, copies of a row, or both joined."""
-        blocks = np.arange(n_rows, dtype=np.int64)
-        if self.duplicates == "together":
-            blocks = duplicate_ids(X)
-            self._check_distinct(blocks, classes)
-        if self._is_grouped():
-            needs = f"{type(self).__name__} needs the groups of the rows"
-            codes, names = _codes("groups", groups, n_rows, needs)
-            self._check_count("groups", len(names))
-            blocks = join_blocks(blocks, codes) if self.duplicates == "together" else codes
-            self._check_joined(blocks)
-        elif groups is not None:
+    def _blocks(self, scheme: _Scheme, X: Any, groups: Any, classes: Rows) -> Rows:
+        """Block codes (n,): groups, copies of a row, both joined, or each row its own."""
+        if groups is not None and not scheme.grouped:
             raise FoldError(
                 f"{type(self).__name__} does not keep groups together; received `groups`. "
                 "Take a splitter that does, such as IteratedGroupKFold, or pass none."
             )
-        return blocks
-
-    def _check_count(self, what: str, n: int, name: Any = None) -> None:
-        if n >= self._n_parts():
-            return
-        has = f"the data have {n}" if name is None else f"class {plain(name)!r} has {n}"
-        raise FoldError(
-            f"{self._asked()} needs at least {self._n_parts()} {what}; {has}. "
-            + self._remedy(or_drop_class=name is not None)
-        )
-
-    def _check_distinct(self, blocks: Rows, classes: Rows) -> None:
-        """Refuse classes (or data) with too few distinct rows, groups left aside."""
-        if self._is_grouped():
-            return
-        pairs = np.unique(np.stack([classes, blocks], axis=1), axis=0)
-        fewest = int(np.bincount(pairs[:, 0]).min())
-        if fewest < self._n_parts():
-            of_class = " of each class" if self._is_stratified() else ""
-            raise FoldError(
-                f"{self._asked()} needs at least {self._n_parts()} distinct rows{of_class}, "
-                f"because exact copies stay on one side; received {fewest}. "
-                f'{self._remedy()[:-1]}, or pass duplicates="ignore".'
-            )
-
-    def _check_joined(self, blocks: Rows) -> None:
-        n_blocks = int(blocks.max()) + 1
-        if n_blocks < self._n_parts():
-            raise FoldError(
-                f"{self._asked()} needs at least {self._n_parts()} groups that share no exact "
-                f"copy of a row; received {n_blocks}. {self._remedy()[:-1]}, or pass "
-                'duplicates="ignore".'
-            )
-
-    def _is_stratified(self) -> bool:
-        raise NotImplementedError
-
-    def _is_grouped(self) -> bool:
-        raise NotImplementedError
-
-    def _n_parts(self) -> int:
-        raise NotImplementedError
-
-    def _validating(self) -> range:
-        raise NotImplementedError
-
-    def _quotas(self, classes: Rows) -> Rows:
-        raise NotImplementedError
-
-    def _asked(self) -> str:
-        raise NotImplementedError
-
-    def _remedy(self, *, or_drop_class: bool = False) -> str:
-        raise NotImplementedError
+        copies = np.arange(len(classes), dtype=np.int64)
+        if self.duplicates == "together":
+            copies = duplicate_ids(X)
+        if scheme.grouped:
+            return _group_blocks(scheme, groups, copies)
+        _check_distinct(scheme, copies, classes)
+        return copies
 
 
 @dataclass(frozen=True)
@@ -219,26 +182,18 @@ class IteratedKFold(_ShuffledSplitter):
         super().__post_init__()
         check_n_splits(self.n_splits, at_least=2)
 
-    def _is_stratified(self) -> bool:
-        return self._STRATIFIED
-
-    def _is_grouped(self) -> bool:
-        return self._GROUPED
-
-    def _n_parts(self) -> int:
-        return self.n_splits
-
-    def _validating(self) -> range:
-        return range(self.n_splits)
+    def _scheme(self) -> _Scheme:
+        return _Scheme(
+            n_parts=self.n_splits,
+            n_validating=self.n_splits,
+            stratified=self._STRATIFIED,
+            grouped=self._GROUPED,
+            asked=f"`--folds {self.n_splits}`",
+            remedy="Lower --folds",
+        )
 
     def _quotas(self, classes: Rows) -> Rows:
         return equal_quotas(classes, self.n_splits)
-
-    def _asked(self) -> str:
-        return f"`--folds {self.n_splits}`"
-
-    def _remedy(self, *, or_drop_class: bool = False) -> str:
-        return "Lower --folds or drop the class." if or_drop_class else "Lower --folds."
 
 
 @dataclass(frozen=True)
@@ -336,33 +291,63 @@ class HoldOut(_ShuffledSplitter):
         """Folds of one repeat: 1."""
         return 1
 
-    def _is_stratified(self) -> bool:
-        return self.stratify
-
-    def _is_grouped(self) -> bool:
-        return self.keep_groups
-
-    def _n_parts(self) -> int:
-        return 2
-
-    def _validating(self) -> range:
-        return range(1)
+    def _scheme(self) -> _Scheme:
+        return _Scheme(
+            n_parts=2,
+            n_validating=1,
+            stratified=self.stratify,
+            grouped=self.keep_groups,
+            asked=f"A hold-out of {self.test_size:g}",
+            remedy="Use more rows or another share",
+        )
 
     def _quotas(self, classes: Rows) -> Rows:
-        return share_quotas(classes, share_of(self.test_size, len(classes)))
+        n_held = share_of(self.test_size, len(classes))
+        if n_held == len(classes):
+            raise FoldError(
+                f"A hold-out of {self.test_size:g} leaves none of the {n_held} rows to train on. "
+                "Lower it."
+            )
+        return share_quotas(classes, n_held)
 
-    def _asked(self) -> str:
-        return f"A hold-out of {self.test_size:g}"
 
-    def _remedy(self, *, or_drop_class: bool = False) -> str:
-        return "Drop the class." if or_drop_class else "Use more rows."
+def _class_codes(scheme: _Scheme, y: Any, n_rows: int) -> Rows:
+    """Class codes (n,), all 0 where classes don't matter."""
+    if not scheme.stratified:
+        return np.zeros(n_rows, dtype=np.int64)
+    codes, names = _codes("y", y, n_rows, "A stratified split needs the classes")
+    for name, size in zip(names, np.bincount(codes), strict=True):
+        received = f"class {plain(name)!r} has {size}"
+        scheme.need(size, "rows of each class", received, " or drop the class")
+    return codes
 
 
-def _sides(validates: NDArray[np.bool_]) -> Sides:
+def _group_blocks(scheme: _Scheme, groups: Any, copies: Rows) -> Rows:
+    """Block codes (n,): groups, joined where they share a copy of a row."""
+    codes, names = _codes("groups", groups, len(copies), "A group split needs the groups")
+    scheme.need(len(names), "groups", f"the data have {len(names)}")
+    blocks = join_blocks(copies, codes)
+    n_blocks = int(blocks.max()) + 1
+    scheme.need(
+        n_blocks, "groups that share no exact copy of a row", f"received {n_blocks}", _IGNORE
+    )
+    return blocks
+
+
+def _check_distinct(scheme: _Scheme, copies: Rows, classes: Rows) -> None:
+    """Refuse data, or a class, with too few distinct rows."""
+    pairs = np.unique(np.stack([classes, copies], axis=1), axis=0)
+    fewest = int(np.bincount(pairs[:, 0]).min())
+    of_class = " of each class" if scheme.stratified else ""
+    what = f"distinct rows{of_class}, because exact copies stay on one side"
+    scheme.need(fewest, what, f"received {fewest}", _IGNORE)
+
+
+def _sides(scheme: _Scheme, validates: NDArray[np.bool_]) -> Sides:
     if not validates.any() or validates.all():
         raise FoldError(
-            "A fold has no rows on one of its sides, because groups or exact copies of rows are "
-            'too large. Lower --folds, or pass duplicates="ignore".'
+            f"{scheme.asked} left a fold without rows on one side, because groups or exact "
+            f"copies of rows are too large. {scheme.remedy}."
         )
     return np.flatnonzero(~validates), np.flatnonzero(validates)
 
