@@ -75,7 +75,8 @@ def score(
 
     Returns
     -------
-    Scores, float64, of the leading axes' shape. NaN where a prediction is NaN or infinite, or the
+    Scores, float64, of the leading axes' shape; each has the same bits whatever else is scored in
+    the same call. NaN where a prediction is NaN or infinite, or the
     metric is not defined (``roc_auc`` of one class).
 
     Raises
@@ -91,7 +92,7 @@ def score(
     array([1.        , 0.66666667])
     """
     metric = _metric(name)
-    truth, predictions = np.asarray(y_true), np.asarray(y_pred, dtype=np.float64)
+    truth, predictions = np.asarray(y_true), np.ascontiguousarray(y_pred, dtype=np.float64)
     kind = _kind(metric, truth, predictions) if kind is None else kind
     if kind not in metric.kinds:
         raise _unsuitable(name, kind)
@@ -192,10 +193,11 @@ def _log_loss(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     """Mean of -log of the true class's probability, over rows and, if several, over labels."""
     if kind == "multiclass":
         of_truth = y_pred[..., np.arange(len(y_true)), y_true]
-        return -np.log(_clipped(of_truth)).mean(axis=-1)
-    of_truth = np.where(y_true == 1, y_pred, 1.0 - y_pred)
-    axes = tuple(range(-y_true.ndim, 0))
-    return -np.log(_clipped(of_truth)).mean(axis=axes)
+    else:
+        of_truth = np.where(y_true == 1, y_pred, 1.0 - y_pred)
+    losses = -np.log(_clipped(np.ascontiguousarray(of_truth)))
+    leading = y_pred.shape[: -1 if kind == "binary" else -2]
+    return losses.reshape(*leading, -1).mean(axis=-1)
 
 
 @_register("accuracy", "max", "binary", "multiclass")
@@ -228,7 +230,7 @@ def _average_precision(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) 
         return np.zeros(y_pred.shape[:-1])
     at_least = _ranks(-y_pred, "max")[..., is_positive]
     positives_at_least = _ranks(-y_pred[..., is_positive], "max")
-    return (positives_at_least / at_least).mean(axis=-1)
+    return np.ascontiguousarray(positives_at_least / at_least).mean(axis=-1)
 
 
 @_register("brier", "min", "binary")
@@ -265,18 +267,18 @@ def _macro_f1(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
 
 @_register("mae", "min", "regression", "share")
 def _mae(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
-    return np.abs(y_pred - y_true).mean(axis=-2).mean(axis=-1)
+    return _over_rows(np.abs(y_pred - y_true)).mean(axis=-1)
 
 
 @_register("mse", "min", "regression", "share")
 def _mse(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
-    return ((y_pred - y_true) ** 2).mean(axis=-2).mean(axis=-1)
+    return _over_rows((y_pred - y_true) ** 2).mean(axis=-1)
 
 
 @_register("rmse", "min", "regression", "share")
 def _rmse(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     """Mean over the outputs of each one's root."""
-    return np.sqrt(((y_pred - y_true) ** 2).mean(axis=-2)).mean(axis=-1)
+    return np.sqrt(_over_rows((y_pred - y_true) ** 2)).mean(axis=-1)
 
 
 @_register("r2", "max", "regression", "share")
@@ -284,10 +286,20 @@ def _r2(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     """Mean over the outputs; a constant truth gives 1 if met exactly, else 0; NaN for one row."""
     if len(y_true) < 2:
         return np.full(y_pred.shape[:-2], np.nan)
-    residual = ((y_pred - y_true) ** 2).sum(axis=-2)
-    total = ((y_true - y_true.mean(axis=0)) ** 2).sum(axis=0)
+    residual = _over_rows((y_pred - y_true) ** 2)
+    total = _over_rows((y_true - _over_rows(y_true)) ** 2)
     constant = np.where(residual == 0, 1.0, 0.0)
     return np.where(total == 0, constant, 1.0 - residual / total).mean(axis=-1)
+
+
+def _over_rows(values: Floats) -> Floats:
+    """Mean of (..., n, V) over the rows, (..., V).
+
+    Rows are made the contiguous last axis, so that NumPy sums them in one order whatever axes
+    lead: an epoch's score has the same bits alone and among others.
+    """
+    rows_last = np.ascontiguousarray(np.swapaxes(values, -1, -2))
+    return np.asarray(rows_last.mean(axis=-1), dtype=np.float64)
 
 
 def _clipped(probabilities: Floats) -> Floats:
