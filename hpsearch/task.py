@@ -103,9 +103,7 @@ class Target:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Target:
         """The inverse of ``to_json``."""
-        return cls(
-            **{**value, "names": tuple(value["names"]), "labels": tuple(value["labels"])}
-        )
+        return cls(**{**value, "names": tuple(value["names"]), "labels": tuple(value["labels"])})
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Engines: they train candidates on folds; the contract stands in `base`."""

@@ -1,0 +1,7 @@
+"""Preprocessing in two halves that never mix: stateless encoding, and statistics of training rows."""
+
+from hpsearch.preprocessing.design import design_rows
+from hpsearch.preprocessing.encoding import Encoded, Layout, encode
+from hpsearch.preprocessing.statistics import Statistics, fit_statistics
+
+__all__ = ["Encoded", "Layout", "Statistics", "design_rows", "encode", "fit_statistics"]

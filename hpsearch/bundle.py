@@ -1,0 +1,196 @@
+"""The exported model: one ``.keras`` file from raw cells to decoded predictions, and its card.
+
+Owns the format of ``model.keras`` and ``model.json`` and reading them back. Preprocessing is part
+of the network, made of Keras's own operations, so that plain ``keras.models.load_model`` loads it
+in safe mode, without hpsearch and without the space's file. Training it belongs to ``refit``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.data.dataset import Schema
+from hpsearch.errors import BundleError
+from hpsearch.preprocessing import Encoded, Layout, Statistics
+from hpsearch.preprocessing.design import design_batch, multi_hot
+
+if TYPE_CHECKING:
+    from hpsearch.engines.network import OutputForm
+    from hpsearch.results import Run
+
+BUNDLE_FORMAT = "hpsearch model 1"
+PREDICT_ROWS = 1024
+"""Rows of one prediction batch; fixed, since the batch's size can change the last bit."""
+
+
+def bundle_model(
+    network: Any, form: OutputForm, schema: Schema, layout: Layout, statistics: Statistics
+) -> Any:
+    """The network with its preprocessing before it and its decoding behind it.
+
+    Parameters
+    ----------
+    network : a trained ``keras.Model`` of preprocessed rows.
+    form : how its outputs become canonical predictions.
+    statistics : of all rows it was trained on.
+
+    Returns
+    -------
+    A functional ``keras.Model`` of the named inputs that ``model_inputs`` makes. A binary
+    problem's output has the shape (n, 1).
+    """
+    import keras
+
+    inputs = _symbolic_inputs(layout)
+    rows = design_batch(
+        keras.ops,
+        layout,
+        statistics,
+        numbers=inputs.get("numbers"),
+        codes=inputs.get("codes"),
+        words=inputs.get("words"),
+        arrays=tuple(inputs[f"array_{i}"] for i in range(len(layout.arrays))),
+    )
+    centre = statistics.target_centre.astype(np.float32)
+    scale = statistics.target_scale.astype(np.float32)
+    outputs = form.canonical(keras.ops, schema.target, network(rows), centre, scale)
+    return keras.Model(inputs, outputs, name="hpsearch_model")
+
+
+def model_inputs(
+    encoded: Encoded, layout: Layout, statistics: Statistics | WordSlots
+) -> dict[str, NDArray[Any]]:
+    """The named inputs of an exported model for encoded rows (a batch: words become dense)."""
+    inputs: dict[str, NDArray[Any]] = {}
+    if layout.numbers:
+        inputs["numbers"] = encoded.numbers
+    if layout.categories:
+        inputs["codes"] = encoded.codes
+    if encoded.words is not None:
+        inputs["words"] = multi_hot(encoded.words, layout, statistics)
+    for i, array in enumerate(encoded.arrays):
+        inputs[f"array_{i}"] = array.astype(np.float32)
+    return inputs
+
+
+def predict_encoded(
+    model: Any, encoded: Encoded, layout: Layout, statistics: Statistics | WordSlots
+) -> NDArray[np.float32]:
+    """An exported model's outputs (n_rows, n_outputs), in batches of ``PREDICT_ROWS``."""
+    blocks = []
+    for first in range(0, encoded.n_rows, PREDICT_ROWS):
+        part = encoded.take(slice(first, first + PREDICT_ROWS))
+        inputs = model_inputs(part, layout, statistics)
+        blocks.append(np.asarray(model.predict_on_batch(inputs)))
+    return np.concatenate(blocks)
+
+
+@dataclass(frozen=True, eq=False)
+class WordSlots:
+    """The part of the statistics that stays outside the network: which word has which slot."""
+
+    word_slots: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """An exported model, opened for prediction; ``card`` is its ``model.json``."""
+
+    path: Path
+    card: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, run: Run) -> Bundle:
+        """The run's exported model.
+
+        Raises
+        ------
+        BundleError
+            If ``model.keras`` is missing, is not the file that the run wrote, or has another
+            format.
+        """
+        card = run.model_card
+        if card.get("format") != BUNDLE_FORMAT:
+            raise BundleError(
+                f"This version reads models of the format {BUNDLE_FORMAT!r}; model.json of "
+                f"{str(run.path)!r} says {card.get('format')!r}. Run the search again."
+            )
+        if not run.model_path.is_file():
+            raise BundleError(
+                f"An exported model is the file model.keras; {str(run.path)!r} has none. "
+                "Restore it, or run the search again."
+            )
+        if file_sha256(run.model_path) != card.get("sha256"):
+            raise BundleError(
+                f"model.keras must be the file that the run wrote; the SHA-256 of "
+                f"{str(run.model_path)!r} differs from the one in model.json. "
+                "Restore it, or run the search again."
+            )
+        return cls(run.model_path, card)
+
+    @cached_property
+    def schema(self) -> Schema:
+        """Columns and label order."""
+        return Schema.from_json(self.card["schema"])
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Shapes of the inputs."""
+        limits = self.card["limits"]
+        return Layout.of(
+            self.schema, max_levels=limits["max_levels"], max_words=limits["max_words"]
+        )
+
+    @cached_property
+    def model(self) -> Any:
+        """The Keras model, loaded in safe mode."""
+        return load_keras_file(self.path)
+
+    def predict(self, encoded: Encoded) -> NDArray[np.float32]:
+        """Canonical predictions of encoded rows."""
+        slots = WordSlots(np.array(self.card["word_slots"], np.int32))
+        outputs = predict_encoded(self.model, encoded, self.layout, slots)
+        return outputs[:, 0] if self.schema.target.kind == "binary" else outputs
+
+
+def load_keras_file(path: Path) -> Any:
+    """Load a ``.keras`` file in safe mode; a damaged one is a ``BundleError``."""
+    import keras
+
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise BundleError(
+            f"The exported model {str(path)!r} cannot be loaded: {error}. Run the search again."
+        ) from error
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _symbolic_inputs(layout: Layout) -> dict[str, Any]:
+    import keras
+
+    inputs = {}
+    if layout.numbers:
+        inputs["numbers"] = keras.Input((len(layout.numbers),), name="numbers")
+    if layout.categories:
+        shape = (len(layout.categories),)
+        inputs["codes"] = keras.Input(shape, dtype="int32", name="codes")
+    if layout.words:
+        inputs["words"] = keras.Input((sum(layout.word_slots),), name="words")
+    for i, shape in enumerate(layout.array_shapes):
+        full = (*shape, 1) if len(shape) == 2 else shape
+        inputs[f"array_{i}"] = keras.Input(full, name=f"array_{i}")
+    return inputs

@@ -1,0 +1,190 @@
+"""The engine contract: what goes in, what comes out, and the seeds and batch orders in between.
+
+An engine takes work units, each some replicas of one candidate, and gives a ``UnitResult`` for
+each. Units, seeds and batch orders follow from the plan alone, so that results don't depend on
+how many workers there are or in which order they finish. Which engine runs belongs to
+``engines``; what the scores mean to the search belongs to ``hpsearch.search``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.folds import Fold
+from hpsearch.preprocessing import Encoded, Layout, Statistics
+from hpsearch.space import Candidate
+from hpsearch.task import Problem, Target
+
+REFIT = 2**31 - 1
+"""The repeat that stands for training on all rows, in the seeds of a refit."""
+
+
+@dataclass(frozen=True, eq=False)
+class FitData:
+    """All that training needs of a table, shared by every replica and memory-mapped by workers.
+
+    Attributes
+    ----------
+    encoded, y : every row of the search; ``y`` as in ``Dataset``.
+    target, layout : label order and input layout.
+    folds : the folds, in the order of (repeat, fold).
+    statistics : of each fold's training rows, stacked along the first axis.
+    refit_statistics : of all rows, for the refit.
+    """
+
+    encoded: Encoded
+    y: NDArray[Any]
+    target: Target
+    layout: Layout
+    folds: tuple[Fold, ...]
+    statistics: Statistics
+    refit_statistics: Statistics
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How candidates are trained and scored.
+
+    Attributes
+    ----------
+    seed : the run's seed.
+    epochs, batch_size : budget and default; a space may declare both.
+    patience : epochs without improvement of the mean validation curve after which all replicas
+        of a trial stop together; None trains every epoch.
+    metrics : names of the metrics; the first selects.
+    """
+
+    seed: int
+    epochs: int
+    batch_size: int
+    patience: int | None
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class WorkUnit:
+    """Replicas of one candidate that one worker trains: positions in ``FitData.folds``."""
+
+    candidate: Candidate
+    folds: tuple[int, ...]
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Sorts units in the order of the plan."""
+        return self.candidate.trial, self.folds[0]
+
+
+@dataclass(frozen=True, eq=False)
+class FoldResult:
+    """One replica's curves and predictions.
+
+    Attributes
+    ----------
+    position : the fold's position in ``FitData.folds``.
+    seed : the replica's seed.
+    epochs : epochs trained.
+    train_loss : float64 (epochs,), as Keras reports it while fitting.
+    validation, train : metric name to float64 (epochs,), in inference mode, in target units.
+    predictions : canonical predictions of the validation rows after each epoch, float32
+        (epochs, n_validation, ...).
+    """
+
+    position: int
+    seed: int
+    epochs: int
+    train_loss: NDArray[np.float64]
+    validation: Mapping[str, NDArray[np.float64]]
+    train: Mapping[str, NDArray[np.float64]]
+    predictions: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class UnitResult:
+    """What a unit gave: fold results, or the reason why its trial failed.
+
+    ``values`` are the hyperparameters that the build really used; ``traceback`` is for people.
+    """
+
+    unit: WorkUnit
+    folds: tuple[FoldResult, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    n_params: int | None = None
+    seconds: float = 0.0
+    error: str | None = None
+    traceback: str | None = None
+
+
+class Engine(Protocol):
+    """Scores work units; results come back in any order."""
+
+    name: str
+
+    def score(self, units: Sequence[WorkUnit]) -> Iterator[UnitResult]:
+        """Train every unit and yield each result as soon as it is there."""
+        ...
+
+
+MANY_UNITS = 8
+"""Units that keep a few workers busy to the end; a batch is cut no finer than that needs."""
+
+
+def plan_units(
+    candidates: Sequence[Candidate], folds: Sequence[Fold], *, patience: int | None
+) -> list[WorkUnit]:
+    """The work of some candidates, cut by the plan alone, whatever the number of workers.
+
+    A network is traced once a unit, so a unit is a whole trial where there are many, else a
+    repeat, else a fold. With ``patience`` it is always a trial, whose folds stop together.
+    """
+    by_trial, by_repeat = [0] * len(folds), [fold.repeat for fold in folds]
+    cuts = [by_trial, by_repeat, list(range(len(folds)))]
+    cut = next((c for c in cuts if len(candidates) * len(set(c)) >= MANY_UNITS), cuts[-1])
+    parts: dict[int, list[int]] = {}
+    for position, part in enumerate(by_trial if patience else cut):
+        parts.setdefault(part, []).append(position)
+    return [
+        WorkUnit(candidate, tuple(positions))
+        for candidate in candidates
+        for positions in parts.values()
+    ]
+
+
+def replica_seed(run_seed: int, trial: int, repeat: int, fold: int) -> int:
+    """The seed of one replica, below 2**31: initial weights, dropout and batch order follow it."""
+    state = np.random.SeedSequence([run_seed, trial, repeat, fold]).generate_state(1)
+    return int(state[0] >> 1)
+
+
+def batch_order(seed: int, epoch: int, n_rows: int) -> NDArray[np.int32]:
+    """The order in which an epoch visits its training rows, a permutation of ``n_rows``."""
+    generator = np.random.default_rng([seed, epoch])
+    return generator.permutation(n_rows).astype(np.int32)
+
+
+def training_target(target: Target, y: NDArray[Any], statistics: Statistics) -> NDArray[Any]:
+    """The target that the loss sees: standardised values, codes (n,), or 0/1 columns."""
+    if target.kind in ("regression", "share"):
+        scaled = (y - statistics.target_centre) / statistics.target_scale
+        return scaled.astype(np.float32)
+    if target.kind == "binary":
+        return y.astype(np.float32).reshape(-1, 1)
+    return y.astype(np.int32) if target.kind == "multiclass" else y.astype(np.float32)
+
+
+def problem_of(target: Target, layout: Layout, *, n_train: int, epochs: int) -> Problem:
+    """The problem as a space sees it."""
+    task = target.task
+    return Problem(
+        kind=task.kind,
+        input_shape=layout.input_shape,
+        n_outputs=target.n_outputs,
+        output_activation=task.output_activation,
+        loss=task.loss,
+        n_train=n_train,
+        epochs=epochs,
+    )

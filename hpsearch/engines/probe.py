@@ -1,0 +1,116 @@
+"""The probe: does a space give a network that can be trained, scored and saved?
+
+Runs in a worker before any training, so that a mistake in a space costs seconds and one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hpsearch.engines.network import OutputForm, check_input, loss_of
+from hpsearch.errors import SpaceError
+from hpsearch.network_checks import check_saves
+from hpsearch.space import Space
+from hpsearch.task import Problem, Target
+
+_N_ROWS = 4
+_DISTANCE_LOSSES = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh", "logcosh")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the default network showed.
+
+    Attributes
+    ----------
+    hyperparameters : the declared space as keras-tuner's configuration, where it was discovered
+        by building networks; else None.
+    under_if : hyperparameters declared under a Python ``if``.
+    scalable_target : whether a standardised regression target suits the network.
+    """
+
+    hyperparameters: dict[str, Any] | None
+    under_if: tuple[str, ...]
+    scalable_target: bool
+
+
+def probe_space(
+    space_bytes: bytes,
+    problem: Problem,
+    target: Target,
+    fixes: Mapping[str, Any],
+    values: Mapping[str, Any] | None,
+    must_save: bool,
+) -> Probe:
+    """Build the default network, train one step on made-up rows, and predict.
+
+    Parameters
+    ----------
+    values : the default candidate; None to discover the space by building networks first.
+    must_save : whether the network must be loadable without the space's code.
+
+    Raises
+    ------
+    SpaceError
+        If anything of that fails, with the reason.
+    """
+    space = Space.from_bytes(space_bytes)
+    found: dict[str, Any] | None = None
+    under_if: tuple[str, ...] = ()
+    if values is None:
+        from hpsearch.hyperparameters import active_values, narrow
+
+        discovery = space.discover(problem)
+        narrowed = narrow(discovery.hyperparameters, fixes)
+        found, under_if = narrowed.get_config(), discovery.under_if
+        values = active_values(narrowed, narrowed.values)
+    model = space.construct(values, problem, fixes).model
+    check_input(model, problem.input_shape)
+    form = OutputForm.of(model, target)
+    if must_save:
+        check_saves(space.name, model)
+    _train_one_step(space, model, form, problem, target)
+    return Probe(found, under_if, _scalable_target(model))
+
+
+def _train_one_step(
+    space: Space, model: Any, form: OutputForm, problem: Problem, target: Target
+) -> None:
+    rows = np.random.default_rng(0).normal(size=(_N_ROWS, *problem.input_shape))
+    rows = rows.astype(np.float32)
+    y = form.loss_target(_made_up_target(target), len(target.labels))
+    try:
+        model.train_on_batch(rows, y)
+        outputs = np.asarray(model.predict_on_batch(rows))
+    except Exception as error:
+        raise SpaceError(
+            f"the network of '{space.name}' cannot be trained: {type(error).__name__}: {error}. "
+            "Check its loss and its layers."
+        ) from error
+    if target.kind in ("regression", "share") or form.from_logits:
+        return
+    if outputs.min() < 0.0 or outputs.max() > 1.0:
+        raise SpaceError(
+            f"the network of '{space.name}' must give probabilities for a {target.kind} problem; "
+            "it gives numbers outside 0 to 1. Use problem.output_activation for its last layer, "
+            "or a loss with from_logits=True."
+        )
+
+
+def _made_up_target(target: Target) -> Any:
+    if target.is_classification:
+        y: Any = np.arange(_N_ROWS) % len(target.labels)
+        return y.reshape(-1, 1).astype(np.float32) if target.kind == "binary" else y
+    return np.full((_N_ROWS, target.n_outputs), 0.5, np.float32)
+
+
+def _scalable_target(model: Any) -> bool:
+    import keras
+
+    last = model.outputs[0]._keras_history.operation
+    activation = getattr(last, "activation", keras.activations.linear)
+    return activation is keras.activations.linear and loss_of(model)[0] in _DISTANCE_LOSSES

@@ -1,0 +1,307 @@
+"""The reference engine: Keras on TensorFlow, any Keras model, one training at a time a process.
+
+The parent's half (``ReferenceEngine``) hands out work units; the worker's half trains a unit's
+replicas in a ``tf_program.Program``. What the fused engine computes is compared with this one.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch import metrics
+from hpsearch.engines.base import (
+    FitData,
+    FitOptions,
+    FoldResult,
+    UnitResult,
+    WorkUnit,
+    batch_order,
+    problem_of,
+    replica_seed,
+    training_target,
+)
+from hpsearch.engines.network import check_input
+from hpsearch.engines.workers import Lost, Workers, silenced_stderr
+from hpsearch.errors import HpsearchError
+from hpsearch.folds import Fold
+from hpsearch.metrics import METRICS
+from hpsearch.preprocessing import Statistics
+from hpsearch.space import Space, fit_settings
+from hpsearch.stats import patience_stop
+
+if TYPE_CHECKING:
+    from hpsearch.engines.tf_program import State
+
+STOP_CHECK_EPOCHS = 10
+"""With patience, all replicas of a trial train this many epochs between two looks at the curve."""
+
+
+def import_tensorflow() -> None:
+    """What a worker loads while the parent still reads the data."""
+    with silenced_stderr():
+        import hpsearch.engines.tf_program  # noqa: F401
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a worker needs beside the unit: small, and the same for the whole search.
+
+    Attributes
+    ----------
+    data_path : ``FitData`` written by ``write_fit_data``; workers memory-map it.
+    space : ``Space.to_bytes()``; fixes : hyperparameters that are held.
+    options : how to train.
+    """
+
+    data_path: str
+    space: bytes
+    fixes: tuple[tuple[str, Any], ...]
+    options: FitOptions
+
+
+class ReferenceEngine:
+    """Scores work units in worker processes (the ``Engine`` contract)."""
+
+    name = "keras"
+
+    def __init__(self, workers: Workers, job: Job) -> None:
+        self._workers = workers
+        self._job = job
+
+    def score(self, units: Sequence[WorkUnit]) -> Iterator[UnitResult]:
+        """Train every unit and yield each result as soon as it is there."""
+        tasks = [(self._job, unit) for unit in units]
+        for result in self._workers.map_unordered(_train_task, tasks):
+            if isinstance(result, Lost):
+                reason = (
+                    f"its worker process died {result.attempts} times (killed, or out of memory)"
+                )
+                yield UnitResult(result.task[1], error=reason)
+            else:
+                yield result
+
+
+def write_fit_data(data: FitData, folder: Path) -> str:
+    """Write the data once, so that every worker can map it into memory."""
+    path = str(folder / "fit_data.joblib")
+    joblib.dump(data, path)
+    return path
+
+
+@lru_cache(maxsize=1)
+def read_fit_data(path: str) -> FitData:
+    """The data, memory-mapped read-only."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # joblib: small arrays are not mapped
+        data: FitData = joblib.load(path, mmap_mode="r")
+    return data
+
+
+@lru_cache(maxsize=1)
+def _row_source(path: str) -> Any:
+    from hpsearch.engines.tf_program import row_source
+
+    data = read_fit_data(path)
+    return row_source(data.encoded, data.layout)
+
+
+def _train_task(task: tuple[Job, WorkUnit]) -> UnitResult:
+    return train_unit(*task)
+
+
+def train_unit(job: Job, unit: WorkUnit) -> UnitResult:
+    """Train a unit's replicas here, in this process; a failing trial gives its reason."""
+    started = time.perf_counter()
+    network = Network(job, unit.candidate.values)
+    try:
+        folds = train_replicas(network, job, unit)
+        return UnitResult(
+            unit,
+            folds=folds,
+            values=network.values,
+            n_params=network.program.n_params,
+            seconds=time.perf_counter() - started,
+        )
+    except Exception as error:  # a failing trial is recorded, whatever a user's network raises
+        return UnitResult(
+            unit,
+            values=network.values,
+            seconds=time.perf_counter() - started,
+            error=first_line(error),
+            traceback=traceback.format_exc(),
+        )
+    finally:
+        _forget_graphs()
+
+
+class Network:
+    """A configuration's networks: built anew for each replica, traced once.
+
+    Attributes
+    ----------
+    data : the mapped data; settings : the batch size and epochs of this configuration.
+    values : the hyperparameters that the build really used.
+    program : trains its replicas.
+    """
+
+    def __init__(self, job: Job, values: Mapping[str, Any], *, n_train: int | None = None) -> None:
+        from hpsearch.engines.tf_program import Program
+
+        options = job.options
+        self.data = read_fit_data(job.data_path)
+        self.values = dict(values)
+        self.settings = fit_settings(values, options.batch_size, options.epochs)
+        self._space = Space.from_bytes(job.space)
+        self._fixes = dict(job.fixes)
+        self._problem = problem_of(
+            self.data.target,
+            self.data.layout,
+            n_train=n_train or smallest_training_set(self.data.folds),
+            epochs=self.settings.epochs,
+        )
+        self.program: Program = Program(
+            self._build, _row_source(job.data_path), self.data.target, self.settings.batch_size
+        )
+
+    def _build(self) -> Any:
+        built = self._space.construct(self.values, self._problem, self._fixes)
+        check_input(built.model, self._problem.input_shape)
+        self.values = dict(built.values)
+        return built.model
+
+
+def smallest_training_set(folds: Sequence[Fold]) -> int:
+    """Rows of the smallest training set: schedules of all folds count their steps by it."""
+    return min(len(fold.train) for fold in folds)
+
+
+def train_replicas(network: Network, job: Job, unit: WorkUnit) -> tuple[FoldResult, ...]:
+    """Train a unit's replicas, all for the same number of epochs."""
+    options, epochs, patience = job.options, network.settings.epochs, job.options.patience
+    block = STOP_CHECK_EPOCHS if patience else epochs
+    replicas = [Replica(network, options, unit.candidate.trial, p) for p in unit.folds]
+    for done in range(0, epochs, block):
+        for replica in replicas:
+            replica.advance(min(block, epochs - done), more_to_come=block < epochs)
+        kept = _epochs_kept(replicas, options) if patience else epochs
+        if kept < min(done + block, epochs):
+            return tuple(replica.result(kept) for replica in replicas)
+    return tuple(replica.result(epochs) for replica in replicas)
+
+
+def _epochs_kept(replicas: Sequence[Replica], options: FitOptions) -> int:
+    metric = METRICS[options.metrics[0]]
+    curve = np.mean([replica.validation_curve(metric.name) for replica in replicas], axis=0)
+    return patience_stop(curve, metric.direction, options.patience or len(curve))
+
+
+class Replica:
+    """One training: a configuration on one fold, with its own seed, state and curves."""
+
+    def __init__(self, network: Network, options: FitOptions, trial: int, position: int) -> None:
+        data = network.data
+        self._fold = data.folds[position]
+        self._position = position
+        self._seed = replica_seed(options.seed, trial, self._fold.repeat, self._fold.fold)
+        self._network = network
+        self._metrics = options.metrics
+        self._statistics = data.statistics[position]
+        self._state: State | None = None
+        self._losses: list[float] = []
+        self._predictions: list[NDArray[np.float32]] = []
+        self._scores: dict[str, dict[str, list[float]]] = {
+            side: {name: [] for name in options.metrics} for side in ("train", "validation")
+        }
+
+    def advance(self, n_epochs: int, *, more_to_come: bool) -> None:
+        """Train the next epochs, scoring both sides of the fold after each."""
+        program, data, fold = self._network.program, self._network.data, self._fold
+        if self._state is None:
+            program.start(self._seed)
+        else:
+            program.restore(self._state)
+        tensors, y = training_tensors(self._network, self._statistics)
+        for epoch in range(len(self._losses), len(self._losses) + n_epochs):
+            order = fold.train[batch_order(self._seed, epoch, len(fold.train))]
+            self._losses.append(self._finite(program.train_epoch(tensors, y, order), epoch))
+            for side, rows in (("train", fold.train), ("validation", fold.validation)):
+                predictions = program.predict(tensors, rows, self._statistics)
+                self._score(side, data.y[rows], predictions, epoch)
+            self._predictions.append(predictions)
+        self._state = program.state() if more_to_come else None
+
+    def validation_curve(self, metric: str) -> NDArray[np.float64]:
+        """The metric on the validation rows after each epoch so far."""
+        return np.array(self._scores["validation"][metric])
+
+    def result(self, n_epochs: int) -> FoldResult:
+        """Curves and predictions of the first ``n_epochs`` epochs."""
+        curves = {
+            side: {name: np.array(values[:n_epochs]) for name, values in scores.items()}
+            for side, scores in self._scores.items()
+        }
+        return FoldResult(
+            position=self._position,
+            seed=self._seed,
+            epochs=n_epochs,
+            train_loss=np.array(self._losses[:n_epochs]),
+            validation=curves["validation"],
+            train=curves["train"],
+            predictions=np.stack(self._predictions[:n_epochs]),
+        )
+
+    def _score(
+        self, side: str, y: NDArray[Any], predictions: NDArray[np.float32], epoch: int
+    ) -> None:
+        self._finite(float(np.sum(predictions, dtype=np.float64)), epoch)
+        for name in self._metrics:
+            self._scores[side][name].append(float(metrics.score(name, y, predictions)))
+
+    def _finite(self, value: float, epoch: int) -> float:
+        if np.isfinite(value):
+            return value
+        raise DivergedError(
+            f"the training diverged: its loss or predictions became {value} in epoch {epoch + 1} "
+            f"of repeat {self._fold.repeat}, fold {self._fold.fold}"
+        )
+
+
+class DivergedError(ArithmeticError):
+    """A replica's loss or predictions are no longer finite; the trial fails."""
+
+
+def training_tensors(network: Network, statistics: Statistics) -> tuple[Any, Any]:
+    """All rows as one fold's statistics preprocess them, and their loss targets."""
+    import tensorflow as tf
+
+    data, program = network.data, network.program
+    y = training_target(data.target, data.y, statistics)
+    y = program.form.loss_target(y, len(data.target.labels))
+    return program.source.tensors(statistics), tf.constant(y)
+
+
+def first_line(error: BaseException) -> str:
+    """An error's type and first line, for a table's cell."""
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else ""
+    own = isinstance(error, HpsearchError | DivergedError)
+    return text if own else f"{type(error).__name__}: {text}"
+
+
+def _forget_graphs() -> None:
+    import keras
+
+    keras.backend.clear_session()
+    gc.collect()

@@ -1,0 +1,239 @@
+"""One configuration as a TensorFlow program that trains any number of replicas after each other.
+
+Owns everything that the reference engine does inside TensorFlow: a traced epoch of Keras's own
+``train_step``, predictions in inference mode, and a replica's state. Tracing costs about a second
+and an epoch a few milliseconds, so a program is traced once per candidate and its state (weights,
+optimizer, dropout seeds) is set anew for each replica, from a network built anew under the
+replica's seed. Which replicas to train, and for how long, belongs to ``reference``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from hpsearch.engines.network import OutputForm
+from hpsearch.preprocessing import Encoded, Layout, Statistics, design_rows
+from hpsearch.preprocessing.design import design_batch
+from hpsearch.preprocessing.statistics import ABSENT
+from hpsearch.task import Target
+
+State = list[Any]
+
+DENSE_LIMIT_BYTES = 256 * 2**20
+"""A fold's preprocessed matrix is kept whole up to this size; beyond, each batch is made anew."""
+
+PREDICT_ROWS = 4096
+
+
+class RowSource:
+    """Preprocessed rows of one fold by number, from one matrix or made batch by batch.
+
+    ``tensors`` are passed to traced functions and ``batch(tensors, rows)`` runs inside them.
+    """
+
+    def __init__(self, encoded: Encoded, layout: Layout, *, dense: bool) -> None:
+        self._layout = layout
+        self._encoded = encoded
+        self._dense = dense
+        self._raw: dict[str, Any] = {} if dense else _raw_tensors(encoded)
+
+    def tensors(self, statistics: Statistics) -> dict[str, Any]:
+        """Tensors of one fold: the matrix, or the raw rows and the fold's statistics."""
+        if self._dense:
+            rows = design_rows(self._encoded, self._layout, statistics)
+            return {"matrix": tf.constant(rows)}
+        learnt = {
+            f"statistics.{name}": tf.constant(getattr(statistics, name))
+            for name in _DESIGN_STATISTICS
+        }
+        return {**self._raw, **learnt}
+
+    def batch(self, tensors: dict[str, Any], rows: Any) -> Any:
+        """Preprocessed rows (n, *input_shape) with the given numbers."""
+        if self._dense:
+            return tf.gather(tensors["matrix"], rows)
+        learnt = {name: tensors[f"statistics.{name}"] for name in _DESIGN_STATISTICS}
+        n_arrays = sum(name.startswith("array") for name in tensors)
+        return design_batch(
+            keras.ops,
+            self._layout,
+            Statistics(**learnt, target_centre=np.zeros(1), target_scale=np.ones(1)),
+            numbers=tf.gather(tensors["numbers"], rows),
+            codes=tf.gather(tensors["codes"], rows),
+            words=self._multi_hot(tensors, rows) if self._layout.words else None,
+            arrays=tuple(tf.gather(tensors[f"array{i}"], rows) for i in range(n_arrays)),
+        )
+
+    def _multi_hot(self, tensors: dict[str, Any], rows: Any) -> Any:
+        words = tf.RaggedTensor.from_row_splits(
+            tensors["word_numbers"], tensors["word_ends"], validate=False
+        )
+        chosen = tf.gather(words, rows)
+        slots = tf.gather(tensors["statistics.word_slots"], chosen.values)
+        known = slots != ABSENT
+        cells = tf.stack([tf.cast(chosen.value_rowids(), tf.int32), slots], axis=1)
+        cells = tf.boolean_mask(cells, known)
+        shape = [tf.shape(rows)[0], sum(self._layout.word_slots)]
+        dense = tf.scatter_nd(cells, tf.ones(tf.shape(cells)[0]), shape)
+        return tf.ensure_shape(dense, [None, sum(self._layout.word_slots)])
+
+
+_DESIGN_STATISTICS = (
+    "fill",
+    "centre",
+    "scale",
+    "category_slots",
+    "word_slots",
+    "array_centre",
+    "array_scale",
+)
+
+
+def _raw_tensors(encoded: Encoded) -> dict[str, Any]:
+    tensors = {"numbers": tf.constant(encoded.numbers), "codes": tf.constant(encoded.codes)}
+    if encoded.words is not None:
+        tensors["word_numbers"] = tf.constant(encoded.words.indices.astype(np.int32))
+        tensors["word_ends"] = tf.constant(encoded.words.indptr.astype(np.int64))
+    arrays = {f"array{i}": tf.constant(array) for i, array in enumerate(encoded.arrays)}
+    return tensors | arrays
+
+
+def row_source(encoded: Encoded, layout: Layout) -> RowSource:
+    """A row source that keeps a fold's matrix where it is small, and makes batches elsewhere."""
+    size = encoded.n_rows * int(np.prod(layout.input_shape)) * 4
+    return RowSource(encoded, layout, dense=size <= DENSE_LIMIT_BYTES)
+
+
+class Program:
+    """A candidate's network, traced once.
+
+    Parameters
+    ----------
+    build : gives a freshly initialised, compiled network each time it is called.
+    source : the rows; target : the label order; batch_size : rows of a training step.
+    """
+
+    def __init__(
+        self, build: Callable[[], Any], source: RowSource, target: Target, batch_size: int
+    ) -> None:
+        self._build = build
+        self.source = source
+        self._target = target
+        self._batch_size = batch_size
+        self.model: Any = None
+        self.form: OutputForm
+        self._epoch: Callable[..., Any] | None = None
+        self._outputs: Callable[..., Any] | None = None
+
+    @property
+    def n_params(self) -> int:
+        """Parameters of the network, trainable or not."""
+        return int(self.model.count_params())
+
+    def start(self, seed: int) -> None:
+        """Begin a replica: the state of a network built anew under the replica's seed."""
+        keras.utils.set_random_seed(seed)
+        model = self._build()
+        model.optimizer.build(model.trainable_variables)
+        if self.model is None:
+            self._adopt(model)
+        else:
+            self.restore([variable.value for variable in _variables(model)])
+
+    def restore(self, state: State) -> None:
+        """Continue from a replica's state."""
+        for variable, value in zip(_variables(self.model), state, strict=True):
+            variable.assign(value)
+
+    def state(self) -> State:
+        """The current replica's state, a copy."""
+        return [np.array(variable) for variable in _variables(self.model)]
+
+    def train_epoch(
+        self, tensors: dict[str, Any], y: Any, order: NDArray[np.integer[Any]]
+    ) -> float:
+        """One pass over the training rows in the given order; the loss as Keras reports it."""
+        arguments = tensors, y, tf.constant(order, tf.int32)
+        self._epoch = self._epoch or self._traced(self._epoch_steps, *arguments)
+        self.model.reset_metrics()
+        return float(self._epoch(*arguments))
+
+    def predict(
+        self, tensors: dict[str, Any], rows: NDArray[np.integer[Any]], statistics: Statistics
+    ) -> NDArray[np.float32]:
+        """Canonical predictions (n, ...) of the given rows in inference mode."""
+        target = self._target
+        numbers = tf.constant(rows, tf.int32)
+        self._outputs = self._outputs or self._traced(self._inference, tensors, numbers)
+        blocks = [
+            self._outputs(tensors, numbers[first : first + PREDICT_ROWS])
+            for first in range(0, len(rows), PREDICT_ROWS)
+        ]
+        output = np.concatenate([block.numpy() for block in blocks])
+        centre, scale = statistics.target_centre, statistics.target_scale
+        values = np.asarray(self.form.canonical(_LINKS, target, output, centre, scale))
+        return values.ravel() if target.kind == "binary" else values
+
+    def _adopt(self, model: Any) -> None:
+        self.model = model
+        self.form = OutputForm.of(model, self._target)
+        _leave_out_compiled_metrics(model)
+
+    def _traced(self, function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
+        """The function as one graph that takes any number of row numbers, the last argument."""
+        if self.model.run_eagerly:
+            return function
+        specs = tf.nest.map_structure(tf.TensorSpec.from_tensor, arguments[:-1])
+        numbers = tf.TensorSpec([None], tf.int32)
+        concrete: Callable[..., Any] = tf.function(function).get_concrete_function(*specs, numbers)
+        return concrete
+
+    def _epoch_steps(self, tensors: dict[str, Any], y: Any, order: Any) -> Any:
+        batch_size = self._batch_size
+        step = tf.autograph.experimental.do_not_convert(self._train_step)
+        n_rows = tf.shape(order)[0]
+        loss = tf.constant(0.0)
+        for first in tf.range(0, n_rows, batch_size):
+            loss = step(tensors, y, order[first : tf.minimum(first + batch_size, n_rows)])
+        return loss
+
+    def _train_step(self, tensors: dict[str, Any], y: Any, rows: Any) -> Any:
+        batch = self.source.batch(tensors, rows), tf.gather(y, rows)
+        return tf.cast(self.model.train_step(batch)["loss"], tf.float32)
+
+    def _inference(self, tensors: dict[str, Any], rows: Any) -> Any:
+        return self.model(self.source.batch(tensors, rows), training=False)
+
+
+class _LINKS:
+    """NumPy link functions under the names of ``keras.ops``."""
+
+    @staticmethod
+    def sigmoid(values: NDArray[Any]) -> NDArray[Any]:
+        from scipy.special import expit
+
+        return np.asarray(expit(values))
+
+    @staticmethod
+    def softmax(values: NDArray[Any]) -> NDArray[Any]:
+        from scipy.special import softmax
+
+        return np.asarray(softmax(values, axis=-1))
+
+
+def _variables(model: Any) -> list[Any]:
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _leave_out_compiled_metrics(model: Any) -> None:
+    """Metrics are computed on whole folds; computing them per batch as well would be waste."""
+    if type(model).compile is not keras.Model.compile:
+        return
+    weights = model.get_compile_config().get("loss_weights")
+    model.compile(optimizer=model.optimizer, loss=model.loss, loss_weights=weights)

@@ -1,0 +1,83 @@
+"""What a search tells while it works, and the silent observer that is the default."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    from hpsearch.results import Run
+
+
+class Observer(Protocol):
+    """Hears what a search does; a context manager, so that a live display ends on any error."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None: ...
+
+    def note(self, text: str) -> None:
+        """What was taken for what, which engine runs, and why."""
+
+    def warn(self, text: str) -> None:
+        """What deserves attention."""
+
+    def search_started(
+        self, *, n_trials: int, n_folds: int, metric: str, direction: str, jobs: int
+    ) -> None:
+        """Training begins; ``n_folds`` is P x K, the replicas of one trial."""
+
+    def folds_done(self, trial: int, n: int) -> None:
+        """``n`` more replicas of a trial are finished."""
+
+    def trial_done(self, row: dict[str, Any]) -> None:
+        """A trial ended: its row of ``trials.csv`` without the rank."""
+
+    def stage(self, name: str) -> None:
+        """What comes after the trials: ``refit``, ``test``, ``export``, ``reload check``."""
+
+    def search_ended(self, run: Run | None) -> None:
+        """Everything is written, or nothing could be selected."""
+
+
+class SilentObserver:
+    """Hears everything and says nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def warn(self, text: str) -> None:
+        """Say nothing."""
+
+    def search_started(
+        self, *, n_trials: int, n_folds: int, metric: str, direction: str, jobs: int
+    ) -> None:
+        """Say nothing."""
+
+    def folds_done(self, trial: int, n: int) -> None:
+        """Say nothing."""
+
+    def trial_done(self, row: dict[str, Any]) -> None:
+        """Say nothing."""
+
+    def stage(self, name: str) -> None:
+        """Say nothing."""
+
+    def search_ended(self, run: Run | None) -> None:
+        """Say nothing."""

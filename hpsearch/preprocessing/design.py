@@ -1,0 +1,129 @@
+"""The rows a network sees: encoded rows with a fold's statistics applied.
+
+One function serves NumPy, TensorFlow, JAX and Keras's symbolic tensors (the exported model), so
+training, prediction and export cannot drift apart. It makes one batch, or one fold's matrix;
+nothing here is of size folds x rows x features.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from hpsearch.preprocessing.encoding import Encoded, Layout
+from hpsearch.preprocessing.statistics import ABSENT, Statistics
+
+
+def design_batch(
+    xp: ModuleType,
+    layout: Layout,
+    statistics: Statistics,
+    *,
+    numbers: Any = None,
+    codes: Any = None,
+    words: Any = None,
+    arrays: tuple[Any, ...] = (),
+) -> Any:
+    """Preprocessed rows (n, *layout.input_shape) of float32.
+
+    Parameters
+    ----------
+    xp : ``numpy``, ``jax.numpy`` or ``keras.ops``.
+    layout, statistics : as fitted; statistics may be traced arrays.
+    numbers, codes, arrays : as in ``Encoded``; None or empty where the layout has none.
+    words : float32 (n, sum of ``word_slots``) multi-hot, already in slots.
+    """
+    parts: list[Any] = []
+    if layout.numbers:
+        missing = xp.isnan(numbers)
+        filled = xp.where(missing, statistics.fill, numbers)
+        parts.append((filled - statistics.centre) / statistics.scale)
+        if layout.indicators:
+            columns = np.array(layout.indicators, np.int32)
+            parts.append(_indicator(xp, xp.take(missing, columns, axis=1)))
+    if layout.categories:
+        parts += _one_hot(xp, layout, statistics.category_slots, codes)
+    if layout.words:
+        parts.append(words)
+    if layout.arrays:
+        images = _standardised_arrays(xp, statistics, arrays)
+        if layout.keeps_shape:
+            return images[0]
+        sizes = (int(np.prod(shape)) for shape in layout.array_shapes)
+        parts += [xp.reshape(a, (-1, size)) for a, size in zip(images, sizes, strict=True)]
+    return xp.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+
+
+def design_rows(encoded: Encoded, layout: Layout, statistics: Statistics) -> NDArray[np.float32]:
+    """The preprocessed rows of ``encoded`` as one NumPy array (n_rows, *input_shape).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hpsearch.preprocessing import Encoded, Layout, design_rows, fit_statistics
+    >>> layout = Layout(numbers=("x",))
+    >>> x = np.array([[1.0], [3.0], [5.0]], np.float32)
+    >>> rows = Encoded(x, np.empty((3, 0), np.int32), None, ())
+    >>> stats = fit_statistics(rows, np.zeros((3, 1)), np.arange(2), layout, scale_target=False)
+    >>> design_rows(rows, layout, stats).ravel().tolist()
+    [-1.0, 1.0, 3.0]
+    """
+    rows: NDArray[np.float32] = design_batch(
+        np,
+        layout,
+        statistics,
+        numbers=encoded.numbers,
+        codes=encoded.codes,
+        words=multi_hot(encoded.words, layout, statistics),
+        arrays=encoded.arrays,
+    )
+    return rows
+
+
+def multi_hot(
+    words: sparse.csr_array | None, layout: Layout, statistics: Statistics
+) -> NDArray[np.float32] | None:
+    """Dense slots (n_rows, sum of ``word_slots``) of sparse words; for a batch, not for a table."""
+    if words is None:
+        return None
+    dense = np.zeros((words.shape[0], sum(layout.word_slots)), np.float32)
+    slots = statistics.word_slots[words.indices]
+    rows = np.repeat(np.arange(words.shape[0]), np.diff(words.indptr))
+    known = slots != ABSENT
+    dense[rows[known], slots[known]] = 1.0
+    return dense
+
+
+def _indicator(xp: ModuleType, condition: Any) -> Any:
+    return xp.where(condition, np.float32(1.0), np.float32(0.0))
+
+
+def _one_hot(xp: ModuleType, layout: Layout, table: Any, codes: Any) -> list[Any]:
+    offsets = np.cumsum([0, *(n + 2 for n in layout.n_levels)])[:-1].astype(np.int32)
+    slots = xp.take(table, codes + offsets)
+    return [
+        _indicator(xp, xp.equal(slots[:, j : j + 1], np.arange(n_slots, dtype=np.int32)))
+        for j, n_slots in enumerate(layout.category_slots)
+    ]
+
+
+def _standardised_arrays(
+    xp: ModuleType, statistics: Statistics, arrays: tuple[Any, ...]
+) -> list[Any]:
+    images, first = [], 0
+    for array in arrays:
+        channels = slice(first, first + array.shape[-1])
+        values = array.astype(np.float32) if xp is np else _cast(xp, array)
+        images.append(
+            (values - statistics.array_centre[channels]) / statistics.array_scale[channels]
+        )
+        first = channels.stop
+    return images
+
+
+def _cast(xp: ModuleType, array: Any) -> Any:
+    return xp.cast(array, "float32") if hasattr(xp, "cast") else array.astype("float32")

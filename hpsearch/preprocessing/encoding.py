@@ -1,0 +1,246 @@
+"""Encoding: raw cells to plain arrays, row by row, given the schema alone.
+
+Nothing here is learnt from values: a row is encoded the same whatever the other rows hold.
+What is learnt from training rows belongs to ``statistics``; how both become the rows that a
+network sees belongs to ``design``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from hpsearch.data.dataset import Column, Schema
+
+DEFAULT_MAX_LEVELS = 100
+DEFAULT_MAX_WORDS = 10_000
+
+_WORD = re.compile(r"\w+", flags=re.UNICODE)
+_DAY = np.timedelta64(1, "D")
+_EPOCH = np.datetime64("2000-01-01")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Shapes that the schema fixes for every fold, and the order of a network's input features.
+
+    A flat input holds, in this order: standardised numbers, indicators of missing numbers, the
+    slots of each category, the slots of the words, flattened arrays. A table that is one array
+    column alone keeps that array's shape, with a channel axis.
+
+    Attributes
+    ----------
+    numbers : names of the number features; a date column gives several.
+    indicators : positions in ``numbers`` of the features that get an indicator of missing cells.
+    categories : the category columns' names.
+    n_levels : levels of each category column; code ``n_levels`` is an unseen level, and
+        ``n_levels + 1`` a missing cell.
+    level_slots : slots for the levels of each category column: all levels, or ``max_levels``.
+    has_other : whether rarer and unseen levels share a slot of their own, behind the levels'.
+    has_missing_slot : whether missing cells of the category have a slot, the last one.
+    words : names of the word columns; ``n_words`` and ``word_slots`` count their words and slots.
+    arrays : names of the array columns; ``array_shapes`` their rows' shapes.
+    """
+
+    numbers: tuple[str, ...] = ()
+    indicators: tuple[int, ...] = ()
+    categories: tuple[str, ...] = ()
+    n_levels: tuple[int, ...] = ()
+    level_slots: tuple[int, ...] = ()
+    has_other: tuple[bool, ...] = ()
+    has_missing_slot: tuple[bool, ...] = ()
+    words: tuple[str, ...] = ()
+    n_words: tuple[int, ...] = ()
+    word_slots: tuple[int, ...] = ()
+    arrays: tuple[str, ...] = ()
+    array_shapes: tuple[tuple[int, ...], ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        schema: Schema,
+        *,
+        max_levels: int = DEFAULT_MAX_LEVELS,
+        max_words: int = DEFAULT_MAX_WORDS,
+    ) -> Layout:
+        """The layout of a schema, with at most ``max_levels`` and ``max_words`` slots a column."""
+        numbers: list[str] = []
+        indicators: list[int] = []
+        for column in schema.of_kind("number", "date"):
+            if column.has_missing:
+                indicators.append(len(numbers))
+            numbers += _number_names(column)
+        categories = schema.of_kind("category")
+        words = schema.of_kind("text", "words")
+        n_words = tuple(_word_count(column) for column in words)
+        arrays = schema.of_kind("array")
+        return cls(
+            numbers=tuple(numbers),
+            indicators=tuple(indicators),
+            categories=tuple(c.name for c in categories),
+            n_levels=tuple(len(c.levels) for c in categories),
+            level_slots=tuple(min(len(c.levels), max_levels) for c in categories),
+            has_other=tuple(len(c.levels) > max_levels for c in categories),
+            has_missing_slot=tuple(c.has_missing for c in categories),
+            words=tuple(c.name for c in words),
+            n_words=n_words,
+            word_slots=tuple(min(count, max_words) for count in n_words),
+            arrays=tuple(c.name for c in arrays),
+            array_shapes=tuple(c.shape for c in arrays),
+        )
+
+    @property
+    def category_slots(self) -> tuple[int, ...]:
+        """Slots of each category column: levels, the shared slot of rare ones, missing."""
+        parts = zip(self.level_slots, self.has_other, self.has_missing_slot, strict=True)
+        return tuple(levels + other + missing for levels, other, missing in parts)
+
+    @property
+    def keeps_shape(self) -> bool:
+        """Whether the table is one array column alone, whose shape the network sees."""
+        return len(self.arrays) == 1 and not (self.numbers or self.categories or self.words)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one preprocessed row."""
+        if self.keeps_shape:
+            return channelled(self.array_shapes[0])
+        flat_arrays = sum(int(np.prod(shape)) for shape in self.array_shapes)
+        width = len(self.numbers) + len(self.indicators) + sum(self.category_slots)
+        return (width + sum(self.word_slots) + flat_arrays,)
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Rows as plain arrays; every part has ``n_rows`` rows.
+
+    Attributes
+    ----------
+    numbers : float32 (n_rows, n_numbers), NaN where missing.
+    codes : int32 (n_rows, n_categories), see ``Layout.n_levels``.
+    words : float32 ``csr_array`` (n_rows, sum of ``n_words``) of ones, or None.
+    arrays : each (n_rows, ...) in its own dtype, with a channel axis where it has two axes.
+    """
+
+    numbers: NDArray[np.float32]
+    codes: NDArray[np.int32]
+    words: sparse.csr_array | None
+    arrays: tuple[NDArray[Any], ...]
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.numbers)
+
+    def take(self, rows: NDArray[np.integer[Any]] | slice) -> Encoded:
+        """The given rows."""
+        return Encoded(
+            self.numbers[rows],
+            self.codes[rows],
+            None if self.words is None else self.words[rows],
+            tuple(array[rows] for array in self.arrays),
+        )
+
+
+def encode(
+    schema: Schema,
+    frame: pd.DataFrame,
+    arrays: Mapping[str, NDArray[Any] | sparse.csr_array],
+    n_rows: int,
+) -> Encoded:
+    """Encode raw rows under a schema; any row can be encoded alone with the same result.
+
+    Parameters
+    ----------
+    schema : the columns; ``frame`` and ``arrays`` are as in ``Dataset``.
+    n_rows : number of rows (a table may have no scalar column).
+
+    Examples
+    --------
+    >>> import hpsearch
+    >>> data = hpsearch.load("sklearn:iris")
+    >>> encode(data.schema, data.frame, data.arrays, data.n_rows).numbers.shape
+    (150, 4)
+    """
+    numbers = [_numbers(c, frame[c.name]) for c in schema.of_kind("number", "date")]
+    codes = [_codes(c, frame[c.name]) for c in schema.of_kind("category")]
+    words = [
+        _bag(c, frame[c.name]) if c.kind == "text" else sparse.csr_array(arrays[c.name])
+        for c in schema.of_kind("text", "words")
+    ]
+    return Encoded(
+        numbers=_side_by_side(numbers, n_rows, np.float32),
+        codes=_side_by_side(codes, n_rows, np.int32),
+        words=sparse.hstack(words, format="csr", dtype=np.float32) if words else None,
+        arrays=tuple(
+            np.asarray(arrays[c.name]).reshape(n_rows, *channelled(c.shape))
+            for c in schema.of_kind("array")
+        ),
+    )
+
+
+def channelled(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """An array's shape with a channel axis: (height, width) becomes (height, width, 1)."""
+    return (*shape, 1) if len(shape) == 2 else shape
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text: lower-cased runs of letters, digits and underscores."""
+    return _WORD.findall(text.lower())
+
+
+def _side_by_side(parts: list[NDArray[Any]], n_rows: int, dtype: type[np.generic]) -> NDArray[Any]:
+    if not parts:
+        return np.empty((n_rows, 0), dtype)
+    return np.concatenate([part.reshape(n_rows, -1) for part in parts], axis=1).astype(dtype)
+
+
+def _number_names(column: Column) -> list[str]:
+    if column.kind == "number":
+        return [column.name]
+    parts = ["days", "year_sin", "year_cos", "week_sin", "week_cos"]
+    parts += ["clock_sin", "clock_cos"] if column.has_clock else []
+    return [f"{column.name}.{part}" for part in parts]
+
+
+def _numbers(column: Column, cells: pd.Series[Any]) -> NDArray[Any]:
+    if column.kind == "number":
+        return cells.to_numpy(dtype=np.float64, na_value=np.nan)
+    times = cells.to_numpy(dtype="datetime64[us]")
+    days = (times - _EPOCH) / _DAY
+    month_day = (times - times.astype("datetime64[Y]")) / _DAY / 365.25
+    angles = [month_day, (days - 2.0) / 7.0]  # 2000-01-03 was a Monday
+    angles += [days] if column.has_clock else []
+    waves = [wave(2.0 * np.pi * angle) for angle in angles for wave in (np.sin, np.cos)]
+    features: NDArray[Any] = np.stack([days, *waves], axis=1)
+    return features
+
+
+def _codes(column: Column, cells: pd.Series[Any]) -> NDArray[np.int32]:
+    codes = pd.Index(column.levels, dtype="str").get_indexer(cells).astype(np.int32)
+    codes[codes < 0] = len(column.levels)
+    codes[cells.isna().to_numpy()] = len(column.levels) + 1
+    return codes
+
+
+def _word_count(column: Column) -> int:
+    return column.shape[0] if column.kind == "words" else len(column.levels)
+
+
+def _bag(column: Column, cells: pd.Series[Any]) -> sparse.csr_array:
+    position = {word: number for number, word in enumerate(column.levels)}
+    indices: list[int] = []
+    ends = [0]
+    for text in cells.fillna(""):
+        indices += sorted({position[word] for word in words_of(text) if word in position})
+        ends.append(len(indices))
+    ones = np.ones(len(indices), np.float32)
+    shape = (len(cells), len(column.levels))
+    return sparse.csr_array((ones, np.array(indices, np.int32), np.array(ends)), shape=shape)

@@ -1,0 +1,183 @@
+"""Statistics: everything learnt from data, fitted on training rows alone.
+
+They are plain arrays of one shape for every fold, so they stack over folds, apply on the fly to
+a batch (``design``) and are baked into the exported model. Nothing else in the package computes
+a mean, a scale, a fill, a set of known levels or a vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.preprocessing.encoding import Encoded, Layout
+
+ABSENT = -1
+"""Slot of a level or word that the training rows do not know: it sets no feature."""
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """What one set of training rows teaches; with a leading axis, what several do.
+
+    Attributes
+    ----------
+    fill, centre, scale : float32 (n_numbers,): median, mean and standard deviation of the present
+        cells; ``(fill if missing else x - centre) / scale`` has mean 0 and deviation 1.
+    category_slots : int32 (sum of ``n_levels + 2``,): the slot of each code, column after column,
+        or ``ABSENT``.
+    word_slots : int32 (sum of ``n_words``,): the slot of each word, or ``ABSENT``.
+    array_centre, array_scale : float32 (channels of all arrays,).
+    target_centre, target_scale : float64 (n_values,): mean and standard deviation of a regression
+        target, or 0 and 1.
+    """
+
+    fill: NDArray[np.float32]
+    centre: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    category_slots: NDArray[np.int32]
+    word_slots: NDArray[np.int32]
+    array_centre: NDArray[np.float32]
+    array_scale: NDArray[np.float32]
+    target_centre: NDArray[np.float64]
+    target_scale: NDArray[np.float64]
+
+    @classmethod
+    def stack(cls, parts: Sequence[Statistics]) -> Statistics:
+        """Several folds' statistics along a new first axis."""
+        return cls(*(np.stack([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+    def __getitem__(self, fold: int) -> Statistics:
+        """One fold's statistics out of a stack."""
+        return Statistics(*(getattr(self, f.name)[fold] for f in fields(self)))
+
+
+def fit_statistics(
+    encoded: Encoded,
+    y: NDArray[Any],
+    rows: NDArray[np.integer[Any]],
+    layout: Layout,
+    *,
+    scale_target: bool,
+) -> Statistics:
+    """Fit every statistic on the given training rows; no other row is read.
+
+    Parameters
+    ----------
+    encoded, y : all rows of the table.
+    rows : the training rows' numbers.
+    layout : the schema's layout.
+    scale_target : whether the target (n_rows, n_values) is standardised.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layout = Layout(numbers=("x",))
+    >>> x = np.array([[1.0], [3.0], [np.nan], [99.0]], np.float32)
+    >>> rows = Encoded(x, np.empty((4, 0), np.int32), None, ())
+    >>> stats = fit_statistics(rows, np.zeros((4, 1)), np.array([0, 1, 2]), layout, scale_target=False)
+    >>> float(stats.fill[0]), float(stats.centre[0]), float(stats.scale[0])
+    (2.0, 2.0, 1.0)
+    """
+    training = encoded.take(rows)
+    fill, centre, scale = _number_statistics(training.numbers)
+    array_centre, array_scale = _array_statistics(training.arrays)
+    target_centre, target_scale = _target_statistics(y[rows], scale_target)
+    return Statistics(
+        fill=fill,
+        centre=centre,
+        scale=scale,
+        category_slots=_category_slots(training.codes, layout),
+        word_slots=_word_slots(training, layout),
+        array_centre=array_centre,
+        array_scale=array_scale,
+        target_centre=target_centre,
+        target_scale=target_scale,
+    )
+
+
+def _number_statistics(numbers: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+    values = numbers.astype(np.float64)
+    present = ~np.isnan(values)
+    counts = np.maximum(present.sum(axis=0), 1)
+    centre = np.where(present, values, 0.0).sum(axis=0) / counts
+    deviations = np.where(present, values - centre, 0.0)
+    scale = _usable_scale(np.sqrt((deviations**2).sum(axis=0) / counts), centre)
+    fill = np.zeros_like(centre)
+    some = present.any(axis=0)
+    fill[some] = np.nanmedian(values[:, some], axis=0) if some.any() else 0.0
+    return fill.astype(np.float32), centre.astype(np.float32), scale.astype(np.float32)
+
+
+def _usable_scale(scale: NDArray[Any], centre: NDArray[Any]) -> NDArray[Any]:
+    """Standard deviations, with 1 where a feature is constant but for rounding."""
+    return np.where(scale > 1e-7 * np.abs(centre), np.where(scale > 0, scale, 1.0), 1.0)
+
+
+def _array_statistics(arrays: Sequence[NDArray[Any]]) -> tuple[NDArray[np.float32], ...]:
+    """Mean and deviation of each channel, in blocks of rows so that no float copy is made."""
+    centres, scales = [np.empty(0)], [np.empty(0)]
+    for array in arrays:
+        axes = tuple(range(array.ndim - 1))
+        n_values = int(np.prod(array.shape[:-1]))
+        centre = sum(b.sum(axis=axes, dtype=np.float64) for b in _blocks(array)) / n_values
+        squares = sum(((b - centre) ** 2).sum(axis=axes) for b in _blocks(array))
+        centres.append(centre)
+        scales.append(_usable_scale(np.sqrt(squares / n_values), centre))
+    return (
+        np.concatenate(centres).astype(np.float32),
+        np.concatenate(scales).astype(np.float32),
+    )
+
+
+def _blocks(array: NDArray[Any], n_rows: int = 1024) -> Iterator[NDArray[Any]]:
+    return (array[first : first + n_rows] for first in range(0, len(array), n_rows))
+
+
+def _target_statistics(
+    y: NDArray[Any], scale_target: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    n_values = y.shape[1] if y.ndim == 2 else 1
+    if not scale_target:
+        return np.zeros(n_values), np.ones(n_values)
+    centre = y.mean(axis=0, dtype=np.float64)
+    return centre, _usable_scale(y.std(axis=0, dtype=np.float64), centre)
+
+
+def _category_slots(codes: NDArray[np.int32], layout: Layout) -> NDArray[np.int32]:
+    """Slots of every code of every category column; see ``Layout.n_levels`` for the codes."""
+    tables = [np.empty(0, np.int32)]
+    for j, n_levels in enumerate(layout.n_levels):
+        counts = np.bincount(codes[:, j], minlength=n_levels + 2)
+        levels = _most_frequent(counts[:n_levels], layout.level_slots[j])
+        other = layout.level_slots[j] if layout.has_other[j] else ABSENT
+        levels[levels == ABSENT] = other
+        last = layout.category_slots[j] - 1
+        missing = last if layout.has_missing_slot[j] and counts[n_levels + 1] else other
+        tables.append(np.concatenate([levels, [other, missing]]).astype(np.int32))
+    return np.concatenate(tables)
+
+
+def _word_slots(training: Encoded, layout: Layout) -> NDArray[np.int32]:
+    if training.words is None:
+        return np.empty(0, np.int32)
+    counts = np.bincount(training.words.indices, minlength=sum(layout.n_words))
+    tables, first_word, first_slot = [], 0, 0
+    for n_words, n_slots in zip(layout.n_words, layout.word_slots, strict=True):
+        slots = _most_frequent(counts[first_word : first_word + n_words], n_slots)
+        tables.append(np.where(slots == ABSENT, ABSENT, slots + first_slot))
+        first_word, first_slot = first_word + n_words, first_slot + n_slots
+    return np.concatenate(tables).astype(np.int32)
+
+
+def _most_frequent(counts: NDArray[Any], n_slots: int) -> NDArray[np.int32]:
+    """Slots, in the order of the levels, of the ``n_slots`` most frequent levels that occur."""
+    ranked = np.argsort(-counts, kind="stable")[:n_slots]
+    chosen = np.sort(ranked[counts[ranked] > 0])
+    slots = np.full(len(counts), ABSENT, np.int32)
+    slots[chosen] = np.arange(len(chosen), dtype=np.int32)
+    return slots

@@ -1,0 +1,203 @@
+"""Refit and export: train the selected configuration on all rows, save it, prove the reload.
+
+The worker's half trains and writes ``model.keras``; the parent's half has a fresh process reload
+it, in safe mode and without the space's file, and compares predictions bit by bit. Nothing is
+kept that does not pass.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.bundle import (
+    PREDICT_ROWS,
+    bundle_model,
+    file_sha256,
+    load_keras_file,
+    model_inputs,
+    predict_encoded,
+)
+from hpsearch.data.dataset import Schema
+from hpsearch.engines.base import REFIT, FitData, batch_order, replica_seed
+from hpsearch.engines.reference import Job, Network, import_tensorflow, training_tensors
+from hpsearch.engines.workers import WORKER_ENVIRONMENT
+from hpsearch.errors import BundleError
+from hpsearch.preprocessing import Encoded
+from hpsearch.space import Candidate
+
+SAME_PREDICTIONS = {"rtol": 1e-3, "atol": 1e-4}
+"""How far the exported graph may be from the training graph, which computes in another order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Refitted:
+    """What the worker leaves: the exported file's digest and predictions of all given rows.
+
+    Attributes
+    ----------
+    sha256 : of ``model.keras``.
+    predictions : canonical, of the test rows (n, ...), or None.
+    word_slots : the slots of the words, for the model card.
+    """
+
+    sha256: str
+    n_params: int
+    predictions: NDArray[np.float32] | None
+    word_slots: tuple[int, ...]
+
+
+def refit_steps(data: FitData, *, batch_size: int, best_epoch: int) -> int:
+    """Optimizer steps of the refit: those of the best epoch, scaled to all rows.
+
+    A fold's training set of ``m`` rows took ``best_epoch * ceil(m / batch_size)`` steps; ``n``
+    rows get ``n / m`` times as many, so that each row is seen as often (mean over the folds).
+    """
+    steps = [
+        best_epoch * -(-len(f.train) // batch_size) * data.encoded.n_rows / len(f.train)
+        for f in data.folds
+    ]
+    return max(1, round(float(np.mean(steps))))
+
+
+def refit_and_export(
+    job: Job,
+    candidate: Candidate,
+    n_steps: int,
+    schema: Schema,
+    path: str,
+    check_path: str,
+    test_rows: Encoded | None,
+) -> Refitted:
+    """Train on all rows and write the exported model; runs in a worker.
+
+    Parameters
+    ----------
+    n_steps : optimizer steps, see ``refit_steps``.
+    path : where ``model.keras`` goes; ``check_path`` gets inputs and predictions for the reload.
+    test_rows : rows to predict with the exported model, or None.
+
+    Raises
+    ------
+    BundleError
+        If the exported model does not predict what the trained network does.
+    """
+    from hpsearch.engines.reference import read_fit_data
+
+    data = read_fit_data(job.data_path)
+    network = _train(job, candidate, n_steps, data)
+    statistics = data.refit_statistics
+    program = network.program
+    model = bundle_model(program.model, program.form, schema, data.layout, statistics)
+    model.save(path)
+    sample = data.encoded.take(slice(0, PREDICT_ROWS))
+    outputs = predict_encoded(model, sample, data.layout, statistics)
+    _check_same(network, data, outputs)
+    inputs = model_inputs(sample, data.layout, statistics)
+    np.savez(check_path, outputs=outputs, **inputs)
+    predictions = None
+    if test_rows is not None:
+        predictions = predict_encoded(model, test_rows, data.layout, statistics)
+        predictions = predictions[:, 0] if data.target.kind == "binary" else predictions
+    return Refitted(
+        sha256=file_sha256(Path(path)),
+        n_params=program.n_params,
+        predictions=predictions,
+        word_slots=tuple(statistics.word_slots.tolist()),
+    )
+
+
+def _train(job: Job, candidate: Candidate, n_steps: int, data: FitData) -> Network:
+    n_rows = data.encoded.n_rows
+    network = Network(job, candidate.values, n_train=n_rows)
+    seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
+    program, batch_size = network.program, network.settings.batch_size
+    program.start(seed)
+    tensors, y = training_tensors(network, data.refit_statistics)
+    steps_per_epoch = -(-n_rows // batch_size)
+    for epoch, first in enumerate(range(0, n_steps, steps_per_epoch)):
+        order = batch_order(seed, epoch, n_rows)
+        loss = program.train_epoch(tensors, y, order[: (n_steps - first) * batch_size])
+        if not np.isfinite(loss):
+            raise BundleError(
+                f"The refit of trial {candidate.trial} diverged in epoch {epoch + 1}, although "
+                "none of its folds did. Choose another --seed, or narrow its learning rate."
+            )
+    return network
+
+
+def _check_same(network: Network, data: FitData, outputs: NDArray[np.float32]) -> None:
+    tensors, _ = training_tensors(network, data.refit_statistics)
+    expected = network.program.predict(tensors, np.arange(len(outputs)), data.refit_statistics)
+    expected = expected.reshape(outputs.shape)
+    scale = max(1.0, float(np.abs(data.refit_statistics.target_scale).max()))
+    if not np.allclose(outputs / scale, expected / scale, **SAME_PREDICTIONS):
+        worst = float(np.abs(outputs - expected).max())
+        raise BundleError(
+            "The exported model must predict what the trained network predicts; they differ by "
+            f"up to {worst:.3g}. Look for a layer that behaves differently once it is saved."
+        )
+
+
+class ReloadCheck:
+    """A fresh process that reloads the exported model; it imports Keras while others train."""
+
+    def __enter__(self) -> ReloadCheck:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", "from hpsearch.refit import reload_main; reload_main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | WORKER_ENVIRONMENT,
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+
+    def verify(self, model_path: Path, check_path: Path) -> None:
+        """Have the process compare predictions; ``BundleError`` unless they are bit-identical."""
+        output, errors = self._process.communicate(f"{model_path}\n{check_path}\n")
+        verdict = output.strip().splitlines()[-1] if output.strip() else ""
+        if self._process.returncode or verdict != "identical":
+            reason = verdict or (errors.strip().splitlines() or ["no answer"])[-1]
+            raise BundleError(
+                "The exported model must predict the same after a reload in a fresh process: "
+                f"{reason}. Look for a layer that keeps state outside its weights."
+            )
+
+
+def reload_main() -> None:
+    """Read two paths, reload the model, compare its predictions; prints a verdict."""
+    import_tensorflow()
+
+    model_path, check_path = sys.stdin.readline().strip(), sys.stdin.readline().strip()
+    with np.load(check_path, allow_pickle=False) as check:
+        inputs: dict[str, Any] = {name: check[name] for name in check.files}
+    expected = inputs.pop("outputs")
+    try:
+        model = load_keras_file(Path(model_path))
+    except BundleError as error:
+        print(" ".join(str(error).split()))
+        return
+    outputs = np.asarray(model.predict_on_batch(inputs))
+    if np.array_equal(outputs, expected):
+        print("identical")
+    else:
+        print(f"predictions differ by up to {float(np.abs(outputs - expected).max()):.3g}")

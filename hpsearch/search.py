@@ -1,0 +1,462 @@
+"""The search: ask, score, record, tell, until the budget is spent; then select, refit, export.
+
+Owns the one loop, the options it is configured with, and what a run's documents say. Scoring
+belongs to ``scoring``, proposing to ``oracles``, the tables' form to ``results``.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch import defaults
+from hpsearch.bundle import BUNDLE_FORMAT
+from hpsearch.data import Dataset, load
+from hpsearch.engines.base import FitOptions
+from hpsearch.engines.workers import WORKER_ENVIRONMENT, default_jobs
+from hpsearch.errors import OptionError, SearchFailedError
+from hpsearch.folds import Fold, Splitter, choose_splitter, hold_back, make_folds
+from hpsearch.folds.plan import Split
+from hpsearch.metrics import METRICS, resolve_metric, score
+from hpsearch.observer import Observer, SilentObserver
+from hpsearch.oracles import make_oracle, oracle_names
+from hpsearch.oracles.base import Oracle, Outcome
+from hpsearch.preprocessing import Encoded
+from hpsearch.refit import Refitted, ReloadCheck, refit_and_export, refit_steps
+from hpsearch.results import Run, RunFolder, free_name, open_run
+from hpsearch.results.files import write_atomically
+from hpsearch.results.tables import (
+    curves_table,
+    folds_table,
+    predictions_table,
+    timings_table,
+    trials_table,
+)
+from hpsearch.scoring import ScaleTarget, Session, SessionPlan, encode_dataset
+from hpsearch.space import Space, fit_settings
+from hpsearch.trials import TrialResult, prediction_parts
+
+ENGINES = ("auto", "keras")
+
+
+@dataclass(frozen=True)
+class Search:
+    """A hyperparameter search scored by iterated K-fold, from a table to an exported model.
+
+    Parameters
+    ----------
+    space : a shipped space's name, a ``.py`` file, ``build(hp, problem)``, keras-tuner's
+        ``build(hp)`` or a ``HyperModel``.
+    trials : candidates to score.
+    folds, repeats : K folds, reshuffled P times; ``folds=1`` is a hold-out of ``test_size``.
+    epochs, batch_size : passes over the training rows, and rows per step; a space may declare
+        hyperparameters of these names.
+    seed : everything random follows from it: one seed, one machine, the same tables.
+    out : the run's folder; by default ``results/NAME``, or ``NAME-2`` where that is taken.
+    oracle : ``"random"`` or ``"grid"``.
+    engine : ``"auto"`` or ``"keras"``.
+    jobs : worker processes, by default one per core; the tables don't depend on it.
+    patience : stop all replicas of a trial after so many epochs without improvement of their
+        mean validation curve; None trains every epoch.
+    metric : the metric that selects; by default the problem type's first.
+    split : how rows are dealt to folds; ``"auto"`` follows from the data.
+    gap : rows left out between training and validation rows in time order.
+    fix : hyperparameters to hold, by name.
+    test_data : rows scored once, after everything is decided: a file, a table or a ``Dataset``.
+    test_size : share of the rows held back for that instead.
+    scale_target : whether a regression target is standardised; ``"auto"`` asks the network.
+    max_levels, max_words : features at most for a category or text column; rarer levels share
+        one, rarer words are left out, as counted on a fold's training rows.
+    overwrite : replace the run that ``out`` holds.
+    observer : hears what happens; see ``hpsearch.observer``.
+
+    Examples
+    --------
+    >>> import hpsearch
+    >>> search = hpsearch.Search(trials=20, folds=5, repeats=2, fix={"optimizer": "adam"})
+    >>> search.n_replicas
+    200
+    """
+
+    space: Any = defaults.SPACE
+    trials: int = field(default=defaults.TRIALS, kw_only=True)
+    folds: int = field(default=defaults.FOLDS, kw_only=True)
+    repeats: int = field(default=defaults.REPEATS, kw_only=True)
+    epochs: int = field(default=defaults.EPOCHS, kw_only=True)
+    batch_size: int = field(default=defaults.BATCH_SIZE, kw_only=True)
+    seed: int = field(default=defaults.SEED, kw_only=True)
+    out: str | Path | None = field(default=None, kw_only=True)
+    oracle: str = field(default="random", kw_only=True)
+    engine: Literal["auto", "keras"] = field(default="auto", kw_only=True)
+    jobs: int | None = field(default=None, kw_only=True)
+    patience: int | None = field(default=None, kw_only=True)
+    metric: str | None = field(default=None, kw_only=True)
+    split: Split = field(default="auto", kw_only=True)
+    gap: int = field(default=0, kw_only=True)
+    fix: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    test_data: Any = field(default=None, kw_only=True)
+    test_size: float | None = field(default=None, kw_only=True)
+    scale_target: ScaleTarget = field(default="auto", kw_only=True)
+    max_levels: int = field(default=defaults.MAX_LEVELS, kw_only=True)
+    max_words: int = field(default=defaults.MAX_WORDS, kw_only=True)
+    overwrite: bool = field(default=False, kw_only=True)
+    observer: Observer = field(default_factory=SilentObserver, kw_only=True, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "folds", "repeats", "epochs", "batch_size", "max_levels"):
+            check_count(name, getattr(self, name))
+        check_count("max_words", self.max_words)
+        check_count("seed", self.seed, least=0)
+        for name in ("jobs", "patience"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
+        if self.engine not in ENGINES:
+            raise OptionError(f"`engine` is one of {', '.join(ENGINES)}; received {self.engine!r}.")
+        if self.oracle not in oracle_names():
+            raise OptionError(
+                f"There is no oracle called {self.oracle!r}. Use one of "
+                f"{', '.join(oracle_names())}."
+            )
+        if self.test_data is not None and self.test_size is not None and not self._holds_out:
+            raise OptionError(
+                "The test rows come from `test_data` or from `test_size`; received both. "
+                "Leave one out."
+            )
+
+    @property
+    def n_replicas(self) -> int:
+        """Trainings of the whole search, the refit aside: trials x repeats x folds."""
+        return self.trials * self.repeats * self.folds
+
+    @property
+    def _holds_out(self) -> bool:
+        return self.folds == 1 or self.split == "holdout"
+
+    def run(self, data: Any) -> Run:
+        """Search on a table, and leave the run's files.
+
+        Parameters
+        ----------
+        data : a ``Dataset``, or whatever ``hpsearch.load`` takes without further arguments.
+
+        Returns
+        -------
+        The finished run, its tables read from disk.
+
+        Raises
+        ------
+        InputError
+            If the data, the space or an option is wrong; nothing was trained then.
+        SearchFailedError
+            If every trial failed.
+        """
+        with self.observer:
+            return _Run(self, load(data)).execute()
+
+
+class _Run:
+    """One execution of a search: the state that the loop passes from step to step."""
+
+    def __init__(self, search: Search, dataset: Dataset) -> None:
+        self.search = search
+        self.observer = search.observer
+        self.space = Space.load(search.space)
+        self.metrics = resolve_metric(dataset.target.kind, search.metric)
+        self.direction = METRICS[self.metrics[0]].direction
+        self.jobs = search.jobs or default_jobs()
+        self.results: list[TrialResult] = []
+        self.source = dataset
+        self.dataset, self.rows, self.test = self._part_test_rows(dataset)
+        self.folds, self.split_reason = self._make_folds()
+        path = search.out or free_name(defaults.RESULTS_ROOT, dataset.name)
+        self.folder = RunFolder.create(path, overwrite=search.overwrite)
+
+    def execute(self) -> Run:
+        """The story of a search."""
+        self._say_what_was_understood()
+        with Session(self._plan(), self.dataset, self.folds) as session:
+            self.session = session
+            oracle = make_oracle(
+                self.search.oracle,
+                session.prepare(),
+                seed=self.search.seed,
+                max_trials=self.search.trials,
+            )
+            self._say_how_networks_are_trained()
+            self.folder.write_settings(self._settings())
+            self._score_trials(oracle)
+            best = self._select()
+            self.folder.write_tables(predictions=predictions_table(self._prediction_parts(best)))
+            refitted, steps = self._refit(best)
+            self._write_documents(best, refitted, steps)
+        run = open_run(self.folder.path)
+        self.observer.search_ended(run)
+        return run
+
+    def _score_trials(self, oracle: Oracle) -> None:
+        search = self.search
+        self.observer.search_started(
+            n_trials=search.trials,
+            n_folds=len(self.folds),
+            metric=self.metrics[0],
+            direction=self.direction,
+            jobs=self.jobs,
+        )
+        while remaining := search.trials - len(self.results):
+            candidates = oracle.ask(oracle.batch_size(remaining))
+            if not candidates:
+                self.observer.note(
+                    f"The space has no more than {len(self.results)} different configurations; "
+                    "all of them are scored."
+                )
+                break
+            outcomes = []
+            for result in self.session.score(candidates, self.observer.folds_done):
+                self._record(result)
+                outcomes.append(Outcome(result.row["trial"], result.score, result.row["status"]))
+            oracle.tell(sorted(outcomes, key=lambda outcome: outcome.trial))
+
+    def _record(self, result: TrialResult) -> None:
+        self.results.append(result)
+        self.observer.trial_done(result.row)
+        results = sorted(self.results, key=lambda r: r.candidate.trial)
+        metrics = self.metrics
+        self.folder.write_tables(
+            trials=trials_table(
+                (r.row for r in results), metrics=metrics, direction=self.direction
+            ),
+            folds=folds_table((row for r in results for row in r.folds), metrics=metrics),
+            curves=curves_table((row for r in results for row in r.curves), metrics=metrics),
+            timings=timings_table(
+                {"trial": r.candidate.trial, "seconds": r.seconds} for r in results
+            ),
+        )
+
+    def _select(self) -> TrialResult:
+        completed = [r for r in self.results if r.score is not None]
+        if not completed:
+            self.observer.search_ended(None)
+            reasons = sorted({str(r.row.get("error")) for r in self.results})
+            raise SearchFailedError(
+                f"All {len(self.results)} trials failed, so nothing can be selected. The first "
+                f"reason: {reasons[0]}. See the column 'error' of "
+                f"{self.folder.path / 'trials.csv'}."
+            )
+        sign = 1.0 if self.direction == "min" else -1.0
+        return min(completed, key=lambda r: (sign * (r.score or 0.0), r.candidate.trial))
+
+    def _refit(self, best: TrialResult) -> tuple[Refitted, int]:
+        self.observer.stage("refit")
+        path, check = self.folder.path / "model.keras", self.session.scratch / "check.npz"
+        unchecked = self.session.scratch / "model.keras"
+        steps = self._refit_steps(best)
+        with ReloadCheck() as reload_check:
+            refitted = self.session.workers.call(
+                refit_and_export,
+                self.session.job,
+                best.candidate,
+                steps,
+                self.dataset.schema,
+                str(unchecked),
+                str(check),
+                self._encoded_test_rows(),
+            )
+            self.observer.stage("reload check")
+            reload_check.verify(unchecked, check)
+        write_atomically(path, unchecked.read_bytes())
+        return refitted, steps
+
+    def _refit_steps(self, best: TrialResult) -> int:
+        settings = fit_settings(best.candidate.values, self.search.batch_size, self.search.epochs)
+        return refit_steps(
+            self.session.data,
+            batch_size=settings.batch_size,
+            best_epoch=best.row["best_epoch"],
+        )
+
+    def _encoded_test_rows(self) -> Encoded | None:
+        return None if self.test is None else encode_dataset(self.test)
+
+    def _prediction_parts(self, best: TrialResult) -> Any:
+        for part in prediction_parts(best, self.session.data):
+            yield part.assign(row=self.rows[part["row"].to_numpy()])
+
+    def _part_test_rows(
+        self, dataset: Dataset
+    ) -> tuple[Dataset, NDArray[np.int64], Dataset | None]:
+        """The rows to search on, their numbers in the table, and the test rows."""
+        search = self.search
+        every_row = np.arange(dataset.n_rows)
+        if search.test_data is not None:
+            test = load(search.test_data, schema=dataset.schema)
+            return dataset, every_row, test
+        if search.test_size is not None and not search._holds_out:
+            rows, test_rows = hold_back(dataset, search.test_size, search.seed)
+            return dataset.take(rows), rows, dataset.take(test_rows)
+        return dataset, every_row, dataset.test
+
+    def _make_folds(self) -> tuple[tuple[Fold, ...], str]:
+        search = self.search
+        splitter: Splitter
+        splitter, reason = choose_splitter(
+            self.dataset,
+            split=search.split,
+            folds=search.folds,
+            repeats=search.repeats,
+            gap=search.gap,
+            test_size=search.test_size if search._holds_out else None,
+            seed=search.seed,
+        )
+        return make_folds(splitter, self.dataset), reason
+
+    def _plan(self) -> SessionPlan:
+        search = self.search
+        return SessionPlan(
+            space=self.space,
+            fixes=dict(search.fix or {}),
+            options=FitOptions(
+                seed=search.seed,
+                epochs=search.epochs,
+                batch_size=search.batch_size,
+                patience=search.patience,
+                metrics=self.metrics,
+            ),
+            jobs=self.jobs,
+            scale_target=search.scale_target,
+            max_levels=search.max_levels,
+            max_words=search.max_words,
+            must_save=True,
+        )
+
+    def _say_what_was_understood(self) -> None:
+        for line in self.source.describe():
+            self.observer.note(line)
+        for text in self.source.warnings:
+            self.observer.warn(text)
+        self.observer.note(f"Split: {self.split_reason}")
+        if self.test is not None:
+            self.observer.note(
+                f"Test: {self.test.n_rows} rows, scored once, after everything is decided."
+            )
+
+    def _say_how_networks_are_trained(self) -> None:
+        probe = self.session.probe
+        if probe.under_if:
+            self.observer.warn(
+                f"Declared under a Python `if` or loop: {', '.join(probe.under_if)}. Every "
+                "candidate carries a value for them, used or not; declare them under "
+                "hp.conditional_scope to avoid that."
+            )
+        if self.session.scales_target:
+            self.observer.note(
+                "The target is standardised with each fold's training rows; scores and "
+                "predictions are in its own units."
+            )
+        self.observer.note(
+            f"Engine: keras (TensorFlow, {self.jobs} processes of one thread); it trains any "
+            "Keras model."
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        search, data = self.search, self.source
+        packages = ("hpsearch", "keras", "tensorflow", "keras-tuner", "numpy", "pandas")
+        return {
+            "data": {
+                "name": data.name,
+                "n_rows": data.n_rows,
+                "n_columns": len(data.schema.columns),
+                "fingerprint": data.fingerprint,
+                "task": data.target.kind,
+                "target": list(data.target.names),
+            },
+            "space": self.space.name,
+            "space_sha256": self.space.sha256,
+            "fix": dict(search.fix or {}),
+            "oracle": search.oracle,
+            "engine": "keras",
+            "metric": self.metrics[0],
+            "direction": self.direction,
+            "metrics": list(self.metrics),
+            "trials": search.trials,
+            "folds": search.folds,
+            "repeats": max(fold.repeat for fold in self.folds) + 1,
+            "epochs": search.epochs,
+            "batch_size": search.batch_size,
+            "patience": search.patience,
+            "split": search.split,
+            "split_reason": self.split_reason,
+            "gap": search.gap,
+            "test_size": search.test_size,
+            "test_rows": 0 if self.test is None else self.test.n_rows,
+            "scale_target": self.session.scales_target,
+            "max_levels": search.max_levels,
+            "max_words": search.max_words,
+            "seed": search.seed,
+            "worker_environment": WORKER_ENVIRONMENT,
+            "versions": {
+                "python": platform.python_version(),
+                **{package: version(package) for package in packages},
+            },
+        }
+
+    def _write_documents(self, best: TrialResult, refitted: Refitted, steps: int) -> None:
+        names = ("trial", "score", "score_std", "score_se", "ci_low", "ci_high", "n_folds")
+        self.folder.write_json("model.json", self._model_card(best, refitted, steps))
+        self.folder.write_json(
+            "best.json",
+            {
+                **{name: best.row[name] for name in names},
+                "best_epoch": best.row["best_epoch"],
+                "metric": self.metrics[0],
+                "direction": self.direction,
+                "metrics": {name: best.row[f"metric.{name}"] for name in self.metrics},
+                "hyperparameters": dict(best.candidate.values),
+                "n_params": refitted.n_params,
+                "n_trials": len(self.results),
+                "refit": {"n_rows": self.dataset.n_rows, "n_steps": steps},
+                "test": self._test_scores(refitted),
+            },
+        )
+
+    def _test_scores(self, refitted: Refitted) -> dict[str, float] | None:
+        if self.test is None or refitted.predictions is None:
+            return None
+        kind, y = self.test.target.kind, self.test.y
+        return {
+            name: float(score(name, y, refitted.predictions, kind=kind)) for name in self.metrics
+        }
+
+    def _model_card(self, best: TrialResult, refitted: Refitted, steps: int) -> dict[str, Any]:
+        return {
+            "format": BUNDLE_FORMAT,
+            "sha256": refitted.sha256,
+            "schema": self.dataset.schema.to_json(),
+            "limits": {
+                "max_levels": self.search.max_levels,
+                "max_words": self.search.max_words,
+            },
+            "word_slots": list(refitted.word_slots),
+            "trial": best.candidate.trial,
+            "hyperparameters": dict(best.candidate.values),
+            "n_params": refitted.n_params,
+            "trained_on": {"n_rows": self.dataset.n_rows, "n_steps": steps},
+            "checks": [
+                "the exported graph predicts what the trained network predicts",
+                "a fresh process reloads it in safe mode and predicts the same bits",
+            ],
+        }
+
+
+def check_count(name: str, value: Any, *, least: int = 1) -> None:
+    """Raise ``OptionError`` unless an option is a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise OptionError(
+            f"`{name}` must be a whole number of at least {least}; received {value!r}."
+        )
