@@ -231,7 +231,7 @@ def parse(parameter: HyperParameter, value: Any) -> Any:
             f"Hyperparameter '{parameter.name}' {rule} {_domain(parameter)}; "
             f"received {value!r}. Fix it to an allowed value or change the space."
         )
-    return read
+    return plain(parameter, read)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -184,7 +184,7 @@ def _run(source: SpaceSource) -> types.ModuleType:
     module.__file__ = filename
     sys.modules[name] = module  # where dataclasses and pickle look a class's module up
     with blame(source.name, "import", filename):
-        exec(compile(source.text, filename, "exec"), module.__dict__)
+        exec(compile(source.text, filename, "exec", dont_inherit=True), module.__dict__)
     return module
 
 

@@ -11,6 +11,8 @@ need ranges of their own, hence names of their own. Schedules count their steps 
 ``problem.total_steps(batch_size)``: the whole budget of epochs.
 """
 
+import math
+
 MAX_LAYERS = 4
 UNITS = [16, 32, 64, 128, 256]
 ACTIVATIONS = ["relu", "elu", "selu", "gelu", "tanh", "swish"]
@@ -152,7 +154,7 @@ def learning_rate(hp, problem):
     final = hp.get("final_rate_fraction")
     if schedule == "step":
         n_drops = hp.get("n_drops")
-        length = max(1, steps // (n_drops + 1))
+        length = math.ceil(steps / (n_drops + 1))
         return schedules.ExponentialDecay(rate, length, final ** (1 / n_drops), staircase=True)
     if schedule == "exponential":
         return schedules.ExponentialDecay(rate, steps, final)
