@@ -21,6 +21,7 @@ from hpsearch.data.dataset import Schema
 from hpsearch.errors import BundleError
 from hpsearch.preprocessing import Encoded, Layout, Statistics
 from hpsearch.preprocessing.design import design_batch, multi_hot
+from hpsearch.preprocessing.encoding import channelled
 
 if TYPE_CHECKING:
     from hpsearch.engines.network import OutputForm
@@ -66,38 +67,34 @@ def bundle_model(
 
 
 def model_inputs(
-    encoded: Encoded, layout: Layout, statistics: Statistics | WordSlots
+    encoded: Encoded, layout: Layout, slot_of_word: NDArray[np.int32]
 ) -> dict[str, NDArray[Any]]:
-    """The named inputs of an exported model for encoded rows (a batch: words become dense)."""
+    """The named inputs of an exported model for encoded rows (a batch: words become dense).
+
+    Which word has which slot, ``Statistics.word_slots``, stays outside the network.
+    """
     inputs: dict[str, NDArray[Any]] = {}
     if layout.numbers:
         inputs["numbers"] = encoded.numbers
     if layout.categories:
         inputs["codes"] = encoded.codes
     if encoded.words is not None:
-        inputs["words"] = multi_hot(encoded.words, layout, statistics)
+        inputs["words"] = multi_hot(encoded.words, layout, slot_of_word)
     for i, array in enumerate(encoded.arrays):
         inputs[f"array_{i}"] = array.astype(np.float32)
     return inputs
 
 
 def predict_encoded(
-    model: Any, encoded: Encoded, layout: Layout, statistics: Statistics | WordSlots
+    model: Any, encoded: Encoded, layout: Layout, slot_of_word: NDArray[np.int32]
 ) -> NDArray[np.float32]:
     """An exported model's outputs (n_rows, n_outputs), in batches of ``PREDICT_ROWS``."""
     blocks = []
     for first in range(0, encoded.n_rows, PREDICT_ROWS):
         part = encoded.take(slice(first, first + PREDICT_ROWS))
-        inputs = model_inputs(part, layout, statistics)
+        inputs = model_inputs(part, layout, slot_of_word)
         blocks.append(np.asarray(model.predict_on_batch(inputs)))
     return np.concatenate(blocks)
-
-
-@dataclass(frozen=True, eq=False)
-class WordSlots:
-    """The part of the statistics that stays outside the network: which word has which slot."""
-
-    word_slots: NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +153,7 @@ class Bundle:
 
     def predict(self, encoded: Encoded) -> NDArray[np.float32]:
         """Canonical predictions of encoded rows."""
-        slots = WordSlots(np.array(self.card["word_slots"], np.int32))
+        slots = np.array(self.card["word_slots"], np.int32)
         outputs = predict_encoded(self.model, encoded, self.layout, slots)
         return outputs[:, 0] if self.schema.target.kind == "binary" else outputs
 
@@ -190,7 +187,6 @@ def _symbolic_inputs(layout: Layout) -> dict[str, Any]:
         inputs["codes"] = keras.Input(shape, dtype="int32", name="codes")
     if layout.words:
         inputs["words"] = keras.Input((sum(layout.word_slots),), name="words")
-    for i, shape in enumerate(layout.array_shapes):
-        full = (*shape, 1) if len(shape) == 2 else shape
-        inputs[f"array_{i}"] = keras.Input(full, name=f"array_{i}")
+    for i, array_shape in enumerate(layout.array_shapes):
+        inputs[f"array_{i}"] = keras.Input(channelled(array_shape), name=f"array_{i}")
     return inputs

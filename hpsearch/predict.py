@@ -39,8 +39,8 @@ def predict(run: str | os.PathLike[str] | Run, data: Any) -> pd.DataFrame:
         If the exported model is missing, damaged or not the one that the run wrote.
     """
     bundle = Bundle.of(open_run(run))
-    rows = read_rows(data, bundle.schema)
-    encoded = encode(bundle.schema, rows.frame, rows.arrays, rows.n_rows)
+    frame, arrays, _, _ = read_rows(data, bundle.schema)
+    encoded = encode(bundle.schema, frame, arrays, len(frame))
     return prediction_frame(bundle.schema.target, bundle.predict(encoded))
 
 

@@ -34,9 +34,6 @@ from hpsearch.errors import BundleError
 from hpsearch.preprocessing import Encoded
 from hpsearch.space import Candidate
 
-SAME_PREDICTIONS = {"rtol": 1e-3, "atol": 1e-4}
-"""How far the exported graph may be from the training graph, which computes in another order."""
-
 
 @dataclass(frozen=True, eq=False)
 class Refitted:
@@ -99,13 +96,13 @@ def refit_and_export(
     model = bundle_model(program.model, program.form, schema, data.layout, statistics)
     model.save(path)
     sample = data.encoded.take(slice(0, PREDICT_ROWS))
-    outputs = predict_encoded(model, sample, data.layout, statistics)
+    outputs = predict_encoded(model, sample, data.layout, statistics.word_slots)
     _check_same(network, data, outputs)
-    inputs = model_inputs(sample, data.layout, statistics)
+    inputs: dict[str, Any] = model_inputs(sample, data.layout, statistics.word_slots)
     np.savez(check_path, outputs=outputs, **inputs)
     predictions = None
     if test_rows is not None:
-        predictions = predict_encoded(model, test_rows, data.layout, statistics)
+        predictions = predict_encoded(model, test_rows, data.layout, statistics.word_slots)
         predictions = predictions[:, 0] if data.target.kind == "binary" else predictions
     return Refitted(
         sha256=file_sha256(Path(path)),
@@ -139,7 +136,7 @@ def _check_same(network: Network, data: FitData, outputs: NDArray[np.float32]) -
     expected = network.program.predict(tensors, np.arange(len(outputs)), data.refit_statistics)
     expected = expected.reshape(outputs.shape)
     scale = max(1.0, float(np.abs(data.refit_statistics.target_scale).max()))
-    if not np.allclose(outputs / scale, expected / scale, **SAME_PREDICTIONS):
+    if not np.allclose(outputs / scale, expected / scale, rtol=1e-3, atol=1e-4):
         worst = float(np.abs(outputs - expected).max())
         raise BundleError(
             "The exported model must predict what the trained network predicts; they differ by "

@@ -84,17 +84,18 @@ class Target:
         ``multilabel`` gives 0/1 (n, L); regression and shares come back unchanged.
         """
         if self.kind == "binary":
-            return self._labels_array()[(np.asarray(predictions) >= 0.5).astype(int)]
+            return self._labels((np.asarray(predictions) >= 0.5).astype(int))
         if self.kind == "multiclass":
-            return self._labels_array()[np.asarray(predictions).argmax(axis=-1)]
+            return self._labels(np.asarray(predictions).argmax(axis=-1))
         if self.kind == "multilabel":
             return (np.asarray(predictions) >= 0.5).astype(int)
         return np.asarray(predictions)
 
-    def _labels_array(self) -> NDArray[Any]:
-        array = np.empty(len(self.labels), dtype=object)
-        array[:] = self.labels
-        return array
+    def _labels(self, codes: NDArray[Any]) -> NDArray[Any]:
+        labels = np.empty(len(self.labels), dtype=object)
+        labels[:] = self.labels
+        decoded: NDArray[Any] = labels[codes]
+        return decoded
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary; ``from_json`` is its inverse."""

@@ -1,4 +1,4 @@
-"""The probe: does a space give a network that can be trained, scored and saved?
+"""The probe: whether a space gives a network that can be trained, scored and saved.
 
 Runs in a worker before any training, so that a mistake in a space costs seconds and one line.
 """

@@ -1,4 +1,4 @@
-"""Preprocessing in two halves that never mix: stateless encoding, and statistics of training rows."""
+"""Preprocessing: stateless encoding, and statistics of training rows; the two never mix."""
 
 from hpsearch.preprocessing.design import design_rows
 from hpsearch.preprocessing.encoding import Encoded, Layout, encode

@@ -72,26 +72,28 @@ def design_rows(encoded: Encoded, layout: Layout, statistics: Statistics) -> NDA
     >>> design_rows(rows, layout, stats).ravel().tolist()
     [-1.0, 1.0, 3.0]
     """
+    words = encoded.words
     rows: NDArray[np.float32] = design_batch(
         np,
         layout,
         statistics,
         numbers=encoded.numbers,
         codes=encoded.codes,
-        words=multi_hot(encoded.words, layout, statistics),
+        words=None if words is None else multi_hot(words, layout, statistics.word_slots),
         arrays=encoded.arrays,
     )
     return rows
 
 
 def multi_hot(
-    words: sparse.csr_array | None, layout: Layout, statistics: Statistics
-) -> NDArray[np.float32] | None:
-    """Dense slots (n_rows, sum of ``word_slots``) of sparse words; for a batch, not for a table."""
-    if words is None:
-        return None
+    words: sparse.csr_array, layout: Layout, slot_of_word: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """Dense slots (n_rows, sum of ``word_slots``) of sparse words; for a batch, not for a table.
+
+    ``slot_of_word`` is ``Statistics.word_slots``.
+    """
     dense = np.zeros((words.shape[0], sum(layout.word_slots)), np.float32)
-    slots = statistics.word_slots[words.indices]
+    slots = slot_of_word[words.indices]
     rows = np.repeat(np.arange(words.shape[0]), np.diff(words.indptr))
     known = slots != ABSENT
     dense[rows[known], slots[known]] = 1.0

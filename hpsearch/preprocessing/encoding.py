@@ -224,7 +224,7 @@ def _numbers(column: Column, cells: pd.Series[Any]) -> NDArray[Any]:
 
 
 def _codes(column: Column, cells: pd.Series[Any]) -> NDArray[np.int32]:
-    codes = pd.Index(column.levels, dtype="str").get_indexer(cells).astype(np.int32)
+    codes = pd.Index(column.levels, dtype="str").get_indexer(pd.Index(cells)).astype(np.int32)
     codes[codes < 0] = len(column.levels)
     codes[cells.isna().to_numpy()] = len(column.levels) + 1
     return codes

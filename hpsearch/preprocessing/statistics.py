@@ -78,8 +78,8 @@ def fit_statistics(
     >>> import numpy as np
     >>> layout = Layout(numbers=("x",))
     >>> x = np.array([[1.0], [3.0], [np.nan], [99.0]], np.float32)
-    >>> rows = Encoded(x, np.empty((4, 0), np.int32), None, ())
-    >>> stats = fit_statistics(rows, np.zeros((4, 1)), np.array([0, 1, 2]), layout, scale_target=False)
+    >>> rows, y = Encoded(x, np.empty((4, 0), np.int32), None, ()), np.zeros((4, 1))
+    >>> stats = fit_statistics(rows, y, np.array([0, 1, 2]), layout, scale_target=False)
     >>> float(stats.fill[0]), float(stats.centre[0]), float(stats.scale[0])
     (2.0, 2.0, 1.0)
     """
