@@ -182,6 +182,11 @@ def test_sizes_differ_by_at_most_the_largest_block_of_copies(X, n_splits, seed):
     assert max(lengths) - min(lengths) <= np.unique(X, return_counts=True)[1].max()
 
 
+def test_a_block_of_copies_larger_than_a_part_leaves_rows_for_every_other_part():
+    X = np.array([0.0] * 100 + [1.0, 2.0, 3.0])
+    assert sorted(len(v) for _, v in IteratedKFold(4, 1).split(X)) == [1, 1, 1, 100]
+
+
 def test_pure_groups_are_shared_out_by_class():
     groups = np.repeat(np.arange(8), 5)
     y = (groups >= 4).astype(int)
@@ -265,6 +270,13 @@ def test_distinct_times_give_the_folds_of_scikit_learns_time_series_split(n, n_s
     ):
         assert_array_equal(train, their_train)
         assert_array_equal(validation, their_validation)
+
+
+def test_a_boundary_moves_to_the_nearest_change_of_time():
+    time = np.repeat([0, 1, 2], [4, 6, 2])  # the middle, 6, is nearer to 4 than to 10
+    [(train, validation)] = TimeOrderedSplit(1, time=time).split(time)
+    assert_array_equal(train, np.arange(4))
+    assert_array_equal(validation, np.arange(4, 12))
 
 
 def test_one_stretch_of_a_share_is_the_last_rows():

@@ -151,6 +151,10 @@ def test_a_certain_mistake_costs_the_logarithm_of_the_clip():
     assert_allclose(score("log_loss", y, p), expected, rtol=1e-15)
 
 
+def test_a_certain_hit_costs_the_clip_as_in_scikit_learn():
+    assert score("log_loss", np.array([1, 0]), np.array([1.0, 0.0])) == -np.log1p(-PROBABILITY_EPS)
+
+
 def test_a_probability_of_one_half_counts_as_the_second_label():
     assert score("accuracy", np.array([1, 1]), np.array([0.5, 0.49])) == 0.5
 

@@ -74,6 +74,16 @@ def make_folds(splitter: Splitter, dataset: Dataset) -> tuple[Fold, ...]:
     ------
     FoldError : where the splitter refuses, a side is empty, a group lies on both sides, a class
         is missing from training rows, or validation rows hold one class only.
+
+    Examples
+    --------
+    >>> import hpsearch
+    >>> import numpy as np
+    >>> data = hpsearch.load(np.arange(10.0).reshape(5, 2), np.arange(5) / 2 + 0.25)
+    >>> for fold in make_folds(hpsearch.IteratedKFold(2, 1), data):
+    ...     print(fold.repeat, fold.fold, len(fold.train), len(fold.validation))
+    0 0 2 3
+    0 1 3 2
     """
     if isinstance(splitter, TimeOrderedSplit) and splitter.time is None:
         splitter = replace(splitter, time=dataset.time)
