@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         SearchFailedError,
         SpaceError,
     )
-    from hpsearch.export import load_model
     from hpsearch.folds import (
         HoldOut,
         IteratedGroupKFold,
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
         IteratedStratifiedKFold,
         TimeOrderedSplit,
     )
-    from hpsearch.predict import predict
+    from hpsearch.predict import load_model, predict
     from hpsearch.results import Run, open_run
     from hpsearch.search import Search
     from hpsearch.validation import cross_validate
@@ -78,7 +77,6 @@ _HOMES = {
         "SearchFailedError",
         "SpaceError",
     ),
-    "hpsearch.export": ("load_model",),
     "hpsearch.folds": (
         "HoldOut",
         "IteratedGroupKFold",
@@ -87,7 +85,7 @@ _HOMES = {
         "IteratedStratifiedKFold",
         "TimeOrderedSplit",
     ),
-    "hpsearch.predict": ("predict",),
+    "hpsearch.predict": ("load_model", "predict"),
     "hpsearch.results": ("Run", "open_run"),
     "hpsearch.search": ("Search",),
     "hpsearch.validation": ("cross_validate",),
@@ -98,9 +96,10 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
+    home = _HOME_OF[name]
+    module = import_module(home)
+    globals().update({public: getattr(module, public) for public in _HOMES[home]})
+    return globals()[name]
 
 
 def __dir__() -> list[str]:

@@ -6,11 +6,12 @@ Owns the names of the files under ``results/NAME``, the refusal to write over wh
 ``run.json`` says what was asked and under which conditions. ``Run`` and the command line read
 these keys where they are there: ``data`` (``name``, ``n_rows``, ``n_columns``, ``fingerprint``,
 ``task``, ``target``), ``space``, ``oracle``, ``engine``, ``metric``, ``direction`` (``min`` or
-``max``), ``trials``, ``folds``, ``repeats``, ``epochs``, ``split``, ``seed``, ``versions``.
+``max``), ``trials``, ``folds``, ``repeats``, ``epochs``, ``split``, ``split_reason``, ``fix``,
+``seed``.
 ``best.json`` holds the selected trial: ``trial``, ``metric``, ``direction``, ``score``,
 ``score_se``, ``ci_low``, ``ci_high``, ``n_folds``, ``best_epoch``, ``hyperparameters`` (name to
-value), and where test rows were given ``test`` (metric to value). It is written last: a run
-without it did not finish.
+value), ``metrics`` (metric to mean), and where test rows were given ``test`` (metric to value). It
+is written last: a run without it did not finish.
 """
 
 from __future__ import annotations
@@ -217,7 +218,7 @@ def open_run(path: str | os.PathLike[str] | Run) -> Run:
         return path
     folder = Path(path)
     if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing"
+        found = "a file" if folder.exists() else "not there"
         raise InputError(
             f"A run is the folder that `hpsearch run` wrote; {str(folder)!r} is {found}. "
             "Check the path."

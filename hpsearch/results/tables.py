@@ -323,14 +323,14 @@ def _canonical_float(value: float) -> float:
 
 def _safe_text(text: str) -> str:
     """The text as it may stand in a cell: no formula, not missing, line feeds only."""
-    text = _plain_line_ends(text)
+    text = _plain_characters(text)
     if text in _READ_AS_MISSING or _is_formula(text):
         return "'" + text
     return text
 
 
 def _safe_header(name: str) -> str:
-    name = _plain_line_ends(name)
+    name = _plain_characters(name)
     return "'" + name if _is_formula(name) else name
 
 
@@ -338,7 +338,7 @@ def _is_formula(text: str) -> bool:
     return text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text)
 
 
-def _plain_line_ends(text: str) -> str:
-    """Line feeds only, since a carriage return ends a row; no half surrogate pairs."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+def _plain_characters(text: str) -> str:
+    """Line feeds only, since a carriage return ends a row; no half characters, no zero bytes."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
     return text.encode("utf-8", "replace").decode("utf-8")

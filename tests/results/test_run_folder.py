@@ -140,7 +140,7 @@ def test_an_open_run_comes_back_as_it_is(finished):
 
 
 def test_a_folder_that_is_not_there_is_no_run(tmp_path):
-    with pytest.raises(InputError, match=r"'.*gone' is nothing\. Check the path"):
+    with pytest.raises(InputError, match=r"'.*gone' is not there\. Check the path"):
         open_run(tmp_path / "gone")
 
 

@@ -27,7 +27,23 @@ LARGEST_EXACT = 1e22
 
 floats = st.floats(-LARGEST_EXACT, LARGEST_EXACT) | st.just(math.nan)
 texts = st.text(st.characters(), max_size=8) | st.sampled_from(
-    ["NA", "None", "null", "", "nan", "=1+1", "-x", "@a", "\tb", "\rc", "a\r\nb", "'", '"', "a,b"]
+    [
+        "NA",
+        "None",
+        "null",
+        "",
+        "nan",
+        "=1+1",
+        "-x",
+        "@a",
+        "\tb",
+        "\rc",
+        "a\r\nb",
+        "\0",
+        "'",
+        '"',
+        "a,b",
+    ]
 )
 
 

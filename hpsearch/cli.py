@@ -1,0 +1,674 @@
+"""The command line: parse, call one public function, print.
+
+Owns the options, their help and the exit codes. Everything that a command does is one call of
+the Python API away; numerical libraries are imported when a command needs them, so that help
+comes at once.
+
+Exit codes: 0 done; 2 the input or the options are wrong (one line, no traceback); 1 the run
+failed; 130 and 143 stopped by Ctrl-C or a termination signal. ``HPSEARCH_DEBUG=1`` adds the
+traceback to any error.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, cast
+
+import typer
+
+import hpsearch
+from hpsearch import defaults
+from hpsearch.errors import HpsearchError, InputError, OptionError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INTERRUPTED: Final = 130
+TERMINATED: Final = 143
+
+# The base class of everything that Typer finds wrong with a command line. It is Click's, which
+# Typer ships under a private name in some versions and depends on in others.
+_USAGE_ERROR: Final = cast(
+    "type[Exception]",
+    next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException"),
+)
+
+_RUN_EXAMPLES = """[bold]Examples[/bold]
+
+hpsearch run sklearn:breast_cancer
+
+hpsearch run houses.csv --target price --trials 30 --folds 5 --repeats 4
+
+hpsearch run visits.csv --target ill --groups patient --drop name,address
+
+hpsearch run sales.csv --target demand --time date --gap 7 --space my_space.py
+
+hpsearch run keras:boston_housing --fix optimizer=rmsprop --fix n_layers=2
+"""
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Hyperparameter search and iterated K-fold cross-validation for Keras.",
+    epilog="[bold]First steps[/bold]\n\nhpsearch run sklearn:breast_cancer\n\n"
+    "hpsearch show results/breast_cancer\n\nhpsearch COMMAND --help explains every option.",
+)
+
+_DATA, _FOLDS, _SEARCH, _TRAINING, _RESULTS = (
+    "Data",
+    "Folds",
+    "Search",
+    "Training",
+    "Results",
+)
+
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run's folder, such as results/breast_cancer.")
+]
+FixOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fix",
+        metavar="NAME=VALUE",
+        help="Give a hyperparameter one value; repeatable.",
+        rich_help_panel=_SEARCH,
+    ),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _program(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", metavar="", help="Print the version and stop.")
+    ] = False,
+) -> None:
+    if version:
+        print(hpsearch.__version__)
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command(epilog=_RUN_EXAMPLES)
+def run(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A CSV, TSV, Parquet or NPZ file (.csv.gz too), or sklearn:NAME or keras:NAME; "
+            "`hpsearch datasets` lists the names.",
+            show_default=False,
+        ),
+    ],
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="What to predict; repeatable, or separated by commas. Needed for files.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="binary, multiclass, multilabel, regression or share. Default: inferred.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Leave a column out; repeatable, or separated by commas.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Read a column as free text; repeatable, or separated by commas.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="For keras:NAME, the set's file, where it cannot be downloaded.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    test_data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Rows that score the final model once and take part in nothing else.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    test_size: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Set this share of the rows apart instead. With --folds 1: to validate on.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    max_levels: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Levels kept of each category column; rarer ones count as unknown.",
+            rich_help_panel=_DATA,
+        ),
+    ] = defaults.MAX_LEVELS,
+    max_words: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Words kept of each text column; rarer ones are ignored.",
+            rich_help_panel=_DATA,
+        ),
+    ] = defaults.MAX_WORDS,
+    folds: Annotated[
+        int,
+        typer.Option(
+            "--folds",
+            "-k",
+            metavar="K",
+            help="Parts of each repeat; 1 is a hold-out.",
+            rich_help_panel=_FOLDS,
+        ),
+    ] = defaults.FOLDS,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            "--repeats",
+            "-p",
+            metavar="P",
+            help="Reshuffles; each trial is trained K x P times.",
+            rich_help_panel=_FOLDS,
+        ),
+    ] = defaults.REPEATS,
+    split: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND",
+            help="auto, kfold, stratified, group, stratified-group, time or holdout.",
+            rich_help_panel=_FOLDS,
+        ),
+    ] = "auto",
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Rows with one value of this column stay on one side of each fold.",
+            rich_help_panel=_FOLDS,
+        ),
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Train on earlier rows and validate on later ones, by this column.",
+            rich_help_panel=_FOLDS,
+        ),
+    ] = None,
+    gap: Annotated[
+        int,
+        typer.Option(
+            metavar="ROWS",
+            help="With --time: rows left out between training and validation.",
+            rich_help_panel=_FOLDS,
+        ),
+    ] = 0,
+    space: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE.py",
+            help="What to search; `hpsearch space` lists the names.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = defaults.SPACE,
+    trials: Annotated[
+        int,
+        typer.Option(
+            "--trials", "-n", metavar="N", help="Configurations to try.", rich_help_panel=_SEARCH
+        ),
+    ] = defaults.TRIALS,
+    oracle: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Who proposes them: random or grid.", rich_help_panel=_SEARCH
+        ),
+    ] = "random",
+    fix: FixOption = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The metric that selects. Default: log_loss for classes, mae for numbers.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="One seed gives one result, on one machine, for any --jobs.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = defaults.SEED,
+    epochs: Annotated[
+        int,
+        typer.Option(
+            "--epochs",
+            "-e",
+            metavar="N",
+            help="Most passes over the training rows; the best epoch is found.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = defaults.EPOCHS,
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            metavar="ROWS",
+            help="Rows a step, where the space does not decide it.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = defaults.BATCH_SIZE,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            metavar="EPOCHS",
+            help="Stop a trial so many epochs after its best. Default: never.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    scale_target: Annotated[
+        bool | None,
+        typer.Option(
+            "--scale-target/--no-scale-target",
+            metavar="",
+            help="Train on a standardised target. Default: where the last layer is linear.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What trains: auto, or keras (any Keras model, on TensorFlow).",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = "auto",
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            metavar="N",
+            help="Processes that train at the same time. Default: one a core.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FOLDER",
+            help="Where the results go. Default: results/NAME, numbered where it is taken.",
+            rich_help_panel=_RESULTS,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            metavar="",
+            help="Replace the run that is in --out.",
+            rich_help_panel=_RESULTS,
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            "-q",
+            metavar="",
+            help="Print one line, with the result.",
+            rich_help_panel=_RESULTS,
+        ),
+    ] = False,
+) -> None:
+    """Search the best network for DATA, scored by iterated K-fold, and train it on all rows."""
+    _use_backend("numpy")
+    from hpsearch.console import observer_for
+    from hpsearch.results import free_name
+
+    dataset = hpsearch.load(
+        data,
+        target=split_names(target) or None,
+        task=task,
+        drop=split_names(drop),
+        text=split_names(text),
+        groups=groups,
+        time=time,
+        path=path,
+    )
+    folder = out or free_name(defaults.RESULTS_ROOT, dataset.name)
+    search = hpsearch.Search(
+        space,
+        trials=trials,
+        folds=folds,
+        repeats=repeats,
+        epochs=epochs,
+        seed=seed,
+        out=folder,
+        oracle=oracle,
+        engine=cast("Any", engine),
+        jobs=jobs,
+        batch_size=batch_size,
+        patience=patience,
+        metric=metric,
+        split=cast("Any", split),
+        gap=gap,
+        fix=parse_fixes(fix),
+        test_data=test_data,
+        test_size=test_size,
+        scale_target="auto" if scale_target is None else scale_target,
+        max_levels=max_levels,
+        max_words=max_words,
+        overwrite=overwrite,
+        observer=observer_for(quiet=quiet),
+    )
+    try:
+        search.run(dataset)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"stopped by Ctrl-C; no model was selected. The trials that had finished are in "
+            f"{str(folder)!r}; --overwrite replaces them."
+        ) from None
+
+
+@app.command(epilog="[bold]Example[/bold]\n\nhpsearch show results/breast_cancer --trials 20")
+def show(
+    run: RunArgument,
+    trials: Annotated[
+        int, typer.Option("--trials", "-n", metavar="N", min=1, help="Ranked trials to list.")
+    ] = 10,
+) -> None:
+    """Show a finished run: its ranked trials, the selected configuration and its estimates."""
+    from hpsearch.console.views import run_view
+
+    _print(run_view(hpsearch.open_run(run), n_trials=trials))
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\nhpsearch predict results/breast_cancer new.csv -o out.csv\n\n"
+    "hpsearch predict results/breast_cancer new.parquet > out.csv"
+)
+def predict(
+    run: RunArgument,
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A file with the columns that the run was trained on, in any order.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="A .csv or .parquet file to write. Default: CSV on standard output.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", metavar="", help="Replace the file if it is there.")
+    ] = False,
+) -> None:
+    """Predict labels or values for new rows with a run's model."""
+    if output is not None:
+        _check_output(output, overwrite=overwrite)
+    _use_backend("tensorflow")
+    predictions = hpsearch.predict(hpsearch.open_run(run), data)
+    if output is None:
+        from hpsearch.results.tables import table_text
+
+        sys.stdout.write(table_text(predictions))
+    else:
+        _write_output(output, predictions)
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\nhpsearch space mlp --fix optimizer=adam\n\n"
+    "hpsearch space my_space.py --sample 5"
+)
+def space(
+    space: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SPACE",
+            help="A shipped space's name or a .py file. Left out: the shipped ones are listed.",
+        ),
+    ] = None,
+    sample: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="Show so many configurations drawn at random."),
+    ] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The draw's seed.")] = defaults.SEED,
+    fix: FixOption = None,
+) -> None:
+    """List what a space searches, or draw configurations from it."""
+    _use_backend("numpy")
+    from hpsearch.console.views import candidates_view, names_view, space_view
+    from hpsearch.hyperparameters import describe
+    from hpsearch.oracles import sample as draw
+    from hpsearch.space import Space, shipped_spaces
+
+    if space is None:
+        _print(names_view(shipped_spaces()))
+        return
+    declared = Space.load(space).declared(_example_problem(), parse_fixes(fix))
+    if sample:
+        _print(candidates_view(draw(declared, sample, seed)))
+    else:
+        _print(space_view(describe(declared)))
+
+
+@app.command()
+def datasets() -> None:
+    """List the named sets, and whether they can be loaded here."""
+    from hpsearch.console.views import catalogue_view
+    from hpsearch.data.named import catalogue
+
+    _print(catalogue_view(catalogue()))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    arguments : the words after ``hpsearch``; those of the process by default.
+    """
+    _prepare_process()
+    try:
+        _invoke(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+    except typer.Exit as done:
+        return done.exit_code
+    except _USAGE_ERROR as error:
+        return _fail(f"{cast('Any', error).format_message()} (see --help)", code=2)
+    except InputError as error:
+        return _fail(str(error), code=2)
+    except HpsearchError as error:
+        return _fail(str(error), code=1)
+    except KeyboardInterrupt as stop:
+        return _fail(str(stop) or "stopped by Ctrl-C.", INTERRUPTED)
+    except BrokenPipeError:
+        _silence_stdout()
+        return 1
+    return 0
+
+
+def split_names(values: Sequence[str] | None) -> list[str]:
+    """Names from a repeatable option whose values may hold several, separated by commas.
+
+    A name that has a comma itself is put in double quotes.
+
+    Examples
+    --------
+    >>> split_names(["a, b", '"c,d"'])
+    ['a', 'b', 'c,d']
+    """
+    rows = (next(csv.reader([value], skipinitialspace=True), []) for value in values or ())
+    return [name.strip() for row in rows for name in row if name.strip()]
+
+
+def parse_fixes(values: Sequence[str] | None) -> dict[str, str]:
+    """Hyperparameters and their values from ``NAME=VALUE`` texts.
+
+    Raises
+    ------
+    OptionError
+        If one has no ``=`` or no name, or a name comes twice.
+
+    Examples
+    --------
+    >>> parse_fixes(["optimizer=adam", "units_1=64"])
+    {'optimizer': 'adam', 'units_1': '64'}
+    """
+    fixes: dict[str, str] = {}
+    for value in values or ():
+        name, equals, setting = (part.strip() for part in value.partition("="))
+        if not name or not equals:
+            raise OptionError(
+                f"--fix is NAME=VALUE; received {value!r}. Write for instance --fix optimizer=adam."
+            )
+        if name in fixes:
+            raise OptionError(
+                f"--fix gives each hyperparameter one value; received {name!r} twice. Drop one."
+            )
+        fixes[name] = setting
+    return fixes
+
+
+def _prepare_process() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may lack a letter of a column's name
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def _use_backend(name: str) -> None:
+    """Choose Keras's backend for this process, before Keras is imported.
+
+    To plan and print, NumPy will do: it is there at once. Models are run by the backend that they
+    were checked with. The processes that train choose their own.
+    """
+    os.environ["KERAS_BACKEND"] = name
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _terminate(number: int, frame: Any) -> NoReturn:
+    raise SystemExit(TERMINATED)
+
+
+def _invoke(arguments: list[str]) -> None:
+    command = typer.main.get_command(app)
+    with command.make_context("hpsearch", arguments) as context:
+        command.invoke(context)
+
+
+def _fail(message: str, code: int) -> int:
+    from rich.console import Console
+    from rich.text import Text
+
+    from hpsearch.console.words import one_line
+
+    if os.environ.get("HPSEARCH_DEBUG"):
+        traceback.print_exc()
+    line = Text.assemble(("error: ", "bold red"), one_line(message))
+    Console(stderr=True).print(line, soft_wrap=True)
+    return code
+
+
+def _print(view: Any) -> None:
+    from rich.console import Console
+
+    Console().print(view)
+
+
+def _silence_stdout() -> None:
+    """Keep Python from complaining about the closed pipe once more when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _check_output(path: Path, *, overwrite: bool) -> None:
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise OptionError(
+            f"Predictions are written as .csv or .parquet; received {str(path)!r}. "
+            "Change the file's ending."
+        )
+    if not path.parent.is_dir():
+        raise OptionError(
+            f"--output is a file in a folder that is there; {str(path.parent)!r} is not. "
+            "Make the folder, or choose another file."
+        )
+    if path.exists() and not (overwrite and path.is_file()):
+        raise OptionError(
+            f"--output never replaces a file by itself; {str(path)!r} is there already. "
+            "Choose another file, or add --overwrite."
+        )
+
+
+def _write_output(path: Path, predictions: pd.DataFrame) -> None:
+    from hpsearch.results.files import write_atomically
+    from hpsearch.results.tables import table_text
+
+    if path.suffix.lower() == ".csv":
+        content = table_text(predictions).encode("utf-8")
+    else:
+        buffer = io.BytesIO()
+        predictions.to_parquet(buffer, index=False)
+        content = buffer.getvalue()
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise OptionError(
+            f"--output must be writable; {str(path)!r} is not ({error.strerror}). "
+            "Choose another file."
+        ) from error
+
+
+def _example_problem() -> Any:
+    """A problem to list a space for: ranges may depend on the data, names do not."""
+    from hpsearch.task import Problem
+
+    return Problem(
+        kind="binary",
+        input_shape=(10,),
+        n_outputs=1,
+        output_activation="sigmoid",
+        loss="binary_crossentropy",
+        n_train=1000,
+        epochs=defaults.EPOCHS,
+    )

@@ -1,0 +1,200 @@
+"""Single values as short text: scores, durations, configurations, errors.
+
+Pure functions, so that what people read can be tested without a terminal.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_SHORTER = (
+    ("learning_rate", "lr"),
+    ("normalization", "norm"),
+    ("regularization", "reg"),
+    ("activation", "act"),
+    ("batch_size", "batch"),
+    ("optimizer", "opt"),
+)
+_NUMBERED = re.compile(r"(.+)_(\d+)")
+_SHOWN_FIRST = ("units", "opt", "lr", "dropout", "act", "batch")
+_LONGEST_NAME = 20
+_LONGEST_LINE = 200
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell of a row or table is empty: None, NaN or pandas' missing value."""
+    if value is None:
+        return True
+    try:
+        return bool(math.isnan(value))
+    except TypeError:
+        return str(value) == "<NA>"
+
+
+def number(value: Any, *, digits: int = 4) -> str:
+    """A number in four significant digits or so, other values as they are, ``-`` where missing.
+
+    Examples
+    --------
+    >>> number(0.123456), number(64), number(1e-5), number(None), number("relu")
+    ('0.1235', '64', '1e-05', '-', 'relu')
+    """
+    if is_missing(value):
+        return "-"
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        return one_line(str(value))
+    return (
+        f"{float(value):.{digits}g}"
+        if float(value) % 1 or abs(value) >= 1e6
+        else f"{float(value):.0f}"
+    )
+
+
+def score(value: Any, se: Any = None) -> str:
+    """A score with its standard error, both to the error's second digit.
+
+    Examples
+    --------
+    >>> score(0.0712345, 0.01023), score(2345.6, 120.4), score(0.5), score(None)
+    ('0.071 ± 0.010', '2346 ± 120', '0.5000', '-')
+    """
+    if is_missing(value):
+        return "-"
+    if is_missing(se) or not 0 < float(se) < math.inf:
+        return _decimal(float(value), decimals=_decimals(float(value), digits=4))
+    decimals = _decimals(float(se), digits=2)
+    return f"{_decimal(float(value), decimals)} ± {_decimal(float(se), decimals)}"
+
+
+def _decimals(value: float, *, digits: int) -> int:
+    """Decimals that show so many significant digits of a value below 10, none for large ones."""
+    if value == 0 or not math.isfinite(value):
+        return digits
+    return max(0, digits - 1 - math.floor(math.log10(abs(value)) + 1e-9))
+
+
+def _decimal(value: float, decimals: int) -> str:
+    if decimals > 7 or abs(value) >= 1e7:
+        return f"{value:.3g}"
+    return f"{value:.{decimals}f}"
+
+
+def interval(low: Any, high: Any) -> str:
+    """``0.05 to 0.09``, or nothing where a bound is missing.
+
+    Examples
+    --------
+    >>> interval(0.0511, 0.0934), interval(None, 1)
+    ('0.0511 to 0.0934', '')
+    """
+    return "" if is_missing(low) or is_missing(high) else f"{number(low)} to {number(high)}"
+
+
+def configuration(hyperparameters: Mapping[str, Any]) -> str:
+    """Hyperparameters in one line, the telling ones first, common long names shortened.
+
+    Those that differ by a number at the end stand together, as layers do.
+
+    Examples
+    --------
+    >>> configuration({"units_1": 64, "units_2": 32, "learning_rate": 0.00123456, "l2": None})
+    'units=64/32 lr=0.00123'
+    """
+    values: dict[str, list[str]] = {}
+    for name, value in sorted(hyperparameters.items(), key=lambda item: _natural(item[0])):
+        if not is_missing(value):
+            numbered = _NUMBERED.fullmatch(name)
+            stem = numbered.group(1) if numbered else name
+            values.setdefault(_short(stem), []).append(number(value, digits=3))
+    names = sorted(values, key=_prominence)
+    return " ".join(f"{name}={'/'.join(values[name])}" for name in names)
+
+
+def _natural(name: str) -> tuple[str, int]:
+    numbered = _NUMBERED.fullmatch(name)
+    return (numbered.group(1), int(numbered.group(2))) if numbered else (name, 0)
+
+
+def _short(name: str) -> str:
+    name = one_line(name)
+    for long, short in _SHORTER:
+        name = name.replace(long, short)
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+
+
+def _prominence(name: str) -> tuple[int, str]:
+    last = name.rsplit("_", 1)[-1]
+    return (_SHOWN_FIRST.index(last) if last in _SHOWN_FIRST else len(_SHOWN_FIRST), name)
+
+
+def hyperparameters(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``hp.`` cells of a trial's row that are there, without the prefix.
+
+    Examples
+    --------
+    >>> hyperparameters({"trial": 3, "hp.units": 64, "hp.dropout": None})
+    {'units': 64}
+    """
+    return {
+        name.removeprefix("hp."): value
+        for name, value in row.items()
+        if name.startswith("hp.") and not is_missing(value)
+    }
+
+
+def error_line(error: Any) -> str:
+    r"""The line of an error or a traceback that says what went wrong.
+
+    Examples
+    --------
+    >>> error_line("Traceback (most recent call last):\n  File ...\nValueError: units\n")
+    'ValueError: units'
+    >>> error_line("ValueError: units\nmore text")
+    'ValueError: units'
+    """
+    lines = [line for line in str(error or "").splitlines() if line.strip()]
+    if not lines:
+        return "no reason given"
+    line = one_line(lines[-1] if lines[0].startswith("Traceback") else lines[0])
+    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
+
+
+def one_line(text: str) -> str:
+    r"""The text in one line without control characters, which could steer the terminal.
+
+    Examples
+    --------
+    >>> one_line("a\n b\x1b[2J")
+    'a b?[2J'
+    """
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes and seconds, or hours and minutes.
+
+    Examples
+    --------
+    >>> duration(7.4), duration(83), duration(7384)
+    ('7 s', '1 min 23 s', '2 h 3 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``.
+
+    Examples
+    --------
+    >>> counted(1, "trial"), counted(2, "trial")
+    ('1 trial', '2 trials')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,108 @@
+"""Imports go one way, and heavy libraries are imported where they are used."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "hpsearch"
+
+# From the bottom up: a module may import its own layer and those above it in this list.
+LAYERS = (
+    {"errors", "defaults"},
+    {"data", "task"},
+    {
+        *("preprocessing", "folds", "stats", "metrics"),
+        *("space", "space_source", "discovery", "hyperparameters", "network_checks"),
+    },
+    {"engines", "oracles", "results", "bundle"},
+    {"observer", "trials", "scoring", "refit", "search", "validation", "predict"},
+    {"console", "cli", "__main__"},
+)
+HEAVY = {"tensorflow", "keras", "keras_tuner", "jax", "sklearn"}
+# Modules that only a process which trains or predicts imports.
+MAY_IMPORT_HEAVY_LIBRARIES = {"engines/tf_program.py"}
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+# The public names come from every layer, so that file has none.
+LAYERED = [path for path in FILES if path != PACKAGE / "__init__.py"]
+LIGHT = [
+    *(p for p in FILES if p.relative_to(PACKAGE).as_posix() not in MAY_IMPORT_HEAVY_LIBRARIES),
+    *sorted((PACKAGE.parent / "spaces").glob("*.py")),
+]
+
+
+def short(path):
+    return path.relative_to(PACKAGE.parent).as_posix()
+
+
+def name_of(path):
+    """The part of the package that a file belongs to: its folder, or its own name."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def layer_of(name):
+    return next((level for level, names in enumerate(LAYERS) if name in names), None)
+
+
+def imported_modules(node):
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports name the whole path"
+        if node.module == "hpsearch":
+            return [f"hpsearch.{alias.name}" for alias in node.names]
+        return [node.module]
+    return []
+
+
+def parts_imported_by(source):
+    """Parts of hpsearch that a source imports anywhere, inside functions and for types too."""
+    modules = [name for node in ast.walk(ast.parse(source)) for name in imported_modules(node)]
+    return {name.split(".")[1] for name in modules if name.startswith("hpsearch.")}
+
+
+def is_for_types_only(node):
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def imported_on_import(nodes):
+    """Top-level packages that are imported when the module is, in ``try`` and ``if`` as well."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or is_for_types_only(node):
+            continue
+        found |= {name.split(".")[0] for name in imported_modules(node)}
+        found |= imported_on_import(ast.iter_child_nodes(node))
+    return found
+
+
+@pytest.mark.parametrize("path", LAYERED, ids=short)
+def test_no_module_imports_a_higher_layer(path):
+    own = name_of(path)
+    level = layer_of(own)
+    assert level is not None, f"give {own!r} a layer in LAYERS"
+    imported = parts_imported_by(path.read_text(encoding="utf-8")) - {own}
+    higher = {name for name in imported if (layer_of(name) or 0) > level}
+    assert not higher, f"{path.name} is below {sorted(higher)}"
+
+
+@pytest.mark.parametrize("path", LIGHT, ids=short)
+def test_heavy_libraries_are_imported_inside_functions(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert not imported_on_import(tree.body) & HEAVY
+
+
+def test_an_import_inside_a_function_counts_for_the_direction():
+    assert parts_imported_by("def f():\n    from hpsearch.cli import main") == {"cli"}
+    assert parts_imported_by("from hpsearch import defaults") == {"defaults"}
+
+
+def test_only_imports_outside_functions_count_as_heavy():
+    source = "try:\n    import keras.ops\nexcept ImportError:\n    pass\ndef f():\n    import jax"
+    assert imported_on_import(ast.parse(source).body) == {"keras"}
+
+
+def test_layers_name_only_what_is_there():
+    there = {name_of(path) for path in LAYERED}
+    assert set().union(*LAYERS) <= there

@@ -1,0 +1,400 @@
+"""The command line: what it hands to the Python API, what it prints, how it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import hpsearch
+from hpsearch import cli, defaults
+from hpsearch.cli import main, parse_fixes, split_names
+from hpsearch.errors import BundleError, DataError, OptionError
+from hpsearch.results import RunFolder
+
+ROOT = Path(__file__).parent.parent
+
+
+class FakeData:
+    name = "wine"
+
+
+@pytest.fixture(autouse=True)
+def _process_state(monkeypatch, tmp_path):
+    """What a command changes in its process, put back; and a folder to write in."""
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    monkeypatch.delenv("HPSEARCH_DEBUG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def replace(monkeypatch):
+    """Put something in the place of a public name."""
+    return lambda name, value: monkeypatch.setitem(vars(hpsearch), name, value)
+
+
+@pytest.fixture
+def calls(replace):
+    """What ``hpsearch run`` hands to ``load`` and ``Search``, neither of which runs."""
+    seen = {}
+
+    class FakeSearch:
+        def __init__(self, space, **options):
+            seen["search"] = {"space": space, **options}
+
+        def run(self, data):
+            seen["ran_on"] = data
+
+    def fake_load(source, **options):
+        seen["load"] = {"source": source, **options}
+        return FakeData()
+
+    replace("load", fake_load)
+    replace("Search", FakeSearch)
+    return seen
+
+
+def raising(error):
+    def function(*args, **kwargs):
+        raise error
+
+    return function
+
+
+def one_line_error(capsys):
+    """The error line; nothing else may be printed."""
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    [line] = printed.err.splitlines()
+    assert line.startswith("error: ")
+    return line.removeprefix("error: ")
+
+
+# --- run
+
+
+def test_run_without_options_uses_the_defaults_of_the_python_api(calls):
+    assert main(["run", "wine.csv"]) == 0
+    search = calls["search"]
+    assert search.pop("observer") is not None
+    assert search == {
+        "space": defaults.SPACE,
+        "trials": defaults.TRIALS,
+        "folds": defaults.FOLDS,
+        "repeats": defaults.REPEATS,
+        "epochs": defaults.EPOCHS,
+        "batch_size": defaults.BATCH_SIZE,
+        "seed": defaults.SEED,
+        "out": Path("results/wine"),
+        "oracle": "random",
+        "engine": "auto",
+        "jobs": None,
+        "patience": None,
+        "metric": None,
+        "split": "auto",
+        "gap": 0,
+        "fix": {},
+        "test_data": None,
+        "test_size": None,
+        "scale_target": "auto",
+        "max_levels": defaults.MAX_LEVELS,
+        "max_words": defaults.MAX_WORDS,
+        "overwrite": False,
+    }
+
+
+def test_run_hands_the_datas_options_to_load(calls):
+    arguments = "run a.csv --target x,y --target z --task regression --drop a,b --text note"
+    assert main([*arguments.split(), "--groups", "g", "--time", "t", "--path", "f.npz"]) == 0
+    assert calls["load"] == {
+        "source": "a.csv",
+        "target": ["x", "y", "z"],
+        "task": "regression",
+        "drop": ["a", "b"],
+        "text": ["note"],
+        "groups": "g",
+        "time": "t",
+        "path": "f.npz",
+    }
+    assert isinstance(calls["ran_on"], FakeData)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("--space my.py", {"space": "my.py"}),
+        ("--trials 3", {"trials": 3}),
+        ("--folds 5 --repeats 7", {"folds": 5, "repeats": 7}),
+        ("--epochs 9 --batch-size 16 --patience 4", {"epochs": 9, "batch_size": 16, "patience": 4}),
+        ("--seed 1", {"seed": 1}),
+        ("--out here", {"out": Path("here")}),
+        ("--split time --gap 2", {"split": "time", "gap": 2}),
+        ("--metric accuracy", {"metric": "accuracy"}),
+        ("--fix a=1 --fix b=x=y", {"fix": {"a": "1", "b": "x=y"}}),
+        ("--oracle grid --engine keras --jobs 2", {"oracle": "grid", "engine": "keras", "jobs": 2}),
+        ("--test-data t.csv", {"test_data": "t.csv"}),
+        ("--test-size 0.2", {"test_size": 0.2}),
+        ("--scale-target", {"scale_target": True}),
+        ("--no-scale-target", {"scale_target": False}),
+        ("--max-levels 5 --max-words 6", {"max_levels": 5, "max_words": 6}),
+        ("--overwrite", {"overwrite": True}),
+    ],
+)
+def test_run_hands_the_searchs_options_to_search(calls, arguments, expected):
+    assert main(["run", "a.csv", *arguments.split()]) == 0
+    assert {name: calls["search"][name] for name in expected} == expected
+
+
+def test_every_option_of_a_search_has_an_option_here():
+    from dataclasses import fields
+
+    from hpsearch.search import Search
+
+    offered = {
+        parameter.name for parameter in cli.typer.main.get_command(cli.app).commands["run"].params
+    }
+    assert {field.name for field in fields(Search)} - {"observer"} <= offered
+
+
+def test_run_takes_a_free_name_under_results(calls):
+    Path("results/wine").mkdir(parents=True)
+    assert main(["run", "a.csv"]) == 0
+    assert calls["search"]["out"] == Path("results/wine-2")
+
+
+def test_run_plans_with_the_backend_that_loads_fastest(calls):
+    assert main(["run", "a.csv"]) == 0
+    assert os.environ["KERAS_BACKEND"] == "numpy"
+
+
+# --- the ends of a command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], "Missing argument 'DATA'"),
+        (["run", "a.csv", "--trails", "3"], "No such option: --trails"),
+        (["run", "a.csv", "--trials", "many"], "Invalid value for '--trials'"),
+        (["run", "a.csv", "--test-size", "big"], "Invalid value for '--test-size'"),
+        (["run", "a.csv", "--fix", "optimizer"], "--fix is NAME=VALUE; received 'optimizer'"),
+        (["run", "a.csv", "--fix", "a=1", "--fix", "a=2"], "received 'a' twice"),
+        (["rum"], "No such command 'rum'"),
+        (["show"], "Missing argument 'RUN'"),
+        (["show", "nowhere"], "'nowhere' is not there"),
+        (["show", "nowhere", "--trials", "0"], "Invalid value for '--trials'"),
+        (["predict", "nowhere", "a.csv"], "'nowhere' is not there"),
+        (["predict", "r", "a.csv", "-o", "out.xlsx"], "written as .csv or .parquet"),
+        (["predict", "r", "a.csv", "-o", "no/out.csv"], "'no' is not"),
+        (["space", "no_such_space"], "There is no space called 'no_such_space'"),
+        (["space", "mlp", "--fix", "="], "--fix is NAME=VALUE"),
+    ],
+)
+def test_wrong_options_are_one_line_and_exit_code_2(calls, capsys, arguments, message):
+    assert main(arguments) == 2
+    assert message in one_line_error(capsys)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DataError("the target has\ntwo lines"), 2),
+        (OptionError("no"), 2),
+        (BundleError("no"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_each_kind_of_error_is_one_line_and_has_its_exit_code(replace, capsys, error, code):
+    replace("load", raising(error))
+    assert main(["run", "a.csv"]) == code
+    assert one_line_error(capsys)
+
+
+def test_a_programming_error_is_raised_with_its_traceback(replace):
+    replace("load", raising(ZeroDivisionError("a bug")))
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        main(["run", "a.csv"])
+
+
+def test_an_interrupted_run_says_what_is_kept(calls, monkeypatch, capsys):
+    monkeypatch.setattr(hpsearch.Search, "run", raising(KeyboardInterrupt()))
+    assert main(["run", "a.csv", "--out", "here"]) == 130
+    assert "The trials that had finished are in 'here'" in one_line_error(capsys)
+
+
+def test_a_termination_signal_ends_with_143():
+    with pytest.raises(SystemExit) as ended:
+        cli._terminate(signal.SIGTERM, None)
+    assert ended.value.code == 143
+
+
+def test_the_debug_variable_adds_the_traceback(replace, monkeypatch, capsys):
+    monkeypatch.setenv("HPSEARCH_DEBUG", "1")
+    replace("load", raising(DataError("no rows")))
+    assert main(["run", "a.csv"]) == 2
+    text = capsys.readouterr().err
+    assert text.startswith("Traceback")
+    assert text.endswith("error: no rows\n")
+
+
+def test_a_reader_that_goes_away_causes_no_traceback():
+    command = f"{sys.executable} -m hpsearch datasets"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | true"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.returncode in (0, 1)
+
+
+def test_help_names_every_command(capsys):
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in ("run", "show", "predict", "space", "datasets"))
+
+
+def test_no_command_prints_the_help(capsys):
+    assert main([]) == 0
+    assert "Usage: hpsearch" in capsys.readouterr().out
+
+
+def test_the_version_is_printed(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"{hpsearch.__version__}\n"
+
+
+def test_the_package_is_a_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "hpsearch", "--version"], cwd=ROOT, capture_output=True, check=True
+    )
+    assert done.stdout.decode().strip() == hpsearch.__version__
+
+
+# --- show, predict
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = RunFolder.create(tmp_path / "run")
+    folder.write_settings({"data": {"name": "wine"}})
+    rows = {"trial": [1, 0], "status": "completed", "rank": [1, 2], "score": [0.25, 0.5]}
+    folder.write_tables(trials=pd.DataFrame(rows))
+    folder.write_json("best.json", {"trial": 1, "metric": "log_loss", "score": 0.25})
+    return str(folder.path)
+
+
+@pytest.fixture
+def predictions(replace):
+    frame = pd.DataFrame({"prediction": ["yes", "=no"], "probability.yes": [0.75, 1 / 3]})
+    replace("predict", lambda run, data: frame)
+    return "prediction,probability.yes\nyes,0.75\n'=no,0.333333333333\n"
+
+
+def test_show_prints_a_run(run, capsys):
+    assert main(["show", run]) == 0
+    text = capsys.readouterr().out
+    assert "selected: trial 1" in text
+    assert "wine" in text
+
+
+def test_show_lists_as_many_trials_as_it_is_told(run, capsys):
+    assert main(["show", run, "--trials", "1"]) == 0
+    assert "and 1 more trial" in capsys.readouterr().out
+
+
+def test_predict_prints_csv(run, predictions, capsys):
+    assert main(["predict", run, "new.csv"]) == 0
+    assert capsys.readouterr().out == predictions
+
+
+def test_predict_writes_csv(run, predictions, capsys):
+    assert main(["predict", run, "new.csv", "-o", "out.csv"]) == 0
+    assert Path("out.csv").read_text(encoding="utf-8") == predictions
+    assert capsys.readouterr().out == ""
+
+
+def test_predict_writes_parquet(run, predictions):
+    assert main(["predict", run, "new.csv", "-o", "out.parquet"]) == 0
+    assert pd.read_parquet("out.parquet")["prediction"].tolist() == ["yes", "=no"]
+
+
+def test_predict_replaces_no_file_by_itself(run, predictions, capsys):
+    Path("out.csv").write_text("mine")
+    assert main(["predict", run, "new.csv", "-o", "out.csv"]) == 2
+    assert "add --overwrite" in one_line_error(capsys)
+    assert Path("out.csv").read_text() == "mine"
+
+
+def test_predict_replaces_a_file_when_told(run, predictions):
+    Path("out.csv").write_text("mine")
+    assert main(["predict", run, "new.csv", "-o", "out.csv", "--overwrite"]) == 0
+    assert Path("out.csv").read_text(encoding="utf-8") == predictions
+
+
+def test_predict_runs_the_model_on_the_backend_it_was_checked_with(run, predictions):
+    assert main(["predict", run, "new.csv"]) == 0
+    assert os.environ["KERAS_BACKEND"] == "tensorflow"
+
+
+# --- space, datasets
+
+
+def hpsearch_in_a_process(*arguments):
+    command = [sys.executable, "-m", "hpsearch", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_space_lists_the_shipped_spaces(capsys):
+    assert main(["space"]) == 0
+    assert "mlp" in capsys.readouterr().out
+
+
+def test_space_lists_hyperparameters_narrowed_by_fixes():
+    text = hpsearch_in_a_process("space", "mlp", "--fix", "optimizer=adam")
+    assert "learning_rate" in text
+    assert "momentum" not in text
+
+
+def test_space_draws_configurations_by_seed():
+    first, again, other = (
+        hpsearch_in_a_process("space", "mlp", "--sample", "2", "--seed", seed) for seed in "112"
+    )
+    assert first == again != other
+    assert "optimizer=" in first
+
+
+def test_datasets_lists_the_named_sets(capsys):
+    assert main(["datasets"]) == 0
+    assert "sklearn:breast_cancer" in capsys.readouterr().out
+
+
+# --- reading values
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (None, []),
+        (["a"], ["a"]),
+        (["a, b", "c"], ["a", "b", "c"]),
+        (['"a,b",c'], ["a,b", "c"]),
+        (["a,,b", ""], ["a", "b"]),
+        (["first name"], ["first name"]),
+    ],
+)
+def test_names_are_split_at_commas_outside_quotes(values, names):
+    assert split_names(values) == names
+
+
+def test_a_fix_keeps_what_follows_the_first_equals_sign():
+    assert parse_fixes(["a = b=c", "d="]) == {"a": "b=c", "d": ""}

@@ -1,0 +1,76 @@
+"""``import hpsearch`` and its help are light, and the public names are all there."""
+
+import importlib
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import hpsearch
+
+HEAVY = ("tensorflow", "jax", "keras", "keras_tuner", "sklearn", "pandas", "scipy", "joblib")
+ROOT = Path(__file__).parent.parent
+
+
+def heavy_modules_after(code):
+    """Which heavy libraries a fresh process has imported after running some code."""
+    report = f"import sys; print('loaded', *sorted(sys.modules.keys() & set({HEAVY})))"
+    program = f"try:\n    {code}\nfinally:\n    {report}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import hpsearch",
+        "import hpsearch; hpsearch.InputError",
+        "import hpsearch; hpsearch.open_run",
+        "import hpsearch.cli; hpsearch.cli.main(['--help'])",
+        "import hpsearch.cli; hpsearch.cli.main(['run', '--help'])",
+        "import hpsearch.cli; hpsearch.cli.main(['show', 'no-such-run'])",
+    ],
+)
+def test_no_heavy_library_is_imported(code):
+    assert heavy_modules_after(code) == []
+
+
+def test_the_check_sees_what_is_imported():
+    assert heavy_modules_after("import joblib") == ["joblib"]
+
+
+@pytest.mark.parametrize("name", hpsearch.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(hpsearch, name) is not None
+    assert name in dir(hpsearch)
+
+
+@pytest.mark.parametrize("order", [("load_model", "predict"), ("predict", "load_model")])
+def test_public_functions_are_functions_in_whatever_order_they_are_used(order):
+    code = f"import hpsearch; [hpsearch.{order[0]}, hpsearch.{order[1]}]; print(hpsearch.predict)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("<function predict")
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'serach'"):
+        _ = hpsearch.serach
+
+
+def test_the_version_is_the_projects():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert hpsearch.__version__ == project["version"]
+
+
+def test_the_names_for_type_checkers_are_the_names_at_run_time():
+    source = Path(hpsearch.__file__).read_text(encoding="utf-8")
+    for home, names in hpsearch._HOMES.items():
+        module = importlib.import_module(home)
+        assert f"from {home} import" in source
+        assert all(hasattr(module, name) for name in names)
