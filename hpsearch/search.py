@@ -24,6 +24,7 @@ from hpsearch.engines.workers import WORKER_ENVIRONMENT, default_jobs
 from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import Fold, Splitter, choose_splitter, hold_back, make_folds
 from hpsearch.folds.plan import Split
+from hpsearch.folds.splitters import Duplicates
 from hpsearch.metrics import METRICS, resolve_metric, score
 from hpsearch.observer import Observer, SilentObserver
 from hpsearch.oracles import make_oracle, oracle_names
@@ -68,6 +69,8 @@ class Search:
     metric : the metric that selects; by default the problem type's first.
     split : how rows are dealt to folds; ``"auto"`` follows from the data.
     gap : rows left out between training and validation rows in time order.
+    duplicates : whether exact copies of a row stay on one side of every fold (``"together"``) or
+        are dealt like other rows (``"ignore"``).
     fix : hyperparameters to hold, by name.
     test_data : rows scored once, after everything is decided: a file, a table or a ``Dataset``.
     test_size : share of the rows held back for that instead.
@@ -100,6 +103,7 @@ class Search:
     metric: str | None = field(default=None, kw_only=True)
     split: Split = field(default="auto", kw_only=True)
     gap: int = field(default=0, kw_only=True)
+    duplicates: Duplicates = field(default="together", kw_only=True)
     fix: Mapping[str, Any] | None = field(default=None, kw_only=True)
     test_data: Any = field(default=None, kw_only=True)
     test_size: float | None = field(default=None, kw_only=True)
@@ -298,7 +302,13 @@ class _Run:
             test = load(search.test_data, schema=dataset.schema)
             return dataset, every_row, test
         if search.test_size is not None and not search._holds_out:
-            rows, test_rows = hold_back(dataset, search.test_size, search.seed)
+            rows, test_rows = hold_back(
+                dataset,
+                search.test_size,
+                search.seed,
+                gap=search.gap,
+                duplicates=search.duplicates,
+            )
             return dataset.take(rows), rows, dataset.take(test_rows)
         return dataset, every_row, dataset.test
 
@@ -313,6 +323,7 @@ class _Run:
             gap=search.gap,
             test_size=search.test_size if search._holds_out else None,
             seed=search.seed,
+            duplicates=search.duplicates,
         )
         return make_folds(splitter, self.dataset), reason
 
@@ -393,6 +404,7 @@ class _Run:
             "split": search.split,
             "split_reason": self.split_reason,
             "gap": search.gap,
+            "duplicates": search.duplicates,
             "test_size": search.test_size,
             "test_rows": 0 if self.test is None else self.test.n_rows,
             "scale_target": self.session.scales_target,

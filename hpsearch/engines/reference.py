@@ -217,6 +217,7 @@ class Replica:
         self._seed = replica_seed(options.seed, trial, self._fold.repeat, self._fold.fold)
         self._network = network
         self._metrics = options.metrics
+        self._kind = data.target.kind
         self._statistics = data.statistics[position]
         self._state: State | None = None
         self._losses: list[float] = []
@@ -267,7 +268,7 @@ class Replica:
     ) -> None:
         self._finite(float(np.sum(predictions, dtype=np.float64)), epoch)
         for name in self._metrics:
-            self._scores[side][name].append(float(metrics.score(name, y, predictions)))
+            self._scores[side][name].append(float(metrics.score(name, y, predictions, kind=self._kind)))
 
     def _finite(self, value: float, epoch: int) -> float:
         if np.isfinite(value):
