@@ -145,18 +145,10 @@ def interpret(
         Numbers or dates are mixed with other text, or the cells are nothing a table can hold
         (lists, bytes, complex numbers).
     """
-    series = series.reset_index(drop=True)
+    series = _plain(series)
     dtype = series.dtype
-    if isinstance(dtype, pd.ArrowDtype):
-        series = pd.Series(pa.array(series).to_pylist(), dtype=object)
-        dtype = series.dtype
-    if isinstance(dtype, pd.SparseDtype):
-        series = pd.Series(np.asarray(series))
-        dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return _from_declared(series, name, places)
-    if isinstance(dtype, pd.PeriodDtype):
-        return _from_dates(series.dt.to_timestamp())
     if pd.api.types.is_bool_dtype(dtype):
         return _from_flags(series)
     if pd.api.types.is_complex_dtype(dtype):
@@ -215,7 +207,7 @@ def as_levels(series: pd.Series[Any], known: Iterable[str] = ()) -> pd.Series[An
     >>> as_levels(pd.Series([1.0, None, 2.5])).tolist()
     ['1', nan, '2.5']
     """
-    series = series.reset_index(drop=True)
+    series = _plain(series)
     if isinstance(series.dtype, pd.StringDtype):
         text = pd.Series(pd.array(_text(series), dtype="str"))
     else:
@@ -243,10 +235,13 @@ def as_dates(
     DataError
         A cell is no date in that form.
     """
-    if isinstance(series.dtype, pd.StringDtype | np.dtypes.ObjectDType):
-        levels = as_levels(series)
-        if not all(isinstance(cell, dt.date) for cell in series.dropna()):
-            return _dates_of_text(levels, name, places, date_format)
+    series = _plain(series)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(object)
+    if isinstance(series.dtype, pd.StringDtype | np.dtypes.ObjectDType) and not all(
+        isinstance(cell, dt.date) for cell in series.dropna()
+    ):
+        return _dates_of_text(as_levels(series), name, places, date_format)
     cells = interpret(series, name, places, mixed_as_text=True)
     if cells.form in ("date", "missing"):
         return cells.series.astype("datetime64[us]")
@@ -285,7 +280,7 @@ def _first_date(cell: str, shapes: Sequence[str]) -> dt.datetime | None:
 def _level(cell: Any) -> str | None:
     if isinstance(cell, str):
         return cell.strip() or None
-    if pd.isna(cell):
+    if _is_gone(cell):
         return None
     if isinstance(cell, bool | np.bool_):
         return str(bool(cell))
@@ -308,6 +303,18 @@ def _known_form(level: str, known: frozenset[str]) -> str:
     return level
 
 
+def _plain(series: pd.Series[Any]) -> pd.Series[Any]:
+    """The column with index ``0..n-1`` and without types that only say how it is stored."""
+    series = series.reset_index(drop=True)
+    if isinstance(series.dtype, pd.ArrowDtype):
+        return pd.Series(pa.array(series).to_pylist(), dtype=object)
+    if isinstance(series.dtype, pd.SparseDtype):
+        return pd.Series(np.asarray(series))
+    if isinstance(series.dtype, pd.PeriodDtype):
+        return pd.Series(series.dt.to_timestamp())
+    return series
+
+
 def _unreadable(name: str, what: str) -> DataError:
     return DataError(
         f"A column holds numbers, text, flags or dates; column {name!r} holds {what}. "
@@ -317,7 +324,8 @@ def _unreadable(name: str, what: str) -> DataError:
 
 def _from_declared(series: pd.Series[Any], name: str, places: Places) -> Cells:
     objects = series.astype(object)
-    if all(isinstance(cell, str) for cell in objects.dropna()):
+    known = list(objects.dropna())
+    if all(isinstance(c, str) for c in known) or not all(isinstance(c, _READABLE) for c in known):
         values = as_levels(objects)
         return Cells("string" if values.notna().any() else "missing", values, declared=True)
     return replace(_from_objects(objects, name, places, mixed_as_text=True), declared=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -172,6 +173,7 @@ def _parse(
         if header:
             break
     names = checked_names(header)
+    _check_header(names, path)
     width = len(names)
     chunks: list[list[pa.Array]] = []
     lines: list[int] = []
@@ -205,6 +207,16 @@ def _parse(
         for name, parts in zip(names, zip(*chunks, strict=True), strict=True)
     }
     return pd.DataFrame(columns), np.asarray(lines, dtype=np.int64), n_blank
+
+
+def _check_header(names: list[str], path: Path) -> None:
+    """Refuse a first line that is data: most of its cells are numbers with decimals."""
+    decimals = [name for name in names if re.fullmatch(r"[+-]?[0-9]*[.][0-9]+(?:[eE].*)?", name)]
+    if 2 * len(decimals) > len(names):
+        raise DataError(
+            f"The first line names the columns; that of {str(path)!r} holds numbers, such as "
+            f"{decimals[0]!r}. Add a line with names above it."
+        )
 
 
 def _columns(rows: list[list[str]]) -> list[pa.Array]:

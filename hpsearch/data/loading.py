@@ -113,6 +113,8 @@ def load(
                 "target, task, drop, text, groups and time."
             )
         return _under_schema(table, schema)
+    if target is not None:
+        table = _without_other_targets(table, _names(target))
     roles = _Roles(
         _names(target) or table.target,
         _names(drop),
@@ -140,6 +142,15 @@ def _read_source(source: Any, y: Any, path: str | Path | None, n_words: int | No
             "Give the file itself as the data."
         )
     return read_table(source, y, n_words=n_words)
+
+
+def _without_other_targets(table: Table, chosen: tuple[str, ...]) -> Table:
+    """The table without the target columns it knows of, where only some of them are chosen."""
+    others = [name for name in table.target if name not in chosen]
+    if not others or not set(chosen) <= set(table.target):
+        return table
+    note = f"Target columns that were not chosen were left out: {listed(others)}."
+    return replace(table, frame=table.frame.drop(columns=others), notes=(*table.notes, note))
 
 
 def _names(value: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -179,8 +179,9 @@ def read_named(source: str, path: str | Path | None = None) -> Table:
     """
     known = [record.name for record in _SETS]
     if source not in known:
-        nearest = difflib.get_close_matches(source, known, n=1)
-        hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Sets: {', '.join(known)}."
+        by_name = {name.split(":")[1]: name for name in known}
+        nearest = difflib.get_close_matches(source.split(":", 1)[1], by_name, n=1)
+        hint = f"Did you mean {by_name[nearest[0]]!r}?" if nearest else f"Sets: {', '.join(known)}."
         raise DataError(f"There is no named set {source!r}. {hint}")
     library, name = source.split(":")
     if library == "sklearn":

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 import pandas as pd
@@ -84,7 +84,7 @@ def read_table(source: Any, y: Any = None, *, n_words: int | None = None) -> Tab
                 "`y` belongs to arrays and DataFrames; a file holds its target itself. "
                 "Name it with --target."
             )
-        table = read_file(Path(source))
+        table = read_file(Path(source).expanduser())
     elif isinstance(source, pd.DataFrame):
         table = from_frame(source, y)
     else:
@@ -150,10 +150,10 @@ def _read_parquet(path: Path, name: str) -> Table:
 
 
 def _read_npz(path: Path, name: str) -> Table:
+    if not is_zipfile(path):
+        raise DataError(f"{str(path)!r} is no NPZ archive. Write it with numpy.savez.")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{str(path)!r} is no NPZ archive. Write it with numpy.savez.")
             arrays = {key: _plain_array(archive, key, path) for key in archive.files}
     except (BadZipFile, EOFError, ValueError) as error:
         if isinstance(error, DataError):
