@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from hpsearch.data.dates import SHAPES, first_date, has_zone, parse_date
 from hpsearch.errors import DataError
 
 Form = Literal["number", "flag", "date", "string", "missing"]
@@ -42,6 +43,7 @@ _WHOLE = r"^[+-]?[0-9]+$"
 _LEADING_ZERO = r"^[+-]?0[0-9]+$"
 _FORMATTED_NUMBER = r"^[-+]?[$€£¥]?[0-9]{1,3}(?:[,' ][0-9]{3})*(?:\.[0-9]+)?\s?[%$€£¥]?$"
 _MOST_EXACT_INTEGER = 2**53
+_N_PROBED = 50
 
 
 @dataclass(frozen=True)
@@ -256,8 +258,7 @@ def _dates_of_text(
     shapes = [shape for shape in ("year-month-day", date_format) if shape]
     missing = text.isna().to_numpy() | _is_missing_word(_text(text))
     parsed = [
-        None if gone else _first_date(cell, shapes)
-        for cell, gone in zip(text, missing, strict=True)
+        None if gone else first_date(cell, shapes) for cell, gone in zip(text, missing, strict=True)
     ]
     wrong = np.array([date is None for date in parsed], dtype=bool) & ~missing
     if wrong.any():
@@ -267,14 +268,6 @@ def _dates_of_text(
             f"reads as {wanted}. Write it as YYYY-MM-DD."
         )
     return pd.Series(np.array(parsed, dtype="datetime64[us]"))
-
-
-def _first_date(cell: str, shapes: Sequence[str]) -> dt.datetime | None:
-    for shape in shapes:
-        date = _date(cell, shape)
-        if date is not None:
-            return date
-    return None
 
 
 def _level(cell: Any) -> str | None:
@@ -518,72 +511,15 @@ def _refuse_mostly_numbers(
         )
 
 
-# --- dates --------------------------------------------------------------------------------------
-
-_CLOCK = (
-    r"(?:[T ](?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d+))?)?"
-    r"\s?(?P<zone>Z|[+-]\d{2}:?\d{2})?)?"
-)
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = (
-    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
-    r"|sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
-)
-_SHAPES = {
-    shape: re.compile(pattern + _CLOCK, re.ASCII | re.IGNORECASE)
-    for shape, pattern in {
-        "year-month-day": r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})",
-        "day.month.year": r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4})",
-        "day/month/year": r"(?P<day>\d{1,2})([-/])(?P<month>\d{1,2})\2(?P<year>\d{4})",
-        "month/day/year": r"(?P<month>\d{1,2})([-/])(?P<day>\d{1,2})\2(?P<year>\d{4})",
-        "day month year": r"(?P<day>\d{1,2})(?:st|nd|rd|th)?[ -]"
-        + _MONTH
-        + r"\.?,?[ -](?P<year>\d{4})",
-        "month day, year": _MONTH + r"\.? (?P<day>\d{1,2})(?:st|nd|rd|th)?,? (?P<year>\d{4})",
-    }.items()
-}
-_N_PROBED = 50
-
-
-def _date(cell: str, shape: str) -> dt.datetime | None:
-    """A date in one of the shapes, in UTC without a zone; None where it is not such a date."""
-    found = _SHAPES[shape].fullmatch(cell)
-    if found is None:
-        return None
-    part = found.groupdict()
-    month = part["month"]
-    number = int(month) if month.isdigit() else _MONTHS.index(month[:3].lower()) + 1
-    zone = (part["zone"] or "Z").replace(":", "")
-    shift = dt.timedelta()
-    if zone not in "Zz":
-        shift = dt.timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))
-        shift = -shift if zone[0] == "-" else shift
-    try:
-        return (
-            dt.datetime(
-                int(part["year"]),
-                number,
-                int(part["day"]),
-                int(part["hour"] or 0),
-                int(part["minute"] or 0),
-                int(part["second"] or 0),
-                int((part["part"] or "0")[:6].ljust(6, "0")),
-            )
-            - shift
-        )
-    except (ValueError, OverflowError):
-        return None
-
-
 def _date_cells(
     text: pa.Array, known: Mask, name: str, places: Places, mixed_as_text: bool
 ) -> Cells | None:
     """Dates where all cells are, None where most are not."""
     distinct = pc.unique(text.filter(pa.array(known))).to_pylist()
     probed = distinct[:_N_PROBED]
-    if 2 * sum(_first_date(cell, tuple(_SHAPES)) is not None for cell in probed) < len(probed):
+    if 2 * sum(first_date(cell, SHAPES) is not None for cell in probed) < len(probed):
         return None
-    parsed = {shape: {cell: _date(cell, shape) for cell in distinct} for shape in _SHAPES}
+    parsed = {shape: {cell: parse_date(cell, shape) for cell in distinct} for shape in SHAPES}
     n_read = {
         shape: sum(date is not None for date in dates.values()) for shape, dates in parsed.items()
     }
@@ -603,19 +539,12 @@ def _date_cells(
             f"the column out with --drop {name}."
         )
     dates = parsed[fitting[0]]
-    values = [
-        dates[cell] if there else None for cell, there in zip(text.to_pylist(), known, strict=True)
-    ]
+    values = [dates.get(cell) for cell in text.to_pylist()]
     words = pc.is_valid(text).to_numpy(zero_copy_only=False) & ~known
     return Cells(
         "date",
         pd.Series(np.array(values, dtype="datetime64[us]")),
         date_format=fitting[0],
-        with_zone=any(_has_zone(cell, fitting[0]) for cell in probed),
+        with_zone=any(has_zone(cell, fitting[0]) for cell in probed),
         missing_words=_words(text, words),
     )
-
-
-def _has_zone(cell: str, shape: str) -> bool:
-    found = _SHAPES[shape].fullmatch(cell)
-    return found is not None and found["zone"] is not None

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hpsearch.data.names import listed
 from hpsearch.task import Target
 
 _TOO_CORRELATED = 0.9999
@@ -30,11 +31,10 @@ def target_leaks(frame: pd.DataFrame, target: Target, y: NDArray[Any]) -> tuple[
     >>> len(target_leaks(pd.DataFrame({"same": ["n", "y", "y", "n"]}), target, y))
     1
     """
-    targets = (
-        dict.fromkeys(target.names[:1], y)
-        if y.ndim == 1
-        else dict(zip(target.names, y.T, strict=True))
-    )
+    if y.ndim == 1:
+        targets = {listed([repr(name) for name in target.names], most=3): y}
+    else:
+        targets = {repr(name): y[:, i] for i, name in enumerate(target.names)}
     by_class = target.kind in ("binary", "multiclass", "multilabel")
     warnings = []
     for name in frame:
@@ -42,7 +42,7 @@ def target_leaks(frame: pd.DataFrame, target: Target, y: NDArray[Any]) -> tuple[
             how = _how_told(frame[name], values, by_class)
             if how:
                 warnings.append(
-                    f"Column {str(name)!r} gives the target {target_name!r} away: {how}. Leave it "
+                    f"Column {str(name)!r} gives the target {target_name} away: {how}. Leave it "
                     f"out with --drop {name} unless it is known when predicting."
                 )
                 break
@@ -67,7 +67,8 @@ def _how_told(cells: pd.Series[Any], y: NDArray[Any], by_class: bool) -> str:
 
 def _is_renaming(cells: pd.Series[Any], y: NDArray[Any], missing: NDArray[np.bool_]) -> bool:
     n_classes = len(np.unique(y))
-    if cells.iloc[:_N_PROBED].nunique() > n_classes or 2 * missing.sum() >= len(y):
+    n_filled = len(y) - int(missing.sum())
+    if n_filled < max(2 * n_classes, len(y) / 2) or cells.iloc[:_N_PROBED].nunique() > n_classes:
         return False
     codes = pd.factorize(cells)[0][~missing]
     return len(np.unique(y[~missing])) == n_classes and _one_to_one(codes, y[~missing])

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from hpsearch.data.cells import MISSING_WORDS, Cells, Places, as_levels, interpret
+from hpsearch.data.cells import MISSING_WORDS, Cells, Form, Places, as_levels, interpret
 from hpsearch.data.dataset import Column
 from hpsearch.data.words import split_words
 from hpsearch.errors import DataError
@@ -68,9 +68,11 @@ def read_feature(
     cells = interpret(series, name, places)
     if cells.form == "missing":
         return _left_out(cells, f"Column {name!r} was left out: none of its cells is filled.")
-    if not cells.is_missing.any() and len(cells.series.unique()) == 1:
+    exact = cells.series if cells.digits is None else cells.digits
+    if not cells.is_missing.any() and len(exact.unique()) == 1:
         return _left_out(
-            cells, f"Column {name!r} was left out: its value is {_shown(cells)} in every row."
+            cells,
+            f"Column {name!r} was left out: its value is {_shown(exact, cells.form)} in every row.",
         )
     if cells.declared:
         return _category(cells, as_levels(series), name, "the table declares it a category")
@@ -118,9 +120,9 @@ def _left_out(cells: Cells, note: str, *, warn: bool = False) -> Feature:
     )
 
 
-def _shown(cells: Cells) -> str:
-    value = as_levels(cells.series.dropna().head(1)).iloc[0]
-    return repr(value) if cells.form == "string" else str(value)
+def _shown(values: pd.Series[Any], form: Form) -> str:
+    value = as_levels(values.head(1)).iloc[0]
+    return repr(value) if form == "string" else str(value)
 
 
 def _missing_note(cells: Cells, name: str) -> tuple[str, ...]:

@@ -211,7 +211,7 @@ def _decide(table: Table, roles: _Roles, task: str | None, groups: Any, time: An
     if not columns:
         raise DataError(
             f"A table needs features besides its target; {table.name!r} has none left. "
-            + " ".join([*notes, *warnings][-3:])
+            + " ".join([note for note in [*notes, *warnings] if "was left out" in note][:3])
         )
     frame = pd.DataFrame(values, index=range(table.n_rows))
     warnings += target_leaks(frame, found.target, found.y)

@@ -21,7 +21,12 @@ def test_a_renaming_of_the_classes_is_found():
 
 
 def test_a_renaming_with_a_missing_cell_is_found():
-    assert leaks(["p", "q", "r", None, "q", "r"])
+    y = np.concatenate([Y, Y])
+    assert leaks(["p", "q", "r", None, "q", "r", *"pqrpqr"], y=y)
+
+
+def test_one_row_of_each_class_proves_no_renaming():
+    assert leaks(list("pqr"), y=Y[:3]) == ()
 
 
 def test_a_column_that_merges_classes_is_no_renaming():

@@ -120,6 +120,15 @@ def test_huge_integers_that_all_differ_are_left_out_as_identifiers():
     assert "as identifiers do" in feature.notes[0]
 
 
+def test_huge_integers_that_float64_takes_for_one_are_not_constant():
+    feature = read(2**53 + 1, 2**53, 2**53 + 1)
+    assert feature.column.levels == ("9007199254740992", "9007199254740993")
+
+
+def test_huge_integers_that_are_one_are_constant():
+    assert "its value is 9007199254740993 in every row" in read(*[2**53 + 1] * 2).notes[0]
+
+
 def test_huge_integers_that_repeat_are_a_category_of_their_digits():
     feature = read(2**53 + 1, 2**53 + 1, 5)
     assert feature.column.levels == ("5", "9007199254740993")
