@@ -12,6 +12,7 @@ traceback to any error.
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import os
 import signal
@@ -234,6 +235,14 @@ def run(
             rich_help_panel=_FOLDS,
         ),
     ] = 0,
+    duplicates: Annotated[
+        str,
+        typer.Option(
+            metavar="HOW",
+            help="Exact copies of a row: together (on one side of each fold) or ignore.",
+            rich_help_panel=_FOLDS,
+        ),
+    ] = "together",
     space: Annotated[
         str,
         typer.Option(
@@ -355,7 +364,7 @@ def run(
     ] = False,
 ) -> None:
     """Search the best network for DATA, scored by iterated K-fold, and train it on all rows."""
-    _use_backend("numpy")
+    _use_the_lightest_backend()
     from hpsearch.console import observer_for
     from hpsearch.results import free_name
 
@@ -386,6 +395,7 @@ def run(
         metric=metric,
         split=cast("Any", split),
         gap=gap,
+        duplicates=cast("Any", duplicates),
         fix=parse_fixes(fix),
         test_data=test_data,
         test_size=test_size,
@@ -446,8 +456,9 @@ def predict(
     """Predict labels or values for new rows with a run's model."""
     if output is not None:
         _check_output(output, overwrite=overwrite)
-    _use_backend("tensorflow")
-    predictions = hpsearch.predict(hpsearch.open_run(run), data)
+    opened = hpsearch.open_run(run)
+    _use_the_workers_environment()
+    predictions = hpsearch.predict(opened, data)
     if output is None:
         from hpsearch.results.tables import table_text
 
@@ -476,7 +487,7 @@ def space(
     fix: FixOption = None,
 ) -> None:
     """List what a space searches, or draw configurations from it."""
-    _use_backend("numpy")
+    _use_the_lightest_backend()
     from hpsearch.console.views import candidates_view, names_view, space_view
     from hpsearch.hyperparameters import describe
     from hpsearch.oracles import sample as draw
@@ -578,14 +589,18 @@ def _prepare_process() -> None:
         signal.signal(signal.SIGTERM, _terminate)
 
 
-def _use_backend(name: str) -> None:
-    """Choose Keras's backend for this process, before Keras is imported.
+def _use_the_lightest_backend() -> None:
+    """Let Keras use NumPy where this process only plans; the workers choose their own backend."""
+    os.environ["KERAS_BACKEND"] = "numpy"
 
-    To plan and print, NumPy will do: it is there at once. Models are run by the backend that they
-    were checked with. The processes that train choose their own.
-    """
-    os.environ["KERAS_BACKEND"] = name
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+def _use_the_workers_environment() -> None:
+    """Run a model as the run checked it: same backend, same threads, thus the same bits."""
+    from hpsearch.engines.workers import WORKER_ENVIRONMENT, silenced_stderr
+
+    os.environ.update(WORKER_ENVIRONMENT)
+    with silenced_stderr():
+        importlib.import_module("keras")
 
 
 def _terminate(number: int, frame: Any) -> NoReturn:

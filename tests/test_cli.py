@@ -4,16 +4,21 @@ import os
 import signal
 import subprocess
 import sys
+import types
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer
 
 import hpsearch
 from hpsearch import cli, defaults
 from hpsearch.cli import main, parse_fixes, split_names
+from hpsearch.engines.workers import WORKER_ENVIRONMENT
 from hpsearch.errors import BundleError, DataError, OptionError
 from hpsearch.results import RunFolder
+from hpsearch.search import Search
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,12 +30,11 @@ class FakeData:
 @pytest.fixture(autouse=True)
 def _process_state(monkeypatch, tmp_path):
     """What a command changes in its process, put back; and a folder to write in."""
-    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-    monkeypatch.delenv("HPSEARCH_DEBUG", raising=False)
+    environment, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
     monkeypatch.chdir(tmp_path)
-    handler = signal.getsignal(signal.SIGTERM)
     yield
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGTERM, handler)
 
 
@@ -100,6 +104,7 @@ def test_run_without_options_uses_the_defaults_of_the_python_api(calls):
         "metric": None,
         "split": "auto",
         "gap": 0,
+        "duplicates": "together",
         "fix": {},
         "test_data": None,
         "test_size": None,
@@ -136,6 +141,7 @@ def test_run_hands_the_datas_options_to_load(calls):
         ("--seed 1", {"seed": 1}),
         ("--out here", {"out": Path("here")}),
         ("--split time --gap 2", {"split": "time", "gap": 2}),
+        ("--duplicates ignore", {"duplicates": "ignore"}),
         ("--metric accuracy", {"metric": "accuracy"}),
         ("--fix a=1 --fix b=x=y", {"fix": {"a": "1", "b": "x=y"}}),
         ("--oracle grid --engine keras --jobs 2", {"oracle": "grid", "engine": "keras", "jobs": 2}),
@@ -153,13 +159,8 @@ def test_run_hands_the_searchs_options_to_search(calls, arguments, expected):
 
 
 def test_every_option_of_a_search_has_an_option_here():
-    from dataclasses import fields
-
-    from hpsearch.search import Search
-
-    offered = {
-        parameter.name for parameter in cli.typer.main.get_command(cli.app).commands["run"].params
-    }
+    command = typer.main.get_command(cli.app).commands["run"]
+    offered = {parameter.name for parameter in command.params}
     assert {field.name for field in fields(Search)} - {"observer"} <= offered
 
 
@@ -294,7 +295,9 @@ def run(tmp_path):
 
 
 @pytest.fixture
-def predictions(replace):
+def predictions(replace, monkeypatch):
+    """The CSV of what ``predict`` is made to give; Keras is not imported."""
+    monkeypatch.setitem(sys.modules, "keras", types.ModuleType("keras"))
     frame = pd.DataFrame({"prediction": ["yes", "=no"], "probability.yes": [0.75, 1 / 3]})
     replace("predict", lambda run, data: frame)
     return "prediction,probability.yes\nyes,0.75\n'=no,0.333333333333\n"
@@ -341,9 +344,9 @@ def test_predict_replaces_a_file_when_told(run, predictions):
     assert Path("out.csv").read_text(encoding="utf-8") == predictions
 
 
-def test_predict_runs_the_model_on_the_backend_it_was_checked_with(run, predictions):
+def test_predict_runs_the_model_as_the_workers_do(run, predictions):
     assert main(["predict", run, "new.csv"]) == 0
-    assert os.environ["KERAS_BACKEND"] == "tensorflow"
+    assert WORKER_ENVIRONMENT.items() <= os.environ.items()
 
 
 # --- space, datasets

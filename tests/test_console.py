@@ -293,8 +293,8 @@ def test_a_run_is_shown_with_ranks_estimates_and_files(tmp_path):
         "wine, multiclass, 178 rows, 13 columns",
         "2 trials, 4 folds, 1 repeat, 50 epochs",
         "selected: trial 1, 17 epochs",
-        "log_loss  0.250   0.012         0.22 to 0.28   0.3100",
-        "accuracy  0.9000                               0.8000",
+        "log_loss  0.250   0.012         0.220 to 0.280  0.3100",
+        "accuracy  0.9000                                0.8000",
         "trials.csv  every trial, the best first",
     ):
         assert part in text

@@ -83,14 +83,17 @@ def _decimal(value: float, decimals: int) -> str:
 
 
 def interval(low: Any, high: Any) -> str:
-    """``0.05 to 0.09``, or nothing where a bound is missing.
+    """An interval's bounds to the second digit of its width, or nothing where one is missing.
 
     Examples
     --------
-    >>> interval(0.0511, 0.0934), interval(None, 1)
-    ('0.0511 to 0.0934', '')
+    >>> interval(0.05112, 0.09345), interval(None, 1)
+    ('0.051 to 0.093', '')
     """
-    return "" if is_missing(low) or is_missing(high) else f"{number(low)} to {number(high)}"
+    if is_missing(low) or is_missing(high):
+        return ""
+    decimals = _decimals(float(high) - float(low), digits=2)
+    return f"{_decimal(float(low), decimals)} to {_decimal(float(high), decimals)}"
 
 
 def configuration(hyperparameters: Mapping[str, Any]) -> str:

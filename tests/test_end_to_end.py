@@ -1,0 +1,144 @@
+"""The command line as a person uses it: one small search, then everything that follows it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import hpsearch
+
+ROOT = Path(__file__).parent.parent
+BUDGET = (
+    *("--trials", 2, "--folds", 2, "--repeats", 1, "--epochs", 2, "--jobs", 1),
+    *("--fix", "n_layers=1", "--quiet"),
+)
+
+
+def hpsearch_command(*arguments, folder):
+    """Run ``hpsearch`` from the checkout in a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "hpsearch", *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def visits(n):
+    """A table with numbers, categories, missing cells and a text target."""
+    random = np.random.default_rng(0)
+    age = random.normal(50, 10, n).round(1)
+    city = random.choice(["Rome", "Oslo"], n)
+    ill = np.where(age + 8 * (city == "Oslo") + random.normal(0, 3, n) > 54, "yes", "no")
+    age[::9] = np.nan
+    return pd.DataFrame({"age": age, "city": city, "ill": ill})
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A folder with a table and the run of a search on it, and what the search printed."""
+    folder = tmp_path_factory.mktemp("search")
+    visits(60).to_csv(folder / "visits.csv", index=False)
+    visits(60).drop(columns="ill").head(5).to_csv(folder / "new.csv", index=False)
+    done = hpsearch_command("run", "visits.csv", "--target", "ill", *BUDGET, folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_a_quiet_search_prints_its_result_in_one_line(searched):
+    _, done = searched
+    assert done.stdout.startswith("results/visits: trial ")
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
+def test_a_search_leaves_every_file_it_names(searched):
+    folder, _ = searched
+    tables = {f"{name}.csv" for name in ("trials", "folds", "curves", "predictions", "timings")}
+    documents = {"run.json", "best.json", "model.json", "model.keras"}
+    assert {path.name for path in (folder / "results/visits").iterdir()} == tables | documents
+
+
+def test_the_tables_agree_with_each_other(searched):
+    folder, _ = searched
+    run = hpsearch.open_run(folder / "results/visits")
+    assert run.trials["trial"].tolist()[0] == run.best["trial"]
+    means = run.folds.groupby("trial")["val_log_loss"].mean()
+    scores = run.trials.set_index("trial")["score"]
+    assert means.to_dict() == pytest.approx(scores.to_dict(), rel=1e-9)
+    assert sorted(run.predictions["row"]) == list(range(60))
+
+
+def test_tables_read_plainly_are_the_tables_of_the_run(searched):
+    folder, _ = searched
+    plain = pd.read_csv(folder / "results/visits/trials.csv")
+    run = hpsearch.open_run(folder / "results/visits")
+    pd.testing.assert_frame_equal(plain, run.trials, check_exact=True)
+
+
+def test_show_prints_the_run(searched):
+    folder, _ = searched
+    done = hpsearch_command("show", "results/visits", folder=folder)
+    best = json.loads((folder / "results/visits/best.json").read_text(encoding="utf-8"))
+    assert f"selected: trial {best['trial']}" in done.stdout
+    assert "visits, binary, 60 rows, 2 columns" in done.stdout
+
+
+def test_predict_reads_raw_rows_and_prints_labels(searched):
+    folder, _ = searched
+    done = hpsearch_command("predict", "results/visits", "new.csv", "-o", "out.csv", folder=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    predicted = pd.read_csv(folder / "out.csv")
+    assert predicted.columns.tolist() == ["prediction", "probability.no", "probability.yes"]
+    chosen = np.where(predicted["probability.yes"] >= 0.5, "yes", "no")
+    assert predicted["prediction"].tolist() == chosen.tolist()
+
+
+def test_predict_names_a_column_that_is_missing(searched):
+    folder, _ = searched
+    visits(3)[["age"]].to_csv(folder / "narrow.csv", index=False)
+    done = hpsearch_command("predict", "results/visits", "narrow.csv", folder=folder)
+    assert done.returncode == 2
+    assert "city" in one_line(done)
+
+
+def test_a_used_folder_is_refused_before_any_training(searched):
+    folder, _ = searched
+    out = ["--out", "results/visits"]
+    done = hpsearch_command("run", "visits.csv", "--target", "ill", *BUDGET, *out, folder=folder)
+    assert done.returncode == 2
+    assert "already holds a run" in one_line(done)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--target nothing",
+        "--target ill --space no_such_space",
+        "--target ill --metric rmse",
+        "--target ill --folds 500",
+        "--target ill --trials 0",
+        "--target ill --fix n_layers=900",
+        "--target ill --out visits.csv",
+        "--target ill --test-data nowhere.csv",
+    ],
+)
+def test_wrong_options_are_one_line_and_exit_code_2(searched, options):
+    folder, _ = searched
+    done = hpsearch_command("run", "visits.csv", *options.split(), folder=folder)
+    assert done.returncode == 2
+    assert one_line(done)
+
+
+def one_line(done):
+    """The one line on standard error that says what is wrong."""
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line.removeprefix("error: ")
