@@ -1,8 +1,8 @@
-"""Checks on a built network: that it fits the problem, trains, and can be saved and loaded.
+"""Checks on what a space's ``build`` returned, made before any training.
 
-Owns the refusals that need a network but no data, made before any training. What it is built
-from belongs to ``hpsearch.space``; comparing the predictions of the exported model with those of
-the trained one belongs to ``hpsearch.export``.
+Owns what needs neither data nor the target: that it is a compiled network, and that it can be
+saved and loaded without the space's code. Whether its input and output fit the problem belongs to
+``hpsearch.engines.network``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def check_model(name: str, model: Any, problem: Problem) -> None:
-    """Refuse what a search cannot train, score or save; create the weights of the rest.
+    """Refuse what is no compiled network; create the weights where they do not exist yet.
 
     Parameters
     ----------
@@ -33,8 +33,7 @@ def check_model(name: str, model: Any, problem: Problem) -> None:
     Raises
     ------
     SpaceError
-        If this is no compiled ``keras.Model`` with an optimizer and a loss, if it puts out logits
-        or has other shapes than the problem's, or if ``check_saves`` refuses it.
+        If this is no ``keras.Model`` compiled with an optimizer and a loss.
     """
     import keras
 
@@ -48,35 +47,8 @@ def check_model(name: str, model: Any, problem: Problem) -> None:
             f"build of '{name}' must compile its network with an optimizer and a loss. "
             "Call model.compile(optimizer=..., loss=problem.loss) before returning it."
         )
-    if getattr(model.loss, "from_logits", False):
-        raise SpaceError(
-            f"The network of '{name}' must put out probabilities; its loss takes logits. "
-            "End with activation=problem.output_activation and drop from_logits=True."
-        )
-    check_saves(name, model)
     if not model.built:
         model.build((None, *problem.input_shape))
-    _check_shapes(name, model, problem)
-
-
-def _check_shapes(name: str, model: keras.Model, problem: Problem) -> None:
-    expected = {
-        "input": ((None, *problem.input_shape), "problem.input_shape"),
-        "output": ((None, problem.n_outputs), "problem.n_outputs"),
-    }
-    for end, (shape, remedy) in expected.items():
-        received = getattr(model, f"{end}_shape", shape)
-        if not _fits(received, shape):
-            raise SpaceError(
-                f"The network of '{name}' must have the {end} shape {shape} for this "
-                f"{problem.kind} problem; it has {received}. Use {remedy} in build."
-            )
-
-
-def _fits(received: Any, expected: tuple[int | None, ...]) -> bool:
-    if not isinstance(received, tuple) or len(received) != len(expected):
-        return False
-    return all(a is None or b is None or a == b for a, b in zip(received, expected, strict=True))
 
 
 def check_saves(name: str, model: keras.Model) -> None:

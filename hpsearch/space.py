@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch.discovery import Discovery, explore
 from hpsearch.errors import OptionError, SpaceError
-from hpsearch.hyperparameters import Values, describe, is_active, narrow
+from hpsearch.hyperparameters import Values, describe, is_active, narrow, parse
 from hpsearch.network_checks import check_model
 from hpsearch.space_source import (
     SpaceSource,
@@ -207,7 +207,7 @@ class Space:
     def construct(
         self, values: Mapping[str, Any], problem: Problem, fixes: Mapping[str, Any] | None = None
     ) -> Built:
-        """The network of a configuration, checked, and how its values were used.
+        """The network of a configuration and how its values were used.
 
         Parameters
         ----------
@@ -219,32 +219,32 @@ class Space:
         ------
         SpaceError
             If the space raises (with its file and line), or returns something else than a
-            compiled ``keras.Model`` of the problem's shapes that a fresh process can load.
+            compiled ``keras.Model``.
         """
         from keras_tuner import HyperParameters
 
-        defined = definition(self.source)
-        given = {**self._missing_fixes(values, problem, fixes or {}), **values}
+        fixes = fixes or {}
         hp = HyperParameters()
-        hp.values = dict(given)
+        hp.values = dict(values)
+        defined = definition(self.source)
         with blame(self.name, "build", defined.filename):
             model = defined.build(hp, problem)
+        active = {p.name: p for p in hp.space if is_active(p, hp.values)}
+        late = {
+            name: parse(active[name], fixes[name])
+            for name in fixes
+            if name in active and name not in values
+        }
+        if late:
+            return self.construct({**values, **late}, problem, fixes)
+        with blame(self.name, "build", defined.filename):
             check_model(self.name, model, problem)
-        used = {p.name: hp.values[p.name] for p in hp.space if is_active(p, hp.values)}
         return Built(
             model=model,
-            values=used,
-            added={name: value for name, value in used.items() if name not in given},
-            unused=tuple(name for name in values if name not in used),
+            values={name: hp.values[name] for name in active},
+            added={name: hp.values[name] for name in active if name not in values},
+            unused=tuple(name for name in values if name not in active),
         )
-
-    def _missing_fixes(
-        self, values: Mapping[str, Any], problem: Problem, fixes: Mapping[str, Any]
-    ) -> Values:
-        if fixes.keys() <= values.keys():
-            return {}
-        narrowed = self.declared(problem, fixes)
-        return {p.name: p.default for p in narrowed.space if p.name in fixes}
 
     def _explore(
         self,

@@ -20,10 +20,10 @@ BATCH_SIZES = [16, 32, 64, 128]
 
 # (lowest, highest, default), sampled logarithmically
 LEARNING_RATES = {
-    "learning_rate": (3e-4, 1e-2, 1e-3),
-    "sgd_learning_rate": (1e-3, 3e-2, 1e-2),
-    "adagrad_learning_rate": (1e-2, 1e-1, 3e-2),
-    "adadelta_learning_rate": (1e-1, 1.0, 1.0),
+    "learning_rate": (5e-4, 1e-2, 1e-3),
+    "sgd_learning_rate": (3e-3, 3e-2, 1e-2),
+    "adagrad_learning_rate": (2e-2, 1e-1, 3e-2),
+    "adadelta_learning_rate": (5e-1, 2.0, 1.0),
 }
 LEARNING_RATE_OF = {
     "adam": "learning_rate",
@@ -89,7 +89,7 @@ def declare_schedule(hp):
     """How the learning rate falls, and to which fraction of itself at the end of the budget."""
     hp.Choice("schedule", ["constant", *DECAYING_SCHEDULES])
     with hp.conditional_scope("schedule", DECAYING_SCHEDULES):
-        hp.Float("final_rate_fraction", 1e-2, 0.5, sampling="log", default=0.1)
+        hp.Float("final_rate_fraction", 5e-2, 0.5, sampling="log", default=0.1)
     with hp.conditional_scope("schedule", ["step"]):
         hp.Int("n_drops", 1, 4, default=2)
     with hp.conditional_scope("schedule", ["warmup_cosine"]):
