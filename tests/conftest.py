@@ -6,3 +6,71 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import sparse
+
+from hpsearch.data import Column, Schema
+from hpsearch.task import Target
+
+IMAGE_SHAPE = (2, 3)
+N_WORDS = 4
+NUMBERS = st.floats(-1e30, 1e30) | st.just(np.nan)
+DATES = st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(2069, 12, 31)) | st.none()
+CELLS = {
+    "age": NUMBERS,
+    "size": NUMBERS,
+    "colour": st.sampled_from(["blue", "green", "red", "an unseen one", None]),
+    "town": st.sampled_from([*"abcdef", "an unseen one", None]),
+    "note": st.sampled_from(["good", "Bad, so bad", "unseen words so far", "", None]),
+    "day": DATES,
+}
+DTYPES = {"age": "float64", "size": "float64", "day": "datetime64[us]"}
+
+
+@pytest.fixture(scope="session")
+def mixed_schema():
+    """A schema with a column of every kind, and a regression target."""
+    columns = (
+        Column("age", "number", has_missing=True),
+        Column("size", "number"),
+        Column("colour", "category", levels=("blue", "green", "red"), has_missing=True),
+        Column("town", "category", levels=tuple("abcdef")),
+        Column("note", "text", levels=("bad", "good", "so"), has_missing=True),
+        Column("day", "date", has_missing=True, has_clock=True),
+        Column("image", "array", shape=IMAGE_SHAPE),
+        Column("tokens", "words", shape=(N_WORDS,)),
+    )
+    return Schema(columns, Target(("y",), "regression"))
+
+
+@pytest.fixture(scope="session")
+def any_rows():
+    """A strategy of ``n`` rows under ``mixed_schema``: the frame, and the arrays.
+
+    Any row may hold missing cells, levels and words that the schema does not know, and numbers
+    of any size.
+    """
+
+    @st.composite
+    def rows(draw, n):
+        frame = {
+            name: pd.Series(
+                draw(st.lists(cells, min_size=n, max_size=n)), dtype=DTYPES.get(name, "str")
+            )
+            for name, cells in CELLS.items()
+        }
+        tokens = draw(hnp.arrays(np.float32, (n, N_WORDS), elements=st.sampled_from([0.0, 1.0])))
+        arrays = {
+            "image": draw(hnp.arrays(np.uint8, (n, *IMAGE_SHAPE))),
+            "tokens": sparse.csr_array(tokens),
+        }
+        return pd.DataFrame(frame), arrays
+
+    return rows

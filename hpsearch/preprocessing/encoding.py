@@ -7,7 +7,6 @@ network sees belongs to ``design``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +16,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from hpsearch import defaults
 from hpsearch.data.dataset import Column, Schema
+from hpsearch.data.words import split_words
 
-DEFAULT_MAX_LEVELS = 100
-DEFAULT_MAX_WORDS = 10_000
-
-_WORD = re.compile(r"\w+", flags=re.UNICODE)
 _DAY = np.timedelta64(1, "D")
 _EPOCH = np.datetime64("2000-01-01")
 
@@ -67,8 +64,8 @@ class Layout:
         cls,
         schema: Schema,
         *,
-        max_levels: int = DEFAULT_MAX_LEVELS,
-        max_words: int = DEFAULT_MAX_WORDS,
+        max_levels: int = defaults.MAX_LEVELS,
+        max_words: int = defaults.MAX_WORDS,
     ) -> Layout:
         """The layout of a schema, with at most ``max_levels`` and ``max_words`` slots a column."""
         numbers: list[str] = []
@@ -191,11 +188,6 @@ def channelled(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape, 1) if len(shape) == 2 else shape
 
 
-def words_of(text: str) -> list[str]:
-    """The words of a text: lower-cased runs of letters, digits and underscores."""
-    return _WORD.findall(text.lower())
-
-
 def _side_by_side(parts: list[NDArray[Any]], n_rows: int, dtype: type[np.generic]) -> NDArray[Any]:
     if not parts:
         return np.empty((n_rows, 0), dtype)
@@ -239,7 +231,7 @@ def _bag(column: Column, cells: pd.Series[Any]) -> sparse.csr_array:
     indices: list[int] = []
     ends = [0]
     for text in cells.fillna(""):
-        indices += sorted({position[word] for word in words_of(text) if word in position})
+        indices += sorted({position[word] for word in split_words(text) if word in position})
         ends.append(len(indices))
     ones = np.ones(len(indices), np.float32)
     shape = (len(cells), len(column.levels))

@@ -27,7 +27,8 @@ class Statistics:
     Attributes
     ----------
     fill, centre, scale : float32 (n_numbers,): median, mean and standard deviation of the present
-        cells; ``(fill if missing else x - centre) / scale`` has mean 0 and deviation 1.
+        cells, which ``((fill if missing else x) - centre) / scale`` brings to mean 0 and
+        deviation 1; a constant feature has the scale 1.
     category_slots : int32 (sum of ``n_levels + 2``,): the slot of each code, column after column,
         or ``ABSENT``.
     word_slots : int32 (sum of ``n_words``,): the slot of each word, or ``ABSENT``.
@@ -114,8 +115,9 @@ def _number_statistics(numbers: NDArray[np.float32]) -> tuple[NDArray[np.float32
 
 
 def _usable_scale(scale: NDArray[Any], centre: NDArray[Any]) -> NDArray[Any]:
-    """Standard deviations, with 1 where a feature is constant but for rounding."""
-    return np.where(scale > 1e-7 * np.abs(centre), np.where(scale > 0, scale, 1.0), 1.0)
+    """Standard deviations, with 1 where a feature is constant as far as float32 can tell."""
+    least = np.maximum(1e-7 * np.abs(centre), np.finfo(np.float32).tiny)
+    return np.where(scale > least, scale, 1.0)
 
 
 def _array_statistics(arrays: Sequence[NDArray[Any]]) -> tuple[NDArray[np.float32], ...]:

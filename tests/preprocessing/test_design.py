@@ -1,0 +1,121 @@
+"""Design rows: a row by hand, and the same numbers from NumPy, Keras and JAX."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from hpsearch.data import Column, Schema
+from hpsearch.preprocessing import Encoded, Layout, design_rows, encode, fit_statistics
+from hpsearch.preprocessing.design import design_batch, multi_hot
+from hpsearch.preprocessing.statistics import ABSENT
+from hpsearch.task import Target
+
+
+def fitted(encoded, layout, n_train):
+    y = np.zeros((encoded.n_rows, 1))
+    return fit_statistics(encoded, y, np.arange(n_train), layout, scale_target=False)
+
+
+def numbers_alone(cells):
+    cells = np.array(cells, np.float32)[:, np.newaxis]
+    return Encoded(cells, np.empty((len(cells), 0), np.int32), None, ())
+
+
+def test_a_row_holds_numbers_indicators_levels_words_and_arrays_in_this_order():
+    schema = Schema(
+        (
+            Column("image", "array", shape=(2,)),
+            Column("note", "text", levels=("bad", "good")),
+            Column("colour", "category", levels=("blue", "red"), has_missing=True),
+            Column("age", "number", has_missing=True),
+            Column("size", "number"),
+        ),
+        Target(("y",), "regression"),
+    )
+    frame = pd.DataFrame(
+        {
+            "note": pd.Series(["good", "bad"] * 2, dtype="str"),
+            "colour": pd.Series(["red", None, "blue", "red"], dtype="str"),
+            "age": [1.0, np.nan, 5.0, 3.0],
+            "size": [0.0, 2.0, 0.0, 2.0],
+        }
+    )
+    arrays = {"image": np.array([[0.0, 4.0], [2.0, 0.0], [0.0, 4.0], [2.0, 0.0]])}
+    layout = Layout.of(schema)
+    encoded = encode(schema, frame, arrays, 4)
+    rows = design_rows(encoded, layout, fitted(encoded, layout, n_train=4))
+    age = np.sqrt(8 / 3)  # the standard deviation of 1, 5 and 3
+    expected = [
+        # age, size, is age missing, blue, red, is colour missing, bad, good, image
+        [-2 / age, -1, 0, 0, 1, 0, 0, 1, -1, 1],
+        [0, 1, 1, 0, 0, 1, 1, 0, 1, -1],
+        [2 / age, -1, 0, 1, 0, 0, 0, 1, -1, 1],
+        [0, 1, 0, 0, 1, 0, 1, 0, 1, -1],
+    ]
+    assert_allclose(rows, expected, rtol=1e-6)
+
+
+def test_a_missing_number_is_filled_before_it_is_standardised():
+    encoded, layout = numbers_alone([1.0, 2.0, 6.0, np.nan]), Layout(numbers=("x",))
+    rows = design_rows(encoded, layout, fitted(encoded, layout, n_train=3))
+    assert_allclose(rows[3], (2.0 - 3.0) / np.sqrt(14 / 3), rtol=1e-6)
+
+
+def test_an_image_alone_keeps_its_shape_and_gets_a_channel_axis():
+    schema = Schema((Column("x", "array", shape=(2, 3)),), Target(("y",), "regression"))
+    images = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    encoded = encode(schema, pd.DataFrame(index=range(2)), {"x": images}, 2)
+    layout = Layout.of(schema)
+    rows = design_rows(encoded, layout, fitted(encoded, layout, n_train=2))
+    assert rows.shape == (2, 2, 3, 1)
+    assert rows.dtype == np.float32
+    assert_allclose(rows[..., 0], (images - 5.5) / images.std(), rtol=1e-6)
+
+
+def test_an_absent_word_sets_no_slot():
+    words = sparse.csr_array(np.array([[1, 1, 1], [0, 1, 0]], np.float32))
+    layout = Layout(words=("x",), n_words=(3,), word_slots=(2,))
+    dense = multi_hot(words, layout, np.array([1, ABSENT, 0], np.int32))
+    assert_array_equal(dense, [[1, 1], [0, 0]])
+
+
+@pytest.mark.parametrize("columns", ["all", "image"])
+@pytest.mark.parametrize("backend", ["keras.ops", "jax.numpy"])
+def test_every_backend_gives_the_rows_that_numpy_gives(backend, columns, mixed_schema):
+    xp = pytest.importorskip(backend)
+    rng = np.random.default_rng(0)
+    n_rows = 40
+    frame = pd.DataFrame(
+        {
+            "age": np.where(rng.random(n_rows) < 0.3, np.nan, rng.normal(50, 20, n_rows)),
+            "size": rng.lognormal(size=n_rows),
+            "colour": pd.Series(rng.choice(["blue", "red", "new", None], n_rows), dtype="str"),
+            "town": pd.Series(rng.choice(list("abcdefg"), n_rows), dtype="str"),
+            "note": pd.Series(rng.choice(["good", "so bad", "other"], n_rows), dtype="str"),
+            "day": np.datetime64("2020-01-01T05:00", "us") + rng.integers(0, 10**14, n_rows),
+        }
+    )
+    arrays = {
+        "image": rng.integers(0, 255, (n_rows, 2, 3), dtype=np.uint8),
+        "tokens": sparse.csr_array(rng.integers(0, 2, (n_rows, 4)).astype(np.float32)),
+    }
+    used = mixed_schema.columns if columns == "all" else mixed_schema.of_kind("array")
+    schema = Schema(used, mixed_schema.target)
+    layout = Layout.of(schema, max_levels=4, max_words=2)
+    encoded = encode(schema, frame, arrays, n_rows)
+    stats = fitted(encoded, layout, n_train=30)
+    words = encoded.words
+    rows = design_batch(
+        xp,
+        layout,
+        stats,
+        numbers=xp.array(encoded.numbers),
+        codes=xp.array(encoded.codes),
+        words=None if words is None else xp.array(multi_hot(words, layout, stats.word_slots)),
+        arrays=tuple(xp.array(array) for array in encoded.arrays),
+    )
+    expected = design_rows(encoded, layout, stats)
+    assert rows.shape == expected.shape
+    assert_allclose(np.asarray(rows), expected, rtol=1e-6, atol=1e-6)
