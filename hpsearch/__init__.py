@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         IteratedStratifiedKFold,
         TimeOrderedSplit,
     )
-    from hpsearch.predict import load_model, predict
+    from hpsearch.prediction import load_model, predict
     from hpsearch.results import Run, open_run
     from hpsearch.search import Search
     from hpsearch.validation import cross_validate
@@ -85,7 +85,7 @@ _HOMES = {
         "IteratedStratifiedKFold",
         "TimeOrderedSplit",
     ),
-    "hpsearch.predict": ("load_model", "predict"),
+    "hpsearch.prediction": ("load_model", "predict"),
     "hpsearch.results": ("Run", "open_run"),
     "hpsearch.search": ("Search",),
     "hpsearch.validation": ("cross_validate",),
