@@ -27,8 +27,15 @@ from hpsearch.bundle import (
     predict_encoded,
 )
 from hpsearch.data.dataset import Schema
-from hpsearch.engines.base import REFIT, FitData, batch_order, replica_seed
-from hpsearch.engines.reference import Job, Network, import_tensorflow, training_tensors
+from hpsearch.engines.base import (
+    REFIT,
+    FitData,
+    Job,
+    batch_order,
+    read_fit_data,
+    replica_seed,
+)
+from hpsearch.engines.reference import Network, import_tensorflow, training_tensors
 from hpsearch.engines.workers import WORKER_ENVIRONMENT
 from hpsearch.errors import BundleError
 from hpsearch.preprocessing import Encoded
@@ -87,8 +94,6 @@ def refit_and_export(
     BundleError
         If the exported model does not predict what the trained network does.
     """
-    from hpsearch.engines.reference import read_fit_data
-
     data = read_fit_data(job.data_path)
     network = _train(job, candidate, n_steps, data)
     statistics = data.refit_statistics

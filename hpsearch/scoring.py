@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hpsearch.data import Dataset
-from hpsearch.engines.base import FitData, FitOptions, UnitResult, plan_units, problem_of
-from hpsearch.engines.probe import Probe, probe_space
-from hpsearch.engines.reference import (
+from hpsearch.engines.base import (
+    FitData,
+    FitOptions,
     Job,
-    ReferenceEngine,
-    import_tensorflow,
+    UnitResult,
+    problem_of,
     smallest_training_set,
     write_fit_data,
 )
+from hpsearch.engines.probe import Probe, probe_space
+from hpsearch.engines.reference import ReferenceEngine, import_tensorflow
 from hpsearch.engines.workers import Workers
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Encoded, Layout, Statistics, encode, fit_statistics
@@ -143,17 +145,15 @@ class Session:
         folds_done: Callable[[int, int], None] = lambda trial, n: None,
     ) -> Iterator[TrialResult]:
         """Score candidates on every fold; each comes as soon as all its folds are there."""
-        options = self.plan.options
-        units = plan_units(candidates, self._folds, patience=options.patience)
-        waiting = {c.trial: c for c in candidates}
-        expected = {t: sum(u.candidate.trial == t for u in units) for t in waiting}
+        waiting = {candidate.trial: candidate for candidate in candidates}
         arrived: dict[int, list[UnitResult]] = {trial: [] for trial in waiting}
-        for result in ReferenceEngine(self.workers, self.job).score(units):
+        for result in ReferenceEngine(self.workers, self.job).score(candidates):
             trial = result.unit.candidate.trial
             arrived[trial].append(result)
             folds_done(trial, len(result.unit.folds))
-            if len(arrived[trial]) == expected[trial]:
-                yield combine(waiting[trial], arrived.pop(trial), self.data, options.metrics)
+            if sum(len(r.unit.folds) for r in arrived[trial]) == len(self._folds):
+                metrics = self.plan.options.metrics
+                yield combine(waiting[trial], arrived.pop(trial), self.data, metrics)
 
     def _problem(self) -> Problem:
         return problem_of(

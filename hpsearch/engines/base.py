@@ -8,13 +8,18 @@ how many workers there are or in which order they finish. Which engine runs belo
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.errors import HpsearchError
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Encoded, Layout, Statistics
 from hpsearch.space import Candidate
@@ -119,13 +124,30 @@ class UnitResult:
     traceback: str | None = None
 
 
+@dataclass(frozen=True)
+class Job:
+    """Everything a worker needs beside the unit: small, and the same for the whole search.
+
+    Attributes
+    ----------
+    data_path : ``FitData`` written by ``write_fit_data``; workers memory-map it.
+    space : ``Space.to_bytes()``; fixes : hyperparameters that are held.
+    options : how to train.
+    """
+
+    data_path: str
+    space: bytes
+    fixes: tuple[tuple[str, Any], ...]
+    options: FitOptions
+
+
 class Engine(Protocol):
-    """Scores work units; results come back in any order."""
+    """Scores candidates on every fold; results come back in any order."""
 
     name: str
 
-    def score(self, units: Sequence[WorkUnit]) -> Iterator[UnitResult]:
-        """Train every unit and yield each result as soon as it is there."""
+    def score(self, candidates: Sequence[Candidate]) -> Iterator[UnitResult]:
+        """Train every candidate on every fold and yield results as soon as they are there."""
         ...
 
 
@@ -188,3 +210,36 @@ def problem_of(target: Target, layout: Layout, *, n_train: int, epochs: int) -> 
         n_train=n_train,
         epochs=epochs,
     )
+
+
+def write_fit_data(data: FitData, folder: Path) -> str:
+    """Write the data once, so that every worker can map it into memory."""
+    path = str(folder / "fit_data.joblib")
+    joblib.dump(data, path)
+    return path
+
+
+@lru_cache(maxsize=1)
+def read_fit_data(path: str) -> FitData:
+    """The data, memory-mapped read-only."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # joblib: small arrays are not mapped
+        data: FitData = joblib.load(path, mmap_mode="r")
+    return data
+
+
+def smallest_training_set(folds: Sequence[Fold]) -> int:
+    """Rows of the smallest training set: schedules of all folds count their steps by it."""
+    return min(len(fold.train) for fold in folds)
+
+
+class DivergedError(ArithmeticError):
+    """A replica's loss or predictions are no longer finite; the trial fails."""
+
+
+def first_line(error: BaseException) -> str:
+    """An error's type and first line, for a table's cell."""
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else ""
+    own = isinstance(error, HpsearchError | DivergedError)
+    return text if own else f"{type(error).__name__}: {text}"

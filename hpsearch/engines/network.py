@@ -118,3 +118,19 @@ def loss_of(model: Any) -> tuple[str, bool]:
 
 def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+class numpy_links:  # noqa: N801  (stands for a module)
+    """Link functions in NumPy under the names of ``keras.ops``."""
+
+    @staticmethod
+    def sigmoid(values: NDArray[Any]) -> NDArray[Any]:
+        from scipy.special import expit
+
+        return np.asarray(expit(values))
+
+    @staticmethod
+    def softmax(values: NDArray[Any]) -> NDArray[Any]:
+        from scipy.special import softmax
+
+        return np.asarray(softmax(values, axis=-1))

@@ -9,36 +9,35 @@ from __future__ import annotations
 import gc
 import time
 import traceback
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch import metrics
 from hpsearch.engines.base import (
-    FitData,
+    DivergedError,
     FitOptions,
     FoldResult,
+    Job,
     UnitResult,
     WorkUnit,
     batch_order,
+    first_line,
+    plan_units,
     problem_of,
+    read_fit_data,
     replica_seed,
+    smallest_training_set,
     training_target,
 )
 from hpsearch.engines.network import check_input
 from hpsearch.engines.workers import Lost, Workers, silenced_stderr
-from hpsearch.errors import HpsearchError
-from hpsearch.folds import Fold
 from hpsearch.metrics import METRICS
 from hpsearch.preprocessing import Statistics
-from hpsearch.space import Space, fit_settings
+from hpsearch.space import Candidate, Space, fit_settings
 from hpsearch.stats import patience_stop
 
 if TYPE_CHECKING:
@@ -54,23 +53,6 @@ def import_tensorflow() -> None:
         import hpsearch.engines.tf_program  # noqa: F401
 
 
-@dataclass(frozen=True)
-class Job:
-    """Everything a worker needs beside the unit: small, and the same for the whole search.
-
-    Attributes
-    ----------
-    data_path : ``FitData`` written by ``write_fit_data``; workers memory-map it.
-    space : ``Space.to_bytes()``; fixes : hyperparameters that are held.
-    options : how to train.
-    """
-
-    data_path: str
-    space: bytes
-    fixes: tuple[tuple[str, Any], ...]
-    options: FitOptions
-
-
 class ReferenceEngine:
     """Scores work units in worker processes (the ``Engine`` contract)."""
 
@@ -80,8 +62,14 @@ class ReferenceEngine:
         self._workers = workers
         self._job = job
 
-    def score(self, units: Sequence[WorkUnit]) -> Iterator[UnitResult]:
-        """Train every unit and yield each result as soon as it is there."""
+    def score(self, candidates: Sequence[Candidate]) -> Iterator[UnitResult]:
+        """Train every candidate on every fold and yield results as soon as they are there."""
+        folds = read_fit_data(self._job.data_path).folds
+        units = plan_units(candidates, folds, patience=self._job.options.patience)
+        yield from self.score_units(units)
+
+    def score_units(self, units: Sequence[WorkUnit]) -> Iterator[UnitResult]:
+        """Train the given units."""
         tasks = [(self._job, unit) for unit in units]
         for result in self._workers.map_unordered(_train_task, tasks):
             if isinstance(result, Lost):
@@ -91,22 +79,6 @@ class ReferenceEngine:
                 yield UnitResult(result.task[1], error=reason)
             else:
                 yield result
-
-
-def write_fit_data(data: FitData, folder: Path) -> str:
-    """Write the data once, so that every worker can map it into memory."""
-    path = str(folder / "fit_data.joblib")
-    joblib.dump(data, path)
-    return path
-
-
-@lru_cache(maxsize=1)
-def read_fit_data(path: str) -> FitData:
-    """The data, memory-mapped read-only."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # joblib: small arrays are not mapped
-        data: FitData = joblib.load(path, mmap_mode="r")
-    return data
 
 
 @lru_cache(maxsize=1)
@@ -180,11 +152,6 @@ class Network:
         check_input(built.model, self._problem.input_shape)
         self.values = dict(built.values)
         return built.model
-
-
-def smallest_training_set(folds: Sequence[Fold]) -> int:
-    """Rows of the smallest training set: schedules of all folds count their steps by it."""
-    return min(len(fold.train) for fold in folds)
 
 
 def train_replicas(network: Network, job: Job, unit: WorkUnit) -> tuple[FoldResult, ...]:
@@ -268,7 +235,9 @@ class Replica:
     ) -> None:
         self._finite(float(np.sum(predictions, dtype=np.float64)), epoch)
         for name in self._metrics:
-            self._scores[side][name].append(float(metrics.score(name, y, predictions, kind=self._kind)))
+            self._scores[side][name].append(
+                float(metrics.score(name, y, predictions, kind=self._kind))
+            )
 
     def _finite(self, value: float, epoch: int) -> float:
         if np.isfinite(value):
@@ -279,10 +248,6 @@ class Replica:
         )
 
 
-class DivergedError(ArithmeticError):
-    """A replica's loss or predictions are no longer finite; the trial fails."""
-
-
 def training_tensors(network: Network, statistics: Statistics) -> tuple[Any, Any]:
     """All rows as one fold's statistics preprocess them, and their loss targets."""
     import tensorflow as tf
@@ -291,14 +256,6 @@ def training_tensors(network: Network, statistics: Statistics) -> tuple[Any, Any
     y = training_target(data.target, data.y, statistics)
     y = program.form.loss_target(y, len(data.target.labels))
     return program.source.tensors(statistics), tf.constant(y)
-
-
-def first_line(error: BaseException) -> str:
-    """An error's type and first line, for a table's cell."""
-    lines = str(error).strip().splitlines()
-    text = lines[0] if lines else ""
-    own = isinstance(error, HpsearchError | DivergedError)
-    return text if own else f"{type(error).__name__}: {text}"
 
 
 def _forget_graphs() -> None:

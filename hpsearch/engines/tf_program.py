@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from hpsearch.engines.network import OutputForm
+from hpsearch.engines.network import OutputForm, numpy_links
 from hpsearch.preprocessing import Encoded, Layout, Statistics, design_rows
 from hpsearch.preprocessing.design import design_batch
 from hpsearch.preprocessing.statistics import ABSENT
@@ -177,7 +177,7 @@ class Program:
         ]
         output = np.concatenate([block.numpy() for block in blocks])
         centre, scale = statistics.target_centre, statistics.target_scale
-        values = np.asarray(self.form.canonical(_LINKS, target, output, centre, scale))
+        values = np.asarray(self.form.canonical(numpy_links, target, output, centre, scale))
         return values.ravel() if target.kind == "binary" else values
 
     def _adopt(self, model: Any) -> None:
@@ -209,22 +209,6 @@ class Program:
 
     def _inference(self, tensors: dict[str, Any], rows: Any) -> Any:
         return self.model(self.source.batch(tensors, rows), training=False)
-
-
-class _LINKS:
-    """NumPy link functions under the names of ``keras.ops``."""
-
-    @staticmethod
-    def sigmoid(values: NDArray[Any]) -> NDArray[Any]:
-        from scipy.special import expit
-
-        return np.asarray(expit(values))
-
-    @staticmethod
-    def softmax(values: NDArray[Any]) -> NDArray[Any]:
-        from scipy.special import softmax
-
-        return np.asarray(softmax(values, axis=-1))
 
 
 def _variables(model: Any) -> list[Any]:

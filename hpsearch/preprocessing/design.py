@@ -27,6 +27,7 @@ def design_batch(
     codes: Any = None,
     words: Any = None,
     arrays: tuple[Any, ...] = (),
+    may_miss: bool = True,
 ) -> Any:
     """Preprocessed rows (n, *layout.input_shape) of float32.
 
@@ -36,11 +37,12 @@ def design_batch(
     layout, statistics : as fitted; statistics may be traced arrays.
     numbers, codes, arrays : as in ``Encoded``; None or empty where the layout has none.
     words : float32 (n, sum of ``word_slots``) multi-hot, already in slots.
+    may_miss : False where no number can be missing, which saves looking.
     """
     parts: list[Any] = []
     if layout.numbers:
         missing = xp.isnan(numbers)
-        filled = xp.where(missing, statistics.fill, numbers)
+        filled = xp.where(missing, statistics.fill, numbers) if may_miss else numbers
         parts.append((filled - statistics.centre) / statistics.scale)
         if layout.indicators:
             columns = np.array(layout.indicators, np.int32)

@@ -1,0 +1,636 @@
+"""The fused engine: all folds and candidates of one structure train as one program.
+
+The parent's half (``FusedEngine``) has the workers sketch each candidate, groups those of one
+structure, and cuts the groups into work units that depend on the plan alone. The worker's half
+trains a unit's replicas in a ``fused_program.FusedProgram``. What cannot be traced goes to the
+reference engine.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch import metrics
+from hpsearch.engines.base import (
+    FitData,
+    FitOptions,
+    FoldResult,
+    Job,
+    UnitResult,
+    WorkUnit,
+    batch_order,
+    first_line,
+    problem_of,
+    read_fit_data,
+    replica_seed,
+    smallest_training_set,
+    training_target,
+)
+from hpsearch.engines.workers import Lost, Workers, silenced_stderr
+from hpsearch.metrics import METRICS
+from hpsearch.space import Candidate, FitSettings, Space, fit_settings
+from hpsearch.stats import patience_stop
+from hpsearch.task import Problem
+
+if TYPE_CHECKING:
+    from hpsearch.engines.fused_program import FusedProgram, Shapes, State, Table
+    from hpsearch.engines.network import OutputForm
+    from hpsearch.engines.structure import Numbers
+
+REPLICAS_IN_FLIGHT = 16
+"""Replicas that train side by side in one process; more fall out of the processor's cache."""
+
+BLOCK_BYTES = 32 * 2**20
+"""Predictions that one call of a program gives back at most; longer runs take several calls."""
+
+STOP_CHECK_EPOCHS = 10
+"""With patience, epochs between two looks at the mean curve."""
+
+
+def import_jax() -> None:
+    """What a worker loads while the parent still reads the data."""
+    with silenced_stderr():
+        import hpsearch.engines.fused_program  # noqa: F401
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """What a candidate's network looks like, without its weights.
+
+    Attributes
+    ----------
+    key : candidates of one key can train in one program.
+    work : multiplications of one epoch, roughly; larger units start first.
+    reason : why the network cannot be traced under JAX, or None.
+    error, traceback : why it cannot be built at all, or None.
+    """
+
+    candidate: Candidate
+    key: str = ""
+    work: float = 0.0
+    reason: str | None = None
+    error: str | None = None
+    traceback: str | None = None
+
+
+@dataclass(frozen=True)
+class FusedUnit:
+    """Replicas that train as one program: parts of one or several candidates.
+
+    ``n_replicas`` is the program's width; where the parts hold fewer, the last is repeated.
+    """
+
+    parts: tuple[WorkUnit, ...]
+    n_replicas: int
+    key: str
+
+
+class FusedEngine:
+    """Scores candidates in worker processes (the ``Engine`` contract).
+
+    Parameters
+    ----------
+    workers : processes with Keras on JAX.
+    job : what they need.
+    data : the parent's copy, for the plan.
+    fall_back : scores what cannot be traced; called with those candidates and the reason.
+    """
+
+    name = "fused"
+
+    def __init__(
+        self,
+        workers: Workers,
+        job: Job,
+        data: FitData,
+        fall_back: Callable[[Sequence[Candidate], str], Iterator[UnitResult]],
+    ) -> None:
+        self._workers = workers
+        self._job = job
+        self._data = data
+        self._fall_back = fall_back
+
+    def score(self, candidates: Sequence[Candidate]) -> Iterator[UnitResult]:
+        """Train every candidate on every fold and yield results as soon as they are there."""
+        sketches = self._sketch(candidates)
+        whole = tuple(range(len(self._data.folds)))
+        for sketch in sketches:
+            if sketch.error is not None:
+                yield UnitResult(
+                    WorkUnit(sketch.candidate, whole),
+                    error=sketch.error,
+                    traceback=sketch.traceback,
+                )
+        units = plan_fused_units(
+            [sketch for sketch in sketches if sketch.key], len(whole), self._job.options.patience
+        )
+        for outcome in self._workers.map_unordered(_train_task, [(self._job, u) for u in units]):
+            if isinstance(outcome, Lost):
+                reason = f"its worker process died {outcome.attempts} times"
+                for part in outcome.task[1].parts:
+                    yield UnitResult(part, error=f"{reason} (killed, or out of memory)")
+            else:
+                yield from outcome
+        untraceable = [sketch for sketch in sketches if sketch.reason is not None]
+        if untraceable:
+            reason = str(untraceable[0].reason)
+            yield from self._fall_back([sketch.candidate for sketch in untraceable], reason)
+
+    def _sketch(self, candidates: Sequence[Candidate]) -> list[Sketch]:
+        """A sketch of every candidate, in their order."""
+        tasks = [(self._job, candidate) for candidate in candidates]
+        sketches = []
+        for outcome in self._workers.map_unordered(_sketch_task, tasks):
+            if isinstance(outcome, Lost):
+                reason = f"its worker process died {outcome.attempts} times"
+                sketches.append(Sketch(outcome.task[1], error=reason))
+            else:
+                sketches.append(outcome)
+        return sorted(sketches, key=lambda sketch: sketch.candidate.trial)
+
+
+def plan_fused_units(
+    sketches: Sequence[Sketch], n_folds: int, patience: int | None
+) -> list[FusedUnit]:
+    """Cut each structure's replicas into units of nearly equal width, the largest work first.
+
+    With ``patience`` a candidate's replicas stay in one unit, since they stop together.
+    """
+    groups: dict[str, list[Sketch]] = {}
+    for sketch in sketches:
+        groups.setdefault(sketch.key, []).append(sketch)
+    planned: list[tuple[float, FusedUnit]] = []
+    for key, members in groups.items():
+        for parts in _cut(members, n_folds, whole_trials=patience is not None):
+            planned.append((members[0].work, FusedUnit(parts, 0, key)))
+    widths: dict[str, int] = {}
+    for _, unit in planned:
+        width = sum(len(part.folds) for part in unit.parts)
+        widths[unit.key] = max(width, widths.get(unit.key, 0))
+    planned.sort(key=lambda item: -item[0] * widths[item[1].key])
+    return [FusedUnit(unit.parts, widths[unit.key], unit.key) for _, unit in planned]
+
+
+def _cut(
+    members: Sequence[Sketch], n_folds: int, *, whole_trials: bool
+) -> Iterator[tuple[WorkUnit, ...]]:
+    replicas = [(sketch.candidate, fold) for sketch in members for fold in range(n_folds)]
+    n_units = max(1, round(len(replicas) / REPLICAS_IN_FLIGHT))
+    if whole_trials:
+        n_units = min(n_units, len(members))
+        ends = [round(i * len(members) / n_units) * n_folds for i in range(n_units + 1)]
+    else:
+        ends = [round(i * len(replicas) / n_units) for i in range(n_units + 1)]
+    for first, last in zip(ends[:-1], ends[1:], strict=True):
+        parts: dict[int, tuple[Candidate, list[int]]] = {}
+        for candidate, fold in replicas[first:last]:
+            parts.setdefault(candidate.trial, (candidate, []))[1].append(fold)
+        yield tuple(WorkUnit(candidate, tuple(folds)) for candidate, folds in parts.values())
+
+
+def _sketch_task(task: tuple[Job, Candidate]) -> Sketch:
+    return sketch_candidate(*task)
+
+
+def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
+    """Build a candidate's network once and look at its structure; runs in a worker."""
+    from hpsearch.engines.structure import structure_key
+
+    data = read_fit_data(job.data_path)
+    configuration = Configuration(job, data, candidate.values)
+    try:
+        model = configuration.build(0)
+    except Exception as error:
+        return Sketch(candidate, error=first_line(error), traceback=traceback.format_exc())
+    try:
+        reason = untraceable_reason(model, configuration.problem.input_shape)
+        if reason is not None:
+            return Sketch(candidate, reason=reason)
+        key = structure_key(model, configuration.settings.batch_size)
+    except Exception as error:
+        return Sketch(candidate, reason=first_line(error))
+    work = float(model.count_params()) * data.encoded.n_rows * configuration.settings.epochs
+    return Sketch(candidate, key=f"{key}-{configuration.settings.epochs}", work=work)
+
+
+def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
+    """Why a network cannot train under ``jax.vmap``, or None where it can."""
+    import jax
+    import keras
+
+    for layer in model._flatten_layers(include_self=True):
+        module = type(layer).__module__
+        if not module.startswith("keras."):
+            return f"layer '{layer.name}' is of class {type(layer).__name__}, defined outside Keras"
+    if type(model).train_step is not keras.Model.train_step:
+        return f"{type(model).__name__} has a train_step of its own"
+    rows: Any = jax.ShapeDtypeStruct((2, *input_shape), "float32")  # type: ignore[no-untyped-call]
+
+    def forward(trainable: Any, frozen: Any, x: Any) -> Any:
+        return model.stateless_call(trainable, frozen, x, training=True)[0]
+
+    try:
+        jax.eval_shape(
+            forward,
+            [v.value for v in model.trainable_variables],
+            [v.value for v in model.non_trainable_variables],
+            rows,
+        )
+    except Exception as error:
+        return first_line(error)
+    return None
+
+
+class Configuration:
+    """A candidate's networks under JAX, built anew for each replica.
+
+    Attributes
+    ----------
+    settings : batch size and epochs; problem : as the space sees it.
+    values : the hyperparameters that the build really used.
+    """
+
+    def __init__(
+        self, job: Job, data: FitData, values: Mapping[str, Any], *, n_train: int | None = None
+    ) -> None:
+        self.values = dict(values)
+        self.settings: FitSettings = fit_settings(
+            values, job.options.batch_size, job.options.epochs
+        )
+        self.problem: Problem = problem_of(
+            data.target,
+            data.layout,
+            n_train=n_train or smallest_training_set(data.folds),
+            epochs=self.settings.epochs,
+        )
+        self._space = Space.from_bytes(job.space)
+        self._fixes = dict(job.fixes)
+
+    def build(self, seed: int) -> Any:
+        """A compiled network with the initial weights of a seed."""
+        from hpsearch.engines.initial import numpy_randomness
+        from hpsearch.engines.network import check_input
+
+        with numpy_randomness(seed):
+            built = self._space.construct(self.values, self.problem, self._fixes)
+        check_input(built.model, self.problem.input_shape)
+        self.values = dict(built.values)
+        return built.model
+
+
+def _train_task(task: tuple[Job, FusedUnit]) -> list[UnitResult]:
+    return train_fused_unit(*task)
+
+
+def train_fused_unit(job: Job, unit: FusedUnit) -> list[UnitResult]:
+    """Train a unit's replicas here, in this process; a failing trial gives its reason."""
+    started = time.perf_counter()
+    try:
+        training = UnitTraining(job, unit)
+        training.run()
+        results = [training.result(part) for part in unit.parts]
+    except Exception as error:  # a failing trial is recorded, whatever a user's network raises
+        reason, trace = first_line(error), traceback.format_exc()
+        results = [UnitResult(part, error=reason, traceback=trace) for part in unit.parts]
+    finally:
+        _forget_networks()
+    seconds = time.perf_counter() - started
+    n_replicas = sum(len(part.folds) for part in unit.parts)
+    return [replace(r, seconds=seconds * len(r.unit.folds) / n_replicas) for r in results]
+
+
+def _forget_networks() -> None:
+    import keras
+
+    keras.backend.clear_session()
+    gc.collect()
+
+
+class UnitTraining:
+    """One unit's training: its replicas, its program, and the blocks of epochs it runs."""
+
+    def __init__(self, job: Job, unit: FusedUnit) -> None:
+        self._job = job
+        self._unit = unit
+        self._data = read_fit_data(job.data_path)
+        self._replicas: list[Replica] = []
+        self._configurations: dict[int, Configuration] = {}
+        states = []
+        for part in unit.parts:
+            configuration = Configuration(job, self._data, part.candidate.values)
+            self._configurations[part.candidate.trial] = configuration
+            for position in part.folds:
+                replica, state = Replica.start(job, self._data, configuration, part, position)
+                self._replicas.append(replica)
+                states.append(state)
+        self._n_params = self._replicas[0].n_params
+        self._stack = [*states, *[states[-1]] * (unit.n_replicas - len(states))]
+        self._padded = [
+            *self._replicas,
+            *[self._replicas[-1]] * (unit.n_replicas - len(self._replicas)),
+        ]
+
+    def run(self) -> None:
+        """Train block after block, scoring each, until the epochs or the patience end."""
+        from hpsearch.engines.fused_program import stack_states
+
+        settings = self._replicas[0].settings
+        shapes = self._shapes(settings)
+        program = _program(self._job, self._unit, self._replicas[0], shapes)
+        state: State = stack_states(self._stack)
+        self._stack = []
+        for first in range(0, settings.epochs, shapes.n_epochs):
+            n_epochs = min(shapes.n_epochs, settings.epochs - first)
+            inputs = self._inputs(shapes, first)
+            state, losses, outputs = program.run(state, inputs)
+            self._record(np.asarray(losses), np.asarray(outputs), n_epochs)
+            if self._all_ended():
+                return
+
+    def result(self, part: WorkUnit) -> UnitResult:
+        """What one candidate's part gave."""
+        replicas = [r for r in self._replicas if r.trial == part.candidate.trial]
+        failure = next((r.failure for r in replicas if r.failure), None)
+        values = self._configurations[part.candidate.trial].values
+        return UnitResult(
+            part,
+            folds=() if failure else tuple(replica.result() for replica in replicas),
+            values=values,
+            n_params=self._n_params,
+            error=failure,
+        )
+
+    def _shapes(self, settings: FitSettings) -> Shapes:
+        from hpsearch.engines.fused_program import Shapes
+
+        batch_size, folds = settings.batch_size, self._data.folds
+        sizes = {len(fold.train) for fold in folds}
+        n_steps = -(-max(sizes) // batch_size)
+        bytes_per_epoch = self._unit.n_replicas * self._data.encoded.n_rows * 4
+        bytes_per_epoch *= self._replicas[0].form.n_units
+        n_epochs = max(1, min(settings.epochs, BLOCK_BYTES // bytes_per_epoch))
+        if self._job.options.patience:
+            n_epochs = min(n_epochs, STOP_CHECK_EPOCHS)
+        return Shapes(
+            batch_size=batch_size,
+            n_steps=n_steps,
+            n_epochs=-(-settings.epochs // -(-settings.epochs // n_epochs)),
+            pads=any(size % batch_size for size in sizes),
+            idles=any(-(-size // batch_size) < n_steps for size in sizes),
+            predicts=True,
+        )
+
+    def _inputs(self, shapes: Shapes, first_epoch: int) -> dict[str, Any]:
+        from hpsearch.engines.fused_program import block_inputs
+
+        replicas = self._padded
+        return block_inputs(
+            order=np.stack([r.orders(shapes, first_epoch) for r in replicas]),
+            learning_rates=np.stack([r.learning_rates(shapes, first_epoch) for r in replicas]),
+            n_train=np.array([r.n_train for r in replicas], np.int32),
+            last_step=np.full(len(replicas), np.iinfo(np.int32).max, np.int32),
+            first_step=np.full(len(replicas), first_epoch * shapes.n_steps, np.int32),
+            rates=np.stack([r.numbers.rates for r in replicas]),
+            penalties=np.stack([r.numbers.penalties for r in replicas]),
+            weight_decay=np.array([r.numbers.weight_decay for r in replicas], np.float32),
+            statistics=design_statistics(self._data, [r.position for r in replicas]),
+            y=None if shared_target(self._data) else np.stack([r.scaled_target for r in replicas]),
+        )
+
+    def _record(
+        self, losses: NDArray[np.float32], outputs: NDArray[np.float32], n_epochs: int
+    ) -> None:
+        for number, replica in enumerate(self._replicas):
+            replica.record(losses[number, :n_epochs], outputs[number, :n_epochs])
+
+    def _all_ended(self) -> bool:
+        """Whether every trial has failed or, with patience, stopped; notes where it stopped."""
+        options = self._job.options
+        ended = []
+        for part in self._unit.parts:
+            replicas = [r for r in self._replicas if r.trial == part.candidate.trial]
+            if any(replica.failure for replica in replicas):
+                ended.append(True)
+            elif options.patience:
+                ended.append(_stop(replicas, options))
+            else:
+                ended.append(False)
+        return all(ended)
+
+
+def _stop(replicas: Sequence[Replica], options: FitOptions) -> bool:
+    """Whether the mean curve has stopped improving; keeps the same epochs of each replica."""
+    metric = METRICS[options.metrics[0]]
+    curve = np.mean([replica.validation_curve(metric.name) for replica in replicas], axis=0)
+    kept = patience_stop(curve, metric.direction, options.patience)
+    for replica in replicas:
+        replica.kept = kept
+    return kept < len(curve)
+
+
+class Replica:
+    """One training: a configuration on one fold, with its own seed, numbers and curves."""
+
+    def __init__(
+        self,
+        data: FitData,
+        options: FitOptions,
+        part: WorkUnit,
+        position: int,
+        settings: FitSettings,
+        form: OutputForm,
+        numbers: Numbers,
+        n_params: int,
+    ) -> None:
+        self._data = data
+        self._metrics = options.metrics
+        self._fold = data.folds[position]
+        self._statistics = data.statistics[position]
+        self.trial = part.candidate.trial
+        self.position = position
+        self.seed = replica_seed(options.seed, self.trial, self._fold.repeat, self._fold.fold)
+        self.settings = settings
+        self.form = form
+        self.numbers = numbers
+        self.n_params = n_params
+        self.n_train = len(self._fold.train)
+        self.failure: str | None = None
+        self.kept: int | None = None
+        self._losses: list[NDArray[np.float64]] = []
+        self._predictions: list[NDArray[np.float32]] = []
+        self._scores: dict[str, dict[str, list[NDArray[np.float64]]]] = {
+            side: {name: [] for name in options.metrics} for side in ("train", "validation")
+        }
+
+    @classmethod
+    def start(
+        cls,
+        job: Job,
+        data: FitData,
+        configuration: Configuration,
+        part: WorkUnit,
+        position: int,
+    ) -> tuple[Replica, Any]:
+        """A replica and its initial state."""
+        from hpsearch.engines.fused_program import initial_state
+        from hpsearch.engines.network import OutputForm
+        from hpsearch.engines.structure import numbers_of
+
+        fold = data.folds[position]
+        trial = part.candidate.trial
+        seed = replica_seed(job.options.seed, trial, fold.repeat, fold.fold)
+        model = configuration.build(seed)
+        settings = configuration.settings
+        n_steps = settings.epochs * -(-len(fold.train) // settings.batch_size)
+        replica = cls(
+            data,
+            job.options,
+            part,
+            position,
+            settings,
+            OutputForm.of(model, data.target),
+            numbers_of(model, n_steps),
+            int(model.count_params()),
+        )
+        return replica, initial_state(model)
+
+    @property
+    def scaled_target(self) -> NDArray[np.float32]:
+        """The regression target of every row as this fold's training rows scale it."""
+        return training_target(self._data.target, self._data.y, self._statistics)
+
+    def orders(self, shapes: Shapes, first_epoch: int) -> NDArray[np.int32]:
+        """Row numbers of each step of a block (E, S, B); padding repeats row numbers."""
+        width = shapes.n_steps * shapes.batch_size
+        orders = np.zeros((shapes.n_epochs, width), np.int32)
+        for i in range(shapes.n_epochs):
+            order = batch_order(self.seed, first_epoch + i, self.n_train)
+            orders[i, : self.n_train] = self._fold.train[order]
+            orders[i, self.n_train :] = self._fold.train[0]
+        return orders.reshape(shapes.n_epochs, shapes.n_steps, shapes.batch_size)
+
+    def learning_rates(self, shapes: Shapes, first_epoch: int) -> NDArray[np.float32]:
+        """Learning rate of each step of a block (E, S)."""
+        own_steps = -(-self.n_train // shapes.batch_size)
+        rates = np.zeros((shapes.n_epochs, shapes.n_steps), np.float32)
+        table = self.numbers.learning_rates.reshape(-1, own_steps)
+        block = table[first_epoch : first_epoch + shapes.n_epochs]
+        rates[: len(block), :own_steps] = block
+        return rates
+
+    def record(self, losses: NDArray[np.float32], outputs: NDArray[np.float32]) -> None:
+        """Score a block: losses (E,) and raw outputs of every row (E, n_rows, n_units)."""
+        if self.failure:
+            return
+        canonical = self._canonical(outputs)
+        self._note_divergence(losses, canonical)
+        if self.failure:
+            return
+        self._losses.append(losses.astype(np.float64))
+        kind = self._data.target.kind
+        for side, rows in (("train", self._fold.train), ("validation", self._fold.validation)):
+            predictions = canonical[:, rows]
+            for name in self._metrics:
+                scores = metrics.score(name, self._data.y[rows], predictions, kind=kind)
+                self._scores[side][name].append(scores)
+        self._predictions.append(predictions)
+
+    def validation_curve(self, metric: str) -> NDArray[np.float64]:
+        """The metric on the validation rows after each epoch so far."""
+        return np.concatenate(self._scores["validation"][metric])
+
+    def result(self) -> FoldResult:
+        """Curves and predictions of the epochs that count."""
+        curves = {
+            side: {name: np.concatenate(parts)[: self.kept] for name, parts in scores.items()}
+            for side, scores in self._scores.items()
+        }
+        losses = np.concatenate(self._losses)[: self.kept]
+        return FoldResult(
+            position=self.position,
+            seed=self.seed,
+            epochs=len(losses),
+            train_loss=losses,
+            validation=curves["validation"],
+            train=curves["train"],
+            predictions=np.concatenate(self._predictions)[: self.kept],
+        )
+
+    def _canonical(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        from hpsearch.engines.network import numpy_links
+
+        n_epochs, n_rows, n_units = outputs.shape
+        statistics = self._statistics
+        values = self.form.canonical(
+            numpy_links,
+            self._data.target,
+            outputs.reshape(-1, n_units),
+            statistics.target_centre,
+            statistics.target_scale,
+        )
+        shaped = np.asarray(values, np.float32).reshape(n_epochs, n_rows, -1)
+        return shaped[:, :, 0] if self._data.target.kind == "binary" else shaped
+
+    def _note_divergence(self, losses: NDArray[np.float32], canonical: NDArray[np.float32]) -> None:
+        finite = np.isfinite(losses) & np.isfinite(canonical.reshape(len(losses), -1)).all(axis=1)
+        if finite.all():
+            return
+        epoch = sum(map(len, self._losses)) + int(np.argmin(finite)) + 1
+        value = float(losses[int(np.argmin(finite))])
+        self.failure = (
+            f"the training diverged: its loss or predictions became {value} in epoch {epoch} "
+            f"of repeat {self._fold.repeat}, fold {self._fold.fold}"
+        )
+
+
+def shared_target(data: FitData) -> bool:
+    """Whether all replicas share one loss target; a regression target is scaled by fold."""
+    return data.target.kind not in ("regression", "share")
+
+
+def design_statistics(data: FitData, positions: Sequence[int]) -> dict[str, NDArray[Any]]:
+    """The statistics that preprocessing reads, for some folds, along a first axis."""
+    names = ("fill", "centre", "scale", "category_slots", "array_centre", "array_scale")
+    return {name: getattr(data.statistics, name)[list(positions)] for name in names}
+
+
+@lru_cache(maxsize=2)
+def _table(data_path: str, target_form: str, n_classes: int) -> Table:
+    """The rows on this process's device, once."""
+    from hpsearch.engines.fused_program import Table
+    from hpsearch.engines.network import OutputForm
+
+    data = read_fit_data(data_path)
+    y = None
+    if shared_target(data):
+        form = OutputForm(target_form, False, 0)  # type: ignore[arg-type]
+        y = form.loss_target(training_target(data.target, data.y, data.statistics[0]), n_classes)
+    return Table.of(data.encoded, y)
+
+
+_programs: dict[tuple[Any, ...], FusedProgram] = {}
+_MAX_PROGRAMS = 4
+
+
+def _program(job: Job, unit: FusedUnit, replica: Replica, shapes: Shapes) -> FusedProgram:
+    """The unit's compiled program; the last few of this process are kept."""
+    from hpsearch.engines.fused_program import FusedProgram
+
+    key = (job.data_path, unit.key, unit.n_replicas, shapes)
+    if key not in _programs:
+        data = read_fit_data(job.data_path)
+        configuration = Configuration(job, data, unit.parts[0].candidate.values)
+        table = _table(job.data_path, replica.form.target_form, len(data.target.labels))
+        while len(_programs) >= _MAX_PROGRAMS:
+            _programs.pop(next(iter(_programs)))
+        _programs[key] = FusedProgram(configuration.build(0), table, data.layout, shapes)
+    return _programs[key]

@@ -1,0 +1,421 @@
+"""Many replicas of one structure as one program: Keras itself under ``jax.vmap``.
+
+Owns everything that the fused engine does inside JAX. One step of one replica is Keras's
+``stateless_call`` and ``stateless_apply``; ``lax.scan`` runs the steps of an epoch and the epochs
+of a block, ``vmap`` the replicas. Rows, statistics, batch orders, learning rates, dropout rates
+and penalties are inputs, so that they may differ between replicas. Every replica computes what it
+would compute alone:
+
+- The last batch of an epoch is padded, and its padding weighs nothing in the loss and in batch
+  normalisation, so the mean is over the batch's true size.
+- A fold with fewer steps than another one keeps its state in the steps that it doesn't have.
+- Dropout draws from a counter-based generator under the replica's own seeds.
+
+Which replicas train together belongs to ``fused``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.engines.structure import dropouts, penalised
+from hpsearch.preprocessing import Encoded, Layout, Statistics
+from hpsearch.preprocessing.design import design_batch
+
+PREDICT_ROWS = 4096
+"""Rows of one block of predictions, where a table has many more."""
+
+State = tuple[list[Any], list[Any], list[Any]]
+"""Trainable, non-trainable and optimizer variables, each with a leading axis of replicas."""
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What is compiled into a program beside the structure.
+
+    Attributes
+    ----------
+    batch_size, n_steps : rows of a step, and steps of an epoch (of the largest training set).
+    n_epochs : epochs of one call.
+    pads : whether some replica's last batch is partial.
+    idles : whether some replica has fewer steps than ``n_steps`` in an epoch.
+    predicts : whether predictions of every row are made after each epoch.
+    """
+
+    batch_size: int
+    n_steps: int
+    n_epochs: int
+    pads: bool
+    idles: bool
+    predicts: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The rows on the device, once for all replicas; ``y`` is None where replicas scale it."""
+
+    numbers: Any
+    codes: Any
+    arrays: tuple[Any, ...]
+    y: Any
+    may_miss: bool
+
+    @classmethod
+    def of(cls, encoded: Encoded, y: NDArray[Any] | None) -> Table:
+        """Put encoded rows on the device."""
+        return cls(
+            numbers=jnp.asarray(encoded.numbers),
+            codes=jnp.asarray(encoded.codes),
+            arrays=tuple(jnp.asarray(array) for array in encoded.arrays),
+            y=None if y is None else jnp.asarray(y),
+            may_miss=bool(np.isnan(encoded.numbers).any()),
+        )
+
+
+def block_inputs(**parts: Any) -> dict[str, Any]:
+    """Name what differs between replicas; every part has a leading axis of replicas.
+
+    ``order`` int32 (R, E, S, B) row numbers; ``learning_rates`` float32 (R, E, S);
+    ``n_train`` int32 (R,); ``last_step`` int32 (R,) number of the first step that is not taken;
+    ``first_step`` int32 (R,) steps taken before; ``rates``, ``penalties``, ``weight_decay`` as in
+    ``Numbers``; ``statistics`` a dictionary of arrays; ``y`` (R, n_rows, n_values) or None.
+    """
+    return parts
+
+
+class FusedProgram:
+    """A compiled block of epochs for replicas of one structure.
+
+    Parameters
+    ----------
+    model : any compiled network of the structure; it is changed, and serves for tracing alone.
+    table, layout : the rows and their preprocessing.
+    shapes : what is compiled in.
+    """
+
+    def __init__(self, model: Any, table: Table, layout: Layout, shapes: Shapes) -> None:
+        self._model = model
+        self._optimizer = _with_plain_learning_rate(model)
+        self._table = table
+        self._layout = layout
+        self._shapes = shapes
+        self._varying = _Varying()
+        self._penalised = _take_over_penalties(model)
+        _read_from(self._varying, model, pads=shapes.pads)
+        self._loss = _loss_of(model)
+        self._compiled: Callable[..., Any] | None = None
+
+    def run(self, state: State, inputs: Mapping[str, Any]) -> tuple[State, Any, Any]:
+        """Train one block of epochs.
+
+        Returns
+        -------
+        The new state; the loss of each epoch (R, E) as Keras reports it; and raw outputs of every
+        row after each epoch (R, E, n_rows, n_units), or None without predictions.
+        """
+        if self._compiled is None:
+            self._compiled = self._compile(state, inputs)
+        new_state, (losses, outputs) = self._compiled(state, dict(inputs), self._shared())
+        return new_state, losses, outputs
+
+    def _compile(self, state: State, inputs: Mapping[str, Any]) -> Callable[..., Any]:
+        replicas = jax.vmap(self._block, in_axes=(0, 0, None))
+        fused = jax.jit(replicas, donate_argnums=0)
+        compiled: Callable[..., Any] = fused.lower(state, dict(inputs), self._shared()).compile()
+        return compiled
+
+    def _shared(self) -> dict[str, Any]:
+        table = self._table
+        return {
+            "numbers": table.numbers,
+            "codes": table.codes,
+            "arrays": table.arrays,
+            "y": table.y,
+        }
+
+    def _block(self, state: State, replica: dict[str, Any], shared: dict[str, Any]) -> Any:
+        def epoch(state: State, inputs: tuple[Any, ...]) -> Any:
+            state, losses = jax.lax.scan(
+                functools.partial(self._step, replica, shared), state, inputs
+            )
+            loss = losses.sum() / replica["n_train"]
+            outputs = self._outputs(state, replica, shared) if self._shapes.predicts else None
+            return state, (loss, outputs)
+
+        shapes = self._shapes
+        steps = np.arange(shapes.n_epochs * shapes.n_steps, dtype=np.int32)
+        numbers = replica["first_step"] + steps.reshape(shapes.n_epochs, shapes.n_steps)
+        in_epoch = np.broadcast_to(np.arange(shapes.n_steps, dtype=np.int32), numbers.shape)
+        return jax.lax.scan(
+            epoch, state, (replica["order"], replica["learning_rates"], numbers, in_epoch)
+        )
+
+    def _step(
+        self,
+        replica: dict[str, Any],
+        shared: dict[str, Any],
+        state: State,
+        inputs: tuple[Any, ...],
+    ) -> tuple[State, Any]:
+        """One optimizer step of one replica; gives its summed loss too."""
+        rows, learning_rate, number, in_epoch = inputs
+        weights = self._row_weights(replica, in_epoch)
+        x = self._design(replica, shared, rows)
+        y = (shared["y"] if replica["y"] is None else replica["y"])[rows]
+        n_rows = self._shapes.batch_size if weights is None else weights.sum()
+        trainable, frozen, slots = state
+        gradient = jax.value_and_grad(self._loss_of_batch, has_aux=True)
+        (loss, new_frozen), gradients = gradient(trainable, frozen, x, y, weights, replica)
+        new_trainable, new_slots = self._apply(slots, gradients, trainable, learning_rate, replica)
+        new_state = (new_trainable, new_frozen, new_slots)
+        if not self._shapes.idles:
+            return new_state, loss * n_rows
+        taken = (in_epoch * self._shapes.batch_size < replica["n_train"]) & (
+            number < replica["last_step"]
+        )
+        kept = jax.tree.map(lambda new, old: jnp.where(taken, new, old), new_state, state)
+        return kept, jnp.where(taken, loss * n_rows, 0.0)
+
+    def _row_weights(self, replica: dict[str, Any], in_epoch: Any) -> Any:
+        """1 for the rows of a batch and 0 for its padding, or None where no batch is padded."""
+        if not self._shapes.pads:
+            return None
+        positions = in_epoch * self._shapes.batch_size + np.arange(self._shapes.batch_size)
+        return (positions < replica["n_train"]).astype(jnp.float32)
+
+    def _loss_of_batch(
+        self,
+        trainable: list[Any],
+        frozen: list[Any],
+        x: Any,
+        y: Any,
+        weights: Any,
+        replica: dict[str, Any],
+    ) -> tuple[Any, list[Any]]:
+        with self._varying.set(rates=replica["rates"], weights=weights):
+            outputs, frozen, penalties = self._model.stateless_call(
+                trainable, frozen, x, training=True, return_losses=True
+            )
+        loss = _weighted_mean(self._loss(y, outputs), weights)
+        for penalty in penalties:
+            loss = loss + penalty
+        for number, position in enumerate(self._penalised):
+            l1, l2 = replica["penalties"][number, 0], replica["penalties"][number, 1]
+            weight = trainable[position]
+            loss = loss + l1 * jnp.sum(jnp.abs(weight)) + l2 * jnp.sum(jnp.square(weight))
+        return loss, frozen
+
+    def _apply(
+        self,
+        slots: list[Any],
+        gradients: list[Any],
+        trainable: list[Any],
+        learning_rate: Any,
+        replica: dict[str, Any],
+    ) -> tuple[list[Any], list[Any]]:
+        optimizer = self._optimizer
+        rate_slot = next(
+            i for i, v in enumerate(optimizer.variables) if v is optimizer._learning_rate
+        )
+        slots = [*slots[:rate_slot], learning_rate, *slots[rate_slot + 1 :]]
+        decay = getattr(optimizer, "weight_decay", None)
+        if decay is not None:
+            optimizer.weight_decay = replica["weight_decay"]
+        try:
+            trainable, slots = optimizer.stateless_apply(slots, gradients, trainable)
+        finally:
+            if decay is not None:
+                optimizer.weight_decay = decay
+        return list(trainable), list(slots)
+
+    def _outputs(self, state: State, replica: dict[str, Any], shared: dict[str, Any]) -> Any:
+        """Raw outputs of every row in inference mode."""
+        trainable, frozen, _ = state
+
+        def predict(rows: Any) -> Any:
+            x = self._design(replica, shared, rows)
+            outputs, _ = self._model.stateless_call(trainable, frozen, x, training=False)
+            return outputs
+
+        n_rows = shared["numbers"].shape[0]
+        if n_rows <= 2 * PREDICT_ROWS:
+            return predict(np.arange(n_rows, dtype=np.int32))
+        n_blocks = -(-n_rows // PREDICT_ROWS)
+        rows = np.minimum(np.arange(n_blocks * PREDICT_ROWS, dtype=np.int32), n_rows - 1)
+        outputs = jax.lax.map(predict, rows.reshape(n_blocks, PREDICT_ROWS))
+        return outputs.reshape(-1, outputs.shape[-1])[:n_rows]
+
+    def _design(self, replica: dict[str, Any], shared: dict[str, Any], rows: Any) -> Any:
+        statistics = Statistics(
+            **replica["statistics"],
+            word_slots=np.empty(0, np.int32),
+            target_centre=np.zeros(1),
+            target_scale=np.ones(1),
+        )
+        return design_batch(
+            jnp,
+            self._layout,
+            statistics,
+            numbers=shared["numbers"][rows],
+            codes=shared["codes"][rows],
+            arrays=tuple(array[rows] for array in shared["arrays"]),
+            may_miss=self._table.may_miss,
+        )
+
+
+def initial_state(model: Any) -> list[list[NDArray[Any]]]:
+    """A built model's trainable, non-trainable and optimizer variables as NumPy arrays."""
+    return [
+        [np.asarray(variable.value) for variable in variables]
+        for variables in (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            _with_plain_learning_rate(model).variables,
+        )
+    ]
+
+
+def stack_states(states: Sequence[list[list[NDArray[Any]]]]) -> State:
+    """Several replicas' states along a new first axis."""
+    trainable, frozen, slots = (
+        [jnp.asarray(np.stack(arrays)) for arrays in zip(*parts, strict=True)]
+        for parts in zip(*states, strict=True)
+    )
+    return trainable, frozen, slots
+
+
+def assign(model: Any, state: State, replica: int) -> None:
+    """Give a built model the weights of one replica."""
+    for variables, values in zip(
+        (model.trainable_variables, model.non_trainable_variables), state[:2], strict=True
+    ):
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value[replica])
+
+
+def _with_plain_learning_rate(model: Any) -> Any:
+    """The model's optimizer, built, with a learning rate that is a variable, not a schedule."""
+    optimizer = model.optimizer
+    if isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+        config = {**optimizer.get_config(), "learning_rate": 0.0}
+        optimizer = type(optimizer).from_config(config)
+    if not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def _take_over_penalties(model: Any) -> list[int]:
+    """Leave L1 and L2 to the program; positions of the variables that have them."""
+    chosen = penalised(model)
+    positions = [
+        next(i for i, v in enumerate(model.trainable_variables) if v is variable)
+        for variable in chosen
+    ]
+    for variable in chosen:
+        variable.regularizer = None
+    return positions
+
+
+def _loss_of(model: Any) -> Callable[[Any, Any], Any]:
+    """The compiled loss of each row, as a function of targets and outputs."""
+    loss = keras.losses.get(model.loss)
+    if not isinstance(loss, keras.losses.Loss):
+        function: Callable[[Any, Any], Any] = loss
+        return function
+
+    def rows(y: Any, outputs: Any) -> Any:
+        return loss.call(y, outputs)
+
+    return rows
+
+
+def _weighted_mean(values: Any, weights: Any) -> Any:
+    """The mean over the rows of a batch, its padding left out."""
+    if weights is None:
+        return values.mean()
+    per_row = values.reshape(values.shape[0], -1).mean(axis=1)
+    return (per_row * weights).sum() / jnp.maximum(weights.sum(), 1.0)
+
+
+class _Varying:
+    """What a traced network reads in place of its own numbers; set while it is traced."""
+
+    rates: Any = None
+    weights: Any = None
+
+    def set(self, *, rates: Any, weights: Any) -> _Varying:
+        self.rates, self.weights = rates, weights
+        return self
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *error: object) -> None:
+        self.rates = self.weights = None
+
+
+def _read_from(varying: _Varying, model: Any, *, pads: bool) -> None:
+    """Have dropout read its rate, and batch normalisation the rows' weights, from ``varying``."""
+    for number, layer in enumerate(dropouts(model)):
+        layer.call = functools.partial(_dropout, varying, number, layer)
+    for layer in model._flatten_layers(include_self=False):
+        if pads and isinstance(layer, keras.layers.BatchNormalization):
+            layer._moments = functools.partial(_moments, varying, layer)
+
+
+def _dropout(
+    varying: _Varying, number: int, layer: Any, inputs: Any, training: bool = False
+) -> Any:
+    """Inverted dropout with a rate that is data."""
+    if not training:
+        return inputs
+    rate = varying.rates[number]
+    shape = tuple(
+        size if wanted is None else wanted
+        for size, wanted in zip(
+            inputs.shape, layer.noise_shape or (None,) * inputs.ndim, strict=True
+        )
+    )
+    bits = _random_bits(layer.seed_generator.next(), shape)
+    kept = bits >= (rate * np.float32(2**32)).astype(jnp.uint32)
+    return jnp.where(kept, inputs / (1.0 - rate), 0.0)
+
+
+def _random_bits(seed: Any, shape: tuple[int, ...]) -> Any:
+    """Random uint32 of a seed and a counter (uint32 (2,)), the same in any company.
+
+    A counter-based generator: the position, keyed by seed and counter, goes through the integer
+    finalizer ``lowbias32`` (Wellons 2018, "Prospecting for hash functions") twice. JAX's own
+    ``threefry`` takes several times as long, and dropout needs no more than this.
+    """
+    key = _mixed(seed[0] + _mixed(seed[1] + np.uint32(0x9E3779B9)))
+    position = jax.lax.iota(jnp.uint32, int(np.prod(shape)))
+    return _mixed(_mixed(position + key) ^ key).reshape(shape)
+
+
+def _mixed(bits: Any) -> Any:
+    bits = (bits ^ (bits >> np.uint32(16))) * np.uint32(0x7FEB352D)
+    bits = (bits ^ (bits >> np.uint32(15))) * np.uint32(0x846CA68B)
+    return bits ^ (bits >> np.uint32(16))
+
+
+def _moments(varying: _Varying, layer: Any, inputs: Any, mask: Any) -> tuple[Any, Any]:
+    """Mean and variance over the batch's true rows."""
+    if varying.weights is None or mask is not None:
+        return type(layer)._moments(layer, inputs, mask)  # type: ignore[no-any-return]
+    axes = layer._reduction_axes
+    weights = varying.weights.reshape(-1, *(1,) * (inputs.ndim - 1))
+    others = int(np.prod([inputs.shape[axis] for axis in axes if axis != 0]))
+    n_values = jnp.maximum(varying.weights.sum(), 1.0) * others
+    mean = (inputs * weights).sum(axis=axes, keepdims=True) / n_values
+    variance = (jnp.square(inputs - mean) * weights).sum(axis=axes) / n_values
+    return mean.reshape(variance.shape), variance
