@@ -457,7 +457,7 @@ def predict(
     if output is not None:
         _check_output(output, overwrite=overwrite)
     opened = hpsearch.open_run(run)
-    _use_the_workers_environment()
+    _use_the_workers_environment(str(opened.model_card.get("backend")))
     predictions = hpsearch.predict(opened, data)
     if output is None:
         from hpsearch.results.tables import table_text
@@ -594,11 +594,11 @@ def _use_the_lightest_backend() -> None:
     os.environ["KERAS_BACKEND"] = "numpy"
 
 
-def _use_the_workers_environment() -> None:
+def _use_the_workers_environment(backend: str) -> None:
     """Run a model as the run checked it: same backend, same threads, thus the same bits."""
-    from hpsearch.engines.workers import WORKER_ENVIRONMENT, silenced_stderr
+    from hpsearch.engines.workers import WORKER_ENVIRONMENTS, silenced_stderr
 
-    os.environ.update(WORKER_ENVIRONMENT)
+    os.environ.update(WORKER_ENVIRONMENTS.get(backend, {}))
     with silenced_stderr():
         importlib.import_module("keras")
 

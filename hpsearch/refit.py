@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,28 +28,23 @@ from hpsearch.bundle import (
     predict_encoded,
 )
 from hpsearch.data.dataset import Schema
-from hpsearch.engines.base import (
-    REFIT,
-    FitData,
-    Job,
-    batch_order,
-    read_fit_data,
-    replica_seed,
-)
-from hpsearch.engines.reference import Network, import_tensorflow, training_tensors
-from hpsearch.engines.workers import WORKER_ENVIRONMENT
+from hpsearch.engines.base import FitData, Job, read_fit_data
+from hpsearch.engines.choose import EngineName
+from hpsearch.engines.network import OutputForm, numpy_links
+from hpsearch.engines.workers import silenced_stderr
 from hpsearch.errors import BundleError
-from hpsearch.preprocessing import Encoded
+from hpsearch.preprocessing import Encoded, design_rows
 from hpsearch.space import Candidate
 
 
 @dataclass(frozen=True, eq=False)
 class Refitted:
-    """What the worker leaves: the exported file's digest and predictions of all given rows.
+    """What the worker leaves.
 
     Attributes
     ----------
     sha256 : of ``model.keras``.
+    n_params : parameters of the network.
     predictions : canonical, of the test rows (n, ...), or None.
     word_slots : the slots of the words, for the model card.
     """
@@ -73,6 +69,7 @@ def refit_steps(data: FitData, *, batch_size: int, best_epoch: int) -> int:
 
 
 def refit_and_export(
+    engine: EngineName,
     job: Job,
     candidate: Candidate,
     n_steps: int,
@@ -92,56 +89,61 @@ def refit_and_export(
     Raises
     ------
     BundleError
-        If the exported model does not predict what the trained network does.
+        If the refit diverged, or the exported model does not predict what the network does.
     """
     data = read_fit_data(job.data_path)
-    network = _train(job, candidate, n_steps, data)
-    statistics = data.refit_statistics
-    program = network.program
-    model = bundle_model(program.model, program.form, schema, data.layout, statistics)
+    network = _train(engine, job, candidate, n_steps)
+    form = OutputForm.of(network, data.target)
+    statistics, slots = data.refit_statistics, data.refit_statistics.word_slots
+    model = bundle_model(network, form, schema, data.layout, statistics)
     model.save(path)
     sample = data.encoded.take(slice(0, PREDICT_ROWS))
-    outputs = predict_encoded(model, sample, data.layout, statistics.word_slots)
-    _check_same(network, data, outputs)
-    inputs: dict[str, Any] = model_inputs(sample, data.layout, statistics.word_slots)
+    outputs = predict_encoded(model, sample, data.layout, slots)
+    _check_same(network, form, sample, data, outputs, candidate)
+    inputs: dict[str, Any] = model_inputs(sample, data.layout, slots)
     np.savez(check_path, outputs=outputs, **inputs)
     predictions = None
     if test_rows is not None:
-        predictions = predict_encoded(model, test_rows, data.layout, statistics.word_slots)
+        predictions = predict_encoded(model, test_rows, data.layout, slots)
         predictions = predictions[:, 0] if data.target.kind == "binary" else predictions
     return Refitted(
         sha256=file_sha256(Path(path)),
-        n_params=program.n_params,
+        n_params=int(network.count_params()),
         predictions=predictions,
-        word_slots=tuple(statistics.word_slots.tolist()),
+        word_slots=tuple(slots.tolist()),
     )
 
 
-def _train(job: Job, candidate: Candidate, n_steps: int, data: FitData) -> Network:
-    n_rows = data.encoded.n_rows
-    network = Network(job, candidate.values, n_train=n_rows)
-    seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
-    program, batch_size = network.program, network.settings.batch_size
-    program.start(seed)
-    tensors, y = training_tensors(network, data.refit_statistics)
-    steps_per_epoch = -(-n_rows // batch_size)
-    for epoch, first in enumerate(range(0, n_steps, steps_per_epoch)):
-        order = batch_order(seed, epoch, n_rows)
-        loss = program.train_epoch(tensors, y, order[: (n_steps - first) * batch_size])
-        if not np.isfinite(loss):
-            raise BundleError(
-                f"The refit of trial {candidate.trial} diverged in epoch {epoch + 1}, although "
-                "none of its folds did. Choose another --seed, or narrow its learning rate."
-            )
-    return network
+def _train(engine: EngineName, job: Job, candidate: Candidate, n_steps: int) -> Any:
+    if engine == "fused":
+        from hpsearch.engines import fused
+
+        return fused.train_on_all_rows(job, candidate, n_steps)
+    from hpsearch.engines import reference
+
+    return reference.train_on_all_rows(job, candidate, n_steps)
 
 
-def _check_same(network: Network, data: FitData, outputs: NDArray[np.float32]) -> None:
-    tensors, _ = training_tensors(network, data.refit_statistics)
-    expected = network.program.predict(tensors, np.arange(len(outputs)), data.refit_statistics)
-    expected = expected.reshape(outputs.shape)
-    scale = max(1.0, float(np.abs(data.refit_statistics.target_scale).max()))
-    if not np.allclose(outputs / scale, expected / scale, rtol=1e-3, atol=1e-4):
+def _check_same(
+    network: Any,
+    form: OutputForm,
+    sample: Encoded,
+    data: FitData,
+    outputs: NDArray[np.float32],
+    candidate: Candidate,
+) -> None:
+    """The exported graph computes in another order than the network alone, so bits may differ."""
+    if not np.isfinite(outputs).all():
+        raise BundleError(
+            f"The refit of trial {candidate.trial} diverged, although none of its folds did. "
+            "Choose another --seed, or narrow its learning rate."
+        )
+    statistics = data.refit_statistics
+    raw = np.asarray(network.predict_on_batch(design_rows(sample, data.layout, statistics)))
+    centre, scale = statistics.target_centre, statistics.target_scale
+    expected = form.canonical(numpy_links, data.target, raw, centre, scale)
+    unit = max(1.0, float(np.abs(scale).max()))
+    if not np.allclose(outputs / unit, expected / unit, rtol=1e-3, atol=1e-4):
         worst = float(np.abs(outputs - expected).max())
         raise BundleError(
             "The exported model must predict what the trained network predicts; they differ by "
@@ -150,7 +152,14 @@ def _check_same(network: Network, data: FitData, outputs: NDArray[np.float32]) -
 
 
 class ReloadCheck:
-    """A fresh process that reloads the exported model; it imports Keras while others train."""
+    """A fresh process that reloads the exported model; it imports Keras while others train.
+
+    ``environment`` is that of the workers, so that the same backend computes with the same
+    threads.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = dict(environment)
 
     def __enter__(self) -> ReloadCheck:
         self._process = subprocess.Popen(
@@ -159,7 +168,7 @@ class ReloadCheck:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | WORKER_ENVIRONMENT,
+            env=os.environ | self._environment,
         )
         return self
 
@@ -187,7 +196,8 @@ class ReloadCheck:
 
 def reload_main() -> None:
     """Read two paths, reload the model, compare its predictions; prints a verdict."""
-    import_tensorflow()
+    with silenced_stderr():
+        import keras  # noqa: F401  (before the paths come, while the refit goes on)
 
     model_path, check_path = sys.stdin.readline().strip(), sys.stdin.readline().strip()
     with np.load(check_path, allow_pickle=False) as check:

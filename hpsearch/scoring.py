@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ import numpy as np
 
 from hpsearch.data import Dataset
 from hpsearch.engines.base import (
+    Engine,
     FitData,
     FitOptions,
     Job,
@@ -26,9 +28,11 @@ from hpsearch.engines.base import (
     smallest_training_set,
     write_fit_data,
 )
+from hpsearch.engines.choose import Choice, EngineOption, first_choice, second_choice
+from hpsearch.engines.fused import FusedEngine, import_jax
 from hpsearch.engines.probe import Probe, probe_space
 from hpsearch.engines.reference import ReferenceEngine, import_tensorflow
-from hpsearch.engines.workers import Workers
+from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Encoded, Layout, Statistics, encode, fit_statistics
 from hpsearch.space import Candidate, Space
@@ -48,6 +52,7 @@ class SessionPlan:
     Attributes
     ----------
     space, fixes : the networks, and the hyperparameters that are held.
+    engine : ``"auto"``, ``"fused"`` or ``"keras"``.
     options : how candidates are trained.
     jobs : worker processes.
     scale_target : standardise a regression target; ``"auto"`` does where the last layer is linear
@@ -58,6 +63,7 @@ class SessionPlan:
 
     space: Space
     fixes: Mapping[str, Any]
+    engine: EngineOption
     options: FitOptions
     jobs: int
     scale_target: ScaleTarget
@@ -69,8 +75,15 @@ class SessionPlan:
 class Session:
     """Scores candidates; a context manager that owns worker processes and a scratch folder."""
 
-    def __init__(self, plan: SessionPlan, dataset: Dataset, folds: Sequence[Fold]) -> None:
+    def __init__(
+        self,
+        plan: SessionPlan,
+        dataset: Dataset,
+        folds: Sequence[Fold],
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.plan = plan
+        self._note = note
         self._dataset = dataset
         self._folds = tuple(folds)
         self.layout = Layout.of(
@@ -78,8 +91,10 @@ class Session:
         )
 
     def __enter__(self) -> Session:
-        self.workers = Workers(self.plan.jobs, import_tensorflow).__enter__()
-        self._scratch = tempfile.TemporaryDirectory(prefix="hpsearch-")
+        self.choice = first_choice(self.plan.engine, self.layout, self.plan.space)
+        self._exit = ExitStack()
+        self._scratch = self._exit.enter_context(tempfile.TemporaryDirectory(prefix="hpsearch-"))
+        self.workers = self._start_workers(self.choice)
         return self
 
     def __exit__(
@@ -88,13 +103,12 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.workers.__exit__(kind, error, traceback)
-        self._scratch.cleanup()
+        self._exit.__exit__(kind, error, traceback)
 
     @property
     def scratch(self) -> Path:
         """A folder for files that nobody keeps."""
-        return Path(self._scratch.name)
+        return Path(self._scratch)
 
     def prepare(self) -> HyperParameters:
         """Declare the space, try its default network, fit the statistics; before any training.
@@ -113,15 +127,8 @@ class Session:
         declared = (
             self.plan.space.declared(problem, self.plan.fixes) if self.plan.space.declares else None
         )
-        probe: Probe = self.workers.call(
-            probe_space,
-            self.plan.space.to_bytes(),
-            problem,
-            self._dataset.target,
-            dict(self.plan.fixes),
-            None if declared is None else active_values(declared, declared.values),
-            self.plan.must_save,
-        )
+        defaults = None if declared is None else active_values(declared, declared.values)
+        probe = self._probe(problem, defaults)
         if declared is None:
             declared = HyperParameters.from_config(probe.hyperparameters)
         self.probe = probe
@@ -139,6 +146,54 @@ class Session:
         )
         return declared
 
+    def _probe(self, problem: Problem, defaults: Mapping[str, Any] | None) -> Probe:
+        """Try the default network where it will train; that may change the engine."""
+        plan = self.plan
+
+        def probe() -> Probe:
+            return self.workers.call(
+                probe_space,
+                plan.space.to_bytes(),
+                problem,
+                self._dataset.target,
+                dict(plan.fixes),
+                defaults,
+                plan.must_save,
+            )
+
+        found = probe()
+        choice = second_choice(plan.engine, self.choice, found)
+        if choice.engine == self.choice.engine:
+            return found
+        self.choice, self.workers = choice, self._start_workers(choice)
+        return probe()
+
+    def _start_workers(self, choice: Choice) -> Workers:
+        fused = choice.engine == "fused"
+        workers = Workers(
+            self.plan.jobs,
+            import_jax if fused else import_tensorflow,
+            environment=WORKER_ENVIRONMENTS[choice.backend],
+            pin=fused,
+        )
+        return self._exit.enter_context(workers)
+
+    def _engine(self) -> Engine:
+        if self.choice.engine == "fused":
+            return FusedEngine(self.workers, self.job, self.data, self._score_by_reference)
+        return ReferenceEngine(self.workers, self.job)
+
+    def _score_by_reference(
+        self, candidates: Sequence[Candidate], reason: str
+    ) -> Iterator[UnitResult]:
+        """Score what the fused engine cannot trace."""
+        self._note(
+            f"{len(candidates)} candidates go to the keras engine: the fused one cannot train "
+            f"them ({reason})."
+        )
+        workers = self._start_workers(Choice("keras", reason))
+        yield from ReferenceEngine(workers, self.job).score(candidates)
+
     def score(
         self,
         candidates: Sequence[Candidate],
@@ -147,7 +202,7 @@ class Session:
         """Score candidates on every fold; each comes as soon as all its folds are there."""
         waiting = {candidate.trial: candidate for candidate in candidates}
         arrived: dict[int, list[UnitResult]] = {trial: [] for trial in waiting}
-        for result in ReferenceEngine(self.workers, self.job).score(candidates):
+        for result in self._engine().score(candidates):
             trial = result.unit.candidate.trial
             arrived[trial].append(result)
             folds_done(trial, len(result.unit.folds))

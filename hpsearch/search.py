@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from hpsearch import defaults
 from hpsearch.bundle import BUNDLE_FORMAT
 from hpsearch.data import Dataset, load
 from hpsearch.engines.base import FitOptions
-from hpsearch.engines.workers import WORKER_ENVIRONMENT, default_jobs
+from hpsearch.engines.choose import ENGINE_OPTIONS, EngineOption
+from hpsearch.engines.workers import WORKER_ENVIRONMENTS, default_jobs
 from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import Fold, Splitter, choose_splitter, hold_back, make_folds
 from hpsearch.folds.plan import Split
@@ -44,8 +45,6 @@ from hpsearch.scoring import ScaleTarget, Session, SessionPlan, encode_dataset
 from hpsearch.space import Space, fit_settings
 from hpsearch.trials import TrialResult, prediction_parts
 
-ENGINES = ("auto", "keras")
-
 
 @dataclass(frozen=True)
 class Search:
@@ -62,7 +61,7 @@ class Search:
     seed : everything random follows from it: one seed, one machine, the same tables.
     out : the run's folder; by default ``results/NAME``, or ``NAME-2`` where that is taken.
     oracle : ``"random"`` or ``"grid"``.
-    engine : ``"auto"`` or ``"keras"``.
+    engine : ``"fused"``, ``"keras"``, or ``"auto"``, which takes the fused one where it applies.
     jobs : worker processes, by default one per core; the tables don't depend on it.
     patience : stop all replicas of a trial after so many epochs without improvement of their
         mean validation curve; None trains every epoch.
@@ -97,7 +96,7 @@ class Search:
     seed: int = field(default=defaults.SEED, kw_only=True)
     out: str | Path | None = field(default=None, kw_only=True)
     oracle: str = field(default="random", kw_only=True)
-    engine: Literal["auto", "keras"] = field(default="auto", kw_only=True)
+    engine: EngineOption = field(default="auto", kw_only=True)
     jobs: int | None = field(default=None, kw_only=True)
     patience: int | None = field(default=None, kw_only=True)
     metric: str | None = field(default=None, kw_only=True)
@@ -121,8 +120,10 @@ class Search:
         for name in ("jobs", "patience"):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
-        if self.engine not in ENGINES:
-            raise OptionError(f"`engine` is one of {', '.join(ENGINES)}; received {self.engine!r}.")
+        if self.engine not in ENGINE_OPTIONS:
+            raise OptionError(
+                f"`engine` is one of {', '.join(ENGINE_OPTIONS)}; received {self.engine!r}."
+            )
         if self.oracle not in oracle_names():
             raise OptionError(
                 f"There is no oracle called {self.oracle!r}. Use one of "
@@ -185,7 +186,8 @@ class _Run:
     def execute(self) -> Run:
         """The story of a search."""
         self._say_what_was_understood()
-        with Session(self._plan(), self.dataset, self.folds) as session:
+        note = self.observer.note
+        with Session(self._plan(), self.dataset, self.folds, note) as session:
             self.session = session
             oracle = make_oracle(
                 self.search.oracle,
@@ -229,7 +231,6 @@ class _Run:
 
     def _record(self, result: TrialResult) -> None:
         self.results.append(result)
-        self.observer.trial_done(result.row)
         results = sorted(self.results, key=lambda r: r.candidate.trial)
         metrics = self.metrics
         self.folder.write_tables(
@@ -242,6 +243,7 @@ class _Run:
                 {"trial": r.candidate.trial, "seconds": r.seconds} for r in results
             ),
         )
+        self.observer.trial_done(result.row)
 
     def _select(self) -> TrialResult:
         completed = [r for r in self.results if r.score is not None]
@@ -261,9 +263,11 @@ class _Run:
         path, check = self.folder.path / "model.keras", self.session.scratch / "check.npz"
         unchecked = self.session.scratch / "model.keras"
         steps = self._refit_steps(best)
-        with ReloadCheck() as reload_check:
+        choice = self.session.choice
+        with ReloadCheck(WORKER_ENVIRONMENTS[choice.backend]) as reload_check:
             refitted = self.session.workers.call(
                 refit_and_export,
+                choice.engine,
                 self.session.job,
                 best.candidate,
                 steps,
@@ -332,6 +336,7 @@ class _Run:
         return SessionPlan(
             space=self.space,
             fixes=dict(search.fix or {}),
+            engine=search.engine,
             options=FitOptions(
                 seed=search.seed,
                 epochs=search.epochs,
@@ -371,13 +376,13 @@ class _Run:
                 "predictions are in its own units."
             )
         self.observer.note(
-            f"Engine: keras (TensorFlow, {self.jobs} processes of one thread); it trains any "
-            "Keras model."
+            f"Engine: {self.session.choice.engine}, {self.jobs} processes of one thread: "
+            f"{self.session.choice.reason}."
         )
 
     def _settings(self) -> dict[str, Any]:
         search, data = self.search, self.source
-        packages = ("hpsearch", "keras", "tensorflow", "keras-tuner", "numpy", "pandas")
+        packages = ("hpsearch", "keras", "tensorflow", "jax", "keras-tuner", "numpy", "pandas")
         return {
             "data": {
                 "name": data.name,
@@ -391,7 +396,7 @@ class _Run:
             "space_sha256": self.space.sha256,
             "fix": dict(search.fix or {}),
             "oracle": search.oracle,
-            "engine": "keras",
+            "engine": self.session.choice.engine,
             "metric": self.metrics[0],
             "direction": self.direction,
             "metrics": list(self.metrics),
@@ -411,7 +416,7 @@ class _Run:
             "max_levels": search.max_levels,
             "max_words": search.max_words,
             "seed": search.seed,
-            "worker_environment": WORKER_ENVIRONMENT,
+            "worker_environment": WORKER_ENVIRONMENTS[self.session.choice.backend],
             "versions": {
                 "python": platform.python_version(),
                 **{package: version(package) for package in packages},
@@ -448,6 +453,7 @@ class _Run:
     def _model_card(self, best: TrialResult, refitted: Refitted, steps: int) -> dict[str, Any]:
         return {
             "format": BUNDLE_FORMAT,
+            "backend": self.session.choice.backend,
             "sha256": refitted.sha256,
             "schema": self.dataset.schema.to_json(),
             "limits": {

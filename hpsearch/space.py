@@ -146,6 +146,10 @@ class Space:
         """Fingerprint of the source text (of the pickled object where there is none), in hex."""
         return self.source.sha256
 
+    def mentions(self, word: str) -> bool:
+        """Whether the space's code names something, such as a package."""
+        return self.source.mentions(word)
+
     @property
     def declares(self) -> bool:
         """Whether the space lists its hyperparameters without building a network."""

@@ -53,6 +53,10 @@ class SpaceSource:
         content = self.text.encode() if self.text or self.payload is None else self.payload
         return hashlib.sha256(content).hexdigest()
 
+    def mentions(self, word: str) -> bool:
+        """Whether the code names something, such as a package."""
+        return word in self.text or (self.payload is not None and word.encode() in self.payload)
+
 
 @dataclass(frozen=True)
 class Definition:

@@ -12,6 +12,7 @@ import pandas as pd
 from hpsearch import defaults
 from hpsearch.data import Dataset, load
 from hpsearch.engines.base import FitOptions
+from hpsearch.engines.choose import EngineOption
 from hpsearch.engines.workers import default_jobs
 from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import IteratedKFold, choose_splitter, make_folds
@@ -73,6 +74,7 @@ def cross_validate(
     jobs: int | None = None,
     task: str | None = None,
     groups: Any = None,
+    engine: EngineOption = "auto",
     scale_target: ScaleTarget = "auto",
     max_levels: int = defaults.MAX_LEVELS,
     max_words: int = defaults.MAX_WORDS,
@@ -87,8 +89,8 @@ def cross_validate(
     cv : a splitter with scikit-learn's contract, or the number of folds; by default what
         ``hpsearch.folds.choose_splitter`` finds for the data, 3 x 4 folds.
     values : hyperparameters, by default the space's own defaults.
-    epochs, batch_size, patience, metric, seed, jobs, scale_target, max_levels, max_words : as in
-        ``Search``.
+    epochs, batch_size, patience, metric, seed, jobs, engine, scale_target, max_levels, max_words :
+        as in ``Search``.
     task, groups : as in ``hpsearch.load``.
 
     Raises
@@ -107,6 +109,7 @@ def cross_validate(
     plan = SessionPlan(
         space=_space(build),
         fixes=dict(values or {}),
+        engine=engine,
         options=FitOptions(seed, epochs, batch_size, patience, metrics),
         jobs=jobs or default_jobs(),
         scale_target=scale_target,

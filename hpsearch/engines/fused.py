@@ -8,7 +8,7 @@ reference engine.
 
 from __future__ import annotations
 
-import gc
+import itertools
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from hpsearch import metrics
 from hpsearch.engines.base import (
+    REFIT,
     FitData,
     FitOptions,
     FoldResult,
@@ -190,7 +191,7 @@ def _cut(
         ends = [round(i * len(members) / n_units) * n_folds for i in range(n_units + 1)]
     else:
         ends = [round(i * len(replicas) / n_units) for i in range(n_units + 1)]
-    for first, last in zip(ends[:-1], ends[1:], strict=True):
+    for first, last in itertools.pairwise(ends):
         parts: dict[int, tuple[Candidate, list[int]]] = {}
         for candidate, fold in replicas[first:last]:
             parts.setdefault(candidate.trial, (candidate, []))[1].append(fold)
@@ -301,18 +302,9 @@ def train_fused_unit(job: Job, unit: FusedUnit) -> list[UnitResult]:
     except Exception as error:  # a failing trial is recorded, whatever a user's network raises
         reason, trace = first_line(error), traceback.format_exc()
         results = [UnitResult(part, error=reason, traceback=trace) for part in unit.parts]
-    finally:
-        _forget_networks()
     seconds = time.perf_counter() - started
     n_replicas = sum(len(part.folds) for part in unit.parts)
     return [replace(r, seconds=seconds * len(r.unit.folds) / n_replicas) for r in results]
-
-
-def _forget_networks() -> None:
-    import keras
-
-    keras.backend.clear_session()
-    gc.collect()
 
 
 class UnitTraining:
@@ -510,13 +502,11 @@ class Replica:
 
     def orders(self, shapes: Shapes, first_epoch: int) -> NDArray[np.int32]:
         """Row numbers of each step of a block (E, S, B); padding repeats row numbers."""
-        width = shapes.n_steps * shapes.batch_size
-        orders = np.zeros((shapes.n_epochs, width), np.int32)
-        for i in range(shapes.n_epochs):
-            order = batch_order(self.seed, first_epoch + i, self.n_train)
-            orders[i, : self.n_train] = self._fold.train[order]
-            orders[i, self.n_train :] = self._fold.train[0]
-        return orders.reshape(shapes.n_epochs, shapes.n_steps, shapes.batch_size)
+        epochs = range(first_epoch, first_epoch + shapes.n_epochs)
+        rows = self._fold.train
+        return np.stack(
+            [padded_order(rows[batch_order(self.seed, e, self.n_train)], shapes) for e in epochs]
+        )
 
     def learning_rates(self, shapes: Shapes, first_epoch: int) -> NDArray[np.float32]:
         """Learning rate of each step of a block (E, S)."""
@@ -592,6 +582,59 @@ class Replica:
         )
 
 
+def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
+    """The network of a candidate after ``n_steps`` optimizer steps on all rows."""
+    from hpsearch.engines import fused_program
+    from hpsearch.engines.network import OutputForm
+    from hpsearch.engines.structure import numbers_of
+
+    data = read_fit_data(job.data_path)
+    n_rows = data.encoded.n_rows
+    configuration = Configuration(job, data, candidate.values, n_train=n_rows)
+    seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
+    model, template = configuration.build(seed), configuration.build(0)
+    batch_size = configuration.settings.batch_size
+    steps_per_epoch = -(-n_rows // batch_size)
+    n_epochs = -(-n_steps // steps_per_epoch)
+    shapes = fused_program.Shapes(
+        batch_size=batch_size,
+        n_steps=steps_per_epoch,
+        n_epochs=n_epochs,
+        pads=bool(n_rows % batch_size),
+        idles=True,
+        predicts=False,
+    )
+    form, numbers = OutputForm.of(model, data.target), numbers_of(model, n_epochs * steps_per_epoch)
+    table = _table(job.data_path, form.target_form, len(data.target.labels))
+    program = fused_program.FusedProgram(template, table, data.layout, shapes)
+    statistics = data.refit_statistics
+    y = training_target(data.target, data.y, statistics)
+    orders = np.stack([padded_order(batch_order(seed, e, n_rows), shapes) for e in range(n_epochs)])
+    inputs = fused_program.block_inputs(
+        order=orders[None],
+        learning_rates=numbers.learning_rates.reshape(1, n_epochs, steps_per_epoch),
+        n_train=np.array([n_rows], np.int32),
+        last_step=np.array([n_steps], np.int32),
+        first_step=np.zeros(1, np.int32),
+        rates=numbers.rates[None],
+        penalties=numbers.penalties[None],
+        weight_decay=np.array([numbers.weight_decay], np.float32),
+        statistics={name: getattr(statistics, name)[None] for name in _DESIGN_STATISTICS},
+        y=None if shared_target(data) else y[None],
+    )
+    state = fused_program.stack_states([fused_program.initial_state(model)])
+    state, _, _ = program.run(state, inputs)
+    fused_program.assign(model, state, 0)
+    return model
+
+
+def padded_order(order: NDArray[np.integer[Any]], shapes: Shapes) -> NDArray[np.int32]:
+    """Row numbers of each step of an epoch (S, B); padding repeats the first."""
+    padded = np.full(shapes.n_steps * shapes.batch_size, order[0], np.int32)
+    padded[: len(order)] = order
+    return padded.reshape(shapes.n_steps, shapes.batch_size)
+
+
 def shared_target(data: FitData) -> bool:
     """Whether all replicas share one loss target; a regression target is scaled by fold."""
     return data.target.kind not in ("regression", "share")
@@ -599,8 +642,11 @@ def shared_target(data: FitData) -> bool:
 
 def design_statistics(data: FitData, positions: Sequence[int]) -> dict[str, NDArray[Any]]:
     """The statistics that preprocessing reads, for some folds, along a first axis."""
-    names = ("fill", "centre", "scale", "category_slots", "array_centre", "array_scale")
-    return {name: getattr(data.statistics, name)[list(positions)] for name in names}
+    folds = list(positions)
+    return {name: getattr(data.statistics, name)[folds] for name in _DESIGN_STATISTICS}
+
+
+_DESIGN_STATISTICS = ("fill", "centre", "scale", "category_slots", "array_centre", "array_scale")
 
 
 @lru_cache(maxsize=2)

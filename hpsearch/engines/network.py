@@ -125,12 +125,14 @@ class numpy_links:  # noqa: N801  (stands for a module)
 
     @staticmethod
     def sigmoid(values: NDArray[Any]) -> NDArray[Any]:
+        """Probability of a logit."""
         from scipy.special import expit
 
         return np.asarray(expit(values))
 
     @staticmethod
     def softmax(values: NDArray[Any]) -> NDArray[Any]:
+        """Probabilities of rows of logits."""
         from scipy.special import softmax
 
         return np.asarray(softmax(values, axis=-1))

@@ -31,11 +31,16 @@ class Probe:
         by building networks; else None.
     under_if : hyperparameters declared under a Python ``if``.
     scalable_target : whether a standardised regression target suits the network.
+    untraceable : under JAX, why the network cannot train in a fused program; else None.
+    convolves : whether it has convolutions; on_gpu : whether JAX found a GPU.
     """
 
     hyperparameters: dict[str, Any] | None
     under_if: tuple[str, ...]
     scalable_target: bool
+    untraceable: str | None = None
+    convolves: bool = False
+    on_gpu: bool = False
 
 
 def probe_space(
@@ -73,18 +78,45 @@ def probe_space(
     form = OutputForm.of(model, target)
     if must_save:
         check_saves(space.name, model)
-    _train_one_step(space, model, form, problem, target)
-    return Probe(found, under_if, _scalable_target(model))
+    untraceable = _untraceable(model, problem)
+    if untraceable is None:
+        _try(space, model, form, problem, target)
+    return Probe(
+        found,
+        under_if,
+        _scalable_target(model),
+        untraceable=untraceable,
+        convolves=any("Conv" in type(layer).__name__ for layer in model._flatten_layers()),
+        on_gpu=_on_gpu(),
+    )
 
 
-def _train_one_step(
-    space: Space, model: Any, form: OutputForm, problem: Problem, target: Target
-) -> None:
+def _untraceable(model: Any, problem: Problem) -> str | None:
+    import keras
+
+    if keras.backend.backend() != "jax":
+        return None
+    from hpsearch.engines.fused import untraceable_reason
+
+    return untraceable_reason(model, problem.input_shape)
+
+
+def _on_gpu() -> bool:
+    import keras
+
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return bool(jax.default_backend() == "gpu")
+
+
+def _try(space: Space, model: Any, form: OutputForm, problem: Problem, target: Target) -> None:
     rows = np.random.default_rng(0).normal(size=(_N_ROWS, *problem.input_shape))
     rows = rows.astype(np.float32)
     y = form.loss_target(_made_up_target(target), len(target.labels))
     try:
-        model.train_on_batch(rows, y)
+        _train_one_step(model, rows, y)
         outputs = np.asarray(model.predict_on_batch(rows))
     except Exception as error:
         raise SpaceError(
@@ -99,6 +131,25 @@ def _train_one_step(
             "it gives numbers outside 0 to 1. Use problem.output_activation for its last layer, "
             "or a loss with from_logits=True."
         )
+
+
+def _train_one_step(model: Any, rows: Any, y: Any) -> None:
+    """One step with Keras; under JAX only its tracing, since compiling it takes a second."""
+    import keras
+
+    if keras.backend.backend() != "jax":
+        model.train_on_batch(rows, y)
+        return
+    import jax
+
+    trainable = [variable.value for variable in model.trainable_variables]
+    frozen = [variable.value for variable in model.non_trainable_variables]
+
+    def loss(trainable: Any, x: Any, y: Any) -> Any:
+        outputs, _ = model.stateless_call(trainable, frozen, x, training=True)
+        return model.compute_loss(x=x, y=y, y_pred=outputs)
+
+    jax.eval_shape(jax.grad(loss), trainable, rows, y)
 
 
 def _made_up_target(target: Target) -> Any:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hpsearch import metrics
 from hpsearch.engines.base import (
+    REFIT,
     DivergedError,
     FitOptions,
     FoldResult,
@@ -246,6 +247,21 @@ class Replica:
             f"the training diverged: its loss or predictions became {value} in epoch {epoch + 1} "
             f"of repeat {self._fold.repeat}, fold {self._fold.fold}"
         )
+
+
+def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
+    """The network of a candidate after ``n_steps`` optimizer steps on all rows."""
+    data = read_fit_data(job.data_path)
+    n_rows = data.encoded.n_rows
+    network = Network(job, candidate.values, n_train=n_rows)
+    seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
+    program, batch_size = network.program, network.settings.batch_size
+    program.start(seed)
+    tensors, y = training_tensors(network, data.refit_statistics)
+    for epoch, first in enumerate(range(0, n_steps, -(-n_rows // batch_size))):
+        order = batch_order(seed, epoch, n_rows)
+        program.train_epoch(tensors, y, order[: (n_steps - first) * batch_size])
+    return program.model
 
 
 def training_tensors(network: Network, statistics: Statistics) -> tuple[Any, Any]:

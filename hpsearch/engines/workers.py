@@ -1,6 +1,6 @@
 """Worker processes: joblib's loky executor, set up so that results don't depend on the machine.
 
-The one module that knows about processes. Every worker runs TensorFlow with one thread, ends with
+The one module that knows about processes. Every worker computes with one thread, ends with
 its parent, and is replaced when it dies: the work it had is given out again a bounded number of
 times, then reported as lost.
 """
@@ -11,25 +11,35 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-WORKER_ENVIRONMENT = {
-    "KERAS_BACKEND": "tensorflow",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-    "TF_NUM_INTRAOP_THREADS": "1",
-    "TF_NUM_INTEROP_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "CUDA_VISIBLE_DEVICES": "-1",
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+WORKER_ENVIRONMENTS = {
+    "tensorflow": {
+        **_ONE_THREAD,
+        "KERAS_BACKEND": "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "-1",
+    },
+    "jax": {
+        **_ONE_THREAD,
+        "KERAS_BACKEND": "jax",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+    },
 }
-"""Threads and backend of a worker, recorded in run.json: they are part of what fixes the bytes."""
+"""Threads of a worker by Keras backend, recorded in run.json: part of what fixes the bytes."""
+
+WORKER_ENVIRONMENT = WORKER_ENVIRONMENTS["tensorflow"]
 
 MAX_ATTEMPTS = 3
 
@@ -73,11 +83,22 @@ class Workers:
     ----------
     jobs : number of processes.
     warm_up : what each worker runs first, such as an import.
+    environment : its environment variables, set before anything is imported.
+    pin : keep each worker on one core of its own, where the system allows.
     """
 
-    def __init__(self, jobs: int, warm_up: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        jobs: int,
+        warm_up: Callable[[], None] | None = None,
+        *,
+        environment: Mapping[str, str] = WORKER_ENVIRONMENT,
+        pin: bool = False,
+    ) -> None:
         self.jobs = jobs
         self._warm_up = warm_up
+        self._environment = dict(environment)
+        self._pin = pin
         self._executor = self._start()
 
     def __enter__(self) -> Workers:
@@ -89,7 +110,9 @@ class Workers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._executor.shutdown(wait=kind is None, kill_workers=kind is not None)
+        if kind is not None:
+            self._kill()
+        self._executor.shutdown(wait=True)
 
     def call(self, function: Callable[..., R], *arguments: Any) -> R:
         """Run one call in a worker and wait for it; its exceptions are raised here."""
@@ -150,13 +173,29 @@ class Workers:
         executor = ProcessPoolExecutor(
             max_workers=self.jobs,
             initializer=_initialise,
-            initargs=(os.getpid(), self._warm_up),
-            env=WORKER_ENVIRONMENT,
+            initargs=(os.getpid(), self._environment, self._cores(), self._warm_up),
+            env=self._environment,
             timeout=None,
         )
         for _ in range(self.jobs):  # loky starts its processes with the first submission
             executor.submit(os.getpid)
         return executor
+
+    def _kill(self) -> None:
+        """End every worker at once; the pool takes itself for broken then, and clears up.
+
+        loky's own ``kill_workers=True`` forgets the tasks before it hands out the next one, so
+        that its manager thread ends in a KeyError on the terminal (joblib 1.6).
+        """
+        for process in list(self._executor._processes.values()):
+            process.kill()
+
+    def _cores(self) -> tuple[int, ...]:
+        """The cores that workers are kept on, one each; none where they are not to be pinned."""
+        if not self._pin or not hasattr(os, "sched_getaffinity"):
+            return ()
+        available = sorted(os.sched_getaffinity(0))
+        return tuple(available[: self.jobs]) if self.jobs <= len(available) else ()
 
     def _restart(self) -> None:
         self._executor.shutdown(wait=False, kill_workers=True)
@@ -168,9 +207,15 @@ class _Value(Generic[R]):
     value: R
 
 
-def _initialise(parent: int, warm_up: Callable[[], None] | None) -> None:
+def _initialise(
+    parent: int,
+    environment: Mapping[str, str],
+    cores: Sequence[int],
+    warm_up: Callable[[], None] | None,
+) -> None:
     """Tie the worker's life to its parent's, leave Ctrl-C to the parent, and warm up."""
-    os.environ.update(WORKER_ENVIRONMENT)
+    os.environ.update(environment)
+    _keep_to_one_of(cores)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
@@ -179,3 +224,19 @@ def _initialise(parent: int, warm_up: Callable[[], None] | None) -> None:
             os._exit(1)
     if warm_up is not None:
         warm_up()
+
+
+def _keep_to_one_of(cores: Sequence[int]) -> None:
+    """Keep this process on the first core that none of its sisters keeps to."""
+    if not cores:
+        return
+    import psutil
+
+    taken = set()
+    for sister in psutil.Process(os.getppid()).children():
+        with suppress(psutil.Error):
+            affinity = sister.cpu_affinity()
+            if sister.pid != os.getpid() and affinity and len(affinity) == 1:
+                taken.update(affinity)
+    free = [core for core in cores if core not in taken]
+    os.sched_setaffinity(0, {(free or list(cores))[os.getpid() % len(free or cores)]})
