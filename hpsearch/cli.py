@@ -12,7 +12,6 @@ traceback to any error.
 from __future__ import annotations
 
 import csv
-import importlib
 import io
 import os
 import signal
@@ -596,11 +595,11 @@ def _use_the_lightest_backend() -> None:
 
 def _use_the_workers_environment(backend: str) -> None:
     """Run a model as the run checked it: same backend, same threads, thus the same bits."""
-    from hpsearch.engines.workers import WORKER_ENVIRONMENTS, silenced_stderr
+    from hpsearch.engines.backend import import_keras
+    from hpsearch.engines.workers import WORKER_ENVIRONMENTS
 
     os.environ.update(WORKER_ENVIRONMENTS.get(backend, {}))
-    with silenced_stderr():
-        importlib.import_module("keras")
+    import_keras()
 
 
 def _terminate(number: int, frame: Any) -> NoReturn:

@@ -28,10 +28,10 @@ from hpsearch.bundle import (
     predict_encoded,
 )
 from hpsearch.data.dataset import Schema
+from hpsearch.engines.backend import import_keras
 from hpsearch.engines.base import FitData, Job, read_fit_data
 from hpsearch.engines.choose import EngineName
 from hpsearch.engines.network import OutputForm, numpy_links
-from hpsearch.engines.workers import silenced_stderr
 from hpsearch.errors import BundleError
 from hpsearch.preprocessing import Encoded, design_rows
 from hpsearch.space import Candidate
@@ -196,9 +196,7 @@ class ReloadCheck:
 
 def reload_main() -> None:
     """Read two paths, reload the model, compare its predictions; prints a verdict."""
-    with silenced_stderr():
-        import keras  # noqa: F401  (before the paths come, while the refit goes on)
-
+    import_keras()  # before the paths come, while the refit goes on
     model_path, check_path = sys.stdin.readline().strip(), sys.stdin.readline().strip()
     with np.load(check_path, allow_pickle=False) as check:
         inputs: dict[str, Any] = {name: check[name] for name in check.files}

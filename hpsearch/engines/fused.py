@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch import metrics
+from hpsearch.engines.backend import import_keras
 from hpsearch.engines.base import (
     REFIT,
     FitData,
@@ -36,7 +37,7 @@ from hpsearch.engines.base import (
     smallest_training_set,
     training_target,
 )
-from hpsearch.engines.workers import Lost, Workers, silenced_stderr
+from hpsearch.engines.workers import Lost, Workers
 from hpsearch.metrics import METRICS
 from hpsearch.space import Candidate, FitSettings, Space, fit_settings
 from hpsearch.stats import patience_stop
@@ -53,14 +54,19 @@ REPLICAS_IN_FLIGHT = 16
 BLOCK_BYTES = 32 * 2**20
 """Predictions that one call of a program gives back at most; longer runs take several calls."""
 
+SHORT_WORK = 2e11
+"""Floating-point operations of about four seconds on one core."""
+
 STOP_CHECK_EPOCHS = 10
 """With patience, epochs between two looks at the mean curve."""
 
 
 def import_jax() -> None:
     """What a worker loads while the parent still reads the data."""
-    with silenced_stderr():
-        import hpsearch.engines.fused_program  # noqa: F401
+    import_keras()
+    import keras_tuner  # noqa: F401  (spaces are declared with it)
+
+    import hpsearch.engines.fused_program  # noqa: F401
 
 
 @dataclass(frozen=True)
@@ -275,6 +281,24 @@ class Configuration:
         )
         self._space = Space.from_bytes(job.space)
         self._fixes = dict(job.fixes)
+        self._numbers: dict[int, Numbers] = {}
+        self._slots: list[NDArray[Any]] | None = None
+
+    def numbers(self, model: Any, n_steps: int) -> Numbers:
+        """The configuration's numbers; the same for each of its networks."""
+        from hpsearch.engines.structure import numbers_of
+
+        if n_steps not in self._numbers:
+            self._numbers[n_steps] = numbers_of(model, n_steps)
+        return self._numbers[n_steps]
+
+    def slots(self, model: Any) -> list[NDArray[Any]]:
+        """The initial state of the configuration's optimizer."""
+        from hpsearch.engines.fused_program import initial_slots
+
+        if self._slots is None:
+            self._slots = initial_slots(model)
+        return self._slots
 
     def build(self, seed: int) -> Any:
         """A compiled network with the initial weights of a seed."""
@@ -379,6 +403,7 @@ class UnitTraining:
             pads=any(size % batch_size for size in sizes),
             idles=any(-(-size // batch_size) < n_steps for size in sizes),
             predicts=True,
+            is_short=_is_short(self._n_params, self._unit.n_replicas, max(sizes) * settings.epochs),
         )
 
     def _inputs(self, shapes: Shapes, first_epoch: int) -> dict[str, Any]:
@@ -475,7 +500,6 @@ class Replica:
         """A replica and its initial state."""
         from hpsearch.engines.fused_program import initial_state
         from hpsearch.engines.network import OutputForm
-        from hpsearch.engines.structure import numbers_of
 
         fold = data.folds[position]
         trial = part.candidate.trial
@@ -490,10 +514,10 @@ class Replica:
             position,
             settings,
             OutputForm.of(model, data.target),
-            numbers_of(model, n_steps),
+            configuration.numbers(model, n_steps),
             int(model.count_params()),
         )
-        return replica, initial_state(model)
+        return replica, initial_state(model, configuration.slots(model))
 
     @property
     def scaled_target(self) -> NDArray[np.float32]:
@@ -586,7 +610,6 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
     """The network of a candidate after ``n_steps`` optimizer steps on all rows."""
     from hpsearch.engines import fused_program
     from hpsearch.engines.network import OutputForm
-    from hpsearch.engines.structure import numbers_of
 
     data = read_fit_data(job.data_path)
     n_rows = data.encoded.n_rows
@@ -603,8 +626,10 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
         pads=bool(n_rows % batch_size),
         idles=True,
         predicts=False,
+        is_short=_is_short(int(model.count_params()), 1, n_rows * n_epochs),
     )
-    form, numbers = OutputForm.of(model, data.target), numbers_of(model, n_epochs * steps_per_epoch)
+    form = OutputForm.of(model, data.target)
+    numbers = configuration.numbers(model, n_epochs * steps_per_epoch)
     table = _table(job.data_path, form.target_form, len(data.target.labels))
     program = fused_program.FusedProgram(template, table, data.layout, shapes)
     statistics = data.refit_statistics
@@ -622,10 +647,17 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
         statistics={name: getattr(statistics, name)[None] for name in _DESIGN_STATISTICS},
         y=None if shared_target(data) else y[None],
     )
-    state = fused_program.stack_states([fused_program.initial_state(model)])
+    state = fused_program.stack_states(
+        [fused_program.initial_state(model, configuration.slots(model))]
+    )
     state, _, _ = program.run(state, inputs)
     fused_program.assign(model, state, 0)
     return model
+
+
+def _is_short(n_params: int, n_replicas: int, n_rows: int) -> bool:
+    """Whether training takes a few seconds, by its multiplications: three passes over weights."""
+    return 6.0 * n_params * n_replicas * n_rows < SHORT_WORK
 
 
 def padded_order(order: NDArray[np.integer[Any]], shapes: Shapes) -> NDArray[np.int32]:

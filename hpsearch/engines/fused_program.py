@@ -49,6 +49,7 @@ class Shapes:
     pads : whether some replica's last batch is partial.
     idles : whether some replica has fewer steps than ``n_steps`` in an epoch.
     predicts : whether predictions of every row are made after each epoch.
+    is_short : whether compiling for the last tenth of speed would take longer than it saves.
     """
 
     batch_size: int
@@ -57,6 +58,7 @@ class Shapes:
     pads: bool
     idles: bool
     predicts: bool
+    is_short: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +132,9 @@ class FusedProgram:
     def _compile(self, state: State, inputs: Mapping[str, Any]) -> Callable[..., Any]:
         replicas = jax.vmap(self._block, in_axes=(0, 0, None))
         fused = jax.jit(replicas, donate_argnums=0)
-        compiled: Callable[..., Any] = fused.lower(state, dict(inputs), self._shared()).compile()
+        lowered = fused.lower(state, dict(inputs), self._shared())
+        options = {"xla_backend_optimization_level": "1"} if self._shapes.is_short else {}
+        compiled: Callable[..., Any] = lowered.compile(compiler_options=options)
         return compiled
 
     def _shared(self) -> dict[str, Any]:
@@ -272,16 +276,15 @@ class FusedProgram:
         )
 
 
-def initial_state(model: Any) -> list[list[NDArray[Any]]]:
-    """A built model's trainable, non-trainable and optimizer variables as NumPy arrays."""
-    return [
-        [np.asarray(variable.value) for variable in variables]
-        for variables in (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            _with_plain_learning_rate(model).variables,
-        )
-    ]
+def initial_slots(model: Any) -> list[NDArray[Any]]:
+    """The variables of a built model's optimizer as NumPy arrays; no seed enters them."""
+    return [np.asarray(v.value) for v in _with_plain_learning_rate(model).variables]
+
+
+def initial_state(model: Any, slots: list[NDArray[Any]]) -> list[list[NDArray[Any]]]:
+    """A built model's variables as NumPy arrays, and those of its optimizer."""
+    groups = model.trainable_variables, model.non_trainable_variables
+    return [*([np.asarray(v.value) for v in variables] for variables in groups), slots]
 
 
 def stack_states(states: Sequence[list[list[NDArray[Any]]]]) -> State:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch import metrics
+from hpsearch.engines.backend import silenced_stderr
 from hpsearch.engines.base import (
     REFIT,
     DivergedError,
@@ -35,7 +36,7 @@ from hpsearch.engines.base import (
     training_target,
 )
 from hpsearch.engines.network import check_input
-from hpsearch.engines.workers import Lost, Workers, silenced_stderr
+from hpsearch.engines.workers import Lost, Workers
 from hpsearch.metrics import METRICS
 from hpsearch.preprocessing import Statistics
 from hpsearch.space import Candidate, Space, fit_settings

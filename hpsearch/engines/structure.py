@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_TABLE_BLOCK = 4096
+"""Steps whose learning rates are computed at once: one size, so that JAX compiles once."""
+
 PENALTIES = ("L1", "L2", "L1L2")
 
 
@@ -103,9 +106,10 @@ def _learning_rates(optimizer: Any, n_steps: int) -> NDArray[np.float32]:
     rate = optimizer._learning_rate
     if not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         return np.full(n_steps, float(optimizer.learning_rate), np.float32)
-    steps = np.arange(n_steps)
+    blocks = np.arange(-(-n_steps // _TABLE_BLOCK) * _TABLE_BLOCK).reshape(-1, _TABLE_BLOCK)
     with jax.default_device(jax.devices("cpu")[0]):
-        return np.asarray(jax.vmap(rate)(steps), np.float32)
+        table = [np.asarray(jax.vmap(rate)(steps), np.float32) for steps in blocks]
+    return np.concatenate(table)[:n_steps]
 
 
 def _describe_loss(loss: Any) -> Any:

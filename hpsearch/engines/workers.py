@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -53,20 +53,6 @@ class Lost(Generic[T]):
 
     task: T
     attempts: int
-
-
-@contextmanager
-def silenced_stderr() -> Iterator[None]:
-    """Keep native libraries from writing to the terminal: TensorFlow greets on import."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def default_jobs() -> int:
@@ -187,8 +173,10 @@ class Workers:
         loky's own ``kill_workers=True`` forgets the tasks before it hands out the next one, so
         that its manager thread ends in a KeyError on the terminal (joblib 1.6).
         """
+        from joblib.externals.loky.backend.utils import kill_process_tree
+
         for process in list(self._executor._processes.values()):
-            process.kill()
+            kill_process_tree(process)
 
     def _cores(self) -> tuple[int, ...]:
         """The cores that workers are kept on, one each; none where they are not to be pinned."""
