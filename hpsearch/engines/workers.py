@@ -11,6 +11,7 @@ import ctypes
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
@@ -156,6 +157,9 @@ class Workers:
     def _start(self) -> Any:
         from joblib.externals.loky import ProcessPoolExecutor
 
+        # loky replaces a worker whose memory has grown, which is meant, and warns of it from a
+        # thread of its own.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         executor = ProcessPoolExecutor(
             max_workers=self.jobs,
             initializer=_initialise,

@@ -1,0 +1,88 @@
+"""Workers come and go without a word on the terminal, on Ctrl-C too."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+STOPPED_WHILE_TASKS_WAIT = """
+import time
+from hpsearch.engines.workers import Workers
+
+with Workers(2) as workers:
+    results = workers.map_unordered(time.sleep, [0.02] * 60)
+    for _ in range(10):
+        next(results)
+    raise SystemExit(130)
+"""
+
+REPLACED_FOR_ITS_MEMORY = """
+import os
+from hpsearch.engines.workers import Workers
+
+def grow(number):
+    import builtins, time
+    time.sleep(1.1)  # loky looks at a worker's memory once a second
+    builtins.kept = getattr(builtins, "kept", b"") + b"x" * 350_000_000
+    return os.getpid()
+
+with Workers(1) as workers:
+    print(len(set(workers.map_unordered(grow, range(3)))))
+"""
+
+
+def run_python(program):
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_workers_are_stopped_without_a_word_while_tasks_wait():
+    done = run_python(STOPPED_WHILE_TASKS_WAIT)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_a_worker_is_replaced_for_its_memory_without_a_word():
+    done = run_python(REPLACED_FOR_ITS_MEMORY)
+    assert done.stderr == ""
+    assert int(done.stdout) > 1
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    """A search that got Ctrl-C after its first trial: exit code, standard error, folder."""
+    command = [
+        *(sys.executable, "-u", "-m", "hpsearch", "run", "sklearn:iris", "--out", "run"),
+        *("--trials", "60", "--folds", "2", "--repeats", "1", "--epochs", "2", "--jobs", "2"),
+        *("--engine", "keras", "--fix", "n_layers=1"),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if line.startswith("trial "))
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to every process
+        _, errors = process.communicate()
+    return process.returncode, errors, tmp_path / "run"
+
+
+def test_a_search_that_is_stopped_says_so_in_one_line_and_keeps_its_trials(interrupted):
+    code, errors, folder = interrupted
+    assert code == 130
+    [line] = errors.splitlines()
+    assert "stopped by Ctrl-C" in line
+    assert len(pd.read_csv(folder / "trials.csv")) >= 1
+    assert not (folder / "model.keras").exists()
