@@ -153,7 +153,7 @@ class Program:
 
     def state(self) -> State:
         """The current replica's state, a copy."""
-        return [np.array(variable) for variable in _variables(self.model)]
+        return [variable.numpy() for variable in _variables(self.model)]
 
     def train_epoch(
         self, tensors: dict[str, Any], y: Any, order: NDArray[np.integer[Any]]
@@ -177,7 +177,9 @@ class Program:
         ]
         output = np.concatenate([block.numpy() for block in blocks])
         centre, scale = statistics.target_centre, statistics.target_scale
-        values = np.asarray(self.form.canonical(numpy_links, target, output, centre, scale))
+        with np.errstate(over="ignore"):  # a diverging network; what is infinite is noticed
+            values = self.form.canonical(numpy_links, target, output, centre, scale)
+            values = np.asarray(values, np.float32)
         return values.ravel() if target.kind == "binary" else values
 
     def _adopt(self, model: Any) -> None:
@@ -216,8 +218,10 @@ def _variables(model: Any) -> list[Any]:
 
 
 def _leave_out_compiled_metrics(model: Any) -> None:
-    """Metrics are computed on whole folds; computing them per batch as well would be waste."""
-    if type(model).compile is not keras.Model.compile:
-        return
-    weights = model.get_compile_config().get("loss_weights")
-    model.compile(optimizer=model.optimizer, loss=model.loss, loss_weights=weights)
+    """Metrics are computed on whole folds; computing them per batch as well would be waste.
+
+    Compiling again would do it with Keras's public functions alone, but it drops options, and
+    reading them back fails for a loss or a schedule that cannot be serialized.
+    """
+    if type(model).train_step is keras.Model.train_step:
+        model._compile_metrics = None

@@ -1,0 +1,214 @@
+"""The leak test: nothing about a fold's validation rows can be seen by what trains on the others.
+
+Any change to them under the same schema leaves the fold's statistics, trained weights and training
+curves bit-identical. The last tests let statistics see every row, and the same properties fail.
+"""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.testing import assert_array_equal
+from scipy import sparse
+
+from hpsearch import scoring
+from hpsearch.data import Dataset
+from hpsearch.engines.base import FitOptions, Job, write_fit_data
+from hpsearch.engines.reference import Network, Replica
+from hpsearch.engines.tf_program import row_source
+from hpsearch.folds import Fold
+from hpsearch.preprocessing import Layout, fit_statistics
+from hpsearch.space import Space
+from hpsearch.task import Target
+
+N_ROWS = 12
+TARGETS = {
+    "regression": (Target(("y",), "regression"), st.floats(-1e6, 1e6)),
+    "binary": (Target(("y",), "binary", ("no", "yes")), st.integers(0, 1)),
+}
+
+
+def datasets(any_rows, schema, kind):
+    """A strategy of tables of ``N_ROWS`` rows under the mixed schema, with a target."""
+    target, cells = TARGETS[kind]
+    shape = N_ROWS if kind == "binary" else (N_ROWS, 1)
+    dtype = np.int32 if kind == "binary" else np.float64
+    return st.builds(
+        lambda rows, y: Dataset("any", replace(schema, target=target), *rows, y),
+        any_rows(N_ROWS),
+        hnp.arrays(dtype, shape, elements=cells),
+    )
+
+
+def spliced(dataset, other, rows):
+    """The dataset with the given rows taken from the other one."""
+    changed = np.isin(np.arange(N_ROWS), rows)
+    frame = dataset.frame.copy()
+    for name in frame:
+        frame[name] = frame[name].where(~changed, other.frame[name])
+    arrays = {name: splice_array(a, other.arrays[name], rows) for name, a in dataset.arrays.items()}
+    y = dataset.y.copy()
+    y[rows] = other.y[rows]
+    return replace(dataset, frame=frame, arrays=arrays, y=y)
+
+
+def splice_array(array, other, rows):
+    if sparse.issparse(array):
+        return sparse.csr_array(splice_array(array.toarray(), other.toarray(), rows))
+    result = array.copy()
+    result[rows] = other[rows]
+    return result
+
+
+def fitted(dataset, fold, layout):
+    """What training gets to see of a table: its data under one fold."""
+    encoded = scoring.encode_dataset(dataset)
+    scales = dataset.target.kind == "regression"
+    return scoring.fit_data(dataset, encoded, (fold,), layout, scale_target=scales)
+
+
+def layout_of(schema):
+    return Layout.of(schema, max_levels=4, max_words=5)
+
+
+def split(validation):
+    """The fold with these validation rows; all others train."""
+    rows = np.array(sorted(validation))
+    return Fold(0, 0, np.setdiff1d(np.arange(N_ROWS), rows), rows)
+
+
+FOLDS = st.sets(st.integers(0, N_ROWS - 1), min_size=1, max_size=N_ROWS - 3).map(split)
+
+
+# -- statistics
+
+
+def check_statistics(draw, any_rows, schema, kind):
+    table, other = (draw(datasets(any_rows, schema, kind)) for _ in range(2))
+    fold = draw(FOLDS)
+    changed = spliced(table, other, fold.validation)
+    before, after = (fitted(data, fold, layout_of(schema)).statistics for data in (table, changed))
+    for field in fields(before):
+        assert_array_equal(getattr(before, field.name), getattr(after, field.name))
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@settings(deadline=None, max_examples=100)
+@given(data=st.data())
+def test_statistics_ignore_any_change_to_the_validation_rows(data, kind, any_rows, mixed_schema):
+    check_statistics(data.draw, any_rows, mixed_schema, kind)
+
+
+# -- training
+
+UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking would train for minutes
+TRAIN_FOLD = split({1, 4, 6, 11})
+
+
+class Trainer:
+    """One network, built once, that trains on whatever table it is given."""
+
+    def __init__(self, schema, kind, folder):
+        self._layout = layout_of(schema)
+        self._kind = kind
+        metrics = ("log_loss", "accuracy") if kind == "binary" else ("mae", "rmse")
+        self._options = FitOptions(0, epochs=3, batch_size=3, patience=None, metrics=metrics)
+        self._folder = folder
+        self._space = Space.load(build).to_bytes()
+        self._network = None
+
+    def train(self, dataset):
+        """Weights, optimizer and dropout state after three epochs, and the training curves."""
+        data = fitted(dataset, TRAIN_FOLD, self._layout)
+        network = self._network_on(data)
+        replica = Replica(network, self._options, 0, 0)
+        replica.advance(3, more_to_come=True)
+        result = replica.result(3)
+        curves = [result.train_loss, *(result.train[name] for name in self._options.metrics)]
+        return [*network.program.state(), *curves]
+
+    def _network_on(self, data):
+        if self._network is None:
+            job = Job(write_fit_data(data, self._folder), self._space, (), self._options)
+            self._network = Network(job, {})
+        self._network.data = data
+        self._network.program.source = row_source(data.encoded, data.layout)
+        return self._network
+
+
+def build(hp, problem):
+    import keras
+
+    layers = [
+        keras.Input(problem.input_shape),
+        keras.layers.Dense(3, "tanh"),
+        keras.layers.Dropout(0.2),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dense(problem.n_outputs, activation=problem.output_activation),
+    ]
+    model = keras.Sequential(layers)
+    model.compile(optimizer=keras.optimizers.Adam(0.1), loss=problem.loss)
+    return model
+
+
+@pytest.fixture(scope="module")
+def trainers(mixed_schema, tmp_path_factory):
+    return {k: Trainer(mixed_schema, k, tmp_path_factory.mktemp("leak")) for k in TARGETS}
+
+
+def check_training(draw, any_rows, schema, kind, trainer):
+    table, other = (draw(datasets(any_rows, schema, kind)) for _ in range(2))
+    changed = spliced(table, other, TRAIN_FOLD.validation)
+    for before, after in zip(trainer.train(table), trainer.train(changed), strict=True):
+        assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@settings(deadline=None, max_examples=10, phases=UNSHRUNK)
+@given(data=st.data())
+def test_training_ignores_any_change_to_the_validation_rows(
+    data, kind, any_rows, mixed_schema, trainers
+):
+    check_training(data.draw, any_rows, mixed_schema, kind, trainers[kind])
+
+
+# -- the leak test itself
+
+
+@pytest.fixture
+def leak(monkeypatch):
+    """Let every fold's statistics be fitted on all rows, as a careless program would."""
+
+    def fit_on_every_row(encoded, y, rows, layout, *, scale_target):
+        every_row = np.arange(encoded.n_rows)
+        return fit_statistics(encoded, y, every_row, layout, scale_target=scale_target)
+
+    monkeypatch.setattr(scoring, "fit_statistics", fit_on_every_row)
+
+
+once = settings(deadline=None, max_examples=20, database=None, phases=UNSHRUNK)
+
+
+@pytest.mark.usefixtures("leak")
+def test_statistics_that_see_every_row_are_caught(any_rows, mixed_schema):
+    @once
+    @given(data=st.data())
+    def leaky(data):
+        check_statistics(data.draw, any_rows, mixed_schema, "regression")
+
+    with pytest.raises(AssertionError):
+        leaky()
+
+
+@pytest.mark.usefixtures("leak")
+def test_training_with_statistics_that_see_every_row_is_caught(any_rows, mixed_schema, trainers):
+    @once
+    @given(data=st.data())
+    def leaky(data):
+        check_training(data.draw, any_rows, mixed_schema, "regression", trainers["regression"])
+
+    with pytest.raises(AssertionError):
+        leaky()
