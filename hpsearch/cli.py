@@ -259,7 +259,9 @@ def run(
     oracle: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="Who proposes them: random or grid.", rich_help_panel=_SEARCH
+            metavar="NAME",
+            help="Who proposes them: random or grid; the space's defaults come first.",
+            rich_help_panel=_SEARCH,
         ),
     ] = "random",
     fix: FixOption = None,
@@ -480,12 +482,12 @@ def space(
     ] = None,
     sample: Annotated[
         int,
-        typer.Option(metavar="N", min=0, help="Show so many configurations drawn at random."),
+        typer.Option(metavar="N", min=0, help="Show what a random search of so many trials tries."),
     ] = 0,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The draw's seed.")] = defaults.SEED,
     fix: FixOption = None,
 ) -> None:
-    """List what a space searches, or draw configurations from it."""
+    """List what a space searches, or the configurations that a random search tries."""
     _use_the_lightest_backend()
     from hpsearch.console.views import candidates_view, names_view, space_view
     from hpsearch.hyperparameters import describe

@@ -60,7 +60,7 @@ class Search:
         hyperparameters of these names.
     seed : everything random follows from it: one seed, one machine, the same tables.
     out : the run's folder; by default ``results/NAME``, or ``NAME-2`` where that is taken.
-    oracle : ``"random"`` or ``"grid"``.
+    oracle : ``"random"`` or ``"grid"``; both begin with the space's default configuration.
     engine : ``"fused"``, ``"keras"``, or ``"auto"``, which takes the fused one where it applies.
     jobs : worker processes, by default one per core; the tables don't depend on it.
     patience : stop all replicas of a trial after so many epochs without improvement of their

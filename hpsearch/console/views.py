@@ -101,9 +101,9 @@ def space_view(parameters: Sequence[Parameter]) -> RenderableType:
 
 
 def candidates_view(candidates: Sequence[Candidate]) -> RenderableType:
-    """Configurations that were drawn, one after the other, in full."""
+    """Configurations, one after the other, in full."""
     table = _table()
-    table.add_column("draw", justify="right")
+    table.add_column("trial", justify="right")
     table.add_column("configuration", overflow="fold")
     for candidate in candidates:
         values = [f"{name}={words.number(v)}" for name, v in sorted(candidate.values.items())]

@@ -61,5 +61,5 @@ def make_oracle(name: str, hp: HyperParameters, *, seed: int, max_trials: int) -
 
 
 def sample(hp: HyperParameters, n: int, seed: int) -> list[Candidate]:
-    """The first ``n`` candidates that a random search with this seed would score."""
+    """The first ``n`` candidates that a random search with this seed scores, the defaults first."""
     return make_oracle("random", hp, seed=seed, max_trials=n).ask(n)

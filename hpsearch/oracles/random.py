@@ -1,6 +1,9 @@
-"""Random search: every hyperparameter drawn independently, by keras-tuner's own sampling.
+"""Random search: the space's defaults, then every hyperparameter drawn independently.
 
-keras-tuner's ``RandomSearchOracle`` draws the values; only its ``populate_space`` is used, which
+The first candidate is the configuration that the space's author declared as its default: a search
+always has that baseline, and one trial of a textbook's space trains the textbook's network.
+
+keras-tuner's ``RandomSearchOracle`` draws the others; only its ``populate_space`` is used, which
 touches no disk, no lock and no clock. What is mended around it:
 
 - Seed 0 means "any seed" there, and seeds s and s + d share proposals when d hyperparameters are
@@ -36,17 +39,27 @@ def make(hp: HyperParameters, *, seed: int, max_trials: int) -> PlannedOracle:
 
     Parameters
     ----------
-    hp : the declared space.
+    hp : the declared space. Its default configuration comes first, whatever the seed.
     seed : at least 0; the same seed gives the same candidates.
     max_trials : candidates proposed at most.
+
+    Examples
+    --------
+    >>> from keras_tuner import HyperParameters
+    >>> hp = HyperParameters()
+    >>> _ = hp.Choice("units", [16, 32, 64], default=32)
+    >>> make(hp, seed=0, max_trials=1).ask(1)
+    [Candidate(trial=0, values={'units': 32})]
     """
     return PlannedOracle(_configurations(hp, seed), max_trials=max_trials)
 
 
 def _configurations(hp: HyperParameters, seed: int) -> Iterator[Values]:
-    """Draws without repeats; where only repeats come, the rest of a finite space, shuffled."""
+    """The defaults, then draws without repeats; where only repeats come, what is left, shuffled."""
     spread = _spread(seed)
-    seen = set()
+    default = active_values(hp, {})
+    yield default
+    seen = {values_key(default)}
     repeats = 0
     for values in _draws(hp, spread):
         key = values_key(values)
