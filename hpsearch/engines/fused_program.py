@@ -133,7 +133,9 @@ class FusedProgram:
         replicas = jax.vmap(self._block, in_axes=(0, 0, None))
         fused = jax.jit(replicas, donate_argnums=0)
         lowered = fused.lower(state, dict(inputs), self._shared())
-        options = {"xla_backend_optimization_level": "1"} if self._shapes.is_short else {}
+        options: dict[str, str | bool] = {}
+        if self._shapes.is_short:
+            options["xla_backend_optimization_level"] = "1"
         compiled: Callable[..., Any] = lowered.compile(compiler_options=options)
         return compiled
 

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import warnings
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
@@ -43,6 +44,10 @@ WORKER_ENVIRONMENTS = {
 WORKER_ENVIRONMENT = WORKER_ENVIRONMENTS["tensorflow"]
 
 MAX_ATTEMPTS = 3
+
+WORKER_GROWTH_BYTES = 2**30
+"""A worker that grew by this much is replaced between two tasks; loky's own limit is 300 MB,
+which a few compiled programs reach."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -160,6 +165,10 @@ class Workers:
         # loky replaces a worker whose memory has grown, which is meant, and warns of it from a
         # thread of its own.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        # loky replaces a worker that grew, and warns from a thread that a raised warning would end
+        warnings.filterwarnings(
+            "ignore", "A worker stopped while some jobs were given", UserWarning
+        )
         executor = ProcessPoolExecutor(
             max_workers=self.jobs,
             initializer=_initialise,
@@ -206,8 +215,11 @@ def _initialise(
     warm_up: Callable[[], None] | None,
 ) -> None:
     """Tie the worker's life to its parent's, leave Ctrl-C to the parent, and warm up."""
+    from joblib.externals.loky import process_executor
+
     os.environ.update(environment)
     _keep_to_one_of(cores)
+    process_executor._MAX_MEMORY_LEAK_SIZE = WORKER_GROWTH_BYTES
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
