@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import types
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import typer
 import hpsearch
 from hpsearch import cli, defaults
 from hpsearch.cli import main, parse_fixes, split_names
-from hpsearch.engines.workers import WORKER_ENVIRONMENT
+from hpsearch.engines.workers import WORKER_ENVIRONMENTS
 from hpsearch.errors import BundleError, DataError, OptionError
 from hpsearch.results import RunFolder
 from hpsearch.search import Search
@@ -291,13 +290,14 @@ def run(tmp_path):
     rows = {"trial": [1, 0], "status": "completed", "rank": [1, 2], "score": [0.25, 0.5]}
     folder.write_tables(trials=pd.DataFrame(rows))
     folder.write_json("best.json", {"trial": 1, "metric": "log_loss", "score": 0.25})
+    folder.write_json("model.json", {"backend": "jax"})
     return str(folder.path)
 
 
 @pytest.fixture
 def predictions(replace, monkeypatch):
     """The CSV of what ``predict`` is made to give; Keras is not imported."""
-    monkeypatch.setitem(sys.modules, "keras", types.ModuleType("keras"))
+    monkeypatch.setattr("hpsearch.engines.backend.import_keras", lambda: None)
     frame = pd.DataFrame({"prediction": ["yes", "=no"], "probability.yes": [0.75, 1 / 3]})
     replace("predict", lambda run, data: frame)
     return "prediction,probability.yes\nyes,0.75\n'=no,0.333333333333\n"
@@ -346,7 +346,7 @@ def test_predict_replaces_a_file_when_told(run, predictions):
 
 def test_predict_runs_the_model_as_the_workers_do(run, predictions):
     assert main(["predict", run, "new.csv"]) == 0
-    assert WORKER_ENVIRONMENT.items() <= os.environ.items()
+    assert WORKER_ENVIRONMENTS["jax"].items() <= os.environ.items()
 
 
 # --- space, datasets
