@@ -363,13 +363,8 @@ class _Run:
             )
 
     def _say_how_networks_are_trained(self) -> None:
-        probe = self.session.probe
-        if probe.under_if:
-            self.observer.warn(
-                f"Declared under a Python `if` or loop: {', '.join(probe.under_if)}. Every "
-                "candidate carries a value for them, used or not; declare them under "
-                "hp.conditional_scope to avoid that."
-            )
+        for text in self.session.probe.warnings:
+            self.observer.warn(text)
         if self.session.scales_target:
             self.observer.note(
                 "The target is standardised with each fold's training rows; scores and "
@@ -392,6 +387,7 @@ class _Run:
                 "task": data.target.kind,
                 "target": list(data.target.names),
             },
+            "warnings": [*data.warnings, *self.session.probe.warnings],
             "space": self.space.name,
             "space_sha256": self.space.sha256,
             "fix": dict(search.fix or {}),

@@ -30,6 +30,8 @@ class Probe:
     hyperparameters : the declared space as keras-tuner's configuration, where it was discovered
         by building networks; else None.
     under_if : hyperparameters declared under a Python ``if``.
+    failures : what some networks raised that were built to find the hyperparameters.
+    complete : whether enough networks were built to try every branch of the space.
     scalable_target : whether a standardised regression target suits the network.
     untraceable : under JAX, why the network cannot train in a fused program; else None.
     convolves : whether it has convolutions; on_gpu : whether JAX found a GPU.
@@ -38,9 +40,29 @@ class Probe:
     hyperparameters: dict[str, Any] | None
     under_if: tuple[str, ...]
     scalable_target: bool
+    failures: tuple[str, ...] = ()
+    complete: bool = True
     untraceable: str | None = None
     convolves: bool = False
     on_gpu: bool = False
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is worth a word about how the space declares its hyperparameters."""
+        texts = (
+            self.under_if
+            and f"Declared under a Python `if` or loop: {', '.join(self.under_if)}. Every "
+            "candidate carries a value for them, used or not; declare them under "
+            "hp.conditional_scope to avoid that.",
+            self.failures
+            and "Some configurations of the space cannot be built, and will be failed trials. "
+            f"The first reason: {self.failures[0]}",
+            not self.complete
+            and "The space has more branches than the networks that were built to find its "
+            "hyperparameters, so some of them may be missing. Give the space a function "
+            "`declare(hp, problem)`, which needs no networks.",
+        )
+        return tuple(text for text in texts if text)
 
 
 def probe_space(
@@ -65,13 +87,13 @@ def probe_space(
     """
     space = Space.from_bytes(space_bytes)
     found: dict[str, Any] | None = None
-    under_if: tuple[str, ...] = ()
+    discovery = None
     if values is None:
         from hpsearch.hyperparameters import active_values, narrow
 
         discovery = space.discover(problem)
         narrowed = narrow(discovery.hyperparameters, fixes)
-        found, under_if = narrowed.get_config(), discovery.under_if
+        found = narrowed.get_config()
         values = active_values(narrowed, narrowed.values)
     model = space.construct(values, problem, fixes).model
     check_input(model, problem.input_shape)
@@ -83,8 +105,10 @@ def probe_space(
         _try(space, model, form, problem, target)
     return Probe(
         found,
-        under_if,
-        _scalable_target(model),
+        under_if=discovery.under_if if discovery else (),
+        scalable_target=_scalable_target(model),
+        failures=discovery.failures if discovery else (),
+        complete=discovery.complete if discovery else True,
         untraceable=untraceable,
         convolves=any("Conv" in type(layer).__name__ for layer in model._flatten_layers()),
         on_gpu=_on_gpu(),
