@@ -62,8 +62,17 @@ def bundle_model(
     )
     centre = statistics.target_centre.astype(np.float32)
     scale = statistics.target_scale.astype(np.float32)
-    outputs = form.canonical(keras.ops, schema.target, network(rows), centre, scale)
+    outputs = form.canonical(keras.ops, schema.target, _uncompiled(network)(rows), centre, scale)
     return keras.Model(inputs, outputs, name="hpsearch_model")
+
+
+def _uncompiled(network: Any) -> Any:
+    """A copy of a network without its optimizer and loss, which no prediction needs."""
+    import keras
+
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    return copy
 
 
 def model_inputs(
