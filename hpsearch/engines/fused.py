@@ -30,9 +30,9 @@ from hpsearch.engines.base import (
     UnitResult,
     WorkUnit,
     batch_order,
-    first_line,
     problem_of,
     read_fit_data,
+    reason_of,
     replica_seed,
     smallest_training_set,
     training_target,
@@ -217,14 +217,14 @@ def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
     try:
         model = configuration.build(0)
     except Exception as error:
-        return Sketch(candidate, error=first_line(error), traceback=traceback.format_exc())
+        return Sketch(candidate, error=reason_of(error), traceback=traceback.format_exc())
     try:
         reason = untraceable_reason(model, configuration.problem.input_shape)
         if reason is not None:
             return Sketch(candidate, reason=reason)
         key = structure_key(model, configuration.settings.batch_size)
     except Exception as error:
-        return Sketch(candidate, reason=first_line(error))
+        return Sketch(candidate, reason=reason_of(error))
     work = float(model.count_params()) * data.encoded.n_rows * configuration.settings.epochs
     return Sketch(candidate, key=f"{key}-{configuration.settings.epochs}", work=work)
 
@@ -253,7 +253,7 @@ def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
             rows,
         )
     except Exception as error:
-        return first_line(error)
+        return reason_of(error)
     return None
 
 
@@ -324,7 +324,7 @@ def train_fused_unit(job: Job, unit: FusedUnit) -> list[UnitResult]:
         training.run()
         results = [training.result(part) for part in unit.parts]
     except Exception as error:  # a failing trial is recorded, whatever a user's network raises
-        reason, trace = first_line(error), traceback.format_exc()
+        reason, trace = reason_of(error), traceback.format_exc()
         results = [UnitResult(part, error=reason, traceback=trace) for part in unit.parts]
     seconds = time.perf_counter() - started
     n_replicas = sum(len(part.folds) for part in unit.parts)

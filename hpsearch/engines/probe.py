@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from hpsearch.engines.base import reason_of
 from hpsearch.engines.network import OutputForm, check_input, loss_of
 from hpsearch.errors import SpaceError
 from hpsearch.network_checks import check_saves
@@ -98,6 +99,7 @@ def probe_space(
     model = space.construct(values, problem, fixes).model
     check_input(model, problem.input_shape)
     form = OutputForm.of(model, target)
+    _check_fresh(space, model, space.construct(values, problem, fixes).model)
     if must_save:
         check_saves(space.name, model)
     untraceable = _untraceable(model, problem)
@@ -113,6 +115,22 @@ def probe_space(
         convolves=any("Conv" in type(layer).__name__ for layer in model._flatten_layers()),
         on_gpu=_on_gpu(),
     )
+
+
+def _check_fresh(space: Space, model: Any, other: Any) -> None:
+    """Refuse networks that share what training changes: one fold would go on from another."""
+    if model.optimizer is other.optimizer:
+        shared = "their optimizer"
+    else:
+        others = {id(variable) for variable in other.trainable_variables}
+        kept = (v.path for v in model.trainable_variables if id(v) in others)
+        shared = next((f"the weights {path!r}" for path in kept), "")
+    if shared:
+        raise SpaceError(
+            f"build of '{space.name}' must make a new network each time it is called; two calls "
+            f"share {shared}, so that folds would not be trained apart. Create the layers, the "
+            "optimizer and the model inside build."
+        )
 
 
 def _untraceable(model: Any, problem: Problem) -> str | None:
@@ -144,7 +162,7 @@ def _try(space: Space, model: Any, form: OutputForm, problem: Problem, target: T
         outputs = np.asarray(model.predict_on_batch(rows))
     except Exception as error:
         raise SpaceError(
-            f"the network of '{space.name}' cannot be trained: {type(error).__name__}: {error}. "
+            f"the network of '{space.name}' cannot be trained: {reason_of(error).rstrip('.')}. "
             "Check its loss and its layers."
         ) from error
     if target.kind in ("regression", "share") or form.from_logits:

@@ -27,10 +27,10 @@ from hpsearch.engines.base import (
     UnitResult,
     WorkUnit,
     batch_order,
-    first_line,
     plan_units,
     problem_of,
     read_fit_data,
+    reason_of,
     replica_seed,
     smallest_training_set,
     training_target,
@@ -113,7 +113,7 @@ def train_unit(job: Job, unit: WorkUnit) -> UnitResult:
             unit,
             values=network.values,
             seconds=time.perf_counter() - started,
-            error=first_line(error),
+            error=reason_of(error),
             traceback=traceback.format_exc(),
         )
     finally:
