@@ -54,7 +54,7 @@ REPLICAS_IN_FLIGHT = 16
 BLOCK_BYTES = 32 * 2**20
 """Predictions that one call of a program gives back at most; longer runs take several calls."""
 
-SHORT_WORK = 2e11
+SHORT_WORK = 5e12
 """Floating-point operations of about four seconds on one core."""
 
 STOP_CHECK_EPOCHS = 10

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import warnings
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
