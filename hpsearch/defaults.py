@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Final
 
 SPACE: Final = "mlp"
-TRIALS: Final = 10
+TRIALS: Final = 20
 FOLDS: Final = 4
-REPEATS: Final = 2
-EPOCHS: Final = 50
+REPEATS: Final = 3
+EPOCHS: Final = 100
 BATCH_SIZE: Final = 32
 SEED: Final = 0
 MAX_LEVELS: Final = 64
-MAX_WORDS: Final = 1000
+MAX_WORDS: Final = 10_000
 RESULTS_ROOT: Final = "results"
