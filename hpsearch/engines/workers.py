@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from hpsearch.errors import HpsearchError
+
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 WORKER_ENVIRONMENTS = {
@@ -106,9 +108,25 @@ class Workers:
         self._executor.shutdown(wait=True)
 
     def call(self, function: Callable[..., R], *arguments: Any) -> R:
-        """Run one call in a worker and wait for it; its exceptions are raised here."""
-        result: R = self._executor.submit(function, *arguments).result()
-        return result
+        """Run one call in a worker and wait for it; its exceptions are raised here.
+
+        Raises
+        ------
+        HpsearchError
+            If its worker died ``MAX_ATTEMPTS`` times.
+        """
+        from concurrent.futures.process import BrokenProcessPool
+
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                result: R = self.submit(function, *arguments).result()
+                return result
+            except BrokenProcessPool:
+                self._restart()
+        raise HpsearchError(
+            f"A worker process died {MAX_ATTEMPTS} times in {function.__name__}: it was killed, "
+            "or memory ran out. Use fewer --jobs, or a smaller network."
+        )
 
     def submit(self, function: Callable[..., R], *arguments: Any) -> Future[R]:
         """Run one call in a worker."""
@@ -161,9 +179,6 @@ class Workers:
     def _start(self) -> Any:
         from joblib.externals.loky import ProcessPoolExecutor
 
-        # loky replaces a worker whose memory has grown, which is meant, and warns of it from a
-        # thread of its own.
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         # loky replaces a worker that grew, and warns from a thread that a raised warning would end
         warnings.filterwarnings(
             "ignore", "A worker stopped while some jobs were given", UserWarning

@@ -1,0 +1,89 @@
+"""The TensorFlow program: rows made batch by batch, and what is read from a user's compile."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from hpsearch.data import Schema
+from hpsearch.engines.tf_program import Program, RowSource
+from hpsearch.preprocessing import Layout, encode, fit_statistics
+from hpsearch.task import Target
+
+
+@pytest.fixture(scope="module")
+def encoded(mixed_schema):
+    rng = np.random.default_rng(0)
+    n_rows = 30
+    frame = pd.DataFrame(
+        {
+            "age": np.where(rng.random(n_rows) < 0.3, np.nan, rng.normal(50, 20, n_rows)),
+            "size": rng.normal(size=n_rows),
+            "colour": pd.Series(rng.choice(["blue", "red", "new", None], n_rows), dtype="str"),
+            "town": pd.Series(rng.choice(list("abcdef"), n_rows), dtype="str"),
+            "note": pd.Series(rng.choice(["good", "so bad", ""], n_rows), dtype="str"),
+            "day": np.datetime64("2020-01-01", "us") + rng.integers(0, 10**14, n_rows),
+        }
+    )
+    arrays = {
+        "image": rng.integers(0, 255, (n_rows, 2, 3), dtype=np.uint8),
+        "tokens": sparse.csr_array(rng.integers(0, 2, (n_rows, 4)).astype(np.float32)),
+    }
+    return lambda schema: encode(schema, frame, arrays, n_rows)
+
+
+@pytest.mark.parametrize("kinds", [(), ("array",), ("number",), ("text", "words")])
+def test_batches_made_on_the_fly_are_rows_of_the_matrix(kinds, encoded, mixed_schema):
+    columns = mixed_schema.of_kind(*kinds) if kinds else mixed_schema.columns
+    schema = Schema(columns, mixed_schema.target)
+    layout, rows = Layout.of(schema, max_levels=4, max_words=3), encoded(schema)
+    y = np.zeros((rows.n_rows, 1))
+    statistics = fit_statistics(rows, y, np.arange(20), layout, scale_target=False)
+    numbers = np.array([3, 29, 0, 3], np.int32)
+    whole, on_the_fly = (
+        source.batch(source.tensors(statistics), numbers)
+        for source in (RowSource(rows, layout, dense=dense) for dense in (True, False))
+    )
+    assert on_the_fly.shape == (4, *layout.input_shape)
+    assert_allclose(on_the_fly, whole, rtol=1e-6, atol=1e-6)
+
+
+def program(**compile_arguments):
+    def build():
+        import keras
+
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile(**({"optimizer": "sgd", "loss": "mse"} | compile_arguments))
+        return model
+
+    return Program(build, None, Target(("y",), "regression"), batch_size=4)
+
+
+def test_options_of_compile_are_kept_but_for_the_metrics():
+    started = program(metrics=["mae"], run_eagerly=True, loss_weights=[0.5])
+    started.start(0)
+    assert started.model.run_eagerly
+    assert [metric.name for metric in started.model.metrics] == ["loss"]
+    assert started.model._compile_loss._user_loss_weights == [0.5]
+
+
+def test_a_loss_that_cannot_be_serialized_is_taken():
+    started = program(loss=lambda y, predicted: (y - predicted) ** 2)
+    started.start(0)
+    assert started.form.target_form == "values"
+
+
+def test_a_replica_starts_from_its_seed_and_goes_on_from_its_state():
+    replicas = program()
+    replicas.start(1)
+    first = replicas.state()
+    replicas.start(2)
+    second = replicas.state()
+    assert not np.array_equal(first[0], second[0])
+    replicas.restore(first)
+    for variable, value in zip(replicas.state(), first, strict=True):
+        assert_array_equal(variable, value)
+    replicas.start(1)
+    for variable, value in zip(replicas.state(), first, strict=True):
+        assert_array_equal(variable, value)

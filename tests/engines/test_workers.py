@@ -1,0 +1,99 @@
+"""Worker processes: what becomes of tasks when one dies, and of workers without a parent."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hpsearch.engines import workers as module
+from hpsearch.engines.workers import WORKER_ENVIRONMENT, Lost, Workers
+from hpsearch.errors import HpsearchError
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def workers():
+    """Two processes that import nothing, shared by the tests; those that die are replaced."""
+    with Workers(2) as workers:
+        yield workers
+
+
+def test_every_task_gives_its_result(workers):
+    def square(number):
+        return number**2
+
+    assert sorted(workers.map_unordered(square, list(range(20)))) == [n**2 for n in range(20)]
+
+
+def test_an_exception_of_a_task_is_raised_in_the_parent(workers):
+    def fail(number):
+        raise LookupError(f"task {number}")
+
+    with pytest.raises(LookupError, match="task 7"):
+        list(workers.map_unordered(fail, [7]))
+
+
+def test_a_task_that_kills_its_worker_is_tried_three_times_and_the_others_complete(workers):
+    def work(number):
+        if number == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    results = list(workers.map_unordered(work, list(range(8))))
+    assert [r for r in results if isinstance(r, Lost)] == [Lost(3, attempts=3)]
+    assert sorted(r for r in results if r != Lost(3, 3)) == [0, 1, 2, 4, 5, 6, 7]
+
+
+def test_a_task_whose_worker_dies_once_is_done_by_another(workers, tmp_path):
+    def work(number):
+        flag = tmp_path / "died"
+        if number == 1 and not flag.exists():
+            flag.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    assert sorted(workers.map_unordered(work, [0, 1, 2])) == [0, 1, 2]
+
+
+def test_a_call_whose_worker_dies_each_time_ends_with_one_clear_line(workers, monkeypatch):
+    def die():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(module, "MAX_ATTEMPTS", 1)
+    with pytest.raises(HpsearchError, match=r"died 1 times in die: .*memory ran out.*--jobs"):
+        workers.call(die)
+    assert workers.call(abs, -1) == 1
+
+
+def test_workers_run_one_thread_each(workers):
+    environment = workers.call(lambda: dict(os.environ))
+    assert WORKER_ENVIRONMENT.items() <= environment.items()
+    threads = [value for name, value in WORKER_ENVIRONMENT.items() if "THREADS" in name]
+    assert set(threads) == {"1"}
+
+
+PARENT = """
+import os, time
+from hpsearch.engines.workers import Workers
+
+with Workers(1) as workers:
+    print(workers.call(os.getpid), flush=True)
+    workers.submit(time.sleep, 60)
+    time.sleep(60)
+"""
+
+
+def test_workers_end_with_their_parent_even_if_it_is_killed():
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        worker = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    gone, _ = psutil.wait_procs([worker], timeout=10)
+    assert gone == [worker]
