@@ -459,13 +459,17 @@ def predict(
         _check_output(output, overwrite=overwrite)
     opened = hpsearch.open_run(run)
     _use_the_workers_environment(str(opened.model_card.get("backend")))
-    predictions = hpsearch.predict(opened, data)
+    from hpsearch.prediction import predict_rows
+
+    predicted = predict_rows(opened, data)
+    for text in predicted.notes:
+        _say("note: ", "dim", text)
     if output is None:
         from hpsearch.results.tables import table_text
 
-        sys.stdout.write(table_text(predictions))
+        sys.stdout.write(table_text(predicted.frame))
     else:
-        _write_output(output, predictions)
+        _write_output(output, predicted.frame)
 
 
 @app.command(
@@ -615,16 +619,21 @@ def _invoke(arguments: list[str]) -> None:
 
 
 def _fail(message: str, code: int) -> int:
+    if os.environ.get("HPSEARCH_DEBUG"):
+        traceback.print_exc()
+    _say("error: ", "bold red", message)
+    return code
+
+
+def _say(label: str, style: str, message: str) -> None:
+    """One line on standard error."""
     from rich.console import Console
     from rich.text import Text
 
     from hpsearch.console.words import one_line
 
-    if os.environ.get("HPSEARCH_DEBUG"):
-        traceback.print_exc()
-    line = Text.assemble(("error: ", "bold red"), one_line(message))
+    line = Text.assemble((label, style), one_line(message))
     Console(stderr=True).print(line, soft_wrap=True)
-    return code
 
 
 def _print(view: Any) -> None:

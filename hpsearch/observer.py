@@ -39,7 +39,7 @@ class Observer(Protocol):
         """A trial ended: its row of ``trials.csv`` without the rank."""
 
     def stage(self, name: str) -> None:
-        """What comes after the trials: ``refit``, ``test``, ``export``, ``reload check``."""
+        """What comes before the trials, ``check``, or after: ``refit``, ``reload check``."""
 
     def search_ended(self, run: Run | None) -> None:
         """Everything is written, or nothing could be selected."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,10 +39,29 @@ def predict(run: str | os.PathLike[str] | Run, data: Any) -> pd.DataFrame:
     BundleError
         If the exported model is missing, damaged or not the one that the run wrote.
     """
+    return predict_rows(run, data).frame
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """Predictions as ``predict`` returns them, and what was noticed while reading the rows.
+
+    Attributes
+    ----------
+    frame : a row per given row.
+    notes : what was ignored, and levels that the training rows lack, a sentence each.
+    """
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def predict_rows(run: str | os.PathLike[str] | Run, data: Any) -> Predicted:
+    """``predict``, with what there is to say about the rows."""
     bundle = Bundle.of(open_run(run))
-    frame, arrays, _, _ = read_rows(data, bundle.schema)
+    frame, arrays, _, notes = read_rows(data, bundle.schema)
     encoded = encode(bundle.schema, frame, arrays, len(frame))
-    return prediction_frame(bundle.schema.target, bundle.predict(encoded))
+    return Predicted(prediction_frame(bundle.schema.target, bundle.predict(encoded)), notes)
 
 
 def load_model(run: str | os.PathLike[str] | Run) -> Any:

@@ -189,6 +189,7 @@ class _Run:
         note = self.observer.note
         with Session(self._plan(), self.dataset, self.folds, note) as session:
             self.session = session
+            self.observer.stage("check")
             oracle = make_oracle(
                 self.search.oracle,
                 session.prepare(),
@@ -354,6 +355,8 @@ class _Run:
     def _say_what_was_understood(self) -> None:
         for line in self.source.describe():
             self.observer.note(line)
+        for text in self.source.notes:
+            self.observer.note(text)
         for text in self.source.warnings:
             self.observer.warn(text)
         self.observer.note(f"Split: {self.split_reason}")
@@ -361,6 +364,9 @@ class _Run:
             self.observer.note(
                 f"Test: {self.test.n_rows} rows, scored once, after everything is decided."
             )
+            for text in self.test.notes if self.search.test_data is not None else ():
+                self.observer.note(f"Test: {text}")
+        self.observer.note(f"Results: {self.folder.path}")
 
     def _say_how_networks_are_trained(self) -> None:
         for text in self.session.probe.warnings:
@@ -386,6 +392,8 @@ class _Run:
                 "fingerprint": data.fingerprint,
                 "task": data.target.kind,
                 "target": list(data.target.names),
+                "groups": data.groups_name or None,
+                "time": data.time_name or None,
             },
             "warnings": [*data.warnings, *self.session.probe.warnings],
             "space": self.space.name,

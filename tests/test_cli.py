@@ -16,6 +16,7 @@ from hpsearch import cli, defaults
 from hpsearch.cli import main, parse_fixes, split_names
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS
 from hpsearch.errors import BundleError, DataError, OptionError
+from hpsearch.prediction import Predicted
 from hpsearch.results import RunFolder
 from hpsearch.search import Search
 
@@ -295,11 +296,12 @@ def run(tmp_path):
 
 
 @pytest.fixture
-def predictions(replace, monkeypatch):
+def predictions(monkeypatch):
     """The CSV of what ``predict`` is made to give; Keras is not imported."""
     monkeypatch.setattr("hpsearch.engines.backend.import_keras", lambda: None)
     frame = pd.DataFrame({"prediction": ["yes", "=no"], "probability.yes": [0.75, 1 / 3]})
-    replace("predict", lambda run, data: frame)
+    predicted = Predicted(frame, notes=("Column 'city': 'Rome' did not occur.",))
+    monkeypatch.setattr("hpsearch.prediction.predict_rows", lambda run, data: predicted)
     return "prediction,probability.yes\nyes,0.75\n'=no,0.333333333333\n"
 
 
@@ -318,6 +320,11 @@ def test_show_lists_as_many_trials_as_it_is_told(run, capsys):
 def test_predict_prints_csv(run, predictions, capsys):
     assert main(["predict", run, "new.csv"]) == 0
     assert capsys.readouterr().out == predictions
+
+
+def test_predict_says_on_standard_error_what_it_noticed(run, predictions, capsys):
+    assert main(["predict", run, "new.csv"]) == 0
+    assert capsys.readouterr().err == "note: Column 'city': 'Rome' did not occur.\n"
 
 
 def test_predict_writes_csv(run, predictions, capsys):

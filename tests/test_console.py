@@ -286,6 +286,7 @@ def test_a_run_is_shown_with_ranks_estimates_and_files(tmp_path):
         "epochs": 50,
         "space": "mlp",
         "seed": 0,
+        "test_rows": 36,
     }
     run = make_run(tmp_path / "run", [row(0, 0.5), row(1, 0.25)], best=best, settings=settings)
     text = shown(run_view(run), width=100)
@@ -295,6 +296,7 @@ def test_a_run_is_shown_with_ranks_estimates_and_files(tmp_path):
         "selected: trial 1, 17 epochs",
         "log_loss  0.250   0.012         0.220 to 0.280  0.3100",
         "accuracy  0.9000                                0.8000",
+        "36 test rows",
         "trials.csv  every trial, the best first",
     ):
         assert part in text
@@ -392,3 +394,18 @@ def test_an_error_is_one_line_of_bounded_length(first, second):
 def test_layers_stand_together_in_a_configuration():
     values = {"units_10": 3, "units_2": 2, "units_1": 1, "optimizer": "adam", "batch_size": 32}
     assert words.configuration(values) == "units=1/2/3 opt=adam batch=32"
+
+
+def test_a_run_with_a_model_says_how_to_predict(tmp_path):
+    run = make_run(tmp_path / "run", [row(0, 0.5)], best={"trial": 0}, settings={})
+    assert "hpsearch predict" not in shown(run_view(run), width=200)
+    (run.path / "model.keras").touch()
+    assert f"hpsearch predict {run.path} NEW_ROWS.csv" in shown(run_view(run), width=200)
+
+
+def test_a_display_shows_the_check_before_the_trials_and_then_their_progress(live):
+    live.stage("check")
+    assert "default network" in shown(live)
+    live.search_started(n_trials=3, n_folds=4, metric="mae", direction="min", jobs=1)
+    assert "0/12 folds" in shown(live)
+    live.close()

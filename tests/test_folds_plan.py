@@ -100,6 +100,12 @@ def test_the_options_reach_the_splitter():
         ),
         (
             dataset(time=np.arange(40)),
+            {"repeats": 1, "gap": 2},
+            "4 folds in time order, because a time column is named: each trains on the past of "
+            "what it validates, 2 rows between them left out.",
+        ),
+        (
+            dataset(time=np.arange(40)),
             {"folds": 1},
             "hold-out: the last 0.25 of the rows in time validate, once.",
         ),

@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES: Final = 10.0
 _STAGES: Final = {
+    "check": "building and trying the space's default network",
     "refit": "training the selected configuration on all rows",
-    "test": "scoring the test rows",
-    "export": "writing the model",
     "reload check": "loading the model in a fresh process and comparing its predictions",
 }
 _DIRECTIONS: Final = {"min": "lower is better", "max": "higher is better"}
@@ -251,6 +250,7 @@ class PlainObserver(_Observer):
     def search_ended(self, run: Run | None) -> None:
         """The ranked trials, the estimates, and what was written."""
         if run is not None:
+            self._line("")
             console = Console(file=self._stream, force_terminal=False, color_system=None)
             console.print(run_view(run))
 
@@ -288,6 +288,7 @@ class LiveObserver(_Observer):
         tally = self._start(
             n_trials=n_trials, n_folds=n_folds, metric=metric, direction=direction, jobs=jobs
         )
+        self._stage = None
         self._console.print(Text(tally.title(), style="bold"))
         self._console.print()
         head = ("trial", f"{metric} ± se", "epoch", "configuration")
@@ -313,7 +314,7 @@ class LiveObserver(_Observer):
         self._console.print(self._row(number, score, epoch, configuration))
 
     def stage(self, name: str) -> None:
-        """The display says what is done with the selected configuration."""
+        """The display says what is done before the trials, or with the selected one."""
         self._stage = name
         self._open()
 

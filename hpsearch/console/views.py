@@ -6,6 +6,7 @@ Each function takes what is to be shown and returns something that Rich prints a
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -245,7 +246,7 @@ def _estimates(run: Run) -> RenderableType | None:
         "mean",
         "corrected se",
         "95 % interval",
-        *(["test rows"] * bool(test)),
+        *([_counted_test_rows(run)] * bool(test)),
     ):
         table.add_column(name)
     for metric, score, se, interval in _scores(run):
@@ -253,6 +254,10 @@ def _estimates(run: Run) -> RenderableType | None:
         cells = [metric, mean, error, interval]
         table.add_row(*cells, *([words.score(test.get(metric))] if test else []))
     return table if table.row_count else None
+
+
+def _counted_test_rows(run: Run) -> str:
+    return words.counted(int(run.settings.get("test_rows") or 0), "test row")
 
 
 def _scores(run: Run) -> Iterable[tuple[str, Any, Any, str]]:
@@ -268,7 +273,14 @@ def _scores(run: Run) -> Iterable[tuple[str, Any, Any, str]]:
 
 def _files(run: Run) -> RenderableType:
     there = {name: about for name, about in _FILES.items() if (run.path / name).is_file()}
-    return Group(Text(f"written to {run.path}", style="bold"), Padding(_pairs(there), (0, 0, 0, 2)))
+    lines: list[RenderableType] = [
+        Text(f"written to {run.path}", style="bold"),
+        Padding(_pairs(there), (0, 0, 0, 2)),
+    ]
+    if "model.keras" in there:
+        command = f"hpsearch predict {shlex.quote(str(run.path))} NEW_ROWS.csv"
+        lines.append(Text(f"`{command}` predicts new rows.", style="dim"))
+    return Group(*lines)
 
 
 def _pairs(values: Mapping[str, str]) -> Table:

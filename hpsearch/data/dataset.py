@@ -97,6 +97,7 @@ class Dataset:
     warnings : what deserves attention, a sentence each.
     fingerprint : SHA-256 (hex) of everything above that influences training.
     test : the set's own test rows, where it has some, with the same schema.
+    groups_name, time_name : the columns that ``groups`` and ``time`` come from; else empty.
     """
 
     name: str
@@ -110,6 +111,8 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     fingerprint: str = ""
     test: Dataset | None = field(default=None, repr=False)
+    groups_name: str = ""
+    time_name: str = ""
 
     @property
     def n_rows(self) -> int:
@@ -141,9 +144,9 @@ class Dataset:
                 lines.append(f"{kind} ({len(found):,}): {_described(found)}")
         lines.append(f"target: {_target_described(self.target)}")
         if self.groups is not None:
-            lines.append(f"groups: {len(np.unique(self.groups)):,}")
+            lines.append(_counted_values("groups", self.groups_name, self.groups))
         if self.time is not None:
-            lines.append(f"time: {len(np.unique(self.time)):,} different times")
+            lines.append(_counted_values("time", self.time_name, self.time))
         if self.test is not None:
             lines.append(f"test rows: {self.test.n_rows:,}")
         return lines
@@ -176,6 +179,11 @@ def _described(columns: tuple[Column, ...]) -> str:
     n_missing = sum(column.has_missing for column in columns)
     text = ", ".join(shown) + (f" and {rest:,} more" if rest else "")
     return text + (f"; {n_missing:,} with missing cells" if n_missing else "")
+
+
+def _counted_values(role: str, name: str, values: NDArray[Any]) -> str:
+    source = f"{name}, " if name else ""
+    return f"{role}: {source}{len(np.unique(values)):,} different values"
 
 
 def _target_described(target: Target) -> str:

@@ -225,6 +225,8 @@ def _decide(table: Table, roles: _Roles, task: str | None, groups: Any, time: An
         time=_time(_raw(table, time, "time"), places),
         notes=tuple(notes),
         warnings=tuple(warnings),
+        groups_name=roles.groups or "",
+        time_name=roles.time or "",
     )
     return replace(data, fingerprint=fingerprint(data))
 

@@ -134,7 +134,7 @@ def choose_splitter(
     one_part = folds == 1 or split == "holdout"
     _refuse_contradictions(dataset, split, one_part, gap, test_size)
     if dataset.time is not None:
-        return _time_splitter(dataset, folds, gap, test_size, one_part)
+        return _time_splitter(dataset, folds, repeats, gap, test_size, one_part)
     chosen = _kfold_for(dataset) if split in ("auto", "holdout") else split
     if one_part:
         share = _DEFAULT_TEST_SIZE if test_size is None else test_size
@@ -340,16 +340,21 @@ def _kfold_for(dataset: Dataset) -> Split:
 
 
 def _time_splitter(
-    dataset: Dataset, folds: int, gap: int, test_size: float | None, one_part: bool
+    dataset: Dataset, folds: int, repeats: int, gap: int, test_size: float | None, one_part: bool
 ) -> tuple[Splitter, str]:
+    left_out = f", {gap} row{'s' if gap > 1 else ''} between them left out" if gap else ""
     if one_part:
         share = _DEFAULT_TEST_SIZE if test_size is None else test_size
         splitter = TimeOrderedSplit(1, gap=gap, test_size=share, time=dataset.time)
-        return splitter, f"hold-out: the last {share:.4g} of the rows in time validate, once."
+        return (
+            splitter,
+            f"hold-out: the last {share:.4g} of the rows in time validate, once{left_out}.",
+        )
     splitter = TimeOrderedSplit(folds, gap=gap, time=dataset.time)
+    order = " There is one order, so --repeats has no effect: one repeat." if repeats > 1 else ""
     return splitter, (
         f"{folds} folds in time order, because a time column is named: each trains on the past "
-        "of what it validates. There is one order, so --repeats has no effect: one repeat."
+        f"of what it validates{left_out}.{order}"
     )
 
 

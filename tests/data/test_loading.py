@@ -359,8 +359,8 @@ def test_a_description_names_kinds_target_groups_and_times():
         "number (1): size; 1 with missing cells",
         "category (1): seen (true or false, 2 levels)",
         "target: price, regression: numbers with 4 different values",
-        "groups: 2",
-        "time: 4 different times",
+        "groups: shop, 2 different values",
+        "time: day, 4 different values",
     ]
 
 

@@ -1,6 +1,7 @@
-"""What a search says about a space whose hyperparameters are found by building its networks."""
+"""What a search says: about the table, and about a space that is found by building networks."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import hpsearch
@@ -22,7 +23,11 @@ def build(hp, problem):
 
 class Listener(SilentObserver):
     def __init__(self):
+        self.notes = []
         self.warnings = []
+
+    def note(self, text):
+        self.notes.append(text)
 
     def warn(self, text):
         self.warnings.append(text)
@@ -30,11 +35,12 @@ class Listener(SilentObserver):
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
-    """A search in a space with a branch that raises: what it warned of, and its run."""
+    """A search in a space with a branch that raises: what it said, and its run."""
     folder = tmp_path_factory.mktemp("warnings")
     (folder / "space.py").write_text(SPACE, encoding="utf-8")
     listener = Listener()
-    data = hpsearch.load("sklearn:breast_cancer").take(np.arange(40))
+    rows = np.random.default_rng(0).normal(size=(40, 2))
+    table = pd.DataFrame(rows, columns=["a", "b"]).assign(empty=np.nan, ill=rows[:, 0] > 0)
     search = hpsearch.Search(
         folder / "space.py",
         trials=2,
@@ -46,12 +52,22 @@ def searched(tmp_path_factory):
         out=folder / "run",
         observer=listener,
     )
-    return listener.warnings, search.run(data)
+    return listener, search.run(hpsearch.load(table, target="ill"))
+
+
+def test_a_column_that_is_left_out_is_noted(searched):
+    listener, _ = searched
+    assert "Column 'empty' was left out: none of its cells is filled." in listener.notes
+
+
+def test_the_results_folder_is_named_before_the_search(searched):
+    listener, run = searched
+    assert f"Results: {run.path}" in listener.notes
 
 
 def test_a_branch_that_raises_is_warned_of(searched):
-    warnings, _ = searched
-    assert any("will be failed trials" in text and "too deep" in text for text in warnings)
+    listener, _ = searched
+    assert any("will be failed trials" in text and "too deep" in text for text in listener.warnings)
 
 
 def test_a_branch_that_raises_is_a_failed_trial(searched):
@@ -60,8 +76,8 @@ def test_a_branch_that_raises_is_a_failed_trial(searched):
 
 
 def test_warnings_are_kept_with_the_run(searched):
-    warnings, run = searched
-    assert run.settings["warnings"] == warnings
+    listener, run = searched
+    assert run.settings["warnings"] == listener.warnings
 
 
 def test_a_space_with_untried_branches_is_warned_of():
