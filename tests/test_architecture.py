@@ -21,7 +21,7 @@ LAYERS = (
 )
 HEAVY = {"tensorflow", "keras", "keras_tuner", "jax", "sklearn"}
 # Modules that only a process which trains or predicts imports.
-MAY_IMPORT_HEAVY_LIBRARIES = {"engines/tf_program.py"}
+MAY_IMPORT_HEAVY_LIBRARIES = {"engines/fused_program.py", "engines/tf_program.py"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 # The public names come from every layer, so that file has none.
