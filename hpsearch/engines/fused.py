@@ -692,7 +692,7 @@ def _table(data_path: str, target_form: str, n_classes: int) -> Table:
     if shared_target(data):
         form = OutputForm(target_form, False, 0)  # type: ignore[arg-type]
         y = form.loss_target(training_target(data.target, data.y, data.statistics[0]), n_classes)
-    return Table.of(data.encoded, y)
+    return Table.of(data.encoded, data.layout, y)
 
 
 _programs: dict[tuple[Any, ...], FusedProgram] = {}

@@ -72,14 +72,14 @@ class Table:
     may_miss: bool
 
     @classmethod
-    def of(cls, encoded: Encoded, y: NDArray[Any] | None) -> Table:
+    def of(cls, encoded: Encoded, layout: Layout, y: NDArray[Any] | None) -> Table:
         """Put encoded rows on the device."""
         return cls(
             numbers=jnp.asarray(encoded.numbers),
             codes=jnp.asarray(encoded.codes),
             arrays=tuple(jnp.asarray(array) for array in encoded.arrays),
             y=None if y is None else jnp.asarray(y),
-            may_miss=bool(np.isnan(encoded.numbers).any()),
+            may_miss=bool(layout.indicators) or bool(np.isnan(encoded.numbers).any()),
         )
 
 

@@ -49,3 +49,14 @@ def sketches(job, candidates):
     from hpsearch.engines import fused
 
     return [fused.sketch_candidate(job, candidate) for candidate in candidates]
+
+
+def unit_errors(job, units):
+    """Errors of fused units trained in this worker, by trial; None where there is none."""
+    from hpsearch.engines import fused
+
+    return {
+        result.unit.candidate.trial: result.error
+        for unit in units
+        for result in fused.train_fused_unit(job, unit)
+    }

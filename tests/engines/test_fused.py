@@ -8,10 +8,13 @@ import cloudpickle
 import numpy as np
 import pytest
 
+import hpsearch
 from hpsearch.engines.base import WorkUnit
 from hpsearch.engines.fused import FusedUnit, Sketch, import_jax, plan_fused_units
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers
+from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.space import Candidate
+from hpsearch.stats import patience_stop
 
 N_ROWS, N_FOLDS, BATCH = 29, 3, 8  # folds of 19 and 20 training rows: 3 steps, the last partial
 
@@ -183,3 +186,122 @@ def test_with_patience_a_trial_stays_in_one_unit():
     units = plan_fused_units(sketches, n_folds=5, patience=3)
     assert sorted(p.candidate.trial for u in units for p in u.parts) == list(range(5))
     assert all(len(part.folds) == 5 for unit in units for part in unit.parts)
+
+
+def gru_over_features(hp, problem):
+    import keras
+
+    width = problem.input_shape[0]
+    layers = [keras.Input((width,)), keras.layers.Reshape((width, 1)), keras.layers.GRU(4)]
+    return compiled(keras.Sequential([*layers, last_layer(problem)]), problem)
+
+
+def two_branches(hp, problem):
+    import keras
+
+    rows = keras.Input(problem.input_shape)
+    left = keras.layers.LayerNormalization()(keras.layers.Dense(4, "gelu")(rows))
+    right = keras.layers.Dense(4, "tanh", kernel_constraint="max_norm")(rows)
+    outputs = last_layer(problem)(keras.layers.Concatenate()([left, right]))
+    return compiled(keras.Model(rows, outputs), problem, clipnorm=0.5)
+
+
+def embedded_signs(hp, problem):
+    import keras
+
+    rows = keras.Input(problem.input_shape)
+    numbers = keras.ops.cast(keras.ops.greater(rows, 0.0), "int32")
+    vectors = keras.layers.Embedding(2, 3)(numbers)
+    pooled = keras.layers.GlobalAveragePooling1D()(vectors)
+    return compiled(keras.Model(rows, last_layer(problem)(pooled)), problem)
+
+
+def last_layer(problem):
+    import keras
+
+    return keras.layers.Dense(problem.n_outputs, activation=problem.output_activation)
+
+
+def compiled(model, problem, rate=0.01, **options):
+    import keras
+
+    model.compile(optimizer=keras.optimizers.Adam(rate, **options), loss=problem.loss)
+    return model
+
+
+@pytest.mark.parametrize("build", [gru_over_features, two_branches, embedded_signs])
+def test_any_keras_network_trains_as_keras_fit_does(on_jax, table, make_job, build):
+    job = make_job(table("binary", N_ROWS), build, n_folds=N_FOLDS, epochs=5, batch_size=BATCH)
+    candidate = Candidate(0, {})
+    fused = on_jax(jax_side.fused_results, job, [unit_of([candidate])])
+    _, losses, _ = on_jax(jax_side.keras_curves, job, candidate, 2)
+    np.testing.assert_allclose(fused[0, 2].train_loss, losses, rtol=1e-5)
+
+
+def rated(hp, problem):
+    import keras
+
+    rate = hp.Float("rate", 1e-3, 1e30, sampling="log")
+    dense = keras.layers.Dense(4, "relu")
+    model = keras.Sequential([keras.Input(problem.input_shape), dense, last_layer(problem)])
+    model.compile(optimizer=keras.optimizers.SGD(rate), loss=problem.loss)
+    return model
+
+
+def test_a_diverging_trial_fails_and_its_company_goes_on(on_jax, table, make_job):
+    job = make_job(table("regression", N_ROWS), rated, n_folds=N_FOLDS, batch_size=BATCH)
+    sane, wild = Candidate(0, {"rate": 0.01}), Candidate(1, {"rate": 1e30})
+    errors = on_jax(jax_side.unit_errors, job, [unit_of([sane, wild])])
+    assert errors[0] is None
+    assert "diverged" in errors[1]
+    together = on_jax(jax_side.unit_errors, job, [unit_of([wild])])
+    assert "diverged" in together[1]
+
+
+def test_patience_keeps_the_epochs_of_the_full_run_up_to_its_stop(on_jax, table, make_job):
+    dataset = table("binary", N_ROWS)
+    options = {"n_folds": N_FOLDS, "epochs": 45, "batch_size": BATCH}
+    candidate = Candidate(0, {**BASE, "learning_rate": 0.01})
+    full = on_jax(
+        jax_side.fused_results, make_job(dataset, "mlp", **options), [unit_of([candidate])]
+    )
+    short = on_jax(
+        jax_side.fused_results,
+        make_job(dataset, "mlp", patience=3, **options),
+        [unit_of([candidate])],
+    )
+    curve = np.mean([full[0, f].validation["log_loss"] for f in range(N_FOLDS)], axis=0)
+    kept = patience_stop(curve, "min", 3)
+    assert kept < 45
+    for fold in range(N_FOLDS):
+        assert short[0, fold].epochs == kept
+        np.testing.assert_allclose(
+            short[0, fold].train_loss, full[0, fold].train_loss[:kept], rtol=1e-5
+        )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_training_ignores_any_change_to_the_validation_rows(on_jax, make_job, seed):
+    rng = np.random.default_rng(seed)
+    x, noise = rng.normal(size=(N_ROWS, 3)), 1e3 * rng.normal(size=(N_ROWS, 3))
+    y = x @ [1.0, -1.0, 2.0]
+    validation = splits_of(hpsearch.load(x, y))[0].validation
+    results = []
+    for change in (False, True):
+        changed_x, changed_y = x.copy(), y.copy()
+        if change:
+            changed_x[validation], changed_y[validation] = noise[validation], 1e6
+        job = make_job(
+            hpsearch.load(changed_x, changed_y), "mlp", n_folds=N_FOLDS, batch_size=BATCH
+        )
+        candidate = Candidate(0, {**BASE, "dropout_1": 0.2})
+        results.append(on_jax(jax_side.fused_results, job, [unit_of([candidate])])[0, 0])
+    before, after = results
+    np.testing.assert_array_equal(before.train_loss, after.train_loss)
+    for metric in ("mae", "rmse"):
+        np.testing.assert_array_equal(before.train[metric], after.train[metric])
+    assert not np.array_equal(before.validation["mae"], after.validation["mae"])
+
+
+def splits_of(dataset):
+    return make_folds(IteratedKFold(N_FOLDS, 1, random_state=0), dataset)
