@@ -8,6 +8,7 @@ in safe mode, without hpsearch and without the space's file. Training it belongs
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,10 +68,11 @@ def bundle_model(
 
 
 def _uncompiled(network: Any) -> Any:
-    """A copy of a network without its optimizer and loss, which no prediction needs."""
-    import keras
+    """A copy of a network without its optimizer and loss, which no prediction needs.
 
-    copy = keras.models.clone_model(network)
+    ``keras.models.clone_model`` would compile the copy as the network is.
+    """
+    copy = type(network).from_config(network.get_config())
     copy.set_weights(network.get_weights())
     return copy
 
@@ -171,6 +173,15 @@ def load_keras_file(path: Path) -> Any:
     """Load a ``.keras`` file in safe mode; a damaged one is a ``BundleError``."""
     import keras
 
+    if not path.is_file():
+        raise BundleError(
+            f"An exported model is a file; {str(path)!r} is not there. Run the search again."
+        )
+    if not zipfile.is_zipfile(path):  # Keras would say that it is not found
+        raise BundleError(
+            f"An exported model is a whole .keras archive; {str(path)!r} is damaged. "
+            "Restore it, or run the search again."
+        )
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:

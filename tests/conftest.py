@@ -74,3 +74,26 @@ def any_rows():
         return pd.DataFrame(frame), arrays
 
     return rows
+
+
+@pytest.fixture(scope="session")
+def mixed_rows():
+    """Forty ordinary rows under ``mixed_schema``: the frame, and the arrays."""
+    rng = np.random.default_rng(0)
+    n = 40
+    frame = pd.DataFrame(
+        {
+            "age": np.where(rng.random(n) < 0.3, np.nan, rng.normal(50, 20, n).round(1)),
+            "size": rng.lognormal(size=n),
+            "colour": pd.Series(rng.choice(["blue", "green", "red", None], n), dtype="str"),
+            "town": pd.Series(rng.choice(list("abcdef"), n), dtype="str"),
+            "note": pd.Series(rng.choice(["good", "so bad", ""], n), dtype="str"),
+            "day": np.datetime64("2020-01-01T05:00", "us") + rng.integers(0, 10**14, n),
+        }
+    )
+    frame.loc[::7, "day"] = pd.NaT
+    arrays = {
+        "image": rng.integers(0, 255, (n, *IMAGE_SHAPE), dtype=np.uint8),
+        "tokens": sparse.csr_array(rng.integers(0, 2, (n, N_WORDS)).astype(np.float32)),
+    }
+    return frame, arrays

@@ -426,6 +426,16 @@ def test_a_space_steers_epochs_and_batch_size(train, table, make_job):
     assert not np.array_equal(fold.train_loss, other.train_loss)
 
 
+# -- the refit
+
+
+def test_a_refit_takes_just_so_many_steps_over_all_rows(table, make_job):
+    # 26 rows in batches of 8 are 4 steps an epoch; 7 steps end within the second.
+    job = make_job(table("regression"), build, batch_size=8)
+    model = reference.train_on_all_rows(job, Candidate(0, {"rate": 0.01, "l2": 0.0}), 7)
+    assert int(model.optimizer.iterations.numpy()) == 7
+
+
 # -- units
 
 

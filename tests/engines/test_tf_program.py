@@ -1,10 +1,8 @@
 """The TensorFlow program: rows made batch by batch, and what is read from a user's compile."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import sparse
 
 from hpsearch.data import Schema
 from hpsearch.engines.tf_program import Program, RowSource
@@ -12,32 +10,12 @@ from hpsearch.preprocessing import Layout, encode, fit_statistics
 from hpsearch.task import Target
 
 
-@pytest.fixture(scope="module")
-def encoded(mixed_schema):
-    rng = np.random.default_rng(0)
-    n_rows = 30
-    frame = pd.DataFrame(
-        {
-            "age": np.where(rng.random(n_rows) < 0.3, np.nan, rng.normal(50, 20, n_rows)),
-            "size": rng.normal(size=n_rows),
-            "colour": pd.Series(rng.choice(["blue", "red", "new", None], n_rows), dtype="str"),
-            "town": pd.Series(rng.choice(list("abcdef"), n_rows), dtype="str"),
-            "note": pd.Series(rng.choice(["good", "so bad", ""], n_rows), dtype="str"),
-            "day": np.datetime64("2020-01-01", "us") + rng.integers(0, 10**14, n_rows),
-        }
-    )
-    arrays = {
-        "image": rng.integers(0, 255, (n_rows, 2, 3), dtype=np.uint8),
-        "tokens": sparse.csr_array(rng.integers(0, 2, (n_rows, 4)).astype(np.float32)),
-    }
-    return lambda schema: encode(schema, frame, arrays, n_rows)
-
-
 @pytest.mark.parametrize("kinds", [(), ("array",), ("number",), ("text", "words")])
-def test_batches_made_on_the_fly_are_rows_of_the_matrix(kinds, encoded, mixed_schema):
+def test_batches_made_on_the_fly_are_rows_of_the_matrix(kinds, mixed_schema, mixed_rows):
     columns = mixed_schema.of_kind(*kinds) if kinds else mixed_schema.columns
     schema = Schema(columns, mixed_schema.target)
-    layout, rows = Layout.of(schema, max_levels=4, max_words=3), encoded(schema)
+    layout = Layout.of(schema, max_levels=4, max_words=3)
+    rows = encode(schema, *mixed_rows, 40)
     y = np.zeros((rows.n_rows, 1))
     statistics = fit_statistics(rows, y, np.arange(20), layout, scale_target=False)
     numbers = np.array([3, 29, 0, 3], np.int32)

@@ -83,28 +83,12 @@ def test_an_absent_word_sets_no_slot():
 
 @pytest.mark.parametrize("columns", ["all", "image"])
 @pytest.mark.parametrize("backend", ["keras.ops", "jax.numpy"])
-def test_every_backend_gives_the_rows_that_numpy_gives(backend, columns, mixed_schema):
+def test_every_backend_gives_the_rows_that_numpy_gives(backend, columns, mixed_schema, mixed_rows):
     xp = pytest.importorskip(backend)
-    rng = np.random.default_rng(0)
-    n_rows = 40
-    frame = pd.DataFrame(
-        {
-            "age": np.where(rng.random(n_rows) < 0.3, np.nan, rng.normal(50, 20, n_rows)),
-            "size": rng.lognormal(size=n_rows),
-            "colour": pd.Series(rng.choice(["blue", "red", "new", None], n_rows), dtype="str"),
-            "town": pd.Series(rng.choice(list("abcdefg"), n_rows), dtype="str"),
-            "note": pd.Series(rng.choice(["good", "so bad", "other"], n_rows), dtype="str"),
-            "day": np.datetime64("2020-01-01T05:00", "us") + rng.integers(0, 10**14, n_rows),
-        }
-    )
-    arrays = {
-        "image": rng.integers(0, 255, (n_rows, 2, 3), dtype=np.uint8),
-        "tokens": sparse.csr_array(rng.integers(0, 2, (n_rows, 4)).astype(np.float32)),
-    }
     used = mixed_schema.columns if columns == "all" else mixed_schema.of_kind("array")
     schema = Schema(used, mixed_schema.target)
     layout = Layout.of(schema, max_levels=4, max_words=2)
-    encoded = encode(schema, frame, arrays, n_rows)
+    encoded = encode(schema, *mixed_rows, 40)
     stats = fitted(encoded, layout, n_train=30)
     words = encoded.words
     rows = design_batch(
