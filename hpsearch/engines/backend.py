@@ -7,6 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+CACHE_BYTES = 2**29
+"""Compiled programs kept for later runs, the least recently used removed first."""
+
 
 def import_keras() -> None:
     """Import Keras with the backend that ``KERAS_BACKEND`` names, and nothing that it can spare.
@@ -21,6 +24,29 @@ def import_keras() -> None:
             from keras.src.utils import module_utils
 
             module_utils.tensorflow._available = False
+
+
+def keep_compiled_programs() -> None:
+    """Have JAX keep what it compiles in the user's cache folder, for the next run.
+
+    The folder's name holds the versions that shape a program, beside JAX's own key, which covers
+    the program, its options and the processor. ``JAX_COMPILATION_CACHE_DIR`` names another one.
+    """
+    import jax
+    import keras
+    import platformdirs
+
+    if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        return
+    name = f"xla-jax{jax.__version__}-keras{keras.__version__}"
+    folder = platformdirs.user_cache_path("hpsearch") / name
+    options = {
+        "jax_compilation_cache_dir": str(folder),
+        "jax_compilation_cache_max_size": CACHE_BYTES,
+        "jax_persistent_cache_min_compile_time_secs": 0.2,
+    }
+    for option, value in options.items():
+        jax.config.update(option, value)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch import metrics
-from hpsearch.engines.backend import import_keras
+from hpsearch.engines.backend import import_keras, keep_compiled_programs
 from hpsearch.engines.base import (
     REFIT,
     FitData,
@@ -64,6 +64,7 @@ STOP_CHECK_EPOCHS = 10
 def import_jax() -> None:
     """What a worker loads while the parent still reads the data."""
     import_keras()
+    keep_compiled_programs()
     import keras_tuner  # noqa: F401  (spaces are declared with it)
 
     import hpsearch.engines.fused_program  # noqa: F401
