@@ -184,6 +184,13 @@ class _Run:
         self.folder = RunFolder.create(path, overwrite=search.overwrite)
 
     def execute(self) -> Run:
+        """Search; a folder to which nothing was written is not left behind."""
+        try:
+            return self._execute()
+        finally:
+            self.folder.discard()
+
+    def _execute(self) -> Run:
         """The story of a search."""
         self._say_what_was_understood()
         note = self.observer.note
@@ -304,8 +311,7 @@ class _Run:
         search = self.search
         every_row = np.arange(dataset.n_rows)
         if search.test_data is not None:
-            test = load(search.test_data, schema=dataset.schema)
-            return dataset, every_row, test
+            return dataset, every_row, _test_rows(search.test_data, dataset)
         if search.test_size is not None and not search._holds_out:
             rows, test_rows = hold_back(
                 dataset,
@@ -474,6 +480,19 @@ class _Run:
                 "a fresh process reloads it in safe mode and predicts the same bits",
             ],
         }
+
+
+def _test_rows(source: Any, dataset: Dataset) -> Dataset:
+    """Test rows under the schema of the rows to search on."""
+    if not isinstance(source, Dataset):
+        return load(source, schema=dataset.schema)
+    if source.schema != dataset.schema:
+        raise OptionError(
+            "`test_data` must have been read under the schema of the data; received a Dataset "
+            "with another one. Give its file or table instead, or load it with "
+            "hpsearch.load(..., schema=data.schema)."
+        )
+    return source
 
 
 def check_count(name: str, value: Any, *, least: int = 1) -> None:

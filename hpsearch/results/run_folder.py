@@ -20,6 +20,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,16 +64,23 @@ def free_name(root: str | os.PathLike[str], name: str) -> Path:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A folder that this process fills with one run."""
+    """A folder that this process fills with one run.
+
+    Attributes
+    ----------
+    path : the folder.
+    is_new : whether ``create`` made it.
+    """
 
     path: Path
+    is_new: bool = False
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], *, overwrite: bool = False) -> RunFolder:
         """Make the folder and its parents, or take it over where that is safe.
 
-        An empty folder is taken as it is. A folder with a run is taken with ``overwrite``: the
-        files that hpsearch wrote are removed, any others are kept.
+        An empty folder is taken as it is. A folder with a run is taken with ``overwrite``; the
+        old run stays until ``write_settings`` begins the new one.
 
         Raises
         ------
@@ -83,17 +91,28 @@ class RunFolder:
         path = Path(path)
         try:
             _refuse_used(path, overwrite=overwrite)
+            is_new = not path.is_dir()
             path.mkdir(parents=True, exist_ok=True)
             _try_writing(path)
-            _remove_run(path)
         except OSError as error:
             if isinstance(error, RunExistsError):
                 raise
             raise RunExistsError(_unwritable(path, error)) from error
-        return cls(path)
+        return cls(path, is_new)
+
+    def discard(self) -> None:
+        """Take the folder away again if ``create`` made it and nothing was written to it."""
+        if self.is_new:
+            with suppress(OSError):
+                self.path.rmdir()
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
-        """Write ``run.json``; it marks the folder as a run, so it is to be written first."""
+        """Begin the run: remove what an old one left, and write ``run.json``.
+
+        That file marks the folder as a run, so it is to be written first. Files that hpsearch did
+        not write are kept.
+        """
+        _remove_run(self.path)
         self.write_json(SETTINGS, {**settings, "format": RUN_FORMAT})
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:

@@ -69,8 +69,29 @@ def test_a_folder_with_other_files_is_never_taken(tmp_path, name, overwrite):
 def test_overwriting_removes_what_hpsearch_wrote_and_keeps_the_rest(finished):
     (finished / "notes.txt").write_text("mine")
     (finished / ".trials.csv.123.tmp").write_text("torn")
-    RunFolder.create(finished, overwrite=True)
-    assert [item.name for item in finished.iterdir()] == ["notes.txt"]
+    RunFolder.create(finished, overwrite=True).write_settings(SETTINGS)
+    assert sorted(item.name for item in finished.iterdir()) == ["notes.txt", "run.json"]
+
+
+def test_an_old_run_stays_until_the_new_one_begins(finished):
+    folder = RunFolder.create(finished, overwrite=True)
+    folder.discard()
+    assert open_run(finished).best["trial"] == 1
+
+
+def test_a_new_folder_that_nothing_was_written_to_can_be_taken_away(tmp_path):
+    RunFolder.create(tmp_path / "run").discard()
+    assert not (tmp_path / "run").exists()
+
+
+def test_neither_a_begun_run_nor_a_folder_of_the_user_is_taken_away(tmp_path):
+    begun = RunFolder.create(tmp_path / "run")
+    begun.write_settings(SETTINGS)
+    begun.discard()
+    (tmp_path / "empty").mkdir()
+    RunFolder.create(tmp_path / "empty").discard()
+    assert (tmp_path / "run").is_dir()
+    assert (tmp_path / "empty").is_dir()
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
