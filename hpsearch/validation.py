@@ -86,8 +86,8 @@ def cross_validate(
     build : returns a compiled ``keras.Model``: ``build()``, ``build(hp)``, ``build(hp,
         problem)``, a ``HyperModel``, or a space's name.
     data, y : a ``Dataset``, or features and target as ``hpsearch.load`` takes them.
-    cv : a splitter with scikit-learn's contract, or the number of folds; by default what
-        ``hpsearch.folds.choose_splitter`` finds for the data, 3 x 4 folds.
+    cv : a splitter with scikit-learn's contract, or the number of folds, then reshuffled as often
+        as in ``Search``; by default what ``Search`` would take for the data.
     values : hyperparameters, by default the space's own defaults.
     epochs, batch_size, patience, metric, seed, jobs, engine, scale_target, max_levels, max_words :
         as in ``Search``.
@@ -102,8 +102,11 @@ def cross_validate(
     """
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
         check_count(name, value)
+    for name, optional in (("patience", patience), ("jobs", jobs)):
+        if optional is not None:
+            check_count(name, optional)
     check_count("seed", seed, least=0)
-    dataset = data if isinstance(data, Dataset) else load(data, y, task=task, groups=groups)
+    dataset = load(data, y, task=task, groups=groups)
     folds = make_folds(_splitter(cv, dataset, seed), dataset)
     metrics = resolve_metric(dataset.target.kind, metric)
     plan = SessionPlan(
@@ -159,7 +162,8 @@ def _space(build: Any) -> Space:
 
 def _splitter(cv: Any, dataset: Dataset, seed: int) -> Any:
     if cv is None or isinstance(cv, int):
-        folds = cv or defaults.FOLDS
+        folds = defaults.FOLDS if cv is None else cv
+        check_count("cv", folds)
         splitter, _ = choose_splitter(dataset, folds=folds, repeats=defaults.REPEATS, seed=seed)
         return splitter
     if not hasattr(cv, "split"):
