@@ -8,6 +8,9 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 import datetime as dt
+import gc
+import io
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -97,3 +100,59 @@ def mixed_rows():
         "tokens": sparse.csr_array(rng.integers(0, 2, (n, N_WORDS)).astype(np.float32)),
     }
     return frame, arrays
+
+
+class WorkersHere:
+    """Stands for ``Workers``: does every task in this process, one after the other."""
+
+    def __init__(self, jobs, warm_up=None, **options):
+        self.jobs = jobs
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def call(self, function, *arguments):
+        return function(*arguments)
+
+    def map_unordered(self, function, tasks):
+        return map(function, tasks)
+
+
+class ReloadCheckHere:
+    """Stands for ``ReloadCheck``: reloads the exported model in this process."""
+
+    def __init__(self, environment):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def verify(self, model_path, check_path):
+        from hpsearch.refit import reload_main
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.stdin", io.StringIO(f"{model_path}\n{check_path}\n"))
+            patch.setattr("sys.stdout", verdict := io.StringIO())
+            reload_main()
+        assert verdict.getvalue() == "identical\n"
+
+
+@pytest.fixture(scope="session")
+def train_here():
+    """A context in which searches with the reference engine train in this process: quickly."""
+
+    @contextmanager
+    def train_here():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("hpsearch.scoring.Workers", WorkersHere)
+            patch.setattr("hpsearch.search.ReloadCheck", ReloadCheckHere)
+            gc.freeze()  # as in a worker
+            yield
+
+    return train_here

@@ -6,7 +6,6 @@ replicas in a ``tf_program.Program``. What the fused engine computes is compared
 
 from __future__ import annotations
 
-import gc
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -278,5 +277,4 @@ def training_tensors(network: Network, statistics: Statistics) -> tuple[Any, Any
 def _forget_graphs() -> None:
     import keras
 
-    keras.backend.clear_session()
-    gc.collect()
+    keras.backend.clear_session()  # collects garbage, too

@@ -1,5 +1,7 @@
 """Small tables, folds and jobs for whatever trains."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,7 @@ def make_job(tmp_path_factory):
             scale_target=scales,
         )
         metrics = resolve_metric(dataset.target.kind, metric)
+        gc.freeze()  # as in a worker
         return Job(
             data_path=write_fit_data(data, tmp_path_factory.mktemp("job")),
             space=Space.load(build).to_bytes(),
