@@ -166,7 +166,7 @@ def _splitter(cv: Any, dataset: Dataset, seed: int) -> Any:
         check_count("cv", folds)
         splitter, _ = choose_splitter(dataset, folds=folds, repeats=defaults.REPEATS, seed=seed)
         return splitter
-    if not hasattr(cv, "split"):
+    if isinstance(cv, str) or not hasattr(cv, "split"):
         raise OptionError(
             "`cv` is a splitter with scikit-learn's split(X, y, groups), or a number of folds; "
             f"received {cv!r}. Use for example {IteratedKFold.__name__}(n_splits=5)."
