@@ -7,7 +7,8 @@ belongs to ``scoring``, proposing to ``oracles``, the tables' form to ``results`
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -42,8 +43,11 @@ from hpsearch.results.tables import (
     trials_table,
 )
 from hpsearch.scoring import ScaleTarget, Session, SessionPlan, encode_dataset
-from hpsearch.space import Space, fit_settings
+from hpsearch.space import Candidate, Space, fit_settings
 from hpsearch.trials import TrialResult, prediction_parts
+
+SECONDS_BETWEEN_WRITES = 5.0
+"""The tables are written this often while trials end, and always when the last one has."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,7 @@ class _Run:
         self.direction = METRICS[self.metrics[0]].direction
         self.jobs = search.jobs or default_jobs()
         self.results: list[TrialResult] = []
+        self._written = 0.0
         self.source = dataset
         self.dataset, self.rows, self.test = self._part_test_rows(dataset)
         self.folds, self.split_reason = self._make_folds()
@@ -223,22 +228,36 @@ class _Run:
             direction=self.direction,
             jobs=self.jobs,
         )
-        while remaining := search.trials - len(self.results):
-            candidates = oracle.ask(oracle.batch_size(remaining))
-            if not candidates:
-                self.observer.note(
-                    f"The space has no more than {len(self.results)} different configurations; "
-                    "all of them are scored."
-                )
-                break
-            outcomes = []
-            for result in self.session.score(candidates, self.observer.folds_done):
-                self._record(result)
-                outcomes.append(Outcome(result.row["trial"], result.score, result.row["status"]))
-            oracle.tell(sorted(outcomes, key=lambda outcome: outcome.trial))
+        try:
+            while remaining := search.trials - len(self.results):
+                candidates = oracle.ask(oracle.batch_size(remaining))
+                if not candidates:
+                    self.observer.note(
+                        f"The space has no more than {len(self.results)} different "
+                        "configurations; all of them are scored."
+                    )
+                    break
+                oracle.tell(self._score(candidates))
+        finally:
+            self._write_tables()
+
+    def _score(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """Score and record candidates; outcomes in the order of their trials."""
+        outcomes = []
+        for result in self.session.score(candidates, self.observer.folds_done):
+            self._record(result)
+            outcomes.append(Outcome(result.row["trial"], result.score, result.row["status"]))
+        return sorted(outcomes, key=lambda outcome: outcome.trial)
 
     def _record(self, result: TrialResult) -> None:
         self.results.append(result)
+        if time.monotonic() - self._written > SECONDS_BETWEEN_WRITES:
+            self._write_tables()
+        self.observer.trial_done(result.row)
+
+    def _write_tables(self) -> None:
+        """Write what is there; whole tables, so not after each of many short trials."""
+        self._written = time.monotonic()
         results = sorted(self.results, key=lambda r: r.candidate.trial)
         metrics = self.metrics
         self.folder.write_tables(
@@ -251,7 +270,6 @@ class _Run:
                 {"trial": r.candidate.trial, "seconds": r.seconds} for r in results
             ),
         )
-        self.observer.trial_done(result.row)
 
     def _select(self) -> TrialResult:
         completed = [r for r in self.results if r.score is not None]
