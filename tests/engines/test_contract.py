@@ -147,7 +147,8 @@ def keras_alone(job, position, epochs, build):
     y = loss_target(data, position)
     seed = replica_seed(job.options.seed, 0, fold.repeat, fold.fold)
     keras.utils.set_random_seed(seed)
-    problem = reference.problem_of(data.target, data.layout, n_train=n_train, epochs=epochs)
+    n_smallest = min(len(fold.train) for fold in data.folds)
+    problem = reference.problem_of(data.target, data.layout, n_train=n_smallest, epochs=epochs)
     hp = HyperParameters()
     hp.values = {"l2": 0.01}
     model = build(hp, problem)
@@ -183,6 +184,12 @@ def test_curves_and_predictions_are_those_of_keras_fit_and_predict(trained):
     assert fold.predictions.dtype == np.float32
     assert_allclose(fold.predictions, predictions, rtol=1e-5, atol=1e-7)
     assert_allclose(fold.train_loss, losses, rtol=1e-5)
+
+
+def test_dropout_and_batch_normalization_go_on_as_in_keras(together, stateful_job):
+    losses, predictions = keras_alone(stateful_job, 1, 3, build_with_state)
+    assert_allclose(together[1].predictions, predictions[..., 0], rtol=1e-5)
+    assert_allclose(together[1].train_loss, losses, rtol=1e-5)
 
 
 def test_every_row_of_unequal_folds_and_short_batches_counts_once(train, table, make_job):
@@ -302,6 +309,19 @@ def test_the_penalty_is_part_of_the_training_loss_and_of_no_score(train, table, 
         assert_array_equal(strong.validation[name], weak.validation[name])
         assert_array_equal(strong.train[name], weak.train[name])
     assert (strong.train_loss > weak.train_loss + 0.1).all()
+
+
+def build_with_dropout(hp, problem):
+    import keras
+
+    return compiled([keras.layers.Dropout(0.5)], problem, rate=0.0)
+
+
+def test_scores_are_made_in_inference_mode_and_the_training_loss_is_not(train, table, make_job):
+    [fold] = train(make_job(table("regression"), build_with_dropout, epochs=2), 0).folds
+    assert_array_equal(fold.predictions[0], fold.predictions[1])
+    assert fold.train["mae"][0] == fold.train["mae"][1]
+    assert fold.train_loss[0] != fold.train_loss[1]
 
 
 def build_with_metrics(hp, problem):
