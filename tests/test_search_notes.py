@@ -8,6 +8,8 @@ import hpsearch
 from hpsearch.engines.probe import Probe
 from hpsearch.observer import SilentObserver
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 SPACE = """
 import keras
 
@@ -34,7 +36,7 @@ class Listener(SilentObserver):
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory):
+def searched(train_here, tmp_path_factory):
     """A search in a space with a branch that raises: what it said, and its run."""
     folder = tmp_path_factory.mktemp("warnings")
     (folder / "space.py").write_text(SPACE, encoding="utf-8")
@@ -47,12 +49,12 @@ def searched(tmp_path_factory):
         folds=2,
         repeats=1,
         epochs=1,
-        jobs=1,
         engine="keras",
         out=folder / "run",
         observer=listener,
     )
-    return listener, search.run(hpsearch.load(table, target="ill"))
+    with train_here():
+        return listener, search.run(hpsearch.load(table, target="ill"))
 
 
 def test_a_column_that_is_left_out_is_noted(searched):
