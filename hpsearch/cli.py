@@ -114,7 +114,7 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="What to predict; repeatable, or separated by commas. Needed for files.",
+            help="What to predict; repeatable, or separated by commas. Tables need it.",
             rich_help_panel=_DATA,
         ),
     ] = None,
@@ -320,7 +320,8 @@ def run(
         str,
         typer.Option(
             metavar="NAME",
-            help="What trains: auto, or keras (any Keras model, on TensorFlow).",
+            help="What trains: fused (all folds of candidates of one structure at once, on JAX), "
+            "keras (any Keras model, on TensorFlow), or auto.",
             rich_help_panel=_TRAINING,
         ),
     ] = "auto",
@@ -409,10 +410,12 @@ def run(
     try:
         search.run(dataset)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"stopped by Ctrl-C; no model was selected. The trials that had finished are in "
-            f"{str(folder)!r}; --overwrite replaces them."
-        ) from None
+        left = (
+            f"The trials that had finished are in {str(folder)!r}; --overwrite replaces them."
+            if _has_trials(folder)
+            else "No trial had finished."
+        )
+        raise KeyboardInterrupt(f"stopped by Ctrl-C; no model was selected. {left}") from None
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nhpsearch show results/breast_cancer --trials 20")
@@ -682,6 +685,12 @@ def _write_output(path: Path, predictions: pd.DataFrame) -> None:
             f"--output must be writable; {str(path)!r} is not ({error.strerror}). "
             "Choose another file."
         ) from error
+
+
+def _has_trials(folder: Path) -> bool:
+    """Whether the table of trials has a row below its head."""
+    table = folder / "trials.csv"
+    return table.is_file() and table.read_bytes().count(b"\n") > 1
 
 
 def _example_problem() -> Any:

@@ -224,10 +224,21 @@ def test_a_programming_error_is_raised_with_its_traceback(replace):
         main(["run", "a.csv"])
 
 
-def test_an_interrupted_run_says_what_is_kept(calls, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("trials", "said"),
+    [
+        ("trial\n0\n", "The trials that had finished are in 'here'"),
+        ("trial\n", "No trial had finished."),
+        (None, "No trial had finished."),
+    ],
+)
+def test_an_interrupted_run_says_what_is_kept(calls, monkeypatch, capsys, trials, said):
+    if trials is not None:
+        Path("here").mkdir()
+        Path("here/trials.csv").write_text(trials)
     monkeypatch.setattr(hpsearch.Search, "run", raising(KeyboardInterrupt()))
     assert main(["run", "a.csv", "--out", "here"]) == 130
-    assert "The trials that had finished are in 'here'" in one_line_error(capsys)
+    assert said in one_line_error(capsys)
 
 
 def test_a_termination_signal_ends_with_143():
