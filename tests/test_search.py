@@ -165,6 +165,12 @@ def test_every_row_that_was_searched_on_is_predicted_once_a_repeat(searched):
     assert (run.predictions["y_true"] == truth[run.predictions["row"]]).all()
 
 
+def test_classes_are_shared_out_over_the_folds(searched):
+    run, _, _ = searched
+    ill = run.predictions.groupby(["repeat", "fold"])["y_true"].apply(lambda y: (y == "yes").sum())
+    assert ill.max() - ill.min() <= 1
+
+
 def test_predictions_give_the_scores_of_their_folds(searched):
     run, data, _ = searched
     folds = run.folds.set_index(["trial", "repeat", "fold"])

@@ -214,8 +214,8 @@ def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
     from hpsearch.engines.structure import structure_key
 
     data = read_fit_data(job.data_path)
-    configuration = Configuration(job, data, candidate.values)
     try:
+        configuration = Configuration(job, data, candidate.values)
         model = configuration.build(0)
     except Exception as error:
         return Sketch(candidate, error=reason_of(error), traceback=traceback.format_exc())

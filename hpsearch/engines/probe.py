@@ -15,7 +15,7 @@ from hpsearch.engines.base import reason_of
 from hpsearch.engines.network import OutputForm, check_input, loss_of
 from hpsearch.errors import SpaceError
 from hpsearch.network_checks import check_saves
-from hpsearch.space import Space
+from hpsearch.space import Space, fit_settings
 from hpsearch.task import Problem, Target
 
 _N_ROWS = 4
@@ -85,6 +85,8 @@ def probe_space(
     ------
     SpaceError
         If anything of that fails, with the reason.
+    OptionError
+        If the space's own ``batch_size`` or ``epochs`` is no whole number of at least 1.
     """
     space = Space.from_bytes(space_bytes)
     found: dict[str, Any] | None = None
@@ -96,6 +98,7 @@ def probe_space(
         narrowed = narrow(discovery.hyperparameters, fixes)
         found = narrowed.get_config()
         values = active_values(narrowed, narrowed.values)
+    fit_settings(values, default_batch_size=1, default_epochs=problem.epochs)
     model = space.construct(values, problem, fixes).model
     check_input(model, problem.input_shape)
     form = OutputForm.of(model, target)

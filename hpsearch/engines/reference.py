@@ -97,8 +97,9 @@ def _train_task(task: tuple[Job, WorkUnit]) -> UnitResult:
 def train_unit(job: Job, unit: WorkUnit) -> UnitResult:
     """Train a unit's replicas here, in this process; a failing trial gives its reason."""
     started = time.perf_counter()
-    network = Network(job, unit.candidate.values)
+    network: Network | None = None
     try:
+        network = Network(job, unit.candidate.values)
         folds = train_replicas(network, job, unit)
         return UnitResult(
             unit,
@@ -110,7 +111,7 @@ def train_unit(job: Job, unit: WorkUnit) -> UnitResult:
     except Exception as error:  # a failing trial is recorded, whatever a user's network raises
         return UnitResult(
             unit,
-            values=network.values,
+            values=network.values if network else unit.candidate.values,
             seconds=time.perf_counter() - started,
             error=reason_of(error),
             traceback=traceback.format_exc(),

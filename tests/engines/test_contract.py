@@ -433,8 +433,8 @@ def test_the_hyperparameters_that_the_build_used_are_reported(train, table, make
 
 
 def build_with_fit_settings(hp, problem):
-    hp.Int("epochs", 1, 50)
-    hp.Int("batch_size", 1, 50)
+    hp.Int("epochs", 0, 50)
+    hp.Int("batch_size", 0, 50)
     return compiled([], problem)
 
 
@@ -444,6 +444,12 @@ def test_a_space_steers_epochs_and_batch_size(train, table, make_job):
     [other] = train(job, 0, epochs=3, batch_size=5).folds
     assert fold.epochs == len(fold.train_loss) == 3
     assert not np.array_equal(fold.train_loss, other.train_loss)
+
+
+def test_a_batch_size_of_nothing_fails_the_trial(train, table, make_job):
+    result = train(make_job(table("regression"), build_with_fit_settings), 0, batch_size=0)
+    assert "'batch_size' steers the fit" in result.error
+    assert result.values == {"batch_size": 0}
 
 
 # -- the refit

@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from hpsearch.engines.probe import probe_space
-from hpsearch.errors import SpaceError
+from hpsearch.errors import OptionError, SpaceError
 from hpsearch.space import Space
 from hpsearch.task import TASKS, Problem, Target
 
@@ -161,6 +161,11 @@ def frozen_layer():
 
 def test_frozen_layers_may_be_shared():
     probe(lambda hp: network(frozen_layer(), dense()))
+
+
+def test_a_batch_size_that_is_no_whole_number_is_refused():
+    with pytest.raises(OptionError, match="'batch_size' steers the fit"):
+        probe(build_linear, values={"batch_size": 16.0})
 
 
 def test_a_space_without_declare_is_discovered():
