@@ -161,7 +161,13 @@ class Workers:
         """Results of the given tasks; None for each that was under way when a worker died."""
         from concurrent.futures.process import BrokenProcessPool
 
-        futures = {self._executor.submit(function, tasks[n]): n for n in numbers}
+        futures: dict[Future[R], int] = {}
+        died_early = False
+        try:
+            for number in numbers:
+                futures[self._executor.submit(function, tasks[number])] = number
+        except BrokenProcessPool:  # a worker died while tasks were still handed out
+            died_early = True
         pending = set(futures)
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
@@ -176,6 +182,8 @@ class Workers:
                 suspects = sorted(futures[future] for future in broken)[: self.jobs + 1]
                 yield from ((number, None) for number in suspects)
                 return
+        if died_early:
+            self._restart()
 
     def _start(self) -> Any:
         from joblib.externals.loky import ProcessPoolExecutor

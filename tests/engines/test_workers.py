@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import psutil
@@ -97,3 +98,8 @@ def test_workers_end_with_their_parent_even_if_it_is_killed():
         parent.kill()
     gone, _ = psutil.wait_procs([worker], timeout=10)
     assert gone == [worker]
+
+
+def test_a_pool_that_broke_while_tasks_were_handed_out_is_replaced(workers):
+    workers._executor._flags.flag_as_broken(BrokenProcessPool("a worker died"))
+    assert sorted(workers.map_unordered(lambda number: number**2, [1, 2, 3])) == [1, 4, 9]

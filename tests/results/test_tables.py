@@ -59,7 +59,8 @@ def test_floats_read_back_exactly_with_plain_read_csv(values):
 
 @given(st.lists(texts, min_size=1, max_size=6))
 def test_texts_read_back_exactly_with_plain_read_csv(values):
-    frame = pd.DataFrame({"row": range(len(values) + 1), "text": ["word", *values]})
+    text = pd.Series(["word", *values], dtype=object)
+    frame = pd.DataFrame({"row": range(len(text)), "text": text})
     assert read_back(frame)["text"].tolist() == canonical(frame)["text"].tolist()
 
 
