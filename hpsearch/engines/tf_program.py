@@ -188,21 +188,28 @@ class Program:
         _leave_out_compiled_metrics(model)
 
     def _traced(self, function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
-        """The function as one graph that takes any number of row numbers, the last argument."""
+        """The function as one graph that takes any number of row numbers, the last argument.
+
+        Without AutoGraph, as in Keras's own trainer: it fails on Python 3.13 (TensorFlow 2.21).
+        """
         if self.model.run_eagerly:
             return function
         specs = tf.nest.map_structure(tf.TensorSpec.from_tensor, arguments[:-1])
         numbers = tf.TensorSpec([None], tf.int32)
-        concrete: Callable[..., Any] = tf.function(function).get_concrete_function(*specs, numbers)
+        graph = tf.function(function, autograph=False)
+        concrete: Callable[..., Any] = graph.get_concrete_function(*specs, numbers)
         return concrete
 
     def _epoch_steps(self, tensors: dict[str, Any], y: Any, order: Any) -> Any:
         batch_size = self._batch_size
-        step = tf.autograph.experimental.do_not_convert(self._train_step)
         n_rows = tf.shape(order)[0]
-        loss = tf.constant(0.0)
-        for first in tf.range(0, n_rows, batch_size):
-            loss = step(tensors, y, order[first : tf.minimum(first + batch_size, n_rows)])
+
+        def step(first: Any, loss: Any) -> tuple[Any, Any]:
+            last = tf.minimum(first + batch_size, n_rows)
+            return first + batch_size, self._train_step(tensors, y, order[first:last])
+
+        start = tf.constant(0), tf.constant(0.0)
+        _, loss = tf.while_loop(lambda first, loss: first < n_rows, step, start)
         return loss
 
     def _train_step(self, tensors: dict[str, Any], y: Any, rows: Any) -> Any:
