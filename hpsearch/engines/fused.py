@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,7 +44,8 @@ from hpsearch.stats import patience_stop
 from hpsearch.task import Problem
 
 if TYPE_CHECKING:
-    from hpsearch.engines.fused_program import FusedProgram, Shapes, State, Table
+    from hpsearch.engines.fused_program import Effort, FusedProgram, Shapes, State, Table
+    from hpsearch.engines.initial import Draws, InitialValues
     from hpsearch.engines.network import OutputForm
     from hpsearch.engines.structure import Numbers
 
@@ -54,8 +55,9 @@ REPLICAS_IN_FLIGHT = 16
 BLOCK_BYTES = 32 * 2**20
 """Predictions that one call of a program gives back at most; longer runs take several calls."""
 
-SHORT_WORK = 5e12
-"""Floating-point operations of about four seconds on one core."""
+LOW_EFFORT_WORK, MIDDLE_EFFORT_WORK = 6e9, 5e12
+"""Floating-point operations of about a fifth of a second, and of a minute, on one core: up to
+these a program is compiled with low or middle effort."""
 
 STOP_CHECK_EPOCHS = 10
 """With patience, epochs between two looks at the mean curve."""
@@ -216,7 +218,7 @@ def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
     data = read_fit_data(job.data_path)
     try:
         configuration = Configuration(job, data, candidate.values)
-        model = configuration.build(0)
+        model = configuration.network
     except Exception as error:
         return Sketch(candidate, error=reason_of(error), traceback=traceback.format_exc())
     try:
@@ -259,7 +261,7 @@ def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
 
 
 class Configuration:
-    """A candidate's networks under JAX, built anew for each replica.
+    """A candidate under JAX: its network, built once, and its replicas' initial states.
 
     Attributes
     ----------
@@ -282,35 +284,73 @@ class Configuration:
         )
         self._space = Space.from_bytes(job.space)
         self._fixes = dict(job.fixes)
+        self._target = data.target
         self._numbers: dict[int, Numbers] = {}
-        self._slots: list[NDArray[Any]] | None = None
 
-    def numbers(self, model: Any, n_steps: int) -> Numbers:
-        """The configuration's numbers; the same for each of its networks."""
+    def numbers(self, n_steps: int) -> Numbers:
+        """The configuration's numbers, its learning rates for so many steps."""
         from hpsearch.engines.structure import numbers_of
 
         if n_steps not in self._numbers:
-            self._numbers[n_steps] = numbers_of(model, n_steps)
+            self._numbers[n_steps] = numbers_of(self.network, n_steps)
         return self._numbers[n_steps]
 
-    def slots(self, model: Any) -> list[NDArray[Any]]:
-        """The initial state of the configuration's optimizer."""
-        from hpsearch.engines.fused_program import initial_slots
+    @cached_property
+    def network(self) -> Any:
+        """The compiled network, under some seed; read it and don't change it."""
+        return self._network_and_initial_values[0]
 
-        if self._slots is None:
-            self._slots = initial_slots(model)
-        return self._slots
+    @cached_property
+    def n_params(self) -> int:
+        """Parameters of the network."""
+        return int(self.network.count_params())
+
+    @cached_property
+    def form(self) -> OutputForm:
+        """What the network's outputs mean."""
+        from hpsearch.engines.network import OutputForm
+
+        return OutputForm.of(self.network, self._target)
+
+    def initial_state(self, seed: int) -> list[list[NDArray[Any]]]:
+        """A replica's variables and those of its optimizer before the first step."""
+        from hpsearch.engines.fused_program import initial_state
+        from hpsearch.engines.initial import values_of
+
+        network, initial_values = self._network_and_initial_values
+        if initial_values is None:
+            values = values_of(self.build(seed))
+        else:
+            values = initial_values.under(seed)
+        return initial_state(network, values, self._slots)
 
     def build(self, seed: int) -> Any:
-        """A compiled network with the initial weights of a seed."""
+        """Another compiled network, with the initial weights of a seed."""
+        return self._build(seed)[0]
+
+    @cached_property
+    def _network_and_initial_values(self) -> tuple[Any, InitialValues | None]:
+        from hpsearch.engines.initial import InitialValues
+
+        network, draws = self._build(0)
+        return network, InitialValues.read(network, draws)
+
+    @cached_property
+    def _slots(self) -> list[NDArray[Any]]:
+        """The initial variables of the optimizer; no seed enters them."""
+        from hpsearch.engines.fused_program import initial_slots
+
+        return initial_slots(self.network)
+
+    def _build(self, seed: int) -> tuple[Any, Draws]:
         from hpsearch.engines.initial import numpy_randomness
         from hpsearch.engines.network import check_input
 
-        with numpy_randomness(seed):
+        with numpy_randomness(seed) as draws:
             built = self._space.construct(self.values, self.problem, self._fixes)
         check_input(built.model, self.problem.input_shape)
         self.values = dict(built.values)
-        return built.model
+        return built.model, draws
 
 
 def _train_task(task: tuple[Job, FusedUnit]) -> list[UnitResult]:
@@ -404,7 +444,7 @@ class UnitTraining:
             pads=any(size % batch_size for size in sizes),
             idles=any(-(-size // batch_size) < n_steps for size in sizes),
             predicts=True,
-            is_short=_is_short(self._n_params, self._unit.n_replicas, max(sizes) * settings.epochs),
+            effort=_effort(self._n_params, self._unit.n_replicas, max(sizes) * settings.epochs),
         )
 
     def _inputs(self, shapes: Shapes, first_epoch: int) -> dict[str, Any]:
@@ -412,11 +452,13 @@ class UnitTraining:
 
         replicas = self._padded
         return block_inputs(
-            order=np.stack([r.orders(shapes, first_epoch) for r in replicas]),
-            learning_rates=np.stack([r.learning_rates(shapes, first_epoch) for r in replicas]),
+            order=np.stack([r.orders(shapes, first_epoch) for r in replicas], axis=2),
+            learning_rates=np.stack(
+                [r.learning_rates(shapes, first_epoch) for r in replicas], axis=2
+            ),
             n_train=np.array([r.n_train for r in replicas], np.int32),
             last_step=np.full(len(replicas), np.iinfo(np.int32).max, np.int32),
-            first_step=np.full(len(replicas), first_epoch * shapes.n_steps, np.int32),
+            first_step=np.int32(first_epoch * shapes.n_steps),
             rates=np.stack([r.numbers.rates for r in replicas]),
             penalties=np.stack([r.numbers.penalties for r in replicas]),
             weight_decay=np.array([r.numbers.weight_decay for r in replicas], np.float32),
@@ -428,7 +470,7 @@ class UnitTraining:
         self, losses: NDArray[np.float32], outputs: NDArray[np.float32], n_epochs: int
     ) -> None:
         for number, replica in enumerate(self._replicas):
-            replica.record(losses[number, :n_epochs], outputs[number, :n_epochs])
+            replica.record(losses[:n_epochs, number], outputs[:n_epochs, number])
 
     def _all_ended(self) -> bool:
         """Whether every trial has failed or, with patience, stopped; notes where it stopped."""
@@ -499,13 +541,7 @@ class Replica:
         position: int,
     ) -> tuple[Replica, Any]:
         """A replica and its initial state."""
-        from hpsearch.engines.fused_program import initial_state
-        from hpsearch.engines.network import OutputForm
-
         fold = data.folds[position]
-        trial = part.candidate.trial
-        seed = replica_seed(job.options.seed, trial, fold.repeat, fold.fold)
-        model = configuration.build(seed)
         settings = configuration.settings
         n_steps = settings.epochs * -(-len(fold.train) // settings.batch_size)
         replica = cls(
@@ -514,11 +550,11 @@ class Replica:
             part,
             position,
             settings,
-            OutputForm.of(model, data.target),
-            configuration.numbers(model, n_steps),
-            int(model.count_params()),
+            configuration.form,
+            configuration.numbers(n_steps),
+            configuration.n_params,
         )
-        return replica, initial_state(model, configuration.slots(model))
+        return replica, configuration.initial_state(replica.seed)
 
     @property
     def scaled_target(self) -> NDArray[np.float32]:
@@ -610,13 +646,12 @@ class Replica:
 def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
     """The network of a candidate after ``n_steps`` optimizer steps on all rows."""
     from hpsearch.engines import fused_program
-    from hpsearch.engines.network import OutputForm
 
     data = read_fit_data(job.data_path)
     n_rows = data.encoded.n_rows
     configuration = Configuration(job, data, candidate.values, n_train=n_rows)
     seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
-    model, template = configuration.build(seed), configuration.build(0)
+    model = configuration.network
     batch_size = configuration.settings.batch_size
     steps_per_epoch = -(-n_rows // batch_size)
     n_epochs = -(-n_steps // steps_per_epoch)
@@ -627,38 +662,38 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
         pads=bool(n_rows % batch_size),
         idles=True,
         predicts=False,
-        is_short=_is_short(int(model.count_params()), 1, n_rows * n_epochs),
+        effort=_effort(configuration.n_params, 1, n_rows * n_epochs),
     )
-    form = OutputForm.of(model, data.target)
-    numbers = configuration.numbers(model, n_epochs * steps_per_epoch)
-    table = _table(job.data_path, form.target_form, len(data.target.labels))
-    program = fused_program.FusedProgram(template, table, data.layout, shapes)
+    numbers = configuration.numbers(n_epochs * steps_per_epoch)
+    table = _table(job.data_path, configuration.form.target_form, len(data.target.labels))
+    program = fused_program.FusedProgram(configuration.build(0), table, data.layout, shapes)
     statistics = data.refit_statistics
     y = training_target(data.target, data.y, statistics)
     orders = np.stack([padded_order(batch_order(seed, e, n_rows), shapes) for e in range(n_epochs)])
     inputs = fused_program.block_inputs(
-        order=orders[None],
-        learning_rates=numbers.learning_rates.reshape(1, n_epochs, steps_per_epoch),
+        order=orders[:, :, None],
+        learning_rates=numbers.learning_rates.reshape(n_epochs, steps_per_epoch, 1),
         n_train=np.array([n_rows], np.int32),
         last_step=np.array([n_steps], np.int32),
-        first_step=np.zeros(1, np.int32),
+        first_step=np.int32(0),
         rates=numbers.rates[None],
         penalties=numbers.penalties[None],
         weight_decay=np.array([numbers.weight_decay], np.float32),
         statistics={name: getattr(statistics, name)[None] for name in _DESIGN_STATISTICS},
         y=None if shared_target(data) else y[None],
     )
-    state = fused_program.stack_states(
-        [fused_program.initial_state(model, configuration.slots(model))]
-    )
+    state = fused_program.stack_states([configuration.initial_state(seed)])
     state, _, _ = program.run(state, inputs)
     fused_program.assign(model, state, 0)
     return model
 
 
-def _is_short(n_params: int, n_replicas: int, n_rows: int) -> bool:
-    """Whether training takes a few seconds, by its multiplications: three passes over weights."""
-    return 6.0 * n_params * n_replicas * n_rows < SHORT_WORK
+def _effort(n_params: int, n_replicas: int, n_rows: int) -> Effort:
+    """How hard to compile, by the multiplications to come: three passes over all weights."""
+    work = 6.0 * n_params * n_replicas * n_rows
+    if work < LOW_EFFORT_WORK:
+        return "low"
+    return "middle" if work < MIDDLE_EFFORT_WORK else "high"
 
 
 def padded_order(order: NDArray[np.integer[Any]], shapes: Shapes) -> NDArray[np.int32]:

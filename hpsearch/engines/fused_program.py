@@ -19,7 +19,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,17 @@ from hpsearch.preprocessing.design import design_batch
 
 PREDICT_ROWS = 4096
 """Rows of one block of predictions, where a table has many more."""
+
+Effort = Literal["low", "middle", "high"]
+
+COMPILER_OPTIONS: dict[Effort, dict[str, str | bool]] = {
+    "low": {"xla_backend_optimization_level": "1", "xla_cpu_use_fusion_emitters": False},
+    "middle": {"xla_backend_optimization_level": "1"},
+    "high": {},
+}
+"""What less effort leaves out. The last tenth of speed takes longer to compile than a short
+program runs; XLA's older loop emitter takes half as long to compile, and its loops twice as long
+to run, which pays in the shortest."""
 
 State = tuple[list[Any], list[Any], list[Any]]
 """Trainable, non-trainable and optimizer variables, each with a leading axis of replicas."""
@@ -49,7 +60,7 @@ class Shapes:
     pads : whether some replica's last batch is partial.
     idles : whether some replica has fewer steps than ``n_steps`` in an epoch.
     predicts : whether predictions of every row are made after each epoch.
-    is_short : whether compiling for the last tenth of speed would take longer than it saves.
+    effort : how hard XLA tries, see ``COMPILER_OPTIONS``.
     """
 
     batch_size: int
@@ -58,7 +69,7 @@ class Shapes:
     pads: bool
     idles: bool
     predicts: bool
-    is_short: bool
+    effort: Effort
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +94,25 @@ class Table:
         )
 
 
-def block_inputs(**parts: Any) -> dict[str, Any]:
-    """Name what differs between replicas; every part has a leading axis of replicas.
+@dataclass(frozen=True)
+class Batch:
+    """Which rows of a batch count: ``weights`` float32 (B,) is 0 for padding, or None for none.
 
-    ``order`` int32 (R, E, S, B) row numbers; ``learning_rates`` float32 (R, E, S);
-    ``n_train`` int32 (R,); ``last_step`` int32 (R,) number of the first step that is not taken;
-    ``first_step`` int32 (R,) steps taken before; ``rates``, ``penalties``, ``weight_decay`` as in
-    ``Numbers``; ``statistics`` a dictionary of arrays; ``y`` (R, n_rows, n_values) or None.
+    ``n_rows`` is their number; float32, as it may be traced.
+    """
+
+    n_rows: Any
+    weights: Any
+
+
+def block_inputs(**parts: Any) -> dict[str, Any]:
+    """Name a program's inputs.
+
+    Of steps: ``order`` int32 (E, S, R, B) row numbers; ``learning_rates`` float32 (E, S, R);
+    ``first_step`` int32, steps taken before. Of replicas, along a first axis: ``n_train`` int32
+    (R,); ``last_step`` int32 (R,) number of the first step that is not taken; ``rates``,
+    ``penalties``, ``weight_decay`` as in ``Numbers``; ``statistics`` a dictionary of arrays; ``y``
+    (R, n_rows, n_values) or None.
     """
     return parts
 
@@ -121,8 +144,8 @@ class FusedProgram:
 
         Returns
         -------
-        The new state; the loss of each epoch (R, E) as Keras reports it; and raw outputs of every
-        row after each epoch (R, E, n_rows, n_units), or None without predictions.
+        The new state; the loss of each epoch (E, R) as Keras reports it; and raw outputs of every
+        row after each epoch (E, R, n_rows, n_units), or None without predictions.
         """
         if self._compiled is None:
             self._compiled = self._compile(state, inputs)
@@ -130,12 +153,9 @@ class FusedProgram:
         return new_state, losses, outputs
 
     def _compile(self, state: State, inputs: Mapping[str, Any]) -> Callable[..., Any]:
-        replicas = jax.vmap(self._block, in_axes=(0, 0, None))
-        fused = jax.jit(replicas, donate_argnums=0)
+        fused = jax.jit(self._block, donate_argnums=0)
         lowered = fused.lower(state, dict(inputs), self._shared())
-        options: dict[str, str | bool] = {}
-        if self._shapes.is_short:
-            options["xla_backend_optimization_level"] = "1"
+        options = COMPILER_OPTIONS[self._shapes.effort] if _on_cpu() else {}
         compiled: Callable[..., Any] = lowered.compile(compiler_options=options)
         return compiled
 
@@ -148,59 +168,91 @@ class FusedProgram:
             "y": table.y,
         }
 
-    def _block(self, state: State, replica: dict[str, Any], shared: dict[str, Any]) -> Any:
-        def epoch(state: State, inputs: tuple[Any, ...]) -> Any:
-            state, losses = jax.lax.scan(
-                functools.partial(self._step, replica, shared), state, inputs
-            )
-            loss = losses.sum() / replica["n_train"]
-            outputs = self._outputs(state, replica, shared) if self._shapes.predicts else None
+    def _block(self, state: State, inputs: dict[str, Any], shared: dict[str, Any]) -> Any:
+        """All epochs of all replicas: scans outside and ``vmap`` inside, so that nothing turns."""
+        steps = {name: inputs.pop(name) for name in ("order", "learning_rates")}
+        steps |= self._counts(inputs.pop("first_step"))
+        replicas = inputs | self._strengths(inputs["penalties"])
+        of_step = {name: None if np.ndim(part) == 2 else 0 for name, part in steps.items()}
+        step = jax.vmap(self._step, in_axes=(0, 0, of_step, None))
+        predict = jax.vmap(self._outputs, in_axes=(0, 0, None))
+
+        def epoch(state: State, steps: dict[str, Any]) -> Any:
+            state, losses = jax.lax.scan(lambda s, x: step(s, replicas, x, shared), state, steps)
+            loss = losses.sum(axis=0) / replicas["n_train"]
+            outputs = predict(state, replicas, shared) if self._shapes.predicts else None
             return state, (loss, outputs)
 
+        return jax.lax.scan(epoch, state, steps)
+
+    def _counts(self, first_step: Any) -> dict[str, Any]:
+        """Each step's number in its epoch, and in all, where a replica asks for it (E, S)."""
         shapes = self._shapes
-        steps = np.arange(shapes.n_epochs * shapes.n_steps, dtype=np.int32)
-        numbers = replica["first_step"] + steps.reshape(shapes.n_epochs, shapes.n_steps)
-        in_epoch = np.broadcast_to(np.arange(shapes.n_steps, dtype=np.int32), numbers.shape)
-        return jax.lax.scan(
-            epoch, state, (replica["order"], replica["learning_rates"], numbers, in_epoch)
-        )
+        n_steps = shapes.n_epochs * shapes.n_steps
+        steps = np.arange(n_steps, dtype=np.int32).reshape(shapes.n_epochs, shapes.n_steps)
+        counts: dict[str, Any] = {}
+        if shapes.pads or shapes.idles:
+            counts["in_epoch"] = steps % shapes.n_steps
+        if shapes.idles:
+            counts["number"] = first_step + steps
+        return counts
+
+    def _strengths(self, penalties: Any) -> dict[str, Any]:
+        """L1 and L2 strength of each element of the packed variables (R, n_params)."""
+        if not (self._packing.is_packed and self._penalised):
+            return {}
+        sizes = self._packing.sizes
+        numbers = {position: n for n, position in enumerate(self._penalised)}
+
+        def spread(kind: int) -> Any:
+            parts = []
+            for position, size in enumerate(sizes):
+                part = penalties[:, numbers[position], kind] if position in numbers else 0.0
+                parts.append(jnp.broadcast_to(jnp.reshape(part, (-1, 1)), (len(penalties), size)))
+            return jnp.concatenate(parts, axis=1)
+
+        return {"l1": spread(0), "l2": spread(1)}
 
     def _step(
         self,
-        replica: dict[str, Any],
-        shared: dict[str, Any],
         state: State,
-        inputs: tuple[Any, ...],
+        replica: dict[str, Any],
+        step: dict[str, Any],
+        shared: dict[str, Any],
     ) -> tuple[State, Any]:
         """One optimizer step of one replica; gives its summed loss too."""
-        rows, learning_rate, number, in_epoch = inputs
-        weights = self._row_weights(replica, in_epoch)
+        rows = step["order"]
+        batch = self._batch(replica, step)
         x = self._design(replica, shared, rows)
         y = (shared["y"] if replica["y"] is None else replica["y"])[rows]
-        n_rows = self._shapes.batch_size if weights is None else weights.sum()
         trainable, frozen, slots = state
         gradient = jax.value_and_grad(self._loss_of_batch, has_aux=True)
         (loss, new_frozen), gradients = gradient(
-            self._packing.unpack(trainable), frozen, x, y, weights, replica
+            self._packing.unpack(trainable), frozen, x, y, batch, replica
         )
+        gradients = self._packing.pack(jnp, gradients)
+        if "l1" in replica:
+            loss, gradients = _penalise(loss, gradients, trainable, replica)
         new_trainable, new_slots = self._apply(
-            slots, self._packing.pack(jnp, gradients), trainable, learning_rate, replica
+            slots, gradients, trainable, step["learning_rates"], replica
         )
         new_state = (new_trainable, new_frozen, new_slots)
         if not self._shapes.idles:
-            return new_state, loss * n_rows
-        taken = (in_epoch * self._shapes.batch_size < replica["n_train"]) & (
-            number < replica["last_step"]
+            return new_state, loss * batch.n_rows
+        taken = (step["in_epoch"] * self._shapes.batch_size < replica["n_train"]) & (
+            step["number"] < replica["last_step"]
         )
         kept = jax.tree.map(lambda new, old: jnp.where(taken, new, old), new_state, state)
-        return kept, jnp.where(taken, loss * n_rows, 0.0)
+        return kept, jnp.where(taken, loss * batch.n_rows, 0.0)
 
-    def _row_weights(self, replica: dict[str, Any], in_epoch: Any) -> Any:
-        """1 for the rows of a batch and 0 for its padding, or None where no batch is padded."""
+    def _batch(self, replica: dict[str, Any], step: dict[str, Any]) -> Batch:
+        """Which rows of a batch count."""
+        size = self._shapes.batch_size
         if not self._shapes.pads:
-            return None
-        positions = in_epoch * self._shapes.batch_size + np.arange(self._shapes.batch_size)
-        return (positions < replica["n_train"]).astype(jnp.float32)
+            return Batch(float(size), None)
+        n_left = replica["n_train"] - step["in_epoch"] * size
+        is_row = np.arange(size) < n_left
+        return Batch(jnp.clip(n_left, 1, size).astype(jnp.float32), is_row.astype(jnp.float32))
 
     def _loss_of_batch(
         self,
@@ -208,16 +260,18 @@ class FusedProgram:
         frozen: list[Any],
         x: Any,
         y: Any,
-        weights: Any,
+        batch: Batch,
         replica: dict[str, Any],
     ) -> tuple[Any, list[Any]]:
-        with self._varying.set(rates=replica["rates"], weights=weights):
+        with self._varying.set(rates=replica["rates"], batch=batch):
             outputs, frozen, penalties = self._model.stateless_call(
                 trainable, frozen, x, training=True, return_losses=True
             )
-        loss = _weighted_mean(self._loss(y, outputs), weights)
+        loss = _mean(self._loss(y, outputs), batch)
         for penalty in penalties:
             loss = loss + penalty
+        if "l1" in replica:
+            return loss, frozen
         for number, position in enumerate(self._penalised):
             l1, l2 = replica["penalties"][number, 0], replica["penalties"][number, 1]
             weight = trainable[position]
@@ -283,6 +337,15 @@ class FusedProgram:
         )
 
 
+def _penalise(
+    loss: Any, gradients: list[Any], trainable: list[Any], replica: dict[str, Any]
+) -> tuple[Any, list[Any]]:
+    """Add L1 and L2 of the packed variables to a loss and its gradient."""
+    (weight,), (gradient,), l1, l2 = trainable, gradients, replica["l1"], replica["l2"]
+    loss = loss + jnp.sum(l1 * jnp.abs(weight) + l2 * jnp.square(weight))
+    return loss, [gradient + (l1 * jnp.sign(weight) + 2.0 * l2 * weight)]
+
+
 @dataclass(frozen=True)
 class Packing:
     """Trainable variables side by side in one vector, where the optimizer allows it.
@@ -294,6 +357,11 @@ class Packing:
     shapes: tuple[tuple[int, ...], ...]
     is_packed: bool
 
+    @property
+    def sizes(self) -> list[int]:
+        """Elements of each variable."""
+        return [int(np.prod(shape)) for shape in self.shapes]
+
     def pack(self, xp: Any, values: Sequence[Any]) -> list[Any]:
         """The variables' values as the program's state holds them."""
         if not self.is_packed:
@@ -304,7 +372,7 @@ class Packing:
         """The inverse of ``pack``."""
         if not self.is_packed:
             return list(values)
-        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
+        ends = np.cumsum(self.sizes)
         parts = zip(self.shapes, [0, *ends[:-1]], ends, strict=True)
         return [values[0][first:end].reshape(shape) for shape, first, end in parts]
 
@@ -315,10 +383,11 @@ def initial_slots(model: Any) -> list[NDArray[Any]]:
     return [np.asarray(variable.value) for variable in optimizer.variables]
 
 
-def initial_state(model: Any, slots: list[NDArray[Any]]) -> list[list[NDArray[Any]]]:
-    """A built model's variables as NumPy arrays, and those of its optimizer."""
-    trainable = [np.asarray(variable.value) for variable in model.trainable_variables]
-    frozen = [np.asarray(variable.value) for variable in model.non_trainable_variables]
+def initial_state(
+    model: Any, values: tuple[list[NDArray[Any]], list[NDArray[Any]]], slots: list[NDArray[Any]]
+) -> list[list[NDArray[Any]]]:
+    """A replica's state, from values of its network's variables and of its optimizer's."""
+    trainable, frozen = values
     return [_packing(model).pack(np, trainable), frozen, slots]
 
 
@@ -376,8 +445,7 @@ def _optimizer_and_packing(model: Any) -> tuple[Any, Packing]:
     optimizer = type(model.optimizer).from_config(config)
     variables = model.trainable_variables
     if packing.is_packed:
-        size = sum(int(np.prod(shape)) for shape in packing.shapes)
-        variables = [keras.Variable(np.zeros(size, np.float32), name="packed")]
+        variables = [keras.Variable(np.zeros(sum(packing.sizes), np.float32), name="packed")]
     optimizer.build(variables)
     return optimizer, packing
 
@@ -407,29 +475,33 @@ def _loss_of(model: Any) -> Callable[[Any, Any], Any]:
     return rows
 
 
-def _weighted_mean(values: Any, weights: Any) -> Any:
+def _on_cpu() -> bool:
+    return bool(jax.default_backend() == "cpu")
+
+
+def _mean(values: Any, batch: Batch) -> Any:
     """The mean over the rows of a batch, its padding left out."""
-    if weights is None:
+    if batch.weights is None:
         return values.mean()
     per_row = values.reshape(values.shape[0], -1).mean(axis=1)
-    return (per_row * weights).sum() / jnp.maximum(weights.sum(), 1.0)
+    return (per_row * batch.weights).sum() / batch.n_rows
 
 
 class _Varying:
     """What a traced network reads in place of its own numbers; set while it is traced."""
 
     rates: Any = None
-    weights: Any = None
+    batch: Any = None
 
-    def set(self, *, rates: Any, weights: Any) -> _Varying:
-        self.rates, self.weights = rates, weights
+    def set(self, *, rates: Any, batch: Batch) -> _Varying:
+        self.rates, self.batch = rates, batch
         return self
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, *error: object) -> None:
-        self.rates = self.weights = None
+        self.rates = self.batch = None
 
 
 def _read_from(varying: _Varying, model: Any, *, pads: bool) -> None:
@@ -437,8 +509,12 @@ def _read_from(varying: _Varying, model: Any, *, pads: bool) -> None:
     for number, layer in enumerate(dropouts(model)):
         layer.call = functools.partial(_dropout, varying, number, layer)
     for layer in model._flatten_layers(include_self=False):
-        if pads and isinstance(layer, keras.layers.BatchNormalization):
+        if type(layer) is not keras.layers.BatchNormalization:
+            continue
+        if pads:
             layer._moments = functools.partial(_moments, varying, layer)
+        if not layer.renorm and layer.axis in (-1, len(layer._reduction_axes)):
+            layer.call = functools.partial(_batch_normalization, varying, layer)
 
 
 def _dropout(
@@ -477,14 +553,77 @@ def _mixed(bits: Any) -> Any:
     return bits ^ (bits >> np.uint32(16))
 
 
+def _batch_normalization(
+    varying: _Varying, layer: Any, inputs: Any, training: bool = False, mask: Any = None
+) -> Any:
+    """Batch normalisation over all axes but the last, with its gradient in closed form.
+
+    Differentiating Keras's own formula step by step gives a program of twice as many loops.
+    """
+    if not (training and layer.trainable) or mask is not None or inputs.dtype != jnp.float32:
+        return type(layer).call(layer, inputs, training=training, mask=mask)
+    features = inputs.reshape(-1, inputs.shape[-1])
+    batch = varying.batch
+    n_values = len(features) // len(inputs)  # of one row and feature
+    weights = None if batch.weights is None else jnp.repeat(batch.weights, n_values)[:, None]
+    scale = layer.gamma.value if layer.scale else jnp.ones_like(features[0])
+    offset = layer.beta.value if layer.center else jnp.zeros_like(features[0])
+    outputs, mean, variance = _normalized(
+        features, weights, batch.n_rows * n_values, scale, offset, layer.epsilon
+    )
+    for moving, new in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+        moving.assign(moving.value * layer.momentum + new * (1.0 - layer.momentum))
+    return outputs.reshape(inputs.shape)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
+def _normalized(
+    x: Any, weights: Any, n_rows: Any, scale: Any, offset: Any, epsilon: float
+) -> tuple[Any, Any, Any]:
+    """Rows (n, F) normalised by their weighted mean and variance, and these two (F,)."""
+    mean = _weighted(x, weights).sum(axis=0) / n_rows
+    centred = x - mean
+    variance = _weighted(jnp.square(centred), weights).sum(axis=0) / n_rows
+    return centred * (jax.lax.rsqrt(variance + epsilon) * scale) + offset, mean, variance
+
+
+def _normalized_forward(
+    x: Any, weights: Any, n_rows: Any, scale: Any, offset: Any, epsilon: float
+) -> Any:
+    outputs, mean, variance = _normalized(x, weights, n_rows, scale, offset, epsilon)
+    return (outputs, mean, variance), (x, weights, n_rows, scale, mean, variance)
+
+
+def _normalized_backward(epsilon: float, kept: Any, gradients: Any) -> Any:
+    """The gradient through the outputs; moving averages take none (Ioffe & Szegedy 2015)."""
+    x, weights, n_rows, scale, mean, variance = kept
+    gradient = gradients[0]
+    inverse = jax.lax.rsqrt(variance + epsilon)
+    standardized = (x - mean) * inverse
+    of_offset = gradient.sum(axis=0)
+    of_scale = (gradient * standardized).sum(axis=0)
+    through_moments = _weighted((of_offset + standardized * of_scale) / n_rows, weights)
+    of_x = (scale * inverse) * (gradient - through_moments)
+    none = None if weights is None else jnp.zeros_like(weights)
+    return of_x, none, jnp.zeros_like(n_rows), of_scale, of_offset
+
+
+def _weighted(values: Any, weights: Any) -> Any:
+    return values if weights is None else values * weights
+
+
+_normalized.defvjp(_normalized_forward, _normalized_backward)
+
+
 def _moments(varying: _Varying, layer: Any, inputs: Any, mask: Any) -> tuple[Any, Any]:
     """Mean and variance over the batch's true rows."""
-    if varying.weights is None or mask is not None:
+    batch = varying.batch
+    if batch is None or batch.weights is None or mask is not None:
         return type(layer)._moments(layer, inputs, mask)  # type: ignore[no-any-return]
     axes = layer._reduction_axes
-    weights = varying.weights.reshape(-1, *(1,) * (inputs.ndim - 1))
+    weights = batch.weights.reshape(-1, *(1,) * (inputs.ndim - 1))
     others = int(np.prod([inputs.shape[axis] for axis in axes if axis != 0]))
-    n_values = jnp.maximum(varying.weights.sum(), 1.0) * others
+    n_values = batch.n_rows * others
     mean = (inputs * weights).sum(axis=axes, keepdims=True) / n_values
     variance = (jnp.square(inputs - mean) * weights).sum(axis=axes) / n_values
     return mean.reshape(variance.shape), variance

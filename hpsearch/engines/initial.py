@@ -1,36 +1,212 @@
-"""Initial weights drawn by NumPy: the same for a replica whatever shares its program, and cheap.
+"""Initial values of a network's variables under any seed, drawn by NumPy, and cheaply.
 
 Keras draws initial weights with the backend's generator, and JAX compiles a program for every
 new shape. Within ``numpy_randomness`` Keras's initializers draw from NumPy instead, from the seeds
-that Keras gives them, with the same distributions.
+that Keras gives them, with the same distributions. A network built there once shows which variable
+came from which initializer and from which seed (``InitialValues``), so that the values under
+another seed need no other network: only the initializers run again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Values = tuple[list[NDArray[Any]], list[NDArray[Any]]]
+"""Trainable and non-trainable variables of a network, in its own order."""
+
+_LARGEST_SEED = 10**9
+"""What Keras draws the seeds of its initializers up to (``make_default_seed``)."""
+
+
+@dataclass
+class Draws:
+    """What a network drew while it was built.
+
+    Attributes
+    ----------
+    seed : what the drawing began with.
+    seeds : the seeds that Keras drew for its initializers and generators, in order.
+    initializers : by ``id``, each variable that was initialized and its initializer.
+    """
+
+    seed: int
+    seeds: list[int] = field(default_factory=list)
+    initializers: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+
 
 @contextmanager
-def numpy_randomness(seed: int) -> Iterator[None]:
-    """Seed Keras and have the JAX backend draw eager random numbers with NumPy."""
+def numpy_randomness(seed: int) -> Iterator[Draws]:
+    """Seed Keras, draw eager random numbers with NumPy, and record what is drawn."""
     import keras
+    from keras.src.backend.jax import core
+    from keras.src.backend.jax import random as backend_random
+    from keras.src.random import seed_generator
+
+    draws = Draws(seed)
+    draw_seed = seed_generator.make_default_seed
+    initialize = core.JaxVariable._initialize_with_initializer
+
+    def recorded_seed() -> int:
+        draws.seeds.append(draw_seed())
+        return draws.seeds[-1]
+
+    def recorded_initialize(variable: Any, initializer: Any) -> None:
+        initialize(variable, initializer)
+        draws.initializers[id(variable)] = variable, initializer
+
+    keras.utils.set_random_seed(seed)
+    with (
+        _numpy_draws(),
+        _replaced(seed_generator, make_default_seed=recorded_seed),
+        _replaced(backend_random, make_default_seed=recorded_seed),
+        _replaced(core.JaxVariable, _initialize_with_initializer=recorded_initialize),
+    ):
+        yield draws
+
+
+class InitialValues:
+    """A network's initial values under any seed, without another build.
+
+    Built by ``read``, from a network that was built within ``numpy_randomness``.
+    """
+
+    def __init__(
+        self,
+        trainable: Sequence[_Source],
+        frozen: Sequence[_Source],
+        n_seeds: int,
+    ) -> None:
+        self._trainable = trainable
+        self._frozen = frozen
+        self._n_seeds = n_seeds
+
+    @classmethod
+    def read(cls, model: Any, draws: Draws) -> InitialValues | None:
+        """What the values come from, or None where that can't be told and proved.
+
+        It can be told where every variable comes from one of Keras's own initializers; it is
+        proved by drawing the network's own values once more.
+        """
+        trainable = _sources(model.trainable_variables, draws)
+        frozen = _sources(model.non_trainable_variables, draws)
+        n_seeds = len(draws.seeds)
+        if trainable is None or frozen is None or default_seeds(draws.seed, n_seeds) != draws.seeds:
+            return None
+        found = cls(trainable, frozen, n_seeds)
+        return found if _same(found.under(draws.seed), values_of(model)) else None
+
+    def under(self, seed: int) -> Values:
+        """The values that the network has when it is built under a seed."""
+        seeds = default_seeds(seed, self._n_seeds)
+        with _numpy_draws():
+            trainable = [source(seeds) for source in self._trainable]
+            frozen = [source(seeds) for source in self._frozen]
+        return trainable, frozen
+
+
+def values_of(model: Any) -> Values:
+    """The present values of a built network's variables."""
+    trainable = [np.asarray(variable.value) for variable in model.trainable_variables]
+    frozen = [np.asarray(variable.value) for variable in model.non_trainable_variables]
+    return trainable, frozen
+
+
+def default_seeds(seed: int, n: int) -> list[int]:
+    """The first seeds that Keras draws after ``keras.utils.set_random_seed(seed)``."""
+    generator = random.Random(seed)
+    return [generator.randint(1, _LARGEST_SEED) for _ in range(n)]
+
+
+_Source = Callable[[Sequence[int]], NDArray[Any]]
+"""A variable's value, given the seeds that Keras draws."""
+
+
+def _sources(variables: Sequence[Any], draws: Draws) -> list[_Source] | None:
+    """The source of each variable; None where one can't be told."""
+    found = [_source(variable, draws) for variable in variables]
+    known = [source for source in found if source is not None]
+    return known if len(known) == len(found) else None
+
+
+def _source(variable: Any, draws: Draws) -> _Source | None:
+    """Where a variable's initial value comes from; None where it can't be told."""
+    _, initializer = draws.initializers.get(id(variable), (None, None))
+    value = np.asarray(variable.value)
+    if _is_seed_state(initializer):
+        position = _position(int(value[0]), draws)
+        return None if position is None else _seed_state(position, value.dtype)
+    if not type(initializer).__module__.startswith("keras.src.initializers"):
+        return None
+    if not hasattr(initializer, "seed"):
+        given = getattr(initializer, "value", 0.0)  # of a Constant
+        return (lambda seeds: value) if np.ndim(given) == 0 else None
+    if initializer._init_seed is not None:
+        return (lambda seeds: value) if isinstance(initializer._init_seed, int) else None
+    position = _position(initializer.seed, draws)
+    if position is None:
+        return None
+    return _drawn(initializer, position, value)
+
+
+def _is_seed_state(initializer: Any) -> bool:
+    """Whether an initializer makes the state of a ``keras.random.SeedGenerator``."""
+    return getattr(initializer, "__module__", "") == "keras.src.random.seed_generator"
+
+
+def _position(seed: Any, draws: Draws) -> int | None:
+    """The one draw that gave a seed."""
+    found = [i for i, drawn in enumerate(draws.seeds) if drawn == seed]
+    return found[0] if len(found) == 1 else None
+
+
+def _seed_state(position: int, dtype: Any) -> _Source:
+    return lambda seeds: np.array([seeds[position], 0], dtype)
+
+
+def _drawn(initializer: Any, position: int, like: NDArray[Any]) -> _Source:
+    def draw(seeds: Sequence[int]) -> NDArray[Any]:
+        with _replaced(initializer, seed=seeds[position]):
+            return np.asarray(initializer(like.shape, dtype=str(like.dtype)))
+
+    return draw
+
+
+def _same(one: Values, other: Values) -> bool:
+    return all(
+        np.array_equal(a, b)
+        for mine, theirs in zip(one, other, strict=True)
+        for a, b in zip(mine, theirs, strict=True)
+    )
+
+
+@contextmanager
+def _numpy_draws() -> Iterator[None]:
+    """Have the JAX backend draw eager random numbers with NumPy."""
     from keras.src.backend.jax import random as backend_random
 
     ours = {"uniform": _uniform, "normal": _normal, "truncated_normal": _truncated_normal}
-    theirs = {name: getattr(backend_random, name) for name in ours}
-    keras.utils.set_random_seed(seed)
+    with _replaced(backend_random, **ours):
+        yield
+
+
+@contextmanager
+def _replaced(owner: Any, **values: Any) -> Iterator[None]:
+    """Give an object other attributes for a while."""
+    kept = {name: getattr(owner, name) for name in values}
     try:
-        for name, function in ours.items():
-            setattr(backend_random, name, function)
+        for name, value in values.items():
+            setattr(owner, name, value)
         yield
     finally:
-        for name, function in theirs.items():
-            setattr(backend_random, name, function)
+        for name, value in kept.items():
+            setattr(owner, name, value)
 
 
 def _uniform(

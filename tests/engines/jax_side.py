@@ -1,5 +1,8 @@
 """What runs in a worker with Keras on JAX: the test process itself has Keras on TensorFlow."""
 
+from contextlib import nullcontext
+from unittest import mock
+
 import numpy as np
 
 
@@ -31,16 +34,18 @@ def keras_curves(job, candidate, position):
     return weights, np.array(loss), np.stack(outputs)
 
 
-def fused_results(job, units, **monkeypatches):
+def fused_results(job, units, effort=None):
     """Results of fused units trained in this worker, by (trial, fold position)."""
     from hpsearch.engines import fused
 
     results = {}
-    for unit in units:
-        for result in fused.train_fused_unit(job, unit):
-            assert result.error is None, result.traceback
-            for fold in result.folds:
-                results[result.unit.candidate.trial, fold.position] = fold
+    chosen = mock.patch.object(fused, "_effort", return_value=effort) if effort else nullcontext()
+    with chosen:
+        trained = [result for unit in units for result in fused.train_fused_unit(job, unit)]
+    for result in trained:
+        assert result.error is None, result.traceback
+        for fold in result.folds:
+            results[result.unit.candidate.trial, fold.position] = fold
     return results
 
 
@@ -60,3 +65,15 @@ def unit_errors(job, units):
         for unit in units
         for result in fused.train_fused_unit(job, unit)
     }
+
+
+def initial_values(job, values, seeds):
+    """Initial states of a configuration's replicas by recipe and by building, seed by seed."""
+    from hpsearch.engines import fused
+    from hpsearch.engines.base import read_fit_data
+    from hpsearch.engines.initial import values_of
+
+    configuration = fused.Configuration(job, read_fit_data(job.data_path), values)
+    recipe = configuration._network_and_initial_values[1]
+    built = [values_of(configuration.build(seed)) for seed in seeds]
+    return None if recipe is None else [recipe.under(seed) for seed in seeds], built

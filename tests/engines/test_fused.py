@@ -117,6 +117,21 @@ def test_every_epoch_is_that_of_keras_fit_alone(on_jax, table, make_job, changes
         )
 
 
+@pytest.mark.parametrize("effort", ["middle", "high"])
+@pytest.mark.parametrize(
+    "changes", [OPTIMIZERS[4] | REGULARIZERS[2], *NORMALIZATIONS], ids=["adam", "before", "after"]
+)
+def test_the_compilers_effort_changes_no_figure(on_jax, table, make_job, changes, effort):
+    job = make_job(table("binary", N_ROWS), "mlp", n_folds=N_FOLDS, epochs=10, batch_size=BATCH)
+    unit = unit_of([Candidate(3, {**BASE, **changes})])
+    lazy = on_jax(jax_side.fused_results, job, [unit], "low")
+    keen = on_jax(jax_side.fused_results, job, [unit], effort)
+    for position in range(N_FOLDS):
+        one, other = lazy[3, position], keen[3, position]
+        np.testing.assert_allclose(one.train_loss, other.train_loss, rtol=1e-5)
+        np.testing.assert_allclose(one.predictions, other.predictions, atol=1e-5)
+
+
 def on_jax_target(job, position):
     from hpsearch.engines.base import read_fit_data
 
@@ -305,3 +320,60 @@ def test_training_ignores_any_change_to_the_validation_rows(on_jax, make_job, se
 
 def splits_of(dataset):
     return make_folds(IteratedKFold(N_FOLDS, 1, random_state=0), dataset)
+
+
+def seeded_by_hand(hp, problem):
+    import keras
+
+    dense = keras.layers.Dense(4, "relu", kernel_initializer=keras.initializers.HeNormal(7))
+    model = keras.Sequential([keras.Input(problem.input_shape), dense, last_layer(problem)])
+    return compiled(model, problem)
+
+
+def random_by_numpy(hp, problem):
+    import keras
+
+    model = keras.Sequential([keras.Input(problem.input_shape), last_layer(problem)])
+    model.layers[0].set_weights(
+        [np.random.normal(size=(*problem.input_shape, problem.n_outputs)), np.zeros(1)]  # noqa: NPY002
+    )
+    return compiled(model, problem)
+
+
+NOISY = {**BASE, "dropout_1": 0.3, "batch_normalization": "before_activation"}
+
+
+@pytest.mark.parametrize(
+    ("build", "values"),
+    [
+        ("mlp", NOISY),
+        (gru_over_features, {}),
+        (two_branches, {}),
+        (embedded_signs, {}),
+        (seeded_by_hand, {}),
+    ],
+)
+def test_initial_values_are_those_of_a_network_built_under_the_seed(
+    on_jax, table, make_job, build, values
+):
+    drawn, built = on_jax(
+        jax_side.initial_values, make_job(table("binary"), build), values, (0, 5, 6)
+    )
+    assert drawn is not None
+    for mine, theirs in zip(drawn, built, strict=True):
+        for group, other in zip(mine, theirs, strict=True):
+            assert len(group) == len(other)
+            for value, expected in zip(group, other, strict=True):
+                assert value.dtype == expected.dtype
+                np.testing.assert_array_equal(value, expected)
+    assert any((a != b).any() for a, b in zip(drawn[1][0], drawn[2][0], strict=True))
+
+
+def test_weights_that_a_space_draws_itself_are_drawn_by_building(on_jax, table, make_job):
+    job = make_job(table("binary", N_ROWS), random_by_numpy, n_folds=N_FOLDS, batch_size=BATCH)
+    drawn, built = on_jax(jax_side.initial_values, job, {}, (5, 6))
+    assert drawn is None
+    assert (built[0][0][0] != built[1][0][0]).any()
+    fused = on_jax(jax_side.fused_results, job, [unit_of([Candidate(0, {})])])
+    _, losses, _ = on_jax(jax_side.keras_curves, job, Candidate(0, {}), 1)
+    np.testing.assert_allclose(fused[0, 1].train_loss, losses, rtol=1e-5)
