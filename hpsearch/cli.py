@@ -598,8 +598,12 @@ def _prepare_process() -> None:
 
 
 def _use_the_lightest_backend() -> None:
-    """Let Keras use NumPy where this process only plans; the workers choose their own backend."""
+    """Let Keras use NumPy where this process only plans; the workers choose their own backend.
+
+    Nor does a process that only plans draw: Keras would import matplotlib, half a second.
+    """
     os.environ["KERAS_BACKEND"] = "numpy"
+    sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
 
 
 def _use_the_workers_environment(backend: str) -> None:

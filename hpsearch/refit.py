@@ -28,7 +28,7 @@ from hpsearch.bundle import (
     predict_encoded,
 )
 from hpsearch.data.dataset import Schema
-from hpsearch.engines.backend import import_keras
+from hpsearch.engines.backend import import_keras, keep_compiled_programs
 from hpsearch.engines.base import FitData, Job, read_fit_data
 from hpsearch.engines.choose import EngineName
 from hpsearch.engines.network import OutputForm, numpy_links
@@ -197,6 +197,8 @@ class ReloadCheck:
 def reload_main() -> None:
     """Read two paths, reload the model, compare its predictions; prints a verdict."""
     import_keras()  # before the paths come, while the refit goes on
+    if os.environ["KERAS_BACKEND"] == "jax":
+        keep_compiled_programs()  # the same prediction was compiled for the export
     model_path, check_path = sys.stdin.readline().strip(), sys.stdin.readline().strip()
     with np.load(check_path, allow_pickle=False) as check:
         inputs: dict[str, Any] = {name: check[name] for name in check.files}

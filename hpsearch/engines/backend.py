@@ -15,9 +15,10 @@ def import_keras() -> None:
     """Import Keras with the backend that ``KERAS_BACKEND`` names, and nothing that it can spare.
 
     On another backend than TensorFlow, Keras imports TensorFlow for the first object it saves or
-    describes, only to ask whether that is one of TensorFlow's: four seconds and 500 MB.
+    describes, only to ask whether that is one of TensorFlow's: four seconds and 500 MB. It imports
+    matplotlib, where that is installed, for its drawing functions: half a second.
     """
-    with silenced_stderr():
+    with silenced_stderr(), _unavailable("matplotlib"):
         import keras
 
         if keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules:
@@ -36,17 +37,28 @@ def keep_compiled_programs() -> None:
     import keras
     import platformdirs
 
-    if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        return
     name = f"xla-jax{jax.__version__}-keras{keras.__version__}"
-    folder = platformdirs.user_cache_path("hpsearch") / name
     options = {
-        "jax_compilation_cache_dir": str(folder),
+        "jax_compilation_cache_dir": str(platformdirs.user_cache_path("hpsearch") / name),
         "jax_compilation_cache_max_size": CACHE_BYTES,
         "jax_persistent_cache_min_compile_time_secs": 0.2,
     }
     for option, value in options.items():
-        jax.config.update(option, value)  # type: ignore[no-untyped-call]
+        if option.upper() not in os.environ:
+            jax.config.update(option, value)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _unavailable(name: str) -> Iterator[None]:
+    """Have imports of a package fail as if it were not installed, unless it is loaded already."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 @contextmanager

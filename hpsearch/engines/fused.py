@@ -55,7 +55,7 @@ REPLICAS_IN_FLIGHT = 16
 BLOCK_BYTES = 32 * 2**20
 """Predictions that one call of a program gives back at most; longer runs take several calls."""
 
-LOW_EFFORT_WORK, MIDDLE_EFFORT_WORK = 6e9, 5e12
+LOW_EFFORT_WORK, MIDDLE_EFFORT_WORK = 1e10, 5e12
 """Floating-point operations of about a fifth of a second, and of a minute, on one core: up to
 these a program is compiled with low or middle effort."""
 
@@ -173,7 +173,7 @@ def plan_fused_units(
 ) -> list[FusedUnit]:
     """Cut each structure's replicas into units of nearly equal width, the largest work first.
 
-    With ``patience`` a candidate's replicas stay in one unit, since they stop together.
+    With ``patience`` a unit is one candidate, whose replicas stop together and leave the program.
     """
     groups: dict[str, list[Sketch]] = {}
     for sketch in sketches:
@@ -194,12 +194,11 @@ def _cut(
     members: Sequence[Sketch], n_folds: int, *, whole_trials: bool
 ) -> Iterator[tuple[WorkUnit, ...]]:
     replicas = [(sketch.candidate, fold) for sketch in members for fold in range(n_folds)]
-    n_units = max(1, round(len(replicas) / REPLICAS_IN_FLIGHT))
     if whole_trials:
-        n_units = min(n_units, len(members))
-        ends = [round(i * len(members) / n_units) * n_folds for i in range(n_units + 1)]
+        n_units = len(members)
     else:
-        ends = [round(i * len(replicas) / n_units) for i in range(n_units + 1)]
+        n_units = max(1, round(len(replicas) / REPLICAS_IN_FLIGHT))
+    ends = [round(i * len(replicas) / n_units) for i in range(n_units + 1)]
     for first, last in itertools.pairwise(ends):
         parts: dict[int, tuple[Candidate, list[int]]] = {}
         for candidate, fold in replicas[first:last]:

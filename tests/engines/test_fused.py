@@ -196,11 +196,11 @@ def test_units_are_cut_by_the_plan_alone_and_hold_every_replica_once():
         assert sum(len(p.folds) for p in unit.parts) <= unit.n_replicas <= 24
 
 
-def test_with_patience_a_trial_stays_in_one_unit():
+def test_with_patience_a_unit_is_one_trial_so_that_none_idles_for_another():
     sketches = [Sketch(Candidate(t, {}), key="a", work=1.0) for t in range(5)]
     units = plan_fused_units(sketches, n_folds=5, patience=3)
-    assert sorted(p.candidate.trial for u in units for p in u.parts) == list(range(5))
-    assert all(len(part.folds) == 5 for unit in units for part in unit.parts)
+    assert sorted(part.candidate.trial for u in units for part in u.parts) == list(range(5))
+    assert all(len(u.parts) == 1 and len(u.parts[0].folds) == u.n_replicas == 5 for u in units)
 
 
 def gru_over_features(hp, problem):
