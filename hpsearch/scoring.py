@@ -25,11 +25,19 @@ from hpsearch.engines.base import (
     Job,
     UnitResult,
     problem_of,
+    read_fit_data,
     smallest_training_set,
     write_fit_data,
 )
-from hpsearch.engines.choose import Choice, EngineOption, first_choice, second_choice
+from hpsearch.engines.choose import (
+    Choice,
+    EngineOption,
+    first_choice,
+    second_choice,
+    third_choice,
+)
 from hpsearch.engines.fused import FusedEngine, import_jax
+from hpsearch.engines.pace import few_batches, is_very_large, seconds_per_epoch
 from hpsearch.engines.probe import Probe, probe_space
 from hpsearch.engines.reference import ReferenceEngine, import_tensorflow
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers
@@ -144,6 +152,8 @@ class Session:
             fixes=tuple(self.plan.fixes.items()),
             options=self.plan.options,
         )
+        if self.plan.engine == "auto" and self.choice.engine == "fused" and not probe.on_gpu:
+            self._try_both_if_very_large(active_values(declared, declared.values))
         return declared
 
     def _probe(self, problem: Problem, defaults: Mapping[str, Any] | None) -> Probe:
@@ -167,6 +177,27 @@ class Session:
             return found
         self.choice, self.workers = choice, self._start_workers(choice)
         return probe()
+
+    def _try_both_if_very_large(self, defaults: Mapping[str, Any]) -> None:
+        """Have both engines train the default network for a moment where that pays."""
+        n_params, epochs = self.probe.n_params, self.plan.options.epochs
+        if not is_very_large(n_params, self.data, epochs):
+            return
+        self._note(
+            f"The network has {n_params:,} parameters: trying both engines on a few batches."
+        )
+        candidate = Candidate(0, dict(defaults))
+        job = few_batches(self.job, candidate, n_params, self.scratch / "pace")
+
+        def fused(job: Job) -> Engine:
+            return FusedEngine(self.workers, job, read_fit_data(job.data_path), lambda *_: iter(()))
+
+        workers = self._start_workers(Choice("keras", ""))
+        ours = seconds_per_epoch(fused, job, candidate)
+        theirs = seconds_per_epoch(lambda job: ReferenceEngine(workers, job), job, candidate)
+        self.choice = third_choice(self.choice, ours, theirs)
+        if self.choice.engine == "keras":
+            self.workers = workers
 
     def _start_workers(self, choice: Choice) -> Workers:
         fused = choice.engine == "fused"

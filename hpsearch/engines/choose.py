@@ -1,15 +1,17 @@
 """The choice of an engine: by rule, and with the reason in a sentence.
 
 Two looks: at the data and the space before any process starts, and at the default network once
-it is built. Neither trains anything.
+it is built. Only for a very large network both engines train a little (``pace``).
 """
 
 from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from hpsearch.engines.pace import verdict
 from hpsearch.engines.probe import Probe
 from hpsearch.errors import OptionError
 from hpsearch.preprocessing import Layout
@@ -18,6 +20,8 @@ from hpsearch.space import Space
 EngineName = Literal["fused", "keras"]
 EngineOption = Literal["auto", "fused", "keras"]
 ENGINE_OPTIONS: tuple[EngineOption, ...] = ("auto", "fused", "keras")
+
+CONVOLUTIONS = "convolutions are slower in a fused program on a processor"
 
 BACKENDS: dict[EngineName, str] = {"fused": "jax", "keras": "tensorflow"}
 
@@ -45,6 +49,8 @@ def first_choice(option: EngineOption, layout: Layout, space: Space) -> Choice:
     """
     if option == "keras":
         return Choice("keras", "as asked; it trains one network after the other")
+    if option == "auto" and _mentions_convolutions(space) and not _may_have_gpu():
+        return Choice("keras", CONVOLUTIONS)
     obstacle = _obstacle(layout, space)
     if obstacle is None:
         return Choice("fused", "all folds and candidates of one structure train as one program")
@@ -71,8 +77,24 @@ def second_choice(option: EngineOption, first: Choice, probe: Probe) -> Choice:
             )
         return Choice("keras", f"the fused engine cannot train this: {probe.untraceable}")
     if probe.convolves and option == "auto" and not probe.on_gpu:
-        return Choice("keras", "convolutions are slower in a fused program on a processor")
+        return Choice("keras", CONVOLUTIONS)
     return first
+
+
+def third_choice(second: Choice, fused: float | None, reference: float | None) -> Choice:
+    """The engine for a very large network, by the seconds of both; see ``pace``."""
+    takes_reference, reason = verdict(fused, reference)
+    return Choice("keras", reason) if takes_reference else Choice(second.engine, reason)
+
+
+def _mentions_convolutions(space: Space) -> bool:
+    """Whether the code names a layer such as ``Conv2D`` or ``SeparableConv1D``."""
+    return any(space.mentions(f"Conv{n}D") for n in (1, 2, 3))
+
+
+def _may_have_gpu() -> bool:
+    """Whether a look with JAX could find a GPU: there is a device file of a driver."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
 
 
 def _obstacle(layout: Layout, space: Space) -> str | None:

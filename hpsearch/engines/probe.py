@@ -35,7 +35,8 @@ class Probe:
     complete : whether enough networks were built to try every branch of the space.
     scalable_target : whether a standardised regression target suits the network.
     untraceable : under JAX, why the network cannot train in a fused program; else None.
-    convolves : whether it has convolutions; on_gpu : whether JAX found a GPU.
+    n_params : parameters; convolves : whether it has convolutions.
+    on_gpu : whether JAX found a GPU.
     """
 
     hyperparameters: dict[str, Any] | None
@@ -44,6 +45,7 @@ class Probe:
     failures: tuple[str, ...] = ()
     complete: bool = True
     untraceable: str | None = None
+    n_params: int = 0
     convolves: bool = False
     on_gpu: bool = False
 
@@ -115,6 +117,7 @@ def probe_space(
         failures=discovery.failures if discovery else (),
         complete=discovery.complete if discovery else True,
         untraceable=untraceable,
+        n_params=int(model.count_params()),
         convolves=any("Conv" in type(layer).__name__ for layer in model._flatten_layers()),
         on_gpu=_on_gpu(),
     )
