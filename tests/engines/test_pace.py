@@ -132,4 +132,4 @@ def test_both_engines_are_tried_on_a_very_large_network(monkeypatch, table):
         [result] = session.score([Candidate(0, {})])
     assert result.score is not None
     assert len(result.folds) == 2
-    assert notes == ["The network has 41 parameters: a short trial of both engines."]
+    assert notes == ["The network has 41 parameters: trying both engines on a few batches."]
