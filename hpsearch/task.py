@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ProblemKind = Literal["binary", "multiclass", "multilabel", "regression", "share"]
+Direction = Literal["min", "max"]  # whether small or large scores are good
 Label = str | int | float | bool
 
 

@@ -1,4 +1,4 @@
-"""Metrics: scores of canonical predictions, many epochs at once.
+"""Metrics of canonical predictions, many epochs at once.
 
 Owns how a metric is computed, its direction, and which metrics suit a problem type. When
 predictions are made and which epoch counts belongs to ``hpsearch.engines`` and ``hpsearch.stats``.
@@ -23,8 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.errors import OptionError
-from hpsearch.stats import Direction
-from hpsearch.task import TASKS, ProblemKind
+from hpsearch.task import TASKS, Direction, ProblemKind
 
 Floats = NDArray[np.float64]
 
@@ -91,12 +90,8 @@ def score(
     >>> score("accuracy", y_true, np.array([[0.2, 0.7, 0.9], [0.2, 0.3, 0.9]]))
     array([1.        , 0.66666667])
     """
-    metric = _metric(name)
-    truth, predictions = np.asarray(y_true), np.ascontiguousarray(y_pred, dtype=np.float64)
-    kind = _kind(metric, truth, predictions) if kind is None else kind
-    if kind not in metric.kinds:
-        raise _unsuitable(name, kind)
-    truth, predictions = _aligned(kind, truth, predictions)
+    predictions = np.ascontiguousarray(y_pred, dtype=np.float64)
+    metric, kind, truth, predictions = resolved(name, np.asarray(y_true), predictions, kind)
     axes = (-1,) if kind == "binary" else (-2, -1)
     with np.errstate(all="ignore"):
         scores = metric.function(kind, truth, predictions)
@@ -130,6 +125,20 @@ def resolve_metric(kind: ProblemKind, name: str | None = None) -> tuple[str, ...
     return (name, *(other for other in usual if other != name))
 
 
+def resolved(
+    name: str, y_true: NDArray[Any], y_pred: NDArray[Any], kind: ProblemKind | None
+) -> tuple[Metric, ProblemKind, NDArray[Any], NDArray[Any]]:
+    """What a metric's function takes: the metric, the problem type, aligned truth, predictions.
+
+    Raises as ``score`` does.
+    """
+    metric = _metric(name)
+    kind = _kind(metric, y_true, y_pred) if kind is None else kind
+    if kind not in metric.kinds:
+        raise _unsuitable(name, kind)
+    return metric, kind, *_aligned(kind, y_true, y_pred)
+
+
 def _metric(name: str) -> Metric:
     if name not in METRICS:
         raise OptionError(f"`--metric` is one of {', '.join(METRICS)}; received {name!r}.")
@@ -143,7 +152,7 @@ def _unsuitable(name: str, kind: ProblemKind) -> OptionError:
     )
 
 
-def _kind(metric: Metric, y_true: NDArray[Any], y_pred: Floats) -> ProblemKind:
+def _kind(metric: Metric, y_true: NDArray[Any], y_pred: NDArray[Any]) -> ProblemKind:
     """The problem type that a metric and the shapes imply."""
     if "regression" in metric.kinds:
         return "regression"
@@ -154,8 +163,8 @@ def _kind(metric: Metric, y_true: NDArray[Any], y_pred: Floats) -> ProblemKind:
 
 
 def _aligned(
-    kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats
-) -> tuple[NDArray[Any], Floats]:
+    kind: ProblemKind, y_true: NDArray[Any], y_pred: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Truth as integer codes or float64, and predictions; values always (n, V) and (..., n, V)."""
     if kind in ("regression", "share"):
         y_true = y_true.astype(np.float64)
@@ -191,24 +200,20 @@ def _register(
 @_register("log_loss", "min", "binary", "multiclass", "multilabel")
 def _log_loss(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     """Mean of -log of the true class's probability, over rows and, if several, over labels."""
-    if kind == "multiclass":
-        of_truth = y_pred[..., np.arange(len(y_true)), y_true]
-    else:
-        of_truth = np.where(y_true == 1, y_pred, 1.0 - y_pred)
-    losses = -np.log(_clipped(np.ascontiguousarray(of_truth)))
+    losses = log_losses(kind, y_true, y_pred)
     leading = y_pred.shape[: -1 if kind == "binary" else -2]
     return losses.reshape(*leading, -1).mean(axis=-1)
 
 
 @_register("accuracy", "max", "binary", "multiclass")
 def _accuracy(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
-    return (_predicted(kind, y_pred) == y_true).mean(axis=-1)
+    return (predicted_codes(kind, y_pred) == y_true).mean(axis=-1)
 
 
 @_register("balanced_accuracy", "max", "binary", "multiclass")
 def _balanced_accuracy(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     """Mean recall of the classes that occur in the truth."""
-    hits = _predicted(kind, y_pred) == y_true
+    hits = predicted_codes(kind, y_pred) == y_true
     recalls = [hits[..., y_true == code].mean(axis=-1) for code in np.unique(y_true)]
     return np.mean(recalls, axis=0)
 
@@ -255,7 +260,7 @@ def _macro_f1(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     """Mean F1 of the labels, or of the classes that occur in the truth or the predictions."""
     if kind == "multilabel":
         return _f1_of(y_true == 1, y_pred >= 0.5, axis=-2).mean(axis=-1)
-    predicted = _predicted(kind, y_pred)
+    predicted = predicted_codes(kind, y_pred)
     n_classes = 2 if kind == "binary" else y_pred.shape[-1]
     total, occurring = np.zeros(predicted.shape[:-1]), np.zeros(predicted.shape[:-1])
     for code in range(n_classes):
@@ -302,11 +307,20 @@ def _over_rows(values: Floats) -> Floats:
     return np.asarray(rows_last.mean(axis=-1), dtype=np.float64)
 
 
+def log_losses(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Floats:
+    """-log of the truth's probability: (..., n), or (..., n, L) of a multilabel problem."""
+    if kind == "multiclass":
+        of_truth = y_pred[..., np.arange(len(y_true)), y_true]
+    else:
+        of_truth = np.where(y_true == 1, y_pred, 1.0 - y_pred)
+    return -np.log(_clipped(np.ascontiguousarray(of_truth)))
+
+
 def _clipped(probabilities: Floats) -> Floats:
     return np.clip(probabilities, PROBABILITY_EPS, 1.0 - PROBABILITY_EPS)
 
 
-def _predicted(kind: ProblemKind, y_pred: Floats) -> NDArray[np.int64]:
+def predicted_codes(kind: ProblemKind, y_pred: Floats) -> NDArray[np.int64]:
     """Predicted codes (..., n); a probability of 0.5 counts as the second label."""
     if kind == "binary":
         return (y_pred >= 0.5).astype(np.int64)
