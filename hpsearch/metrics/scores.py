@@ -293,8 +293,10 @@ def _r2(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
         return np.full(y_pred.shape[:-2], np.nan)
     residual = _over_rows((y_pred - y_true) ** 2)
     total = _over_rows((y_true - _over_rows(y_true)) ** 2)
-    constant = np.where(residual == 0, 1.0, 0.0)
-    return np.where(total == 0, constant, 1.0 - residual / total).mean(axis=-1)
+    # The mean of equal numbers may differ from them in the last bit, so a total of 0 says less.
+    is_constant = (y_true == y_true[0]).all(axis=0)
+    of_constant = np.where(residual == 0, 1.0, 0.0)
+    return np.where(is_constant, of_constant, 1.0 - residual / total).mean(axis=-1)
 
 
 def _over_rows(values: Floats) -> Floats:

@@ -147,8 +147,9 @@ def bias_corrected_cv(
         raise ValueError(
             f"`y_pred` must be (trials, repeats, rows, ...); received shape {predictions.shape}."
         )
-    rows = _Rows(metric, np.asarray(y_true), kind, direction, blocks)
-    return _bias_corrected(rows, predictions[:, np.newaxis], n_bootstraps, level, seed)[0]
+    rows = _Rows(metric, np.asarray(y_true), kind, blocks)
+    sense = _direction(metric, direction)
+    return _bias_corrected(rows, predictions, sense, n_bootstraps, level, seed)
 
 
 def bias_corrected_cv_of_epochs(
@@ -195,9 +196,14 @@ def bias_corrected_cv_of_epochs(
             "`y_pred` must be (trials, epochs, repeats, rows, ...); received shape "
             f"{predictions.shape}."
         )
-    rows = _Rows(metric, np.asarray(y_true), kind, direction, blocks)
-    corrected, epoch = _bias_corrected(rows, predictions, n_bootstraps, level, seed)
-    return replace(corrected, epoch=epoch)
+    rows = _Rows(metric, np.asarray(y_true), kind, blocks)
+    sense = _direction(metric, direction)
+    n_trials, n_epochs = predictions.shape[:2]
+    candidates = predictions.reshape(-1, *predictions.shape[2:])
+    said = _bias_corrected(rows, candidates, sense, n_bootstraps, level, seed)
+    trial, epoch = divmod(said.trial, n_epochs)
+    shares = said.shares.reshape(n_trials, n_epochs).sum(axis=1)
+    return replace(said, trial=trial, epoch=epoch, shares=shares)
 
 
 def bootstrap_interval(
@@ -249,7 +255,7 @@ def bootstrap_interval(
     _check_options(n_bootstraps, level)
     if method not in ("percentile", "bca"):
         raise OptionError(f"`method` is 'percentile' or 'bca'; received {method!r}.")
-    rows = _Rows(metric, np.asarray(y_true), kind, "min", blocks)
+    rows = _Rows(metric, np.asarray(y_true), kind, blocks)
     array = np.asarray(y_pred)[np.newaxis]
     score = float(rows.scores(array, np.ones((1, rows.n_rows), dtype=np.int64))[0, 0])
     if not np.isfinite(score):
@@ -271,16 +277,8 @@ class _Rows:
         metric: Metric,
         y_true: NDArray[Any],
         kind: ProblemKind | None,
-        direction: Direction | None,
         blocks: ArrayLike | None,
     ) -> None:
-        if isinstance(metric, str) and metric in METRICS:
-            direction = METRICS[metric].direction
-        elif direction is None and not isinstance(metric, str):
-            raise OptionError(
-                "A metric that is a function needs `direction`, 'min' or 'max'; received None."
-            )
-        self.direction: Direction = direction or "min"
         self.n_rows = len(y_true)
         self._metric, self._y_true, self._kind = metric, y_true, kind
         self.block_of_row = np.arange(self.n_rows) if blocks is None else _codes(blocks)
@@ -329,61 +327,84 @@ def _codes(blocks: ArrayLike) -> NDArray[np.int64]:
     return np.asarray(np.unique(np.asarray(blocks), return_inverse=True)[1], dtype=np.int64)
 
 
+def _direction(metric: Metric, direction: Direction | None) -> Direction:
+    """A named metric's own direction, else what was given."""
+    if isinstance(metric, str):
+        return METRICS[metric].direction if metric in METRICS else "min"
+    if direction not in ("min", "max"):
+        raise OptionError(
+            "A metric that is a function needs `direction`, 'min' or 'max'; received "
+            f"{direction!r}."
+        )
+    return direction
+
+
 def _bias_corrected(
     rows: _Rows,
     predictions: NDArray[Any],
+    direction: Direction,
     n_bootstraps: int,
     level: float,
     seed: int,
-) -> tuple[BiasCorrected, int]:
-    """BBC-CV of (T, E, P, n, ...), and the selected epoch."""
+) -> BiasCorrected:
+    """BBC-CV of candidates' predictions (C, P, n, ...)."""
     _check_options(n_bootstraps, level)
-    n_trials, n_epochs, n_repeats = predictions.shape[:3]
-    arrays = predictions.reshape(-1, *predictions.shape[3:])
-    by_candidate = arrays.reshape(-1, *predictions.shape[2:])
-
-    def mean_scores(counts: Counts) -> Floats:
-        """(B, T E) scores, each the mean over the repeats."""
-        of_repeats: Floats = rows.scores(arrays, counts).reshape(len(counts), -1, n_repeats)
-        return np.asarray(of_repeats.mean(axis=-1))
-
-    on_all = mean_scores(np.ones((1, rows.n_rows), dtype=np.int64))[0]
-    losses = losses_of(on_all, rows.direction)
-    winner = int(np.argmin(losses))
-    if not np.isfinite(losses[winner]):
+    once = np.ones((1, rows.n_rows), dtype=np.int64)
+    on_all = _mean_scores(rows, predictions, once)[0]
+    losses = losses_of(on_all, direction)
+    if not np.isfinite(losses).any():
         raise ValueError(
-            "The bias correction needs a trial whose predictions are finite and score; received "
-            "none. Choose another metric, or leave out rows without a prediction."
+            "The bias correction needs a trial with finite predictions and a metric that is "
+            "defined on the rows; received none. Leave out rows without a prediction, or choose "
+            "another metric."
         )
-    selected, out_of_bag = [], []
-    for counts in rows.samples(n_bootstraps, len(arrays), seed):
-        losses = losses_of(mean_scores(counts), rows.direction)
-        best = losses.argmin(axis=1)
-        scores = np.full(len(counts), np.nan)
-        for candidate in np.unique(best):
-            chosen = best == candidate
-            left_out = (counts[chosen] == 0).astype(np.int64)
-            scores[chosen] = rows.scores(by_candidate[candidate], left_out).mean(axis=-1)
-        scores[~np.isfinite(losses.min(axis=1))] = np.nan
-        selected.append(best)
-        out_of_bag.append(scores)
-    scores, best = np.concatenate(out_of_bag), np.concatenate(selected)
+    winner = int(np.argmin(losses))
+    n_candidates, n_repeats = predictions.shape[:2]
+    outcomes = [
+        _select_and_score(rows, predictions, direction, counts)
+        for counts in rows.samples(n_bootstraps, n_candidates * n_repeats, seed)
+    ]
+    best, scores = (np.concatenate(parts) for parts in zip(*outcomes, strict=True))
     counted = np.isfinite(scores)
     _check_any(scores[counted], n_bootstraps)
     low, high = _quantiles(scores[counted], level)
-    trials = np.bincount(best[counted] // n_epochs, minlength=n_trials)
-    corrected = BiasCorrected(
+    return BiasCorrected(
         estimate=float(scores[counted].mean()),
         low=low,
         high=high,
-        trial=winner // n_epochs,
+        trial=winner,
         epoch=None,
         naive=float(on_all[winner]),
-        shares=trials / counted.sum(),
+        shares=np.bincount(best[counted], minlength=n_candidates) / counted.sum(),
         n_bootstraps=int(counted.sum()),
         n_skipped=int((~counted).sum()),
     )
-    return corrected, winner % n_epochs
+
+
+def _select_and_score(
+    rows: _Rows, predictions: NDArray[Any], direction: Direction, counts: Counts
+) -> tuple[NDArray[np.int64], Floats]:
+    """The candidate that each sample selects, and its score on the rows left out, both (b,).
+
+    The score is NaN where the metric is not defined on the rows drawn or on those left out.
+    """
+    losses = losses_of(_mean_scores(rows, predictions, counts), direction)
+    best = losses.argmin(axis=1)
+    scores = np.full(len(counts), np.nan)
+    left_out = (counts == 0).astype(np.int64)
+    for candidate in np.unique(best):
+        chosen = best == candidate
+        of_candidate = predictions[candidate, np.newaxis]
+        scores[chosen] = _mean_scores(rows, of_candidate, left_out[chosen])[:, 0]
+    scores[~np.isfinite(losses.min(axis=1))] = np.nan
+    return best, scores
+
+
+def _mean_scores(rows: _Rows, predictions: NDArray[Any], counts: Counts) -> Floats:
+    """(b, C) scores of predictions (C, P, n, ...), each the mean over the repeats."""
+    n_candidates, n_repeats = predictions.shape[:2]
+    scores = rows.scores(predictions.reshape(-1, *predictions.shape[2:]), counts)
+    return np.asarray(scores.reshape(len(counts), n_candidates, n_repeats).mean(axis=-1))
 
 
 def _check_options(n_bootstraps: int, level: float) -> None:

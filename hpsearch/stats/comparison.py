@@ -175,7 +175,7 @@ def correlated_bayes_test(
         return Comparison(float(gain > rope), float(abs(gain) <= rope), float(gain < -rope))
     better = float(stdtr(df, (gain - rope) / se))
     worse = float(stdtr(df, (-rope - gain) / se))
-    return Comparison(better, max(0.0, 1.0 - better - worse), worse)
+    return Comparison(better, float(stdtr(df, (rope - gain) / se)) - worse, worse)
 
 
 def repeats_until_decided(

@@ -266,3 +266,10 @@ def test_scoring_with_an_unknown_metric_is_refused():
 def test_shapes_that_do_not_fit_are_refused(name, y, p):
     with pytest.raises(ValueError, match="one row per row of y_true"):
         score(name, y, p)
+
+
+def test_r2_of_a_constant_truth_whose_mean_is_rounded_is_0():
+    y = np.full(3, 0.1)
+    assert y.mean() != 0.1
+    assert score("r2", y, np.array([0.1, 0.1, 0.2])) == 0
+    assert score("r2", y, y) == 1
