@@ -135,19 +135,14 @@ class FusedEngine:
         whole = tuple(range(len(self._data.folds)))
         for sketch in sketches:
             if sketch.error is not None:
-                yield UnitResult(
-                    WorkUnit(sketch.candidate, whole),
-                    error=sketch.error,
-                    traceback=sketch.traceback,
-                )
+                yield failed_unit(WorkUnit(sketch.candidate, whole), sketch)
         units = plan_fused_units(
             [sketch for sketch in sketches if sketch.key], len(whole), self._job.options.patience
         )
         for outcome in self._workers.map_unordered(_train_task, [(self._job, u) for u in units]):
             if isinstance(outcome, Lost):
-                reason = f"its worker process died {outcome.attempts} times"
                 for part in outcome.task[1].parts:
-                    yield UnitResult(part, error=f"{reason} (killed, or out of memory)")
+                    yield UnitResult(part, error=outcome.reason)
             else:
                 yield from outcome
         untraceable = [sketch for sketch in sketches if sketch.reason is not None]
@@ -161,11 +156,17 @@ class FusedEngine:
         sketches = []
         for outcome in self._workers.map_unordered(_sketch_task, tasks):
             if isinstance(outcome, Lost):
-                reason = f"its worker process died {outcome.attempts} times"
-                sketches.append(Sketch(outcome.task[1], error=reason))
+                sketches.append(Sketch(outcome.task[1], error=outcome.reason))
             else:
                 sketches.append(outcome)
         return sorted(sketches, key=lambda sketch: sketch.candidate.trial)
+
+
+def failed_unit(unit: WorkUnit, sketch: Sketch) -> UnitResult:
+    """The result of a unit whose candidate's network cannot be built."""
+    return UnitResult(
+        unit, values=unit.candidate.values, error=sketch.error, traceback=sketch.traceback
+    )
 
 
 def plan_fused_units(
@@ -365,7 +366,10 @@ def train_fused_unit(job: Job, unit: FusedUnit) -> list[UnitResult]:
         results = [training.result(part) for part in unit.parts]
     except Exception as error:  # a failing trial is recorded, whatever a user's network raises
         reason, trace = reason_of(error), traceback.format_exc()
-        results = [UnitResult(part, error=reason, traceback=trace) for part in unit.parts]
+        results = [
+            UnitResult(part, values=part.candidate.values, error=reason, traceback=trace)
+            for part in unit.parts
+        ]
     seconds = time.perf_counter() - started
     n_replicas = sum(len(part.folds) for part in unit.parts)
     return [replace(r, seconds=seconds * len(r.unit.folds) / n_replicas) for r in results]
