@@ -213,19 +213,21 @@ def _sketch_task(task: tuple[Job, Candidate]) -> Sketch:
 
 def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
     """Build a candidate's network once and look at its structure; runs in a worker."""
+    from hpsearch.engines.network import OutputForm
     from hpsearch.engines.structure import structure_key
 
     data = read_fit_data(job.data_path)
     try:
         configuration = Configuration(job, data, candidate.values)
         model = configuration.network
+        OutputForm.of(model, data.target)
     except Exception as error:
         return Sketch(candidate, error=reason_of(error), traceback=traceback.format_exc())
     try:
         reason = untraceable_reason(model, configuration.problem.input_shape)
         if reason is not None:
             return Sketch(candidate, reason=reason)
-        key = structure_key(model, configuration.settings.batch_size)
+        key = structure_key(model, configuration.settings.batch_size, configuration.values)
     except Exception as error:
         return Sketch(candidate, reason=reason_of(error))
     work = float(model.count_params()) * data.encoded.n_rows * configuration.settings.epochs
@@ -236,6 +238,8 @@ def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
     """Why a network cannot train under ``jax.vmap``, or None where it can."""
     import jax
     import keras
+
+    from hpsearch.engines.fused_program import unweighable_loss
 
     for layer in model._flatten_layers(include_self=True):
         module = type(layer).__module__
@@ -249,7 +253,7 @@ def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
         return model.stateless_call(trainable, frozen, x, training=True)[0]
 
     try:
-        jax.eval_shape(
+        outputs = jax.eval_shape(
             forward,
             [v.value for v in model.trainable_variables],
             [v.value for v in model.non_trainable_variables],
@@ -257,7 +261,7 @@ def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
         )
     except Exception as error:
         return reason_of(error)
-    return None
+    return unweighable_loss(model, outputs)
 
 
 class Configuration:
@@ -724,13 +728,13 @@ _DESIGN_STATISTICS = ("fill", "centre", "scale", "category_slots", "array_centre
 def _table(data_path: str, target_form: str, n_classes: int) -> Table:
     """The rows on this process's device, once."""
     from hpsearch.engines.fused_program import Table
-    from hpsearch.engines.network import OutputForm
+    from hpsearch.engines.network import Head
 
     data = read_fit_data(data_path)
     y = None
     if shared_target(data):
-        form = OutputForm(target_form, False, 0)  # type: ignore[arg-type]
-        y = form.loss_target(training_target(data.target, data.y, data.statistics[0]), n_classes)
+        head = Head(target_form, False, 0)  # type: ignore[arg-type]
+        y = head.loss_target(training_target(data.target, data.y, data.statistics[0]), n_classes)
     return Table.of(data.encoded, data.layout, y)
 
 

@@ -108,6 +108,7 @@ def table():
             "multilabel": np.stack([signal > 0, x[:, 2] > 0], axis=1).astype(int),
             "regression": 1000.0 + 50.0 * signal,
             "two values": np.stack([1000.0 + 50.0 * signal, -x[:, 1]], axis=1),
+            "three values": np.stack([1000.0 + 50.0 * signal, -x[:, 1], x[:, 0] ** 2], axis=1),
             "share": 1.0 / (1.0 + np.exp(-signal)),
         }[kind]
         return hpsearch.load(x, y, task="share" if kind == "share" else None)

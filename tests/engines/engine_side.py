@@ -39,8 +39,10 @@ def keras_curves(job, candidate, position):
     """One replica trained by Keras's own ``fit``: its loss, and raw outputs of all rows, by epoch.
 
     Same initial weights and batch order as the engine: the network is built under the replica's
-    seed, and each epoch's rows are put in order beforehand.
+    seed, and each epoch's rows are put in order beforehand. Several outputs go side by side.
     """
+    import keras
+
     from hpsearch.engines.base import batch_order, read_fit_data, replica_seed
     from hpsearch.preprocessing import design_rows
 
@@ -49,13 +51,14 @@ def keras_curves(job, candidate, position):
     seed = replica_seed(job.options.seed, candidate.trial, fold.repeat, fold.fold)
     model, settings = network(job, data, candidate, seed)
     x = design_rows(data.encoded, data.layout, statistics)
-    y = loss_target(data, statistics)
     loss, outputs = [], []
     for epoch in range(settings.epochs):
         rows = fold.train[batch_order(seed, epoch, len(fold.train))]
-        history = model.fit(x[rows], y[rows], settings.batch_size, shuffle=False, verbose=0)
+        y = targets(model, data, statistics, rows)
+        history = model.fit(x[rows], y, settings.batch_size, shuffle=False, verbose=0)
         loss.append(history.history["loss"][0])
-        outputs.append(model.predict(x, verbose=0))
+        predicted = keras.tree.flatten(model.predict(x, verbose=0))
+        outputs.append(np.concatenate(predicted, axis=1))
     return np.array(loss), np.stack(outputs)
 
 
@@ -69,13 +72,12 @@ def keras_refit(job, candidate, n_steps):
     seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
     model, settings = network(job, data, candidate, seed, n_train=n_rows)
     x = design_rows(data.encoded, data.layout, statistics)
-    y = loss_target(data, statistics)
     steps_per_epoch = -(-n_rows // settings.batch_size)
     for step in range(n_steps):
         epoch, number = divmod(step, steps_per_epoch)
         first = number * settings.batch_size
         rows = batch_order(seed, epoch, n_rows)[first : first + settings.batch_size]
-        model.train_on_batch(x[rows], y[rows])
+        model.train_on_batch(x[rows], targets(model, data, statistics, rows))
     return model.get_weights()
 
 
@@ -99,17 +101,33 @@ def network(job, data, candidate, seed, n_train=None):
     return Space.from_bytes(job.space).build(candidate.values, problem), settings
 
 
-def loss_target(data, statistics):
-    """The target that plain Keras would be given."""
+def targets(model, data, statistics, rows):
+    """The target of some rows as plain Keras would be given it: an array for each output."""
+    y = data.y[rows]
     if data.target.kind == "regression":
-        return (data.y - statistics.target_centre) / statistics.target_scale
-    return data.y.reshape(-1, 1) if data.target.kind == "binary" else data.y
+        y = (y - statistics.target_centre) / statistics.target_scale
+    if data.target.kind == "binary":
+        y = y.reshape(-1, 1)
+    if len(model.outputs) == 1:
+        return y
+    widths = [output.shape[1] for output in model.outputs]
+    return np.split(y, np.cumsum(widths)[:-1], axis=1)
 
 
 def on_jax():
     import keras
 
     return keras.backend.backend() == "jax"
+
+
+def probe(job):
+    """The probe of a job's default network; gives what it found."""
+    from hpsearch.engines.base import problem_of, read_fit_data
+    from hpsearch.engines.probe import probe_space
+
+    data = read_fit_data(job.data_path)
+    problem = problem_of(data.target, data.layout, n_train=20, epochs=job.options.epochs)
+    return probe_space(job.space, problem, data.target, {}, {}, must_save=True)
 
 
 # -- the fused engine alone

@@ -164,6 +164,128 @@ def test_every_row_of_unequal_folds_and_short_batches_counts_once(train, table, 
         assert_allclose(result.train_loss, (data.y[fold.train] ** 2).mean(), rtol=1e-5)
 
 
+# -- several outputs, and losses of any kind
+
+
+def heads(problem, widths, activations, nest=list, **compile_arguments):
+    """A network with an output called 'head_0', 'head_1' ... for each width."""
+    import keras
+
+    rows = keras.Input(problem.input_shape)
+    hidden = keras.layers.Dense(4, "tanh", kernel_regularizer=keras.regularizers.L2(0.01))(rows)
+    hidden = keras.layers.BatchNormalization()(hidden)
+    names = [f"head_{number}" for number in range(len(widths))]
+    parts = zip(widths, activations, names, strict=True)
+    outputs = [keras.layers.Dense(w, a, name=name)(hidden) for w, a, name in parts]
+    model = keras.Model(rows, dict(zip(names, outputs, strict=True)) if nest is dict else outputs)
+    model.compile(optimizer=keras.optimizers.Adam(0.01), **compile_arguments)
+    return model
+
+
+def one_loss(hp, problem):
+    return heads(problem, [1, 2], ["linear", "linear"], loss="mse")
+
+
+def a_list_of_losses(hp, problem):
+    losses = {"loss": ["mse", "mae"], "loss_weights": [0.3, 2.0]}
+    return heads(problem, [2, 1], ["linear", "linear"], **losses)
+
+
+def losses_by_name(hp, problem):
+    import keras
+
+    losses = {"head_1": keras.losses.Huber(0.5), "head_0": "mae"}
+    weights = {"head_1": 0.3, "head_0": 2.0}
+    return heads(problem, [1, 2], ["linear", "linear"], dict, loss=losses, loss_weights=weights)
+
+
+def a_column_each(hp, problem):
+    return heads(problem, [1, 1, 1], ["linear", "relu", "tanh"], loss=["mse", "mae", "log_cosh"])
+
+
+def logits_and_probabilities(hp, problem):
+    import keras
+
+    losses = [keras.losses.BinaryCrossentropy(from_logits=True), "binary_crossentropy"]
+    return heads(problem, [1, 1], ["linear", "sigmoid"], loss=losses, loss_weights=[1.0, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("kind", "build"),
+    [
+        ("three values", one_loss),
+        ("three values", a_list_of_losses),
+        ("three values", losses_by_name),
+        ("three values", a_column_each),
+        ("multilabel", logits_and_probabilities),
+    ],
+)
+def test_several_outputs_train_as_in_keras_and_are_scored_side_by_side(
+    kind, build, train, table, make_job, engine
+):
+    job = make_job(table(kind), build, epochs=4)
+    result = train(job, 1)
+    assert result.error is None, result.traceback
+    [fold] = result.folds
+    losses, outputs = engine.call("keras_curves", job, Candidate(0, {}), 1)
+    assert_allclose(fold.train_loss, losses, rtol=1e-5)
+    data = read_fit_data(job.data_path)
+    validation, statistics = data.folds[1].validation, data.statistics[1]
+    expected = outputs[:, validation] * statistics.target_scale + statistics.target_centre
+    if kind == "multilabel":
+        expected[..., 0] = 1 / (1 + np.exp(-expected[..., 0]))
+    assert_allclose(fold.predictions, expected, rtol=1e-5, atol=1e-6)
+    name = job.options.metrics[0]
+    score = sklearn_score(name, data.y[validation], fold.predictions[-1])
+    assert_allclose(fold.validation[name][-1], score, rtol=1e-5)
+
+
+def test_a_refit_of_several_outputs_is_that_of_keras(table, make_job, engine):
+    job = make_job(table("three values"), a_list_of_losses)
+    refitted, expected = (
+        engine.call(name, job, Candidate(0, {}), 7) for name in ("refit", "keras_refit")
+    )
+    for mine, theirs in zip(refitted, expected, strict=True):
+        assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "build", "scalable"),
+    [
+        ("three values", losses_by_name, True),
+        ("three values", a_column_each, False),  # its second output is positive
+        ("multilabel", logits_and_probabilities, False),
+    ],
+)
+def test_the_probe_looks_at_every_output(kind, build, scalable, table, make_job, engine):
+    found = engine.call("probe", make_job(table(kind), build))
+    assert found.untraceable is None
+    assert found.scalable_target == scalable
+
+
+def build_with_weighted_loss(hp, problem):
+    import keras
+
+    model = compiled([], problem)
+    loss = {
+        "weighted": {"loss": problem.loss, "loss_weights": 0.25},
+        "listed": {"loss": [problem.loss], "loss_weights": [0.25]},
+        "summed": {"loss": keras.losses.MeanSquaredError(reduction="sum")},
+        "of one's own": {"loss": lambda y, predicted: 3.0 * (y - predicted) ** 2},
+    }[hp.Choice("form", ["weighted", "listed", "summed", "of one's own"])]
+    model.compile(optimizer=keras.optimizers.SGD(0.01), **loss)
+    return model
+
+
+@pytest.mark.parametrize("form", ["weighted", "listed", "summed", "of one's own"])
+def test_a_loss_counts_as_it_does_in_keras(form, train, table, make_job, engine):
+    job = make_job(table("regression"), build_with_weighted_loss)
+    result = train(job, 1, form=form)
+    assert result.error is None, result.traceback
+    losses, _ = engine.call("keras_curves", job, Candidate(0, {"form": form}), 1)
+    assert_allclose(result.folds[0].train_loss, losses, rtol=1e-5)
+
+
 # -- scores
 
 
@@ -363,6 +485,16 @@ def test_a_network_that_raises_in_training_fails_the_trial(train, table, make_jo
     assert "this loss cannot train" in result.error
     assert "\n" not in result.error
     assert "broken" in result.traceback
+
+
+def build_with_too_many_outputs(hp, problem):
+    return heads(problem, [1, 1], ["sigmoid", "sigmoid"], loss="binary_crossentropy")
+
+
+def test_outputs_that_do_not_fit_the_problem_fail_the_trial_in_one_line(train, table, make_job):
+    result = train(make_job(table("binary"), build_with_too_many_outputs), 0)
+    assert result.folds == ()
+    assert result.error.startswith("a binary problem has one label a row")
 
 
 def test_the_hyperparameters_that_the_build_used_are_reported(train, table, make_job):

@@ -134,6 +134,62 @@ def test_candidates_that_differ_in_numbers_alone_share_a_structure(on_jax, table
     assert len(set(keys)) == 1 + len(structures)
 
 
+def quantile_loss(hp, problem):
+    import keras
+
+    quantile = hp.Float("quantile", 0.0, 1.0)
+
+    def pinball(y, predicted):
+        error = y - predicted
+        return keras.ops.mean(keras.ops.maximum(quantile * error, (quantile - 1) * error), axis=-1)
+
+    return compiled(keras.Sequential([keras.Input((3,)), last_layer(problem)]), loss=pinball)
+
+
+def gained(hp, problem):
+    import keras
+
+    gain = hp.Float("gain", 0.1, 10.0)
+
+    def activation(x):
+        return gain * x
+
+    layers = [keras.Input((3,)), keras.layers.Dense(2, activation), last_layer(problem)]
+    return compiled(keras.Sequential(layers), loss=problem.loss)
+
+
+@pytest.mark.parametrize(("build", "name"), [(quantile_loss, "quantile"), (gained, "gain")])
+def test_functions_of_one_name_that_hold_other_numbers_share_no_program(
+    on_jax, table, make_job, build, name
+):
+    job = make_job(table("regression", N_ROWS), build, n_folds=N_FOLDS, batch_size=BATCH)
+    candidates = [Candidate(trial, {name: 0.2 + 0.6 * trial}) for trial in range(2)]
+    first, second = on_jax("sketches", job, candidates)
+    assert first.reason is second.reason is None
+    assert first.key != second.key
+    units = plan_fused_units([first, second], N_FOLDS, None)
+    fused = on_jax("fused_results", job, units)
+    for candidate in candidates:
+        losses, _ = on_jax("keras_curves", job, candidate, 1)
+        np.testing.assert_allclose(fused[candidate.trial, 1].train_loss, losses, rtol=1e-5)
+
+
+def loss_of_a_batch(hp, problem):
+    import keras
+
+    def correlation(y, predicted):
+        return -keras.ops.mean((y - keras.ops.mean(y)) * (predicted - keras.ops.mean(predicted)))
+
+    return compiled(keras.Sequential([keras.Input((3,)), last_layer(problem)]), loss=correlation)
+
+
+def test_a_loss_of_whole_batches_goes_to_the_reference_engine(on_jax, table, make_job):
+    job = make_job(table("regression", N_ROWS), loss_of_a_batch)
+    [sketch] = on_jax("sketches", job, [Candidate(0, {})])
+    assert sketch.key == ""
+    assert sketch.reason == "loss 'correlation' gives a batch's value, not one for each row"
+
+
 def test_units_are_cut_by_the_plan_alone_and_hold_every_replica_once():
     sketches = [Sketch(Candidate(t, {}), key="ab"[t % 2], work=1.0) for t in range(7)]
     units = plan_fused_units(sketches, n_folds=12, patience=None)
@@ -156,7 +212,7 @@ def gru_over_features(hp, problem):
 
     width = problem.input_shape[0]
     layers = [keras.Input((width,)), keras.layers.Reshape((width, 1)), keras.layers.GRU(4)]
-    return compiled(keras.Sequential([*layers, last_layer(problem)]), problem)
+    return compiled(keras.Sequential([*layers, last_layer(problem)]), problem.loss)
 
 
 def two_branches(hp, problem):
@@ -166,7 +222,7 @@ def two_branches(hp, problem):
     left = keras.layers.LayerNormalization()(keras.layers.Dense(4, "gelu")(rows))
     right = keras.layers.Dense(4, "tanh", kernel_constraint="max_norm")(rows)
     outputs = last_layer(problem)(keras.layers.Concatenate()([left, right]))
-    return compiled(keras.Model(rows, outputs), problem, clipnorm=0.5)
+    return compiled(keras.Model(rows, outputs), problem.loss, clipnorm=0.5)
 
 
 def embedded_signs(hp, problem):
@@ -176,7 +232,7 @@ def embedded_signs(hp, problem):
     numbers = keras.ops.cast(keras.ops.greater(rows, 0.0), "int32")
     vectors = keras.layers.Embedding(2, 3)(numbers)
     pooled = keras.layers.GlobalAveragePooling1D()(vectors)
-    return compiled(keras.Model(rows, last_layer(problem)(pooled)), problem)
+    return compiled(keras.Model(rows, last_layer(problem)(pooled)), problem.loss)
 
 
 def last_layer(problem):
@@ -185,10 +241,10 @@ def last_layer(problem):
     return keras.layers.Dense(problem.n_outputs, activation=problem.output_activation)
 
 
-def compiled(model, problem, rate=0.01, **options):
+def compiled(model, loss, rate=0.01, **options):
     import keras
 
-    model.compile(optimizer=keras.optimizers.Adam(rate, **options), loss=problem.loss)
+    model.compile(optimizer=keras.optimizers.Adam(rate, **options), loss=loss)
     return model
 
 
@@ -224,7 +280,7 @@ def seeded_by_hand(hp, problem):
 
     dense = keras.layers.Dense(4, "relu", kernel_initializer=keras.initializers.HeNormal(7))
     model = keras.Sequential([keras.Input(problem.input_shape), dense, last_layer(problem)])
-    return compiled(model, problem)
+    return compiled(model, problem.loss)
 
 
 def random_by_numpy(hp, problem):
@@ -234,7 +290,7 @@ def random_by_numpy(hp, problem):
     model.layers[0].set_weights(
         [np.random.normal(size=(*problem.input_shape, problem.n_outputs)), np.zeros(1)]  # noqa: NPY002
     )
-    return compiled(model, problem)
+    return compiled(model, problem.loss)
 
 
 NOISY = {**BASE, "dropout_1": 0.3, "batch_normalization": "before_activation"}
