@@ -163,7 +163,7 @@ def check_training(draw, any_rows, schema, kind, curves_on):
 
 
 @pytest.mark.parametrize("kind", TARGETS)
-@settings(deadline=None, max_examples=5, phases=UNSHRUNK)
+@settings(deadline=None, max_examples=3, phases=UNSHRUNK)
 @given(data=st.data())
 def test_training_ignores_any_change_to_the_validation_rows(
     data, kind, any_rows, schema, curves_on
