@@ -234,6 +234,10 @@ def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
     return Sketch(candidate, key=f"{key}-{configuration.settings.epochs}", work=work)
 
 
+_ODD_SIZE = 1009
+"""Rows of a batch that is never computed; no layer is as wide, so shapes tell rows from units."""
+
+
 def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
     """Why a network cannot train under ``jax.vmap``, or None where it can."""
     import jax
@@ -247,7 +251,7 @@ def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
             return f"layer '{layer.name}' is of class {type(layer).__name__}, defined outside Keras"
     if type(model).train_step is not keras.Model.train_step:
         return f"{type(model).__name__} has a train_step of its own"
-    rows: Any = jax.ShapeDtypeStruct((2, *input_shape), "float32")  # type: ignore[no-untyped-call]
+    rows: Any = jax.ShapeDtypeStruct((_ODD_SIZE, *input_shape), "float32")  # type: ignore[no-untyped-call]
 
     def forward(trainable: Any, frozen: Any, x: Any) -> Any:
         return model.stateless_call(trainable, frozen, x, training=True)[0]

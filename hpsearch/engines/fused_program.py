@@ -27,8 +27,15 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.engines.network import losses_of, output_units, side_by_side, split_columns
+from hpsearch.engines.network import (
+    OutputLoss,
+    losses_of,
+    output_units,
+    side_by_side,
+    split_columns,
+)
 from hpsearch.engines.structure import dropouts, penalised
+from hpsearch.network_checks import is_of_keras
 from hpsearch.preprocessing import Encoded, Layout, Statistics
 from hpsearch.preprocessing.design import design_batch
 
@@ -497,20 +504,31 @@ def unweighable_loss(model: Any, outputs: Any) -> str | None:
 
     ``outputs`` are the shapes of what the network gives for a batch.
     """
-    given = keras.tree.flatten(outputs)
     for one in losses_of(model):
-        output = given[one.output]
-        is_sparse = one.name.startswith("sparse_")
-        y: Any = output
-        if is_sparse:
-            y = jax.ShapeDtypeStruct(output.shape[:1], "int32")  # type: ignore[no-untyped-call]
+        output = keras.tree.flatten(outputs)[one.output]
         try:
-            values = jax.eval_shape(one.loss.call, y, output)
+            if not _is_per_row(one, output) or one.loss.reduction not in _REDUCTIONS:
+                return f"loss '{one.name}' gives one value for a batch, not one for each row"
+            if not is_of_keras(one.function) and _mixes_rows(one.loss, output.shape[1]):
+                return f"loss '{one.name}' computes with several rows of a batch at once"
         except Exception:  # a broken loss fails the trial, in either engine
             continue
-        if values.shape[:1] != output.shape[:1] or one.loss.reduction not in _REDUCTIONS:
-            return f"loss '{one.name}' gives a batch's value, not one for each row"
     return None
+
+
+def _is_per_row(one: OutputLoss, output: Any) -> bool:
+    n_rows = output.shape[0]
+    y: Any = output
+    if one.name.startswith("sparse_"):
+        y = jax.ShapeDtypeStruct((n_rows,), "int32")  # type: ignore[no-untyped-call]
+    return bool(jax.eval_shape(one.loss.call, y, output).shape[:1] == (n_rows,))
+
+
+def _mixes_rows(loss: Any, n_units: int) -> bool:
+    """Whether a row's loss is another one in another batch."""
+    y, output = np.random.default_rng(0).uniform(0.1, 0.9, (2, 4, n_units)).astype(np.float32)
+    among_four, among_two = loss.call(y, output)[:2], loss.call(y[:2], output[:2])
+    return not np.allclose(among_four, among_two, rtol=1e-4, equal_nan=True)
 
 
 _REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum")

@@ -225,10 +225,14 @@ class OutputLoss:
     weight: float
 
     @property
+    def function(self) -> Any:
+        """What computes it: the function that Keras wraps, or the loss itself."""
+        return getattr(self.loss, "fn", self.loss)
+
+    @property
     def name(self) -> str:
         """Snake-case name of the function or the class."""
-        function = getattr(self.loss, "fn", None)
-        return getattr(function, "__name__", None) or _snake(type(self.loss).__name__)
+        return getattr(self.function, "__name__", None) or _snake(type(self.function).__name__)
 
     @property
     def from_logits(self) -> bool:

@@ -70,14 +70,14 @@ def structure_key(model: Any, batch_size: int, values: Mapping[str, Any]) -> str
 
 
 def _has_foreign_code(model: Any) -> bool:
-    losses = [getattr(one.loss, "fn", one.loss) for one in losses_of(model)]
-    return foreign_code(model) is not None or not all(map(is_of_keras, [*losses, model.optimizer]))
+    compiled = [*(one.function for one in losses_of(model)), model.optimizer]
+    return foreign_code(model) is not None or not all(map(is_of_keras, compiled))
 
 
 def _describe_loss(one: OutputLoss) -> Any:
     import keras
 
-    if is_of_keras(getattr(one.loss, "fn", one.loss)):
+    if is_of_keras(one.function):
         return keras.saving.serialize_keras_object(one.loss)
     return one.name
 

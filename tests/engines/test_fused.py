@@ -177,17 +177,35 @@ def test_functions_of_one_name_that_hold_other_numbers_share_no_program(
 def loss_of_a_batch(hp, problem):
     import keras
 
-    def correlation(y, predicted):
-        return -keras.ops.mean((y - keras.ops.mean(y)) * (predicted - keras.ops.mean(predicted)))
+    def covariance(y, predicted):
+        return -keras.ops.mean((y - keras.ops.mean(y)) * predicted)
 
-    return compiled(keras.Sequential([keras.Input((3,)), last_layer(problem)]), loss=correlation)
+    def covariance_of_units(y, predicted):
+        return -keras.ops.mean((y - keras.ops.mean(y)) * predicted, axis=0)
+
+    def centred(y, predicted):
+        return keras.ops.mean((y - keras.ops.mean(y) - predicted) ** 2, axis=-1)
+
+    losses = {loss.__name__: loss for loss in (covariance, covariance_of_units, centred)}
+    loss = losses[hp.Choice("loss", list(losses))]
+    return compiled(keras.Sequential([keras.Input((3,)), last_layer(problem)]), loss)
 
 
-def test_a_loss_of_whole_batches_goes_to_the_reference_engine(on_jax, table, make_job):
-    job = make_job(table("regression", N_ROWS), loss_of_a_batch)
-    [sketch] = on_jax("sketches", job, [Candidate(0, {})])
+@pytest.mark.parametrize(
+    ("loss", "reason"),
+    [
+        ("covariance", "gives one value for a batch, not one for each row"),
+        ("covariance_of_units", "gives one value for a batch, not one for each row"),
+        ("centred", "computes with several rows of a batch at once"),
+    ],
+)
+def test_a_loss_of_whole_batches_goes_to_the_reference_engine(
+    on_jax, table, make_job, loss, reason
+):
+    job = make_job(table("two values", N_ROWS), loss_of_a_batch)
+    [sketch] = on_jax("sketches", job, [Candidate(0, {"loss": loss})])
     assert sketch.key == ""
-    assert sketch.reason == "loss 'correlation' gives a batch's value, not one for each row"
+    assert sketch.reason == f"loss '{loss}' {reason}"
 
 
 def test_units_are_cut_by_the_plan_alone_and_hold_every_replica_once():
