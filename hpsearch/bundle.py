@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.dataset import Schema
+from hpsearch.engines.network import side_by_side
 from hpsearch.errors import BundleError
 from hpsearch.preprocessing import Encoded, Layout, Statistics
 from hpsearch.preprocessing.design import design_batch, multi_hot
@@ -63,7 +64,8 @@ def bundle_model(
     )
     centre = statistics.target_centre.astype(np.float32)
     scale = statistics.target_scale.astype(np.float32)
-    outputs = form.canonical(keras.ops, schema.target, _uncompiled(network)(rows), centre, scale)
+    raw = side_by_side(keras.ops, _uncompiled(network)(rows))
+    outputs = form.canonical(keras.ops, schema.target, raw, centre, scale)
     return keras.Model(inputs, outputs, name="hpsearch_model")
 
 

@@ -59,20 +59,33 @@ def check_saves(name: str, model: keras.Model) -> None:
     SpaceError
         If the network holds a lambda, a function or a class that Keras does not ship.
     """
-    foreign = _foreign_class(type(model).__name__, type(model).__module__)
-    if foreign is None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # Keras's own warning about lambdas
-            foreign = next(
-                itertools.chain(_foreign_functions(model), _foreign_objects(model.get_config())),
-                None,
-            )
+    foreign = foreign_code(model)
     if foreign is not None:
         raise SpaceError(
             f"The network of '{name}' contains {foreign} and a saved model with it cannot be "
             "loaded unless the space's code is run. Use Keras's own layers, activations, "
             "initializers and regularizers."
         )
+
+
+def foreign_code(model: keras.Model) -> str | None:
+    """What a network holds that Keras does not ship, named for people, or None.
+
+    Its losses and its optimizer are not looked at.
+    """
+    foreign = _foreign_class(type(model).__name__, type(model).__module__)
+    if foreign is not None:
+        return foreign
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # Keras's own warning about lambdas
+        found = itertools.chain(_foreign_functions(model), _foreign_objects(model.get_config()))
+        return next(found, None)
+
+
+def is_of_keras(thing: Any) -> bool:
+    """Whether a function or an object's class is one that Keras ships."""
+    described = thing if isinstance(thing, types.FunctionType) else type(thing)
+    return _foreign_class(described.__name__, described.__module__) is None
 
 
 def _foreign_functions(model: keras.Model) -> Iterator[str]:

@@ -31,7 +31,7 @@ from hpsearch.data.dataset import Schema
 from hpsearch.engines.backend import import_keras, keep_compiled_programs
 from hpsearch.engines.base import FitData, Job, read_fit_data
 from hpsearch.engines.choose import EngineName
-from hpsearch.engines.network import OutputForm, numpy_links
+from hpsearch.engines.network import OutputForm, numpy_links, side_by_side
 from hpsearch.errors import BundleError
 from hpsearch.preprocessing import Encoded, design_rows
 from hpsearch.space import Candidate
@@ -139,7 +139,8 @@ def _check_same(
             "Choose another --seed, or narrow its learning rate."
         )
     statistics = data.refit_statistics
-    raw = np.asarray(network.predict_on_batch(design_rows(sample, data.layout, statistics)))
+    rows = design_rows(sample, data.layout, statistics)
+    raw = side_by_side(numpy_links, network.predict_on_batch(rows))
     centre, scale = statistics.target_centre, statistics.target_scale
     expected = form.canonical(numpy_links, data.target, raw, centre, scale)
     unit = max(1.0, float(np.abs(scale).max()))

@@ -64,9 +64,16 @@ TARGETS = {
 
 
 def network_of(input_shape, units, activation, loss):
+    """A network with random weights; an output for each entry where these are lists."""
     import keras
 
     keras.utils.set_random_seed(3)
+    if isinstance(units, list):
+        rows = keras.Input(input_shape)
+        parts = zip(units, activation, strict=True)
+        model = keras.Model(rows, [keras.layers.Dense(*part)(rows) for part in parts])
+        model.compile("adam", loss)
+        return model
     layers = [keras.layers.Flatten()] if len(input_shape) > 1 else []
     layers += [keras.layers.BatchNormalization(), keras.layers.Dense(3, "tanh")]
     layers += [keras.layers.Dropout(0.5), keras.layers.Dense(units, activation)]
@@ -100,7 +107,7 @@ class Exported:
 
     def outputs_of_the_network(self):
         rows = design_rows(self.encoded, self.layout, self.statistics)
-        return np.asarray(self.network.predict_on_batch(rows))
+        return self.network.predict_on_batch(rows)
 
 
 def schema_of(schema, *kinds):
@@ -158,6 +165,12 @@ def softmax(x):
         ("multiclass", 3, "softmax", "sparse_categorical_crossentropy", lambda x: x),
         ("multiclass", 3, "linear", lambda: logits("CategoricalCrossentropy"), softmax),
         ("multilabel", 2, "linear", lambda: logits("BinaryCrossentropy"), sigmoid),
+        (
+            *("multilabel", [1, 1], ["linear", "sigmoid"]),
+            lambda: [logits("BinaryCrossentropy"), "binary_crossentropy"],
+            lambda x: np.stack([sigmoid(x[0][:, 0]), x[1][:, 0]], axis=1),
+        ),
+        ("multilabel", [1, 1], ["sigmoid"] * 2, "binary_crossentropy", np.hstack),
     ],
 )
 def test_a_model_gives_canonical_predictions_whatever_its_loss_takes(
@@ -170,6 +183,18 @@ def test_a_model_gives_canonical_predictions_whatever_its_loss_takes(
     predictions = exported.predictions(load_keras_file(tmp_path / "model.keras"))
     expected = decoded(exported.outputs_of_the_network())
     assert_allclose(predictions, expected, rtol=1e-5)
+
+
+def test_several_outputs_are_exported_side_by_side_in_the_targets_units(
+    mixed_schema, mixed_rows, tmp_path
+):
+    schema = replace(mixed_schema, target=TARGETS["regression"])
+    exported = Exported(schema, mixed_rows, [1, 1], ["linear", "softplus"], ["mse", "mae"])
+    exported.model.save(tmp_path / "model.keras")
+    predictions = exported.predictions(load_keras_file(tmp_path / "model.keras"))
+    stats = exported.statistics
+    expected = np.hstack(exported.outputs_of_the_network())
+    assert_allclose(predictions, expected * stats.target_scale + stats.target_centre, rtol=1e-5)
 
 
 def test_a_model_is_exported_without_optimizer_and_loss(mixed_schema, mixed_rows, tmp_path):

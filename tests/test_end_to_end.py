@@ -109,6 +109,41 @@ def test_predict_names_a_column_that_is_missing(searched):
     assert "city" in one_line(done)
 
 
+TWO_HEADS = """
+def build(hp, problem):
+    import keras
+
+    rows = keras.Input(problem.input_shape)
+    hidden = keras.layers.Dense(hp.Choice("units", [4, 8]), "tanh")(rows)
+    heads = [keras.layers.Dense(1, name=name)(hidden) for name in ("rent", "size")]
+    model = keras.Model(rows, heads)
+    model.compile("adam", loss={"rent": "mae", "size": "mse"}, loss_weights=[1.0, 0.5])
+    return model
+"""
+
+
+def test_a_network_with_two_outputs_is_searched_exported_and_reloaded(tmp_path):
+    rng = np.random.default_rng(5)
+    rooms, age = rng.normal(size=(2, 40))
+    flats = pd.DataFrame({"rooms": rooms, "age": age, "rent": 900 + 300 * rooms, "size": 3 - age})
+    flats.to_csv(tmp_path / "flats.csv", index=False)
+    (tmp_path / "two_heads.py").write_text(TWO_HEADS)
+    done = hpsearch_command(
+        *("run", "flats.csv", "--target", "rent", "--target", "size", "--space", "two_heads.py"),
+        *("--engine", "fused", "--trials", 2, "--folds", 2, "--repeats", 1, "--epochs", 3),
+        *("--jobs", 1, "--quiet"),
+        folder=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    run = hpsearch.open_run(tmp_path / "results/flats")
+    assert (run.trials["status"] == "completed").all()
+    model = hpsearch.load_model(run)
+    numbers = flats[["rooms", "age"]].to_numpy(np.float32)
+    outputs = np.asarray(model.predict_on_batch({"numbers": numbers}))
+    assert list(hpsearch.predict(run, flats)) == ["rent", "size"]
+    np.testing.assert_allclose(hpsearch.predict(run, flats).to_numpy(), outputs, rtol=1e-6)
+
+
 def test_a_used_folder_is_refused_before_any_training(searched):
     folder, _ = searched
     out = ["--out", "results/visits"]

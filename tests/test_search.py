@@ -373,6 +373,43 @@ def regression():
     return hpsearch.load(x, 100 + x @ [3.0, -1.0], name="line")
 
 
+def build_with_two_outputs(hp, problem):
+    """Two outputs for two values: their losses have names, and one counts more."""
+    import keras
+
+    rows = keras.Input(problem.input_shape)
+    hidden = keras.layers.Dense(hp.Choice("units", [2, 3, 4]), "tanh")(rows)
+    outputs = [keras.layers.Dense(1, name=name)(hidden) for name in ("rent", "size")]
+    model = keras.Model(rows, outputs)
+    loss, weights = {"rent": "mae", "size": "mse"}, {"rent": 0.5, "size": 2.0}
+    model.compile(keras.optimizers.SGD(0.2), loss, weights, run_eagerly=True)
+    return model
+
+
+def flats():
+    """A table with two targets of very different size."""
+    rng = np.random.default_rng(5)
+    rooms, age = rng.normal(size=(2, 36))
+    return pd.DataFrame({"rooms": rooms, "age": age, "rent": 900 + 300 * rooms, "size": 3 - age})
+
+
+def test_a_search_with_several_outputs_exports_a_model_that_gives_every_target(search_here):
+    data = hpsearch.load(flats(), target=["rent", "size"])
+    run = search_here(data, build_with_two_outputs, epochs=6)
+    assert (run.trials["status"] == "completed").all()
+    assert list(run.predictions)[3:] == ["y_true.rent", "y_true.size", "y_pred.rent", "y_pred.size"]
+    errors = [
+        run.predictions[f"y_pred.{n}"] - run.predictions[f"y_true.{n}"] for n in data.target.names
+    ]
+    of_folds = pd.concat(errors, axis=1).abs().groupby(run.predictions["fold"]).mean()
+    assert_allclose(of_folds.to_numpy().mean(), run.trials["score"][0], rtol=1e-6)
+    predicted = hpsearch.predict(run, flats())
+    assert list(predicted) == ["rent", "size"]
+    # Both are learnt, each in its own units.
+    assert np.corrcoef(predicted["rent"], flats()["rent"])[0, 1] > 0.5
+    assert np.corrcoef(predicted["size"], flats()["size"])[0, 1] > 0.5
+
+
 def build_that_diverges(hp, problem):
     import keras
 

@@ -135,19 +135,14 @@ class FusedEngine:
         whole = tuple(range(len(self._data.folds)))
         for sketch in sketches:
             if sketch.error is not None:
-                yield UnitResult(
-                    WorkUnit(sketch.candidate, whole),
-                    error=sketch.error,
-                    traceback=sketch.traceback,
-                )
+                yield failed_unit(WorkUnit(sketch.candidate, whole), sketch)
         units = plan_fused_units(
             [sketch for sketch in sketches if sketch.key], len(whole), self._job.options.patience
         )
         for outcome in self._workers.map_unordered(_train_task, [(self._job, u) for u in units]):
             if isinstance(outcome, Lost):
-                reason = f"its worker process died {outcome.attempts} times"
                 for part in outcome.task[1].parts:
-                    yield UnitResult(part, error=f"{reason} (killed, or out of memory)")
+                    yield UnitResult(part, error=outcome.reason)
             else:
                 yield from outcome
         untraceable = [sketch for sketch in sketches if sketch.reason is not None]
@@ -161,11 +156,17 @@ class FusedEngine:
         sketches = []
         for outcome in self._workers.map_unordered(_sketch_task, tasks):
             if isinstance(outcome, Lost):
-                reason = f"its worker process died {outcome.attempts} times"
-                sketches.append(Sketch(outcome.task[1], error=reason))
+                sketches.append(Sketch(outcome.task[1], error=outcome.reason))
             else:
                 sketches.append(outcome)
         return sorted(sketches, key=lambda sketch: sketch.candidate.trial)
+
+
+def failed_unit(unit: WorkUnit, sketch: Sketch) -> UnitResult:
+    """The result of a unit whose candidate's network cannot be built."""
+    return UnitResult(
+        unit, values=unit.candidate.values, error=sketch.error, traceback=sketch.traceback
+    )
 
 
 def plan_fused_units(
@@ -212,23 +213,29 @@ def _sketch_task(task: tuple[Job, Candidate]) -> Sketch:
 
 def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
     """Build a candidate's network once and look at its structure; runs in a worker."""
+    from hpsearch.engines.network import OutputForm
     from hpsearch.engines.structure import structure_key
 
     data = read_fit_data(job.data_path)
     try:
         configuration = Configuration(job, data, candidate.values)
         model = configuration.network
+        OutputForm.of(model, data.target)
     except Exception as error:
         return Sketch(candidate, error=reason_of(error), traceback=traceback.format_exc())
     try:
         reason = untraceable_reason(model, configuration.problem.input_shape)
         if reason is not None:
             return Sketch(candidate, reason=reason)
-        key = structure_key(model, configuration.settings.batch_size)
+        key = structure_key(model, configuration.settings.batch_size, configuration.values)
     except Exception as error:
         return Sketch(candidate, reason=reason_of(error))
     work = float(model.count_params()) * data.encoded.n_rows * configuration.settings.epochs
     return Sketch(candidate, key=f"{key}-{configuration.settings.epochs}", work=work)
+
+
+_ODD_SIZE = 1009
+"""Rows of a batch that is never computed; no layer is as wide, so shapes tell rows from units."""
 
 
 def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
@@ -236,19 +243,21 @@ def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
     import jax
     import keras
 
+    from hpsearch.engines.fused_program import unweighable_loss
+
     for layer in model._flatten_layers(include_self=True):
         module = type(layer).__module__
         if not module.startswith("keras."):
             return f"layer '{layer.name}' is of class {type(layer).__name__}, defined outside Keras"
     if type(model).train_step is not keras.Model.train_step:
         return f"{type(model).__name__} has a train_step of its own"
-    rows: Any = jax.ShapeDtypeStruct((2, *input_shape), "float32")  # type: ignore[no-untyped-call]
+    rows: Any = jax.ShapeDtypeStruct((_ODD_SIZE, *input_shape), "float32")  # type: ignore[no-untyped-call]
 
     def forward(trainable: Any, frozen: Any, x: Any) -> Any:
         return model.stateless_call(trainable, frozen, x, training=True)[0]
 
     try:
-        jax.eval_shape(
+        outputs = jax.eval_shape(
             forward,
             [v.value for v in model.trainable_variables],
             [v.value for v in model.non_trainable_variables],
@@ -256,7 +265,7 @@ def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
         )
     except Exception as error:
         return reason_of(error)
-    return None
+    return unweighable_loss(model, outputs)
 
 
 class Configuration:
@@ -365,7 +374,10 @@ def train_fused_unit(job: Job, unit: FusedUnit) -> list[UnitResult]:
         results = [training.result(part) for part in unit.parts]
     except Exception as error:  # a failing trial is recorded, whatever a user's network raises
         reason, trace = reason_of(error), traceback.format_exc()
-        results = [UnitResult(part, error=reason, traceback=trace) for part in unit.parts]
+        results = [
+            UnitResult(part, values=part.candidate.values, error=reason, traceback=trace)
+            for part in unit.parts
+        ]
     seconds = time.perf_counter() - started
     n_replicas = sum(len(part.folds) for part in unit.parts)
     return [replace(r, seconds=seconds * len(r.unit.folds) / n_replicas) for r in results]
@@ -720,13 +732,13 @@ _DESIGN_STATISTICS = ("fill", "centre", "scale", "category_slots", "array_centre
 def _table(data_path: str, target_form: str, n_classes: int) -> Table:
     """The rows on this process's device, once."""
     from hpsearch.engines.fused_program import Table
-    from hpsearch.engines.network import OutputForm
+    from hpsearch.engines.network import Head
 
     data = read_fit_data(data_path)
     y = None
     if shared_target(data):
-        form = OutputForm(target_form, False, 0)  # type: ignore[arg-type]
-        y = form.loss_target(training_target(data.target, data.y, data.statistics[0]), n_classes)
+        head = Head(target_form, False, 0)  # type: ignore[arg-type]
+        y = head.loss_target(training_target(data.target, data.y, data.statistics[0]), n_classes)
     return Table.of(data.encoded, data.layout, y)
 
 

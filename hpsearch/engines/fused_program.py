@@ -27,7 +27,15 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.engines.network import (
+    OutputLoss,
+    losses_of,
+    output_units,
+    side_by_side,
+    split_columns,
+)
 from hpsearch.engines.structure import dropouts, penalised
+from hpsearch.network_checks import is_of_keras
 from hpsearch.preprocessing import Encoded, Layout, Statistics
 from hpsearch.preprocessing.design import design_batch
 
@@ -136,7 +144,7 @@ class FusedProgram:
         self._varying = _Varying()
         self._penalised = _take_over_penalties(model)
         _read_from(self._varying, model, pads=shapes.pads)
-        self._loss = _loss_of(model)
+        self._loss = batch_loss(model)
         self._compiled: Callable[..., Any] | None = None
 
     def run(self, state: State, inputs: Mapping[str, Any]) -> tuple[State, Any, Any]:
@@ -267,7 +275,7 @@ class FusedProgram:
             outputs, frozen, penalties = self._model.stateless_call(
                 trainable, frozen, x, training=True, return_losses=True
             )
-        loss = _mean(self._loss(y, outputs), batch)
+        loss = self._loss(y, outputs, batch)
         for penalty in penalties:
             loss = loss + penalty
         if "l1" in replica:
@@ -309,7 +317,7 @@ class FusedProgram:
         def predict(rows: Any) -> Any:
             x = self._design(replica, shared, rows)
             outputs, _ = self._model.stateless_call(weights, frozen, x, training=False)
-            return outputs
+            return side_by_side(jnp, outputs)
 
         n_rows = shared["numbers"].shape[0]
         if n_rows <= 2 * PREDICT_ROWS:
@@ -462,29 +470,72 @@ def _take_over_penalties(model: Any) -> list[int]:
     return positions
 
 
-def _loss_of(model: Any) -> Callable[[Any, Any], Any]:
-    """The compiled loss of each row, as a function of targets and outputs."""
-    loss = keras.losses.get(model.loss)
-    if not isinstance(loss, keras.losses.Loss):
-        function: Callable[[Any, Any], Any] = loss
-        return function
+def batch_loss(model: Any) -> Callable[[Any, Any, Batch], Any]:
+    """The compiled losses' weighted sum, as a function of a batch.
 
-    def rows(y: Any, outputs: Any) -> Any:
-        return loss.call(y, outputs)
+    It takes the target of all outputs side by side, what the network gives, and which rows count.
+    """
+    losses, widths = losses_of(model), output_units(model)
 
-    return rows
+    def total(y: Any, outputs: Any, batch: Batch) -> Any:
+        targets, given = split_columns(y, widths), keras.tree.flatten(outputs)
+        return sum(
+            one.weight * _over_rows(one.loss, targets[one.output], given[one.output], batch)
+            for one in losses
+        )
+
+    return total
+
+
+def _over_rows(loss: Any, y: Any, output: Any, batch: Batch) -> Any:
+    """A loss over the rows of a batch, its padding left out: their mean, or their sum."""
+    values = loss.call(y, output)
+    is_sum = loss.reduction == "sum"
+    if batch.weights is None:
+        return values.sum() if is_sum else values.mean()
+    by_row = values.reshape(values.shape[0], -1)
+    if is_sum:
+        return (by_row.sum(axis=1) * batch.weights).sum()
+    return (by_row.mean(axis=1) * batch.weights).sum() / batch.n_rows
+
+
+def unweighable_loss(model: Any, outputs: Any) -> str | None:
+    """Why padding cannot be left out of a compiled loss, or None where it can.
+
+    ``outputs`` are the shapes of what the network gives for a batch.
+    """
+    for one in losses_of(model):
+        output = keras.tree.flatten(outputs)[one.output]
+        try:
+            if not _is_per_row(one, output) or one.loss.reduction not in _REDUCTIONS:
+                return f"loss '{one.name}' gives one value for a batch, not one for each row"
+            if not is_of_keras(one.function) and _mixes_rows(one.loss, output.shape[1]):
+                return f"loss '{one.name}' computes with several rows of a batch at once"
+        except Exception:  # a broken loss fails the trial, in either engine
+            continue
+    return None
+
+
+def _is_per_row(one: OutputLoss, output: Any) -> bool:
+    n_rows = output.shape[0]
+    y: Any = output
+    if one.name.startswith("sparse_"):
+        y = jax.ShapeDtypeStruct((n_rows,), "int32")  # type: ignore[no-untyped-call]
+    return bool(jax.eval_shape(one.loss.call, y, output).shape[:1] == (n_rows,))
+
+
+def _mixes_rows(loss: Any, n_units: int) -> bool:
+    """Whether a row's loss is another one in another batch."""
+    y, output = np.random.default_rng(0).uniform(0.1, 0.9, (2, 4, n_units)).astype(np.float32)
+    among_four, among_two = loss.call(y, output)[:2], loss.call(y[:2], output[:2])
+    return not np.allclose(among_four, among_two, rtol=1e-4, equal_nan=True)
+
+
+_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum")
 
 
 def _on_cpu() -> bool:
     return bool(jax.default_backend() == "cpu")
-
-
-def _mean(values: Any, batch: Batch) -> Any:
-    """The mean over the rows of a batch, its padding left out."""
-    if batch.weights is None:
-        return values.mean()
-    per_row = values.reshape(values.shape[0], -1).mean(axis=1)
-    return (per_row * batch.weights).sum() / batch.n_rows
 
 
 class _Varying:

@@ -1,4 +1,4 @@
-"""What a compiled network expects and gives: the form of its input, its loss and its output.
+"""What a compiled network expects and gives: the form of its input, its losses and its outputs.
 
 Reads a built ``keras.Model`` of any Keras backend. Whether it can be saved belongs to
 ``hpsearch.space``, training it to the engines.
@@ -6,6 +6,8 @@ Reads a built ``keras.Model`` of any Keras backend. Whether it can be saved belo
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,15 +21,15 @@ TargetForm = Literal["column", "codes", "one_hot", "values"]
 
 
 @dataclass(frozen=True)
-class OutputForm:
-    """How a network's raw output and its loss's target relate to canonical predictions.
+class Head:
+    """How one output of a network and its loss's target relate to canonical predictions.
 
     Attributes
     ----------
     target_form : what the loss compares with: ``column`` (n, 1), ``codes`` (n,), ``one_hot``
         (n, C) or ``values`` (n, n_values).
     from_logits : whether the loss, and so a prediction, still needs the link function.
-    n_units : units of the last layer.
+    n_units : units of the output.
     """
 
     target_form: TargetForm
@@ -35,23 +37,14 @@ class OutputForm:
     n_units: int
 
     @classmethod
-    def of(cls, model: Any, target: Target) -> OutputForm:
-        """Read the form off a compiled model; ``SpaceError`` where it doesn't fit the problem."""
-        units = _single_output_units(model, target)
-        loss_name, from_logits = loss_of(model)
-        sparse = loss_name.startswith("sparse_")
+    def of(cls, loss: OutputLoss, units: int, target: Target) -> Head:
+        """Read the form off an output's loss and its units, which fit the target."""
+        if not target.is_classification:
+            return cls("values", loss.from_logits and target.kind != "regression", units)
         if target.kind == "binary" and units == 1:
-            return cls("column", from_logits, units)
-        if target.is_classification and units == len(target.labels):
-            return cls("codes" if sparse else "one_hot", from_logits, units)
-        if not target.is_classification and units == target.n_outputs:
-            logits = from_logits and target.kind == "multilabel"
-            return cls("values", logits, units)
-        wanted = "1 (or 2)" if target.kind == "binary" else str(target.n_outputs)
-        raise SpaceError(
-            f"the last layer of a {target.kind} problem needs {wanted} units; the network's has "
-            f"{units}. Use problem.n_outputs in the space's build function."
-        )
+            return cls("column", loss.from_logits, units)
+        is_sparse = loss.name.startswith("sparse_")
+        return cls("codes" if is_sparse else "one_hot", loss.from_logits, units)
 
     def loss_target(self, y: NDArray[Any], n_classes: int) -> NDArray[Any]:
         """The target in the form that the loss expects (``y`` from ``training_target``)."""
@@ -61,19 +54,95 @@ class OutputForm:
             return y.astype(np.int32).ravel()
         return y
 
-    def canonical(self, xp: Any, target: Target, output: Any, centre: Any, scale: Any) -> Any:
-        """Canonical predictions of raw outputs; ``xp`` is ``keras.ops`` or works like it.
+    def linked(self, xp: Any, output: Any) -> Any:
+        """The output behind its link function, where it gives logits."""
+        if not self.from_logits:
+            return output
+        one_of_several = self.target_form in ("codes", "one_hot")
+        return xp.softmax(output) if one_of_several else xp.sigmoid(output)
 
-        A binary problem keeps its column (n, 1) here, so that every result has two axes.
+
+@dataclass(frozen=True)
+class OutputForm:
+    """How a network's outputs relate to canonical predictions; several share the columns.
+
+    Attributes
+    ----------
+    heads : the form of each output, in the network's order. The columns of the target belong to
+        them in that order.
+    """
+
+    heads: tuple[Head, ...]
+
+    @classmethod
+    def of(cls, model: Any, target: Target) -> OutputForm:
+        """Read the form off a compiled model; ``SpaceError`` where it doesn't fit the problem."""
+        units = _units_of_outputs(model, target)
+        _check_units(units, target)
+        losses: dict[int, OutputLoss] = {}
+        for loss in losses_of(model):
+            losses.setdefault(loss.output, loss)
+        for number, output in enumerate(model.outputs):
+            if number not in losses:
+                raise SpaceError(
+                    f"every output of a network needs a loss, since all of them are scored; "
+                    f"{last_operation(output).name!r} has none. Give compile a loss for each."
+                )
+        return cls(tuple(Head.of(losses[number], n, target) for number, n in enumerate(units)))
+
+    @property
+    def n_units(self) -> int:
+        """Units of all outputs together."""
+        return sum(head.n_units for head in self.heads)
+
+    @property
+    def target_form(self) -> TargetForm:
+        """What the losses compare with; where there are several outputs it is ``values``."""
+        return self.heads[0].target_form
+
+    def loss_target(self, y: NDArray[Any], n_classes: int) -> NDArray[Any]:
+        """The target of all losses, side by side (``y`` from ``training_target``)."""
+        return self.heads[0].loss_target(y, n_classes)
+
+    def per_output(self, y: Any) -> Any:
+        """A batch's target as Keras takes it: one array, or a list with one for each output."""
+        parts = split_columns(y, [head.n_units for head in self.heads])
+        return parts if len(parts) > 1 else parts[0]
+
+    def canonical(self, xp: Any, target: Target, output: Any, centre: Any, scale: Any) -> Any:
+        """Canonical predictions of raw outputs (n, n_units), which are ``side_by_side``.
+
+        ``xp`` is ``keras.ops`` or works like it. A binary problem keeps its column (n, 1) here,
+        so that every result has two axes.
         """
+        if any(head.from_logits for head in self.heads):
+            parts = split_columns(output, [head.n_units for head in self.heads])
+            linked = [head.linked(xp, part) for head, part in zip(self.heads, parts, strict=True)]
+            output = _joined(xp, linked)
         if target.kind in ("regression", "share"):
             return output * scale + centre
-        if self.from_logits:
-            softmax = self.n_units > 1 and target.is_classification
-            output = xp.softmax(output) if softmax else xp.sigmoid(output)
         if target.kind == "binary" and self.n_units == 2:
             return output[:, 1:]
         return output
+
+
+def side_by_side(xp: Any, outputs: Any) -> Any:
+    """What a network gives, one array or a nest of them, as one array (n, n_units)."""
+    import keras
+
+    return _joined(xp, keras.tree.flatten(outputs))
+
+
+def split_columns(values: Any, widths: Sequence[int]) -> list[Any]:
+    """Columns side by side as those of each output; all that a single output has is its own."""
+    if len(widths) == 1:
+        return [values]
+    ends = itertools.accumulate(widths, initial=0)
+    return [values[:, first:last] for first, last in itertools.pairwise(ends)]
+
+
+def _joined(xp: Any, parts: Sequence[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else xp.concatenate(parts, axis=-1)
 
 
 def check_input(model: Any, input_shape: tuple[int, ...]) -> None:
@@ -91,29 +160,125 @@ def check_input(model: Any, input_shape: tuple[int, ...]) -> None:
         )
 
 
-def _single_output_units(model: Any, target: Target) -> int:
-    if len(model.outputs) != 1:
-        raise SpaceError(f"a network needs one output; this one has {len(model.outputs)}.")
-    shape = tuple(model.outputs[0].shape)
-    if len(shape) != 2 or shape[1] is None:
-        raise SpaceError(
-            f"a network's output needs the shape (batch, {target.n_outputs}); this one gives "
-            f"{shape}. Add Flatten or GlobalAveragePooling2D before the last layer."
-        )
-    return int(shape[1])
+def output_units(model: Any) -> list[int]:
+    """Units of each output, in the network's order."""
+    return [int(output.shape[-1]) for output in model.outputs]
 
 
-def loss_of(model: Any) -> tuple[str, bool]:
-    """Snake-case name of the compiled loss, and whether it takes logits."""
+def last_operation(output: Any) -> Any:
+    """The layer or operation that gives an output, inside of nested networks too."""
     import keras
 
-    loss = model.loss[0] if isinstance(model.loss, list) and model.loss else model.loss
-    loss = next(iter(loss.values())) if isinstance(loss, dict) else loss
-    if isinstance(loss, str):
-        loss = keras.losses.get(loss)
-    name = getattr(loss, "__name__", None) or _snake(type(loss).__name__)
-    options = getattr(loss, "_fn_kwargs", None) or {}
-    return name, bool(getattr(loss, "from_logits", options.get("from_logits", False)))
+    operation, _, number = output._keras_history
+    while isinstance(operation, keras.Model) and getattr(operation, "outputs", None):
+        operation, _, number = operation.outputs[number]._keras_history
+    return operation
+
+
+def _units_of_outputs(model: Any, target: Target) -> list[int]:
+    for output in model.outputs:
+        shape = tuple(output.shape)
+        if len(shape) != 2 or shape[1] is None:
+            raise SpaceError(
+                f"a network's output needs the shape (batch, {target.n_outputs}); this one gives "
+                f"{shape}. Add Flatten or GlobalAveragePooling2D before the last layer."
+            )
+    return output_units(model)
+
+
+def _check_units(units: Sequence[int], target: Target) -> None:
+    """Refuse outputs that cannot share out the target's columns."""
+    if len(units) > 1 and target.is_classification:
+        raise SpaceError(
+            f"a {target.kind} problem has one label a row, so that its network needs one output; "
+            f"this one has {len(units)}. Several outputs are for several target columns."
+        )
+    fits = sum(units) == target.n_outputs
+    if fits or (target.is_classification and units[0] == len(target.labels)):
+        return
+    if len(units) > 1:
+        raise SpaceError(
+            f"the outputs of a {target.kind} problem share its {target.n_outputs} target columns, "
+            f"a unit for each; the network's have {' + '.join(map(str, units))} units. "
+            "Use problem.n_outputs in the space's build function."
+        )
+    wanted = "1 (or 2)" if target.kind == "binary" else str(target.n_outputs)
+    raise SpaceError(
+        f"the last layer of a {target.kind} problem needs {wanted} units; the network's has "
+        f"{units[0]}. Use problem.n_outputs in the space's build function."
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class OutputLoss:
+    """One loss of a compiled network.
+
+    Attributes
+    ----------
+    output : number of the output that it judges, in the network's order.
+    loss : the ``keras.losses.Loss``.
+    weight : its factor in the sum of all losses.
+    """
+
+    output: int
+    loss: Any
+    weight: float
+
+    @property
+    def function(self) -> Any:
+        """What computes it: the function that Keras wraps, or the loss itself."""
+        return getattr(self.loss, "fn", self.loss)
+
+    @property
+    def name(self) -> str:
+        """Snake-case name of the function or the class."""
+        return getattr(self.function, "__name__", None) or _snake(type(self.function).__name__)
+
+    @property
+    def from_logits(self) -> bool:
+        """Whether it takes logits."""
+        options = getattr(self.loss, "_fn_kwargs", None) or {}
+        return bool(getattr(self.loss, "from_logits", options.get("from_logits", False)))
+
+
+def losses_of(model: Any) -> list[OutputLoss]:
+    """The compiled losses, as Keras itself reads ``loss`` and ``loss_weights``.
+
+    Raises
+    ------
+    SpaceError
+        If they don't fit the outputs.
+    """
+    import keras
+
+    compiled = model._compile_loss
+    outputs = model.compute_output_spec(model.inputs[0])
+    # A copy: building the model's own would add metrics to it, which its training then updates.
+    read = type(compiled)(
+        compiled._user_loss, compiled._user_loss_weights, output_names=compiled.output_names
+    )
+    try:
+        read.build(outputs, outputs)
+        numbers = list(range(len(model.outputs)))
+        by_path = keras.tree.pack_sequence_as(read._y_pred_build_structure, numbers)
+        return [
+            OutputLoss(_at(by_path, path), loss, 1.0 if weight is None else float(weight))
+            for path, loss, weight, _ in read._flat_losses
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split()).strip("'\"").rstrip(".")
+        raise SpaceError(
+            f"the loss and loss_weights of compile must fit the network's outputs: {reason}. "
+            "Give one loss for all outputs, a list, or a dictionary by output name."
+        ) from error
+
+
+def _at(nest: Any, path: Sequence[Any]) -> int:
+    for key in path:
+        nest = nest[key]
+    if not isinstance(nest, int):
+        raise ValueError("a loss must belong to one output, not to several together")
+    return nest
 
 
 def _snake(name: str) -> str:
@@ -121,7 +286,7 @@ def _snake(name: str) -> str:
 
 
 class numpy_links:  # noqa: N801  (stands for a module)
-    """Link functions in NumPy under the names of ``keras.ops``."""
+    """What canonical predictions take, in NumPy under the names of ``keras.ops``."""
 
     @staticmethod
     def sigmoid(values: NDArray[Any]) -> NDArray[Any]:
@@ -136,3 +301,8 @@ class numpy_links:  # noqa: N801  (stands for a module)
         from scipy.special import softmax
 
         return np.asarray(softmax(values, axis=-1))
+
+    @staticmethod
+    def concatenate(parts: Sequence[NDArray[Any]], axis: int) -> NDArray[Any]:
+        """The arrays in a row along an axis."""
+        return np.concatenate(parts, axis=axis)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.engines.base import reason_of
-from hpsearch.engines.network import OutputForm, check_input, loss_of
+from hpsearch.engines.network import OutputForm, check_input, last_operation, losses_of
 from hpsearch.errors import SpaceError
 from hpsearch.network_checks import check_saves
 from hpsearch.space import Space, fit_settings
@@ -160,20 +160,25 @@ def _on_gpu() -> bool:
 
 
 def _try(space: Space, model: Any, form: OutputForm, problem: Problem, target: Target) -> None:
+    import keras
+
     rows = np.random.default_rng(0).normal(size=(_N_ROWS, *problem.input_shape))
     rows = rows.astype(np.float32)
     y = form.loss_target(_made_up_target(target), len(target.labels))
     try:
-        _train_one_step(model, rows, y)
-        outputs = np.asarray(model.predict_on_batch(rows))
+        _train_one_step(model, rows, y, form)
+        outputs = keras.tree.flatten(model.predict_on_batch(rows))
     except Exception as error:
         raise SpaceError(
             f"the network of '{space.name}' cannot be trained: {reason_of(error).rstrip('.')}. "
             "Check its loss and its layers."
         ) from error
-    if target.kind in ("regression", "share") or form.from_logits:
+    if target.kind in ("regression", "share"):
         return
-    if outputs.min() < 0.0 or outputs.max() > 1.0:
+    probabilities = [
+        output for head, output in zip(form.heads, outputs, strict=True) if not head.from_logits
+    ]
+    if any(np.min(output) < 0.0 or np.max(output) > 1.0 for output in probabilities):
         raise SpaceError(
             f"the network of '{space.name}' must give probabilities for a {target.kind} problem; "
             "it gives numbers outside 0 to 1. Use problem.output_activation for its last layer, "
@@ -181,21 +186,24 @@ def _try(space: Space, model: Any, form: OutputForm, problem: Problem, target: T
         )
 
 
-def _train_one_step(model: Any, rows: Any, y: Any) -> None:
+def _train_one_step(model: Any, rows: Any, y: Any, form: OutputForm) -> None:
     """One step with Keras; under JAX only its tracing, since compiling it takes a second."""
     import keras
 
     if keras.backend.backend() != "jax":
-        model.train_on_batch(rows, y)
+        model.train_on_batch(rows, form.per_output(y))
         return
     import jax
 
+    from hpsearch.engines.fused_program import Batch, batch_loss
+
+    loss_of_batch = batch_loss(model)
     trainable = [variable.value for variable in model.trainable_variables]
     frozen = [variable.value for variable in model.non_trainable_variables]
 
     def loss(trainable: Any, x: Any, y: Any) -> Any:
         outputs, _ = model.stateless_call(trainable, frozen, x, training=True)
-        return model.compute_loss(x=x, y=y, y_pred=outputs)
+        return loss_of_batch(y, outputs, Batch(float(_N_ROWS), None))
 
     jax.eval_shape(jax.grad(loss), trainable, rows, y)
 
@@ -208,8 +216,11 @@ def _made_up_target(target: Target) -> Any:
 
 
 def _scalable_target(model: Any) -> bool:
+    """Whether every output is linear and every loss measures a distance."""
     import keras
 
-    last = model.outputs[0]._keras_history.operation
-    activation = getattr(last, "activation", keras.activations.linear)
-    return activation is keras.activations.linear and loss_of(model)[0] in _DISTANCE_LOSSES
+    linear = keras.activations.linear
+    last = [last_operation(output) for output in model.outputs]
+    return all(getattr(layer, "activation", linear) is linear for layer in last) and all(
+        loss.name in _DISTANCE_LOSSES for loss in losses_of(model)
+    )

@@ -74,10 +74,7 @@ class ReferenceEngine:
         tasks = [(self._job, unit) for unit in units]
         for result in self._workers.map_unordered(_train_task, tasks):
             if isinstance(result, Lost):
-                reason = (
-                    f"its worker process died {result.attempts} times (killed, or out of memory)"
-                )
-                yield UnitResult(result.task[1], error=reason)
+                yield UnitResult(result.task[1], error=result.reason)
             else:
                 yield result
 

@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.engines.network import OutputLoss, losses_of
+from hpsearch.network_checks import foreign_code, is_of_keras
+
 _TABLE_BLOCK = 4096
 """Steps whose learning rates are computed at once: one size, so that JAX compiles once."""
 
@@ -40,8 +43,12 @@ class Numbers:
     learning_rates: NDArray[np.float32]
 
 
-def structure_key(model: Any, batch_size: int) -> str:
-    """A digest that two compiled models share exactly where one program can train both."""
+def structure_key(model: Any, batch_size: int, values: Mapping[str, Any]) -> str:
+    """A digest that two compiled models share only where one program can train both.
+
+    ``values``, the hyperparameters, are part of it where the network, its losses or its optimizer
+    hold code that Keras does not ship: a function of one name may compute with another number.
+    """
     import keras
 
     described = keras.saving.serialize_keras_object(model)
@@ -53,12 +60,26 @@ def structure_key(model: Any, batch_size: int) -> str:
     parts = {
         "network": _without_numbers(described, _NameOrder()),
         "optimizer": _without_numbers(optimizer, _NameOrder()),
-        "loss": _describe_loss(model.loss),
+        "losses": [(one.output, _describe_loss(one), one.weight) for one in losses_of(model)],
+        "foreign": values if _has_foreign_code(model) else None,
         "batch_size": batch_size,
         "input": [str(tensor.shape) for tensor in model.inputs],
     }
     text = json.dumps(parts, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _has_foreign_code(model: Any) -> bool:
+    compiled = [*(one.function for one in losses_of(model)), model.optimizer]
+    return foreign_code(model) is not None or not all(map(is_of_keras, compiled))
+
+
+def _describe_loss(one: OutputLoss) -> Any:
+    import keras
+
+    if is_of_keras(one.function):
+        return keras.saving.serialize_keras_object(one.loss)
+    return one.name
 
 
 def numbers_of(model: Any, n_steps: int) -> Numbers:
@@ -110,16 +131,6 @@ def _learning_rates(optimizer: Any, n_steps: int) -> NDArray[np.float32]:
     with jax.default_device(jax.devices("cpu")[0]):
         table = [np.asarray(jax.vmap(rate)(steps), np.float32) for steps in blocks]
     return np.concatenate(table)[:n_steps]
-
-
-def _describe_loss(loss: Any) -> Any:
-    import keras
-
-    if isinstance(loss, str):
-        return loss
-    if isinstance(loss, keras.losses.Loss):
-        return keras.saving.serialize_keras_object(loss)
-    return f"{getattr(loss, '__module__', '')}.{getattr(loss, '__qualname__', repr(loss))}"
 
 
 class _NameOrder:

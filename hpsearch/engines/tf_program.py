@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from hpsearch.engines.network import OutputForm, numpy_links
+from hpsearch.engines.network import OutputForm, numpy_links, side_by_side
 from hpsearch.preprocessing import Encoded, Layout, Statistics, design_rows
 from hpsearch.preprocessing.design import design_batch
 from hpsearch.preprocessing.statistics import ABSENT
@@ -213,11 +213,12 @@ class Program:
         return loss
 
     def _train_step(self, tensors: dict[str, Any], y: Any, rows: Any) -> Any:
-        batch = self.source.batch(tensors, rows), tf.gather(y, rows)
+        batch = self.source.batch(tensors, rows), self.form.per_output(tf.gather(y, rows))
         return tf.cast(self.model.train_step(batch)["loss"], tf.float32)
 
     def _inference(self, tensors: dict[str, Any], rows: Any) -> Any:
-        return self.model(self.source.batch(tensors, rows), training=False)
+        outputs = self.model(self.source.batch(tensors, rows), training=False)
+        return side_by_side(keras.ops, outputs)
 
 
 def _variables(model: Any) -> list[Any]:

@@ -62,6 +62,11 @@ class Lost(Generic[T]):
     task: T
     attempts: int
 
+    @property
+    def reason(self) -> str:
+        """Why there is no result, for a table's cell."""
+        return f"its worker process died {self.attempts} times (killed, or out of memory)"
+
 
 def default_jobs() -> int:
     """Workers by default: the cores that this process may use."""

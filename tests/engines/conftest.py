@@ -1,17 +1,97 @@
-"""Small tables, folds and jobs for whatever trains."""
+"""Small tables, folds and jobs for whatever trains, and the engines that train."""
 
+import functools
 import gc
+import importlib.util
+import pickle
+import sys
+from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import pytest
 
 import hpsearch
-from hpsearch.engines.base import FitOptions, Job, write_fit_data
+from hpsearch.engines.base import FitOptions, Job, WorkUnit, write_fit_data
+from hpsearch.engines.fused import import_jax
+from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers
 from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.metrics import resolve_metric
 from hpsearch.preprocessing import Layout
 from hpsearch.scoring import encode_dataset, fit_data
-from hpsearch.space import Space
+from hpsearch.space import Candidate, Space
+
+
+@pytest.fixture(scope="session")
+def engine_side():
+    """The module of that name, in this process; its functions go to workers by value."""
+    path = Path(__file__).with_name("engine_side.py")
+    spec = importlib.util.spec_from_file_location("engine_side", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["engine_side"] = module
+    spec.loader.exec_module(module)
+    cloudpickle.register_pickle_by_value(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def on_jax(engine_side):
+    """Call a function of ``engine_side`` in the one worker with Keras on JAX."""
+    with Workers(1, import_jax, environment=WORKER_ENVIRONMENTS["jax"], pin=True) as workers:
+
+        def run(payload):
+            return pickle.loads(payload)()
+
+        def on_jax(name, *arguments):
+            call = functools.partial(getattr(engine_side, name), *arguments)
+            return workers.call(run, cloudpickle.dumps(call))
+
+        yield on_jax
+
+
+class ReferenceSide:
+    """The reference engine, in this process."""
+
+    company_tolerance = 0.0
+    takes_words = True
+
+    def __init__(self, engine_side):
+        self._functions = engine_side
+
+    def call(self, name, *arguments):
+        """Call a function of ``engine_side`` where this engine trains."""
+        return getattr(self._functions, name)(*arguments)
+
+
+class FusedSide:
+    """The fused engine, in a worker process.
+
+    Programs of another width or another number of epochs round differently.
+    """
+
+    company_tolerance = 1e-5
+    takes_words = False
+
+    def __init__(self, on_jax):
+        self.call = on_jax
+
+
+@pytest.fixture(scope="session", params=["reference", "fused"])
+def engine(request, engine_side):
+    """An engine, to be called where its Keras is."""
+    if request.param == "reference":
+        return ReferenceSide(engine_side)
+    return FusedSide(request.getfixturevalue("on_jax"))
+
+
+@pytest.fixture(scope="session")
+def train(engine):
+    """Train folds of a candidate with an engine; gives the unit's result."""
+
+    def train(job, *folds, trial=0, **values):
+        return engine.call("train", job, WorkUnit(Candidate(trial, values), folds))
+
+    return train
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +108,7 @@ def table():
             "multilabel": np.stack([signal > 0, x[:, 2] > 0], axis=1).astype(int),
             "regression": 1000.0 + 50.0 * signal,
             "two values": np.stack([1000.0 + 50.0 * signal, -x[:, 1]], axis=1),
+            "three values": np.stack([1000.0 + 50.0 * signal, -x[:, 1], x[:, 0] ** 2], axis=1),
             "share": 1.0 / (1.0 + np.exp(-signal)),
         }[kind]
         return hpsearch.load(x, y, task="share" if kind == "share" else None)

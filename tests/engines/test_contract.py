@@ -1,34 +1,22 @@
-"""The engine contract: exact, repeatable, and the same as Keras's own ``fit``."""
+"""The engine contract: exact, repeatable, and the same as Keras's own ``fit``, for every engine."""
 
+import sys
 from dataclasses import replace
 
+import cloudpickle
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import metrics as sk
 
-import hpsearch
-from hpsearch.engines import reference, tf_program
-from hpsearch.engines.base import WorkUnit, batch_order, plan_units, read_fit_data, replica_seed
-from hpsearch.engines.reference import ReferenceEngine, import_tensorflow, train_unit
-from hpsearch.engines.workers import Workers
-from hpsearch.preprocessing import design_rows
+from hpsearch.engines.base import batch_order, read_fit_data, replica_seed
+from hpsearch.engines.fused import FusedEngine, import_jax
+from hpsearch.engines.reference import ReferenceEngine, import_tensorflow
+from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers
 from hpsearch.space import Candidate
 from hpsearch.stats import patience_stop
 
-ENGINES = {"reference": train_unit}
-"""How each engine trains one work unit in this process."""
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def train(request):
-    """Train folds of a candidate with an engine; gives the unit's result."""
-
-    def train(job, *folds, trial=0, **values):
-        return ENGINES[request.param](job, WorkUnit(Candidate(trial, values), folds))
-
-    return train
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the spaces below go to a worker
 
 
 def compiled(layers, problem, *, rate=0.01, loss=None, optimizer=None, **last_layer):
@@ -55,11 +43,9 @@ def build_with_state(hp, problem):
     """A network with everything that a replica carries on: moments, dropout, moving means."""
     import keras
 
-    layers = [
-        keras.layers.Dense(6, "relu"),
-        keras.layers.BatchNormalization(),
-        keras.layers.Dropout(0.3),
-    ]
+    layers = [keras.layers.Dense(6, "relu"), keras.layers.BatchNormalization()]
+    if rate := hp.Float("dropout", 0.0, 0.5, default=0.3):
+        layers.append(keras.layers.Dropout(rate))
     rate = keras.optimizers.schedules.CosineDecay(0.1, problem.total_steps(8))
     return compiled(layers, problem, rate=rate)
 
@@ -71,10 +57,14 @@ def arrays_of(fold):
         yield from (curves[name] for name in sorted(curves))
 
 
-def assert_same_bits(one, other):
+def assert_same(one, other, tolerance=0.0):
+    """Two trainings of a fold agree, to the bit unless a relative tolerance is given."""
     assert (one.position, one.seed, one.epochs) == (other.position, other.seed, other.epochs)
     for mine, theirs in zip(arrays_of(one), arrays_of(other), strict=True):
-        assert_array_equal(mine, theirs)
+        if tolerance:
+            assert_allclose(mine, theirs, rtol=tolerance)
+        else:
+            assert_array_equal(mine, theirs)
 
 
 # -- exact and repeatable
@@ -93,16 +83,18 @@ def together(train, stateful_job):
 
 def test_the_same_unit_gives_the_same_bits_twice(together, train, stateful_job):
     for one, other in zip(together, train(stateful_job, 0, 1, 2).folds, strict=True):
-        assert_same_bits(one, other)
+        assert_same(one, other)
 
 
-def test_a_fold_is_trained_alone_as_it_is_in_any_company_and_order(together, train, stateful_job):
+def test_a_fold_is_trained_alone_as_it_is_in_any_company_and_order(
+    together, train, stateful_job, engine
+):
     backwards = train(stateful_job, 2, 0).folds
     [alone] = train(stateful_job, 2).folds
     assert [fold.position for fold in (*together, *backwards, alone)] == [0, 1, 2, 2, 0, 2]
-    assert_same_bits(alone, together[2])
-    assert_same_bits(backwards[0], together[2])
-    assert_same_bits(backwards[1], together[0])
+    assert_same(alone, together[2], engine.company_tolerance)
+    assert_same(backwards[0], together[2], engine.company_tolerance)
+    assert_same(backwards[1], together[0], engine.company_tolerance)
 
 
 def test_a_trial_of_another_number_trains_with_other_seeds(together, train, stateful_job):
@@ -128,39 +120,6 @@ def test_every_epoch_visits_every_row_once_in_an_order_of_its_own():
 # -- equal to Keras
 
 
-def loss_target(data, position):
-    """The target that plain Keras would be given."""
-    statistics, y = data.statistics[position], data.y
-    if data.target.kind == "regression":
-        return (y - statistics.target_centre) / statistics.target_scale
-    return y.reshape(-1, 1) if data.target.kind == "binary" else y
-
-
-def keras_alone(job, position, epochs, build):
-    """What ``fit`` and ``predict`` give: the losses, and predictions of the validation rows."""
-    import keras
-    from keras_tuner import HyperParameters
-
-    data = read_fit_data(job.data_path)
-    fold, n_train = data.folds[position], len(data.folds[position].train)
-    x = design_rows(data.encoded, data.layout, data.statistics[position])
-    y = loss_target(data, position)
-    seed = replica_seed(job.options.seed, 0, fold.repeat, fold.fold)
-    keras.utils.set_random_seed(seed)
-    n_smallest = min(len(fold.train) for fold in data.folds)
-    problem = reference.problem_of(data.target, data.layout, n_train=n_smallest, epochs=epochs)
-    hp = HyperParameters()
-    hp.values = {"l2": 0.01}
-    model = build(hp, problem)
-    losses, predictions = [], []
-    for epoch in range(epochs):
-        rows = fold.train[batch_order(seed, epoch, n_train)]
-        batches = {"batch_size": job.options.batch_size, "shuffle": False, "verbose": 0}
-        losses += model.fit(x[rows], y[rows], **batches).history["loss"]
-        predictions.append(model.predict(x[fold.validation], verbose=0))
-    return np.array(losses), np.stack(predictions)
-
-
 KINDS = ["regression", "two values", "share", "binary", "multiclass", "multilabel"]
 
 
@@ -172,24 +131,28 @@ def trained(request, train, table, make_job):
     return job, train(job, 1, l2=0.01).folds[0], request.param
 
 
-def test_curves_and_predictions_are_those_of_keras_fit_and_predict(trained):
+def test_curves_and_predictions_are_those_of_keras_fit_and_predict(trained, engine):
     job, fold, kind = trained
-    losses, predictions = keras_alone(job, 1, 3, build)
+    losses, outputs = engine.call("keras_curves", job, Candidate(0, {"l2": 0.01}), 1)
+    data = read_fit_data(job.data_path)
+    predictions = outputs[:, data.folds[1].validation]
     if kind in ("regression", "two values"):
-        stats = read_fit_data(job.data_path).statistics[1]
+        stats = data.statistics[1]
         predictions = predictions * stats.target_scale + stats.target_centre
     if kind == "binary":
         predictions = predictions[..., 0]
     assert fold.predictions.shape == predictions.shape
     assert fold.predictions.dtype == np.float32
-    assert_allclose(fold.predictions, predictions, rtol=1e-5, atol=1e-7)
+    assert_allclose(fold.predictions, predictions, rtol=1e-5, atol=1e-6)
     assert_allclose(fold.train_loss, losses, rtol=1e-5)
 
 
-def test_dropout_and_batch_normalization_go_on_as_in_keras(together, stateful_job):
-    losses, predictions = keras_alone(stateful_job, 1, 3, build_with_state)
-    assert_allclose(together[1].predictions, predictions[..., 0], rtol=1e-5)
-    assert_allclose(together[1].train_loss, losses, rtol=1e-5)
+def test_moments_and_moving_means_go_on_as_in_keras(train, stateful_job, engine):
+    [fold] = train(stateful_job, 1, dropout=0.0).folds
+    losses, outputs = engine.call("keras_curves", stateful_job, Candidate(0, {"dropout": 0.0}), 1)
+    validation = read_fit_data(stateful_job.data_path).folds[1].validation
+    assert_allclose(fold.predictions, outputs[:, validation, 0], rtol=1e-5)
+    assert_allclose(fold.train_loss, losses, rtol=1e-5)
 
 
 def test_every_row_of_unequal_folds_and_short_batches_counts_once(train, table, make_job):
@@ -199,6 +162,122 @@ def test_every_row_of_unequal_folds_and_short_batches_counts_once(train, table, 
     for fold, result in zip(data.folds, train(job, 0, 1, 2).folds, strict=True):
         assert result.predictions.shape == (2, len(fold.validation), 1)
         assert_allclose(result.train_loss, (data.y[fold.train] ** 2).mean(), rtol=1e-5)
+
+
+# -- several outputs, and losses of any kind
+
+
+def heads(problem, widths, activations, nest=list, **compile_arguments):
+    """A network with an output called 'head_0', 'head_1' ... for each width."""
+    import keras
+
+    rows = keras.Input(problem.input_shape)
+    hidden = keras.layers.Dense(4, "tanh", kernel_regularizer=keras.regularizers.L2(0.01))(rows)
+    hidden = keras.layers.BatchNormalization()(hidden)
+    names = [f"head_{number}" for number in range(len(widths))]
+    parts = zip(widths, activations, names, strict=True)
+    outputs = [keras.layers.Dense(w, a, name=name)(hidden) for w, a, name in parts]
+    model = keras.Model(rows, dict(zip(names, outputs, strict=True)) if nest is dict else outputs)
+    model.compile(optimizer=keras.optimizers.Adam(0.01), **compile_arguments)
+    return model
+
+
+def a_list_of_losses(hp, problem):
+    losses = {"loss": ["mse", "mae"], "loss_weights": [0.3, 2.0]}
+    return heads(problem, [2, 1], ["linear", "linear"], **losses)
+
+
+def losses_by_name(hp, problem):
+    import keras
+
+    losses = {"head_1": keras.losses.Huber(0.5), "head_0": "mae"}
+    weights = {"head_1": 0.3, "head_0": 2.0}
+    return heads(problem, [1, 2], ["linear", "linear"], dict, loss=losses, loss_weights=weights)
+
+
+def a_column_each(hp, problem):
+    return heads(problem, [1, 1, 1], ["linear", "relu", "tanh"], loss=["mse", "mae", "log_cosh"])
+
+
+def logits_and_probabilities(hp, problem):
+    import keras
+
+    losses = [keras.losses.BinaryCrossentropy(from_logits=True), "binary_crossentropy"]
+    return heads(problem, [1, 1], ["linear", "sigmoid"], loss=losses, loss_weights=[1.0, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("kind", "build"),
+    [
+        ("three values", a_list_of_losses),
+        ("three values", losses_by_name),
+        ("multilabel", logits_and_probabilities),
+    ],
+)
+def test_several_outputs_train_as_in_keras_and_are_scored_side_by_side(
+    kind, build, train, table, make_job, engine
+):
+    job = make_job(table(kind), build, epochs=4)
+    result = train(job, 1)
+    assert result.error is None, result.traceback
+    [fold] = result.folds
+    losses, outputs = engine.call("keras_curves", job, Candidate(0, {}), 1)
+    assert_allclose(fold.train_loss, losses, rtol=1e-5)
+    data = read_fit_data(job.data_path)
+    validation, statistics = data.folds[1].validation, data.statistics[1]
+    expected = outputs[:, validation] * statistics.target_scale + statistics.target_centre
+    if kind == "multilabel":
+        expected[..., 0] = 1 / (1 + np.exp(-expected[..., 0]))
+    assert_allclose(fold.predictions, expected, rtol=1e-5, atol=1e-6)
+    name = job.options.metrics[0]
+    score = sklearn_score(name, data.y[validation], fold.predictions[-1])
+    assert_allclose(fold.validation[name][-1], score, rtol=1e-5)
+
+
+def test_a_refit_of_several_outputs_is_that_of_keras(table, make_job, engine):
+    job = make_job(table("three values"), a_list_of_losses)
+    refitted, expected = (
+        engine.call(name, job, Candidate(0, {}), 7) for name in ("refit", "keras_refit")
+    )
+    for mine, theirs in zip(refitted, expected, strict=True):
+        assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "build", "scalable"),
+    [
+        ("three values", losses_by_name, True),
+        ("three values", a_column_each, False),  # its second output is positive
+        ("multilabel", logits_and_probabilities, False),
+    ],
+)
+def test_the_probe_looks_at_every_output(kind, build, scalable, table, make_job, engine):
+    found = engine.call("probe", make_job(table(kind), build))
+    assert found.untraceable is None
+    assert found.scalable_target == scalable
+
+
+def build_with_weighted_loss(hp, problem):
+    import keras
+
+    model = compiled([], problem)
+    loss = {
+        "weighted": {"loss": problem.loss, "loss_weights": 0.25},
+        "listed": {"loss": [problem.loss], "loss_weights": [0.25]},
+        "summed": {"loss": keras.losses.MeanSquaredError(reduction="sum")},
+        "of one's own": {"loss": lambda y, predicted: 3.0 * (y - predicted) ** 2},
+    }[hp.Choice("form", ["weighted", "listed", "summed", "of one's own"])]
+    model.compile(optimizer=keras.optimizers.SGD(0.01), **loss)
+    return model
+
+
+@pytest.mark.parametrize("form", ["weighted", "listed", "summed", "of one's own"])
+def test_a_loss_counts_as_it_does_in_keras(form, train, table, make_job, engine):
+    job = make_job(table("regression"), build_with_weighted_loss)
+    result = train(job, 1, form=form)
+    assert result.error is None, result.traceback
+    losses, _ = engine.call("keras_curves", job, Candidate(0, {"form": form}), 1)
+    assert_allclose(result.folds[0].train_loss, losses, rtol=1e-5)
 
 
 # -- scores
@@ -336,51 +415,29 @@ def test_metrics_and_eager_execution_of_the_users_compile_are_no_obstacle(train,
     assert list(result.folds[0].validation) == ["mae", "rmse", "r2"]
 
 
-# -- batches made on the fly
-
-
-def test_rows_made_batch_by_batch_train_the_same_as_rows_made_at_once(train, make_job, monkeypatch):
-    rng = np.random.default_rng(1)
-    n_rows = 40
-    frame = pd.DataFrame(
-        {
-            "age": np.where(rng.random(n_rows) < 0.2, np.nan, rng.normal(50, 10, n_rows)),
-            "town": rng.choice(["Oslo", "Rome", "Lima"], n_rows),
-            "note": [" ".join(rng.choice(list("abcdefgh"), 4)) for _ in range(n_rows)],
-            "y": rng.normal(size=n_rows),
-        }
-    )
-    data = hpsearch.load(frame, target="y", text="note")
-    [at_once] = train(make_job(data, build), 0).folds
-    monkeypatch.setattr(tf_program, "DENSE_LIMIT_BYTES", 0)
-    [in_batches] = train(make_job(data, build), 0).folds
-    for mine, theirs in zip(arrays_of(in_batches), arrays_of(at_once), strict=True):
-        assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)
-
-
 # -- patience
 
 
 def test_patience_stops_all_folds_of_a_trial_where_their_mean_curve_asks_for_it(
-    train, table, make_job, monkeypatch
+    train, table, make_job, engine
 ):
-    monkeypatch.setattr(reference, "STOP_CHECK_EPOCHS", 3)
-    job = make_job(table("regression"), build_with_state, epochs=12)
-    whole = train(job, 0, 1, 2).folds
-    mean_curve = np.mean([fold.validation["mae"] for fold in whole], axis=0)
-    kept = patience_stop(mean_curve, "min", 2)
-    assert 3 < kept < 12  # else this shows nothing
-    stopped = train(replace(job, options=replace(job.options, patience=2)), 0, 1, 2).folds
+    job = make_job(table("binary"), build, epochs=40)
+    whole = train(job, 0, 1, 2, rate=0.1).folds
+    mean_curve = np.mean([fold.validation["log_loss"] for fold in whole], axis=0)
+    kept = patience_stop(mean_curve, "min", 3)
+    assert 10 < kept < 30  # else this shows nothing
+    patient = replace(job, options=replace(job.options, patience=3))
+    stopped = train(patient, 0, 1, 2, rate=0.1).folds
     for short, full in zip(stopped, whole, strict=True):
         assert short.epochs == kept
         for mine, theirs in zip(arrays_of(short), arrays_of(full), strict=True):
-            assert_array_equal(mine, theirs[:kept])
+            assert_allclose(mine, theirs[:kept], rtol=engine.company_tolerance)
 
 
 def test_patience_without_a_reason_to_stop_trains_every_epoch(together, train, stateful_job):
     patient = replace(stateful_job, options=replace(stateful_job.options, patience=50))
     for one, other in zip(train(patient, 0, 1, 2).folds, together, strict=True):
-        assert_same_bits(one, other)
+        assert_same(one, other)
 
 
 # -- failures
@@ -410,20 +467,28 @@ def test_a_build_that_raises_fails_the_trial_with_its_reason(train, table, make_
 
 
 def build_that_cannot_train(hp, problem):
-    import keras
+    def broken(y, predicted):
+        raise RuntimeError("this loss cannot train\nand more")
 
-    class Broken(keras.layers.Layer):
-        def call(self, x, training=False):
-            if training:
-                raise RuntimeError("this layer cannot train")
-            return x
-
-    return compiled([Broken()], problem)
+    return compiled([], problem, loss=broken)
 
 
 def test_a_network_that_raises_in_training_fails_the_trial(train, table, make_job):
     result = train(make_job(table("regression"), build_that_cannot_train), 0)
-    assert "this layer cannot train" in result.error
+    assert result.folds == ()
+    assert "this loss cannot train" in result.error
+    assert "\n" not in result.error
+    assert "broken" in result.traceback
+
+
+def build_with_too_many_outputs(hp, problem):
+    return heads(problem, [1, 1], ["sigmoid", "sigmoid"], loss="binary_crossentropy")
+
+
+def test_outputs_that_do_not_fit_the_problem_fail_the_trial_in_one_line(train, table, make_job):
+    result = train(make_job(table("binary"), build_with_too_many_outputs), 0)
+    assert result.folds == ()
+    assert result.error.startswith("a binary problem has one label a row")
 
 
 def test_the_hyperparameters_that_the_build_used_are_reported(train, table, make_job):
@@ -455,34 +520,13 @@ def test_a_batch_size_of_nothing_fails_the_trial(train, table, make_job):
 # -- the refit
 
 
-def test_a_refit_takes_just_so_many_steps_over_all_rows(table, make_job):
+def test_a_refit_takes_just_so_many_steps_over_all_rows(table, make_job, engine):
     # 26 rows in batches of 8 are 4 steps an epoch; 7 steps end within the second.
     job = make_job(table("regression"), build, batch_size=8)
-    model = reference.train_on_all_rows(job, Candidate(0, {"rate": 0.01, "l2": 0.0}), 7)
-    assert int(model.optimizer.iterations.numpy()) == 7
-
-
-# -- units
-
-
-def candidates(n):
-    return [Candidate(trial, {}) for trial in range(n)]
-
-
-@pytest.mark.parametrize(("n", "n_units"), [(1, 6), (3, 6), (4, 8), (7, 14), (8, 8)])
-def test_work_is_cut_as_fine_as_a_few_workers_need(n, n_units, table, make_job):
-    folds = read_fit_data(make_job(table("binary"), build, repeats=2).data_path).folds
-    units = plan_units(candidates(n), folds, patience=None)
-    assert len(units) == n_units if n > 3 else n * 6
-    for candidate in candidates(n):
-        trained = [p for u in units if u.candidate == candidate for p in u.folds]
-        assert sorted(trained) == list(range(6))
-
-
-def test_with_patience_a_unit_is_a_whole_trial(table, make_job):
-    folds = read_fit_data(make_job(table("binary"), build, repeats=2).data_path).folds
-    units = plan_units(candidates(2), folds, patience=3)
-    assert [unit.folds for unit in units] == [tuple(range(6))] * 2
+    candidate = Candidate(0, {"rate": 0.01, "l2": 0.01})
+    refitted, expected = (engine.call(n, job, candidate, 7) for n in ("refit", "keras_refit"))
+    for mine, theirs in zip(refitted, expected, strict=True):
+        assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
 
 
 # -- worker processes
@@ -491,24 +535,42 @@ def test_with_patience_a_unit_is_a_whole_trial(table, make_job):
 KILLER = """
 def build(hp, problem):
     import os, signal, keras
-    if hp.Boolean("kills"):
+
+    def kill():
         os.kill(os.getpid(), signal.SIGKILL)
+
+    def loss(y, predicted):
+        return kill() if when == "training" else keras.losses.mean_squared_error(y, predicted)
+
+    when = hp.Choice("kills", ["never", "building", "training"])
+    if when == "building":
+        kill()
     model = keras.Sequential([keras.Input(problem.input_shape), keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
+    model.compile("sgd", loss)
     return model
 """
 
 
+@pytest.mark.parametrize(
+    ("backend", "killers"),
+    [("tensorflow", {1: "building"}), ("jax", {1: "building", 2: "training"})],
+)
 def test_a_trial_that_kills_its_worker_is_tried_again_then_given_up_and_the_others_complete(
-    table, make_job, tmp_path, monkeypatch
+    backend, killers, table, make_job, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("hpsearch.engines.workers.MAX_ATTEMPTS", 2)
     space = tmp_path / "killer.py"
     space.write_text(KILLER)
-    job = make_job(table("regression"), space, epochs=1)
-    units = [WorkUnit(Candidate(trial, {"kills": trial == 1}), (0,)) for trial in range(4)]
-    with Workers(1, import_tensorflow) as workers:
-        results = list(ReferenceEngine(workers, job).score_units(units))
+    job = make_job(table("regression"), space, n_folds=2, epochs=1, patience=1)
+    asked = [Candidate(trial, {"kills": killers.get(trial, "never")}) for trial in range(4)]
+    warm_up = import_jax if backend == "jax" else import_tensorflow
+    with Workers(1, warm_up, environment=WORKER_ENVIRONMENTS[backend]) as workers:
+        if backend == "jax":
+            engine = FusedEngine(workers, job, read_fit_data(job.data_path), fall_back=None)
+        else:
+            engine = ReferenceEngine(workers, job)
+        results = list(engine.score(asked))
+    assert len(results) == 4
     errors = {result.unit.candidate.trial: result.error for result in results}
-    assert errors.pop(1) == "its worker process died 2 times (killed, or out of memory)"
-    assert errors == {0: None, 2: None, 3: None}
+    reason = "its worker process died 2 times (killed, or out of memory)"
+    assert errors == {trial: reason if trial in killers else None for trial in range(4)}

@@ -1,54 +1,19 @@
-"""The fused engine against Keras's own ``fit``, and a replica alone against one in company."""
+"""What the fused engine alone does: networks of any kind as one program, in groups and units."""
 
-import importlib.util
 import sys
-from pathlib import Path
 
 import cloudpickle
 import numpy as np
 import pytest
 
-import hpsearch
-from hpsearch.engines.base import WorkUnit
-from hpsearch.engines.fused import FusedUnit, Sketch, import_jax, plan_fused_units
-from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers
-from hpsearch.folds import IteratedKFold, make_folds
+from hpsearch.engines.base import WorkUnit, read_fit_data
+from hpsearch.engines.fused import FusedUnit, Sketch, plan_fused_units
 from hpsearch.space import Candidate
-from hpsearch.stats import patience_stop
 
 N_ROWS, N_FOLDS, BATCH = 29, 3, 8  # folds of 19 and 20 training rows: 3 steps, the last partial
 
 
-def load_jax_side():
-    path = Path(__file__).with_name("jax_side.py")
-    spec = importlib.util.spec_from_file_location("jax_side", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["jax_side"] = module
-    spec.loader.exec_module(module)
-    cloudpickle.register_pickle_by_value(module)
-    return module
-
-
-jax_side = load_jax_side()
-
-
-@pytest.fixture(scope="module")
-def on_jax():
-    """Call a function of ``jax_side`` in one worker with Keras on JAX."""
-    with Workers(1, import_jax, environment=WORKER_ENVIRONMENTS["jax"], pin=True) as workers:
-        yield lambda function, *arguments: workers.call(
-            call_pickled, cloudpickle.dumps((function, arguments))
-        )
-
-
-def call_pickled(payload):
-    import pickle
-
-    function, arguments = pickle.loads(payload)
-    return function(*arguments)
-
-
-cloudpickle.register_pickle_by_value(sys.modules[__name__])
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the spaces below go to a worker
 
 
 def unit_of(candidates, positions=range(N_FOLDS), width=None):
@@ -106,12 +71,13 @@ BASE = {
 def test_every_epoch_is_that_of_keras_fit_alone(on_jax, table, make_job, changes):
     job = make_job(table("binary", N_ROWS), "mlp", n_folds=N_FOLDS, epochs=20, batch_size=BATCH)
     candidate = Candidate(3, {**BASE, **changes})
-    fused = on_jax(jax_side.fused_results, job, [unit_of([candidate])])
+    fused = on_jax("fused_results", job, [unit_of([candidate])])
     for position in (0, N_FOLDS - 1):
-        _, losses, outputs = on_jax(jax_side.keras_curves, job, candidate, position)
+        losses, outputs = on_jax("keras_curves", job, candidate, position)
         result = fused[3, position]
         np.testing.assert_allclose(result.train_loss, losses, rtol=1e-5)
-        y, rows = on_jax_target(job, position)
+        data = read_fit_data(job.data_path)
+        y, rows = data.y, data.folds[position].validation
         np.testing.assert_allclose(
             result.validation["log_loss"], log_losses(y[rows], outputs[:, rows, 0]), rtol=1e-5
         )
@@ -124,19 +90,12 @@ def test_every_epoch_is_that_of_keras_fit_alone(on_jax, table, make_job, changes
 def test_the_compilers_effort_changes_no_figure(on_jax, table, make_job, changes, effort):
     job = make_job(table("binary", N_ROWS), "mlp", n_folds=N_FOLDS, epochs=10, batch_size=BATCH)
     unit = unit_of([Candidate(3, {**BASE, **changes})])
-    lazy = on_jax(jax_side.fused_results, job, [unit], "low")
-    keen = on_jax(jax_side.fused_results, job, [unit], effort)
+    lazy = on_jax("fused_results", job, [unit], "low")
+    keen = on_jax("fused_results", job, [unit], effort)
     for position in range(N_FOLDS):
         one, other = lazy[3, position], keen[3, position]
         np.testing.assert_allclose(one.train_loss, other.train_loss, rtol=1e-5)
         np.testing.assert_allclose(one.predictions, other.predictions, atol=1e-5)
-
-
-def on_jax_target(job, position):
-    from hpsearch.engines.base import read_fit_data
-
-    data = read_fit_data(job.data_path)
-    return data.y, data.folds[position].validation
 
 
 def log_losses(y, probabilities):
@@ -144,21 +103,12 @@ def log_losses(y, probabilities):
     return -np.mean(np.where(y == 1, np.log(p), np.log(1.0 - p)), axis=1)
 
 
-@pytest.mark.parametrize("kind", ["regression", "multiclass", "multilabel", "two values"])
-def test_every_problem_type_trains_as_keras_fit_does(on_jax, table, make_job, kind):
-    job = make_job(table(kind, N_ROWS), "mlp", n_folds=N_FOLDS, epochs=5, batch_size=BATCH)
-    candidate = Candidate(0, BASE)
-    fused = on_jax(jax_side.fused_results, job, [unit_of([candidate])])
-    _, losses, _ = on_jax(jax_side.keras_curves, job, candidate, 1)
-    np.testing.assert_allclose(fused[0, 1].train_loss, losses, rtol=1e-5)
-
-
 def test_a_replica_with_dropout_is_the_same_alone_and_in_company(on_jax, table, make_job):
     job = make_job(table("binary", N_ROWS), "mlp", n_folds=N_FOLDS, epochs=4, batch_size=BATCH)
     shared = {**BASE, "dropout_1": 0.3, "dropout_2": 0.5, "batch_normalization": "after_activation"}
     first, second = Candidate(0, shared), Candidate(1, {**shared, "dropout_1": 0.1})
-    together = on_jax(jax_side.fused_results, job, [unit_of([first, second])])
-    alone = on_jax(jax_side.fused_results, job, [unit_of([second], positions=[1], width=1)])
+    together = on_jax("fused_results", job, [unit_of([first, second])])
+    alone = on_jax("fused_results", job, [unit_of([second], positions=[1], width=1)])
     np.testing.assert_allclose(alone[1, 1].train_loss, together[1, 1].train_loss, rtol=1e-5)
     np.testing.assert_allclose(alone[1, 1].predictions, together[1, 1].predictions, atol=1e-6)
 
@@ -178,12 +128,84 @@ def test_candidates_that_differ_in_numbers_alone_share_a_structure(on_jax, table
         {**BASE, "batch_size": 16},
         {**BASE, "dropout_1": 0.1},
     ]
-    found = on_jax(
-        jax_side.sketches, job, [Candidate(i, v) for i, v in enumerate(numbers + structures)]
-    )
+    found = on_jax("sketches", job, [Candidate(i, v) for i, v in enumerate(numbers + structures)])
     keys = [sketch.key for sketch in found]
     assert len(set(keys[: len(numbers)])) == 1
     assert len(set(keys)) == 1 + len(structures)
+
+
+def quantile_loss(hp, problem):
+    import keras
+
+    quantile = hp.Float("quantile", 0.0, 1.0)
+
+    def pinball(y, predicted):
+        error = y - predicted
+        return keras.ops.mean(keras.ops.maximum(quantile * error, (quantile - 1) * error), axis=-1)
+
+    return compiled(keras.Sequential([keras.Input((3,)), last_layer(problem)]), loss=pinball)
+
+
+def gained(hp, problem):
+    import keras
+
+    gain = hp.Float("gain", 0.1, 10.0)
+
+    def activation(x):
+        return gain * x
+
+    layers = [keras.Input((3,)), keras.layers.Dense(2, activation), last_layer(problem)]
+    return compiled(keras.Sequential(layers), loss=problem.loss)
+
+
+@pytest.mark.parametrize(("build", "name"), [(quantile_loss, "quantile"), (gained, "gain")])
+def test_functions_of_one_name_that_hold_other_numbers_share_no_program(
+    on_jax, table, make_job, build, name
+):
+    job = make_job(table("regression", N_ROWS), build, n_folds=N_FOLDS, batch_size=BATCH)
+    candidates = [Candidate(trial, {name: 0.2 + 0.6 * trial}) for trial in range(2)]
+    first, second = on_jax("sketches", job, candidates)
+    assert first.reason is second.reason is None
+    assert first.key != second.key
+    units = plan_fused_units([first, second], N_FOLDS, None)
+    fused = on_jax("fused_results", job, units)
+    for candidate in candidates:
+        losses, _ = on_jax("keras_curves", job, candidate, 1)
+        np.testing.assert_allclose(fused[candidate.trial, 1].train_loss, losses, rtol=1e-5)
+
+
+def loss_of_a_batch(hp, problem):
+    import keras
+
+    def covariance(y, predicted):
+        return -keras.ops.mean((y - keras.ops.mean(y)) * predicted)
+
+    def covariance_of_units(y, predicted):
+        return -keras.ops.mean((y - keras.ops.mean(y)) * predicted, axis=0)
+
+    def centred(y, predicted):
+        return keras.ops.mean((y - keras.ops.mean(y) - predicted) ** 2, axis=-1)
+
+    losses = {loss.__name__: loss for loss in (covariance, covariance_of_units, centred)}
+    loss = losses[hp.Choice("loss", list(losses))]
+    return compiled(keras.Sequential([keras.Input((3,)), last_layer(problem)]), loss)
+
+
+@pytest.mark.parametrize(
+    ("loss", "reason"),
+    [
+        ("covariance", "gives one value for a batch, not one for each row"),
+        ("covariance_of_units", "gives one value for a batch, not one for each row"),
+        ("centred", "computes with several rows of a batch at once"),
+    ],
+)
+def test_a_loss_of_whole_batches_goes_to_the_reference_engine(
+    on_jax, table, make_job, loss, reason
+):
+    job = make_job(table("two values", N_ROWS), loss_of_a_batch)
+    [sketch] = on_jax("sketches", job, [Candidate(0, {"loss": loss})])
+    assert sketch.key == ""
+    assert sketch.reason == f"loss '{loss}' {reason}"
 
 
 def test_units_are_cut_by_the_plan_alone_and_hold_every_replica_once():
@@ -208,7 +230,7 @@ def gru_over_features(hp, problem):
 
     width = problem.input_shape[0]
     layers = [keras.Input((width,)), keras.layers.Reshape((width, 1)), keras.layers.GRU(4)]
-    return compiled(keras.Sequential([*layers, last_layer(problem)]), problem)
+    return compiled(keras.Sequential([*layers, last_layer(problem)]), problem.loss)
 
 
 def two_branches(hp, problem):
@@ -218,7 +240,7 @@ def two_branches(hp, problem):
     left = keras.layers.LayerNormalization()(keras.layers.Dense(4, "gelu")(rows))
     right = keras.layers.Dense(4, "tanh", kernel_constraint="max_norm")(rows)
     outputs = last_layer(problem)(keras.layers.Concatenate()([left, right]))
-    return compiled(keras.Model(rows, outputs), problem, clipnorm=0.5)
+    return compiled(keras.Model(rows, outputs), problem.loss, clipnorm=0.5)
 
 
 def embedded_signs(hp, problem):
@@ -228,7 +250,7 @@ def embedded_signs(hp, problem):
     numbers = keras.ops.cast(keras.ops.greater(rows, 0.0), "int32")
     vectors = keras.layers.Embedding(2, 3)(numbers)
     pooled = keras.layers.GlobalAveragePooling1D()(vectors)
-    return compiled(keras.Model(rows, last_layer(problem)(pooled)), problem)
+    return compiled(keras.Model(rows, last_layer(problem)(pooled)), problem.loss)
 
 
 def last_layer(problem):
@@ -237,10 +259,10 @@ def last_layer(problem):
     return keras.layers.Dense(problem.n_outputs, activation=problem.output_activation)
 
 
-def compiled(model, problem, rate=0.01, **options):
+def compiled(model, loss, rate=0.01, **options):
     import keras
 
-    model.compile(optimizer=keras.optimizers.Adam(rate, **options), loss=problem.loss)
+    model.compile(optimizer=keras.optimizers.Adam(rate, **options), loss=loss)
     return model
 
 
@@ -248,8 +270,8 @@ def compiled(model, problem, rate=0.01, **options):
 def test_any_keras_network_trains_as_keras_fit_does(on_jax, table, make_job, build):
     job = make_job(table("binary", N_ROWS), build, n_folds=N_FOLDS, epochs=5, batch_size=BATCH)
     candidate = Candidate(0, {})
-    fused = on_jax(jax_side.fused_results, job, [unit_of([candidate])])
-    _, losses, _ = on_jax(jax_side.keras_curves, job, candidate, 2)
+    fused = on_jax("fused_results", job, [unit_of([candidate])])
+    losses, _ = on_jax("keras_curves", job, candidate, 2)
     np.testing.assert_allclose(fused[0, 2].train_loss, losses, rtol=1e-5)
 
 
@@ -266,60 +288,9 @@ def rated(hp, problem):
 def test_a_diverging_trial_fails_and_its_company_goes_on(on_jax, table, make_job):
     job = make_job(table("regression", N_ROWS), rated, n_folds=N_FOLDS, batch_size=BATCH)
     sane, wild = Candidate(0, {"rate": 0.01}), Candidate(1, {"rate": 1e30})
-    errors = on_jax(jax_side.unit_errors, job, [unit_of([sane, wild])])
+    errors = on_jax("unit_errors", job, [unit_of([sane, wild])])
     assert errors[0] is None
     assert "diverged" in errors[1]
-    together = on_jax(jax_side.unit_errors, job, [unit_of([wild])])
-    assert "diverged" in together[1]
-
-
-def test_patience_keeps_the_epochs_of_the_full_run_up_to_its_stop(on_jax, table, make_job):
-    dataset = table("binary", N_ROWS)
-    options = {"n_folds": N_FOLDS, "epochs": 45, "batch_size": BATCH}
-    candidate = Candidate(0, {**BASE, "learning_rate": 0.01})
-    full = on_jax(
-        jax_side.fused_results, make_job(dataset, "mlp", **options), [unit_of([candidate])]
-    )
-    short = on_jax(
-        jax_side.fused_results,
-        make_job(dataset, "mlp", patience=3, **options),
-        [unit_of([candidate])],
-    )
-    curve = np.mean([full[0, f].validation["log_loss"] for f in range(N_FOLDS)], axis=0)
-    kept = patience_stop(curve, "min", 3)
-    assert kept < 45
-    for fold in range(N_FOLDS):
-        assert short[0, fold].epochs == kept
-        np.testing.assert_allclose(
-            short[0, fold].train_loss, full[0, fold].train_loss[:kept], rtol=1e-5
-        )
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_training_ignores_any_change_to_the_validation_rows(on_jax, make_job, seed):
-    rng = np.random.default_rng(seed)
-    x, noise = rng.normal(size=(N_ROWS, 3)), 1e3 * rng.normal(size=(N_ROWS, 3))
-    y = x @ [1.0, -1.0, 2.0]
-    validation = splits_of(hpsearch.load(x, y))[0].validation
-    results = []
-    for change in (False, True):
-        changed_x, changed_y = x.copy(), y.copy()
-        if change:
-            changed_x[validation], changed_y[validation] = noise[validation], 1e6
-        job = make_job(
-            hpsearch.load(changed_x, changed_y), "mlp", n_folds=N_FOLDS, batch_size=BATCH
-        )
-        candidate = Candidate(0, {**BASE, "dropout_1": 0.2})
-        results.append(on_jax(jax_side.fused_results, job, [unit_of([candidate])])[0, 0])
-    before, after = results
-    np.testing.assert_array_equal(before.train_loss, after.train_loss)
-    for metric in ("mae", "rmse"):
-        np.testing.assert_array_equal(before.train[metric], after.train[metric])
-    assert not np.array_equal(before.validation["mae"], after.validation["mae"])
-
-
-def splits_of(dataset):
-    return make_folds(IteratedKFold(N_FOLDS, 1, random_state=0), dataset)
 
 
 def seeded_by_hand(hp, problem):
@@ -327,7 +298,7 @@ def seeded_by_hand(hp, problem):
 
     dense = keras.layers.Dense(4, "relu", kernel_initializer=keras.initializers.HeNormal(7))
     model = keras.Sequential([keras.Input(problem.input_shape), dense, last_layer(problem)])
-    return compiled(model, problem)
+    return compiled(model, problem.loss)
 
 
 def random_by_numpy(hp, problem):
@@ -337,7 +308,7 @@ def random_by_numpy(hp, problem):
     model.layers[0].set_weights(
         [np.random.normal(size=(*problem.input_shape, problem.n_outputs)), np.zeros(1)]  # noqa: NPY002
     )
-    return compiled(model, problem)
+    return compiled(model, problem.loss)
 
 
 NOISY = {**BASE, "dropout_1": 0.3, "batch_normalization": "before_activation"}
@@ -356,9 +327,7 @@ NOISY = {**BASE, "dropout_1": 0.3, "batch_normalization": "before_activation"}
 def test_initial_values_are_those_of_a_network_built_under_the_seed(
     on_jax, table, make_job, build, values
 ):
-    drawn, built = on_jax(
-        jax_side.initial_values, make_job(table("binary"), build), values, (0, 5, 6)
-    )
+    drawn, built = on_jax("initial_values", make_job(table("binary"), build), values, (0, 5, 6))
     assert drawn is not None
     for mine, theirs in zip(drawn, built, strict=True):
         for group, other in zip(mine, theirs, strict=True):
@@ -371,9 +340,9 @@ def test_initial_values_are_those_of_a_network_built_under_the_seed(
 
 def test_weights_that_a_space_draws_itself_are_drawn_by_building(on_jax, table, make_job):
     job = make_job(table("binary", N_ROWS), random_by_numpy, n_folds=N_FOLDS, batch_size=BATCH)
-    drawn, built = on_jax(jax_side.initial_values, job, {}, (5, 6))
+    drawn, built = on_jax("initial_values", job, {}, (5, 6))
     assert drawn is None
     assert (built[0][0][0] != built[1][0][0]).any()
-    fused = on_jax(jax_side.fused_results, job, [unit_of([Candidate(0, {})])])
-    _, losses, _ = on_jax(jax_side.keras_curves, job, Candidate(0, {}), 1)
+    fused = on_jax("fused_results", job, [unit_of([Candidate(0, {})])])
+    losses, _ = on_jax("keras_curves", job, Candidate(0, {}), 1)
     np.testing.assert_allclose(fused[0, 1].train_loss, losses, rtol=1e-5)

@@ -1,10 +1,17 @@
-"""The form of a network's output: which target its loss takes, what its output means."""
+"""The form of a network's outputs: which target each loss takes, what each output means."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from hpsearch.engines.network import OutputForm, check_input, numpy_links
+from hpsearch.engines.network import (
+    Head,
+    OutputForm,
+    check_input,
+    losses_of,
+    numpy_links,
+    side_by_side,
+)
 from hpsearch.errors import SpaceError
 from hpsearch.task import Target
 
@@ -52,25 +59,23 @@ def losses():
             ("codes", True),
         ),
         ("multilabel", 2, lambda: losses().BinaryCrossentropy(from_logits=True), ("values", True)),
+        ("share", 2, lambda: losses().BinaryCrossentropy(from_logits=True), ("values", True)),
     ],
 )
 def test_the_loss_tells_which_target_it_takes_and_whether_outputs_are_logits(
     kind, units, loss, form
 ):
     model = network(units, loss() if callable(loss) else loss)
-    read = OutputForm.of(model, TARGETS[kind])
-    assert (read.target_form, read.from_logits, read.n_units) == (*form, units)
+    assert OutputForm.of(model, TARGETS[kind]).heads == (Head(*form, units),)
 
 
 def test_targets_are_given_in_the_form_that_the_loss_takes():
     codes = np.array([2, 0], np.int32)
-    assert_array_equal(
-        OutputForm("one_hot", False, 3).loss_target(codes, 3), [[0, 0, 1], [1, 0, 0]]
-    )
+    assert_array_equal(Head("one_hot", False, 3).loss_target(codes, 3), [[0, 0, 1], [1, 0, 0]])
     column = np.array([[1.0], [0.0]], np.float32)
-    assert_array_equal(OutputForm("codes", False, 2).loss_target(column, 2), [1, 0])
-    assert_array_equal(OutputForm("one_hot", False, 2).loss_target(column, 2), [[0, 1], [1, 0]])
-    assert OutputForm("column", False, 1).loss_target(column, 2) is column
+    assert_array_equal(Head("codes", False, 2).loss_target(column, 2), [1, 0])
+    assert_array_equal(Head("one_hot", False, 2).loss_target(column, 2), [[0, 1], [1, 0]])
+    assert Head("column", False, 1).loss_target(column, 2) is column
 
 
 @pytest.mark.parametrize("library", ["numpy", "keras"])
@@ -84,6 +89,7 @@ def test_targets_are_given_in_the_form_that_the_loss_takes():
         ("binary", ("codes", True, 2), [[0.0, np.log(3.0)]], [[0.75]]),
         ("multiclass", ("codes", True, 3), [[0.0, 0.0, np.log(2.0)]], [[0.25, 0.25, 0.5]]),
         ("multilabel", ("values", True, 2), [[0.0, np.log(3.0)]], [[0.5, 0.75]]),
+        ("share", ("values", True, 2), [[0.0, np.log(3.0)]], [[11.0, 22.25]]),
     ],
 )
 def test_outputs_become_canonical_predictions(kind, form, output, canonical, library):
@@ -92,7 +98,7 @@ def test_outputs_become_canonical_predictions(kind, form, output, canonical, lib
     xp = numpy_links if library == "numpy" else ops
     centre, scale = np.array([10.0, 20.0], np.float32), np.array([2.0, 3.0], np.float32)
     outputs = np.array(output, np.float32)
-    predictions = OutputForm(*form).canonical(xp, TARGETS[kind], outputs, centre, scale)
+    predictions = OutputForm((Head(*form),)).canonical(xp, TARGETS[kind], outputs, centre, scale)
     assert_allclose(np.asarray(predictions), canonical, rtol=1e-6)
 
 
@@ -113,3 +119,131 @@ def test_a_second_input_is_refused():
     inputs = [keras.Input((3,)), keras.Input((3,))]
     with pytest.raises(SpaceError, match="needs one input; this one has 2"):
         check_input(keras.Model(inputs, keras.layers.Add()(inputs)), (3,))
+
+
+# -- several outputs
+
+
+def two_outputs(*widths, nest=list, **compile_arguments):
+    """A network with outputs 'first' and 'second' of these widths, 1 and 2 by default."""
+    import keras
+
+    rows = keras.Input((3,))
+    names = ("first", "second")
+    outputs = [
+        keras.layers.Dense(width, name=name)(rows)
+        for name, width in zip(names, widths or (1, 2), strict=True)
+    ]
+    nested = dict(zip(names, outputs, strict=True)) if nest is dict else nest(outputs)
+    model = keras.Model(rows, nested)
+    model.compile(**({"optimizer": "sgd", "loss": "mse"} | compile_arguments))
+    return model
+
+
+THREE = Target(("a", "b", "c"), "regression")
+
+
+@pytest.mark.parametrize("nest", [list, tuple, dict])
+@pytest.mark.parametrize(
+    ("loss", "loss_weights", "read"),
+    [
+        ("mse", None, {0: ("mean_squared_error", 1.0), 1: ("mean_squared_error", 1.0)}),
+        (
+            ["mse", "mae"],
+            [1, 0.5],
+            {0: ("mean_squared_error", 1.0), 1: ("mean_absolute_error", 0.5)},
+        ),
+        (
+            {"second": "mae", "first": "mse"},
+            {"second": 2.0, "first": 3.0},
+            {0: ("mean_squared_error", 3.0), 1: ("mean_absolute_error", 2.0)},
+        ),
+    ],
+)
+def test_each_output_has_its_own_loss_and_weight(nest, loss, loss_weights, read):
+    model = two_outputs(nest=nest, loss=loss, loss_weights=loss_weights)
+    assert {one.output: (one.name, one.weight) for one in losses_of(model)} == read
+    heads = (Head("values", False, 1), Head("values", False, 2))
+    assert OutputForm.of(model, THREE).heads == heads
+
+
+def test_several_losses_of_one_output_all_count():
+    model = two_outputs(loss=[["mse", "mae"], "huber"])
+    assert [(one.output, one.name) for one in losses_of(model)] == [
+        (0, "mean_squared_error"),
+        (0, "mean_absolute_error"),
+        (1, "huber"),
+    ]
+
+
+def test_reading_the_losses_leaves_the_network_as_it_was():
+    model = two_outputs(loss=["mse", "mae"])
+    losses_of(model)
+    assert [metric.name for metric in model.metrics] == ["loss"]
+
+
+def test_a_single_output_in_a_list_is_a_single_output():
+    import keras
+
+    rows = keras.Input((3,))
+    model = keras.Model(rows, [keras.layers.Dense(3)(rows)])
+    model.compile("sgd", ["mse"], loss_weights=[0.5])
+    assert OutputForm.of(model, THREE).heads == (Head("values", False, 3),)
+    assert [(one.output, one.weight) for one in losses_of(model)] == [(0, 0.5)]
+
+
+def test_columns_are_shared_out_in_the_order_of_the_outputs():
+    y = np.arange(6).reshape(2, 3)
+    first, second = OutputForm.of(two_outputs(), THREE).per_output(y)
+    assert_array_equal(first, y[:, :1])
+    assert_array_equal(second, y[:, 1:])
+
+
+def test_outputs_go_side_by_side_whatever_nests_them():
+    rows = np.ones((2, 3), np.float32)
+    parts = [np.full((2, 1), 1.0), np.full((2, 2), 2.0)]
+    for nest in (list, tuple, dict):
+        model = two_outputs(nest=nest)
+        for layer, value in (("first", 1.0), ("second", 2.0)):
+            kernel, bias = model.get_layer(layer).weights
+            kernel.assign(np.zeros(kernel.shape))
+            bias.assign(np.full(bias.shape, value))
+        outputs = side_by_side(numpy_links, model.predict_on_batch(rows))
+        assert_array_equal(outputs, np.concatenate(parts, axis=1))
+
+
+@pytest.mark.parametrize("library", ["numpy", "keras"])
+def test_each_output_has_its_own_link(library):
+    from keras import ops
+
+    xp = numpy_links if library == "numpy" else ops
+    form = OutputForm((Head("values", True, 1), Head("values", False, 1)))
+    outputs = np.array([[np.log(3.0), 0.25]], np.float32)
+    predictions = form.canonical(xp, TARGETS["multilabel"], outputs, np.zeros(2), np.ones(2))
+    assert_allclose(np.asarray(predictions), [[0.75, 0.25]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "target", "message"),
+    [
+        (
+            lambda: two_outputs(1, 1),
+            TARGETS["binary"],
+            r"one label a row.*needs one output.* has 2",
+        ),
+        (lambda: two_outputs(3, 3), TARGETS["multiclass"], "one label a row.*needs one output"),
+        (lambda: two_outputs(2, 2), THREE, r"share its 3 target columns.*have 2 \+ 2 units"),
+        (lambda: two_outputs(loss=["mse", None]), THREE, "needs a loss.*'second' has none"),
+        (
+            lambda: two_outputs(loss={"first": "mse"}),
+            THREE,
+            "must fit the network's outputs.*first",
+        ),
+        (lambda: two_outputs(loss_weights=[1, 2]), THREE, "must fit.*1 losses and 2 weights"),
+        (lambda: two_outputs(loss=["mse"] * 3), THREE, "must fit the network's outputs.*2"),
+    ],
+)
+def test_outputs_that_cannot_share_out_the_target_are_refused_in_one_line(model, target, message):
+    with pytest.raises(SpaceError, match=message) as caught:
+        OutputForm.of(model(), target)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,178 @@
+"""What runs beside an engine, in the process that has the engine's Keras backend.
+
+The reference engine trains in the test process, which has Keras on TensorFlow; the fused engine
+in a worker process with Keras on JAX.
+"""
+
+from contextlib import nullcontext
+from unittest import mock
+
+import numpy as np
+
+
+def train(job, unit):
+    """Train a work unit as the engine of this process does; gives the unit's result."""
+    if not on_jax():
+        from hpsearch.engines.reference import train_unit
+
+        return train_unit(job, unit)
+    from hpsearch.engines import fused
+
+    sketch = fused.sketch_candidate(job, unit.candidate)
+    assert sketch.reason is None, f"for the reference engine: {sketch.reason}"
+    if sketch.error is not None:
+        return fused.failed_unit(unit, sketch)
+    [result] = fused.train_fused_unit(job, fused.FusedUnit((unit,), len(unit.folds), sketch.key))
+    return result
+
+
+def refit(job, candidate, n_steps):
+    """Weights after ``n_steps`` optimizer steps on all rows."""
+    if on_jax():
+        from hpsearch.engines.fused import train_on_all_rows
+    else:
+        from hpsearch.engines.reference import train_on_all_rows
+    return train_on_all_rows(job, candidate, n_steps).get_weights()
+
+
+def keras_curves(job, candidate, position):
+    """One replica trained by Keras's own ``fit``: its loss, and raw outputs of all rows, by epoch.
+
+    Same initial weights and batch order as the engine: the network is built under the replica's
+    seed, and each epoch's rows are put in order beforehand. Several outputs go side by side.
+    """
+    import keras
+
+    from hpsearch.engines.base import batch_order, read_fit_data, replica_seed
+    from hpsearch.preprocessing import design_rows
+
+    data = read_fit_data(job.data_path)
+    fold, statistics = data.folds[position], data.statistics[position]
+    seed = replica_seed(job.options.seed, candidate.trial, fold.repeat, fold.fold)
+    model, settings = network(job, data, candidate, seed)
+    x = design_rows(data.encoded, data.layout, statistics)
+    loss, outputs = [], []
+    for epoch in range(settings.epochs):
+        rows = fold.train[batch_order(seed, epoch, len(fold.train))]
+        y = targets(model, data, statistics, rows)
+        history = model.fit(x[rows], y, settings.batch_size, shuffle=False, verbose=0)
+        loss.append(history.history["loss"][0])
+        predicted = keras.tree.flatten(model.predict(x, verbose=0))
+        outputs.append(np.concatenate(predicted, axis=1))
+    return np.array(loss), np.stack(outputs)
+
+
+def keras_refit(job, candidate, n_steps):
+    """Weights after ``n_steps`` steps of Keras's own training on all rows."""
+    from hpsearch.engines.base import REFIT, batch_order, read_fit_data, replica_seed
+    from hpsearch.preprocessing import design_rows
+
+    data = read_fit_data(job.data_path)
+    n_rows, statistics = data.encoded.n_rows, data.refit_statistics
+    seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
+    model, settings = network(job, data, candidate, seed, n_train=n_rows)
+    x = design_rows(data.encoded, data.layout, statistics)
+    steps_per_epoch = -(-n_rows // settings.batch_size)
+    for step in range(n_steps):
+        epoch, number = divmod(step, steps_per_epoch)
+        first = number * settings.batch_size
+        rows = batch_order(seed, epoch, n_rows)[first : first + settings.batch_size]
+        model.train_on_batch(x[rows], targets(model, data, statistics, rows))
+    return model.get_weights()
+
+
+def network(job, data, candidate, seed, n_train=None):
+    """A candidate's network with the initial weights of a seed, and its batch size and epochs."""
+    if on_jax():
+        from hpsearch.engines import fused
+
+        configuration = fused.Configuration(job, data, candidate.values, n_train=n_train)
+        return configuration.build(seed), configuration.settings
+    import keras
+
+    from hpsearch.engines.base import problem_of, smallest_training_set
+    from hpsearch.space import Space, fit_settings
+
+    options = job.options
+    settings = fit_settings(candidate.values, options.batch_size, options.epochs)
+    n_train = n_train or smallest_training_set(data.folds)
+    problem = problem_of(data.target, data.layout, n_train=n_train, epochs=settings.epochs)
+    keras.utils.set_random_seed(seed)
+    return Space.from_bytes(job.space).build(candidate.values, problem), settings
+
+
+def targets(model, data, statistics, rows):
+    """The target of some rows as plain Keras would be given it: an array for each output."""
+    y = data.y[rows]
+    if data.target.kind == "regression":
+        y = (y - statistics.target_centre) / statistics.target_scale
+    if data.target.kind == "binary":
+        y = y.reshape(-1, 1)
+    if len(model.outputs) == 1:
+        return y
+    widths = [output.shape[1] for output in model.outputs]
+    return np.split(y, np.cumsum(widths)[:-1], axis=1)
+
+
+def on_jax():
+    import keras
+
+    return keras.backend.backend() == "jax"
+
+
+def probe(job):
+    """The probe of a job's default network; gives what it found."""
+    from hpsearch.engines.base import problem_of, read_fit_data
+    from hpsearch.engines.probe import probe_space
+
+    data = read_fit_data(job.data_path)
+    problem = problem_of(data.target, data.layout, n_train=20, epochs=job.options.epochs)
+    return probe_space(job.space, problem, data.target, {}, {}, must_save=True)
+
+
+# -- the fused engine alone
+
+
+def fused_results(job, units, effort=None):
+    """Results of fused units trained in this worker, by (trial, fold position)."""
+    from hpsearch.engines import fused
+
+    results = {}
+    chosen = mock.patch.object(fused, "_effort", return_value=effort) if effort else nullcontext()
+    with chosen:
+        trained = [result for unit in units for result in fused.train_fused_unit(job, unit)]
+    for result in trained:
+        assert result.error is None, result.traceback
+        for fold in result.folds:
+            results[result.unit.candidate.trial, fold.position] = fold
+    return results
+
+
+def sketches(job, candidates):
+    """Sketches of candidates made in this worker."""
+    from hpsearch.engines import fused
+
+    return [fused.sketch_candidate(job, candidate) for candidate in candidates]
+
+
+def unit_errors(job, units):
+    """Errors of fused units trained in this worker, by trial; None where there is none."""
+    from hpsearch.engines import fused
+
+    return {
+        result.unit.candidate.trial: result.error
+        for unit in units
+        for result in fused.train_fused_unit(job, unit)
+    }
+
+
+def initial_values(job, values, seeds):
+    """Initial states of a configuration's replicas by recipe and by building, seed by seed."""
+    from hpsearch.engines import fused
+    from hpsearch.engines.base import read_fit_data
+    from hpsearch.engines.initial import values_of
+
+    configuration = fused.Configuration(job, read_fit_data(job.data_path), values)
+    recipe = configuration._network_and_initial_values[1]
+    built = [values_of(configuration.build(seed)) for seed in seeds]
+    return None if recipe is None else [recipe.under(seed) for seed in seeds], built
