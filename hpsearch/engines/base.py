@@ -113,11 +113,11 @@ class FoldResult:
 
     def predictions_after(self, epoch: int) -> NDArray[np.float32] | None:
         """Predictions of the validation rows after an epoch, or None where they are not kept."""
-        if self.predicted is None:
-            return self.predictions[epoch - 1]
-        if epoch not in self.predicted:
+        if self.predicted is not None and epoch not in self.predicted:
             return None
-        return self.predictions[self.predicted.index(epoch)]
+        row = epoch - 1 if self.predicted is None else self.predicted.index(epoch)
+        after: NDArray[np.float32] = self.predictions[row]
+        return after
 
 
 @dataclass(frozen=True, eq=False)
