@@ -331,14 +331,19 @@ def _initialise(
     _keep_to_one_of(cores)
     process_executor._MAX_MEMORY_LEAK_SIZE = WORKER_GROWTH_BYTES
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent(parent)
+    if warm_up is not None:
+        warm_up()
+    gc.freeze()  # what is imported stays: looking it through for garbage takes 0.2 s a unit
+
+
+def end_with_parent(parent: int) -> None:
+    """Have the system end this process when its parent ends, however that happens (on Linux)."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
-    if warm_up is not None:
-        warm_up()
-    gc.freeze()  # what is imported stays: looking it through for garbage takes 0.2 s a unit
 
 
 def _keep_to_one_of(cores: Sequence[int]) -> None:

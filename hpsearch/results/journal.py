@@ -27,7 +27,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -47,6 +47,7 @@ _SCHEMA: Final = (
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT, digest BLOB) WITHOUT ROWID",
     "CREATE TABLE units (key INTEGER PRIMARY KEY, head TEXT, arrays BLOB, digest BLOB)",
 )
+_SYNCHRONOUS: Final = "EXTRA"
 _MAX_FOLDS: Final = 2**20
 _SECONDS_TO_WAIT: Final = 30.0
 
@@ -228,11 +229,11 @@ _SettingsRow = tuple[str, bytes]
 _UnitRow = tuple[int, str, bytes, bytes]
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *pragmas: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_SECONDS_TO_WAIT, isolation_level=None)
     try:
-        connection.execute("PRAGMA journal_mode = DELETE")
-        connection.execute("PRAGMA synchronous = EXTRA")
+        for pragma in pragmas or ("journal_mode = DELETE", f"synchronous = {_SYNCHRONOUS}"):
+            connection.execute(f"PRAGMA {pragma}")
     except BaseException:
         connection.close()
         raise
@@ -256,17 +257,19 @@ def _write_new(path: Path, settings: _SettingsRow, units: Sequence[_UnitRow]) ->
             connection.execute("COMMIT")
         finally:
             connection.close()
-        _rollback_file(path).unlink(missing_ok=True)  # it would be rolled back into the new one
+        for file in companions(path):  # SQLite would bring them into the new file
+            file.unlink(missing_ok=True)
         os.replace(temporary, path)
         sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
-        _rollback_file(temporary).unlink(missing_ok=True)
+        for file in companions(temporary):
+            file.unlink(missing_ok=True)
 
 
-def _rollback_file(path: Path) -> Path:
-    """Where SQLite keeps what a transaction replaces, until it is committed."""
-    return path.with_name(f"{path.name}-journal")
+def companions(path: Path) -> list[Path]:
+    """Files that SQLite keeps beside a database while it writes, or may have kept."""
+    return [path.with_name(f"{path.name}-{end}") for end in ("journal", "wal", "shm")]
 
 
 # -- reading what may be damaged
@@ -282,7 +285,7 @@ def _read(path: Path) -> tuple[_SettingsRow | None, list[_UnitRow], bool]:
     units: dict[int, _UnitRow] = {}
     is_sound = _has_our_header(path)
     try:
-        connection = _connect(path)
+        connection = _connect(path, "writable_schema = ON")  # reads what lost its last pages
     except sqlite3.DatabaseError as error:
         _raise_unless_damage(error)
         return None, [], False
@@ -291,9 +294,9 @@ def _read(path: Path) -> tuple[_SettingsRow | None, list[_UnitRow], bool]:
         if not _read_units(connection, "ASC", units):
             _read_units(connection, "DESC", units)  # from the other end: a bad page hides little
             is_sound = False
-        is_sound = is_sound and settings is not None and _is_intact(connection)
     finally:
         connection.close()
+    is_sound = is_sound and settings is not None and _is_intact(path)
     if settings is not None:
         _check_format(path, settings)
     return settings, list(units.values()), is_sound
@@ -329,13 +332,14 @@ def _read_units(connection: sqlite3.Connection, order: str, units: dict[int, _Un
     return is_sound
 
 
-def _is_intact(connection: sqlite3.Connection) -> bool:
+def _is_intact(path: Path) -> bool:
     """Whether the file is as SQLite and this module would write it."""
     try:
-        statements = {sql for [sql] in connection.execute("SELECT sql FROM sqlite_master")}
-        [[application]] = connection.execute("PRAGMA application_id")
-        [[version]] = connection.execute("PRAGMA user_version")
-        found = connection.execute("PRAGMA integrity_check(1)").fetchall()
+        with closing(_connect(path)) as connection:
+            statements = {sql for [sql] in connection.execute("SELECT sql FROM sqlite_master")}
+            [[application]] = connection.execute("PRAGMA application_id")
+            [[version]] = connection.execute("PRAGMA user_version")
+            found = connection.execute("PRAGMA integrity_check(1)").fetchall()
     except (sqlite3.DatabaseError, UnicodeError) as error:
         _raise_unless_damage(error)
         return False

@@ -46,7 +46,8 @@ JOURNAL: Final = "journal.sqlite"
 # In the order in which an old run is removed: first what says that it is finished, last what
 # says that it is a run, so that an interrupted removal leaves an unfinished run.
 _OUTCOME: Final = (BEST, MODEL, MODEL_CARD)
-RUN_FILES: Final = (*_OUTCOME, *TABLES, f"{JOURNAL}-journal", JOURNAL, SETTINGS)
+_COMPANIONS: Final = tuple(f"{JOURNAL}-{end}" for end in ("journal", "wal", "shm"))
+RUN_FILES: Final = (*_OUTCOME, *TABLES, *_COMPANIONS, JOURNAL, SETTINGS)
 _TEMPORARY: Final = re.compile(
     r"\.(" + "|".join(map(re.escape, (*RUN_FILES, HOLDER))) + r")\.\d+\.tmp(-journal)?"
 )
