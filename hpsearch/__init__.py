@@ -18,8 +18,10 @@ if TYPE_CHECKING:
         InputError,
         OptionError,
         RunExistsError,
+        RunLockedError,
         SearchFailedError,
         SpaceError,
+        StorageError,
     )
     from hpsearch.folds import (
         HoldOut,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     )
     from hpsearch.prediction import load_model, predict
     from hpsearch.results import Run, open_run
-    from hpsearch.search import Search
+    from hpsearch.search import Search, resume
     from hpsearch.validation import cross_validate
 
 __version__ = "0.1.0"
@@ -51,9 +53,11 @@ __all__ = [
     "OptionError",
     "Run",
     "RunExistsError",
+    "RunLockedError",
     "Search",
     "SearchFailedError",
     "SpaceError",
+    "StorageError",
     "TimeOrderedSplit",
     "__version__",
     "cross_validate",
@@ -61,6 +65,7 @@ __all__ = [
     "load_model",
     "open_run",
     "predict",
+    "resume",
 ]
 
 _HOMES = {
@@ -74,8 +79,10 @@ _HOMES = {
         "InputError",
         "OptionError",
         "RunExistsError",
+        "RunLockedError",
         "SearchFailedError",
         "SpaceError",
+        "StorageError",
     ),
     "hpsearch.folds": (
         "HoldOut",
@@ -87,7 +94,7 @@ _HOMES = {
     ),
     "hpsearch.prediction": ("load_model", "predict"),
     "hpsearch.results": ("Run", "open_run"),
-    "hpsearch.search": ("Search",),
+    "hpsearch.search": ("Search", "resume"),
     "hpsearch.validation": ("cross_validate",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -12,13 +12,16 @@ traceback to any error.
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import os
+import shlex
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, cast
 
@@ -52,6 +55,15 @@ hpsearch run visits.csv --target ill --groups patient --drop name,address
 hpsearch run sales.csv --target demand --time date --gap 7 --space my_space.py
 
 hpsearch run keras:boston_housing --fix optimizer=rmsprop --fix n_layers=2
+"""
+
+_RESUME_EXAMPLES = """[bold]Examples[/bold]
+
+hpsearch resume results/breast_cancer
+
+hpsearch resume results/breast_cancer --trials 100 --repeats 5
+
+hpsearch resume results/houses --data moved/houses.csv
 """
 
 app = typer.Typer(
@@ -335,6 +347,14 @@ def run(
             rich_help_panel=_TRAINING,
         ),
     ] = None,
+    trial_timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="What some folds of a trial may take before it is tried again, then failed.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -404,18 +424,74 @@ def run(
         scale_target="auto" if scale_target is None else scale_target,
         max_levels=max_levels,
         max_words=max_words,
+        trial_timeout=trial_timeout,
         overwrite=overwrite,
         observer=observer_for(quiet=quiet),
     )
-    try:
+    with _saying_how_to_resume(folder):
         search.run(dataset)
-    except KeyboardInterrupt:
-        left = (
-            f"The trials that had finished are in {str(folder)!r}; --overwrite replaces them."
-            if _has_trials(folder)
-            else "No trial had finished."
+
+
+@app.command(epilog=_RESUME_EXAMPLES)
+def resume(
+    run: RunArgument,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            "--trials", "-n", metavar="N", help="Configurations in all. Default: as before."
+        ),
+    ] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option("--repeats", "-p", metavar="P", help="Reshuffles in all. Default: as before."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Where the table is now. Default: where it was."),
+    ] = None,
+    test_data: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Where the test rows are now. Default: where they were."),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", metavar="N", help="Processes. Default: one a core."),
+    ] = None,
+    trial_timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="What some folds of a trial may take. Default: as before."
+        ),
+    ] = None,
+    accept_changes: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changes",
+            metavar="",
+            help="Go on although versions of Python or of packages changed.",
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", metavar="", help="Print one line, with the result."),
+    ] = False,
+) -> None:
+    """Go on with a run that was interrupted, or give a finished one more trials or repeats."""
+    _use_the_lightest_backend()
+    from hpsearch.console import observer_for
+
+    with _saying_how_to_resume(run):
+        hpsearch.resume(
+            run,
+            data,
+            trials=trials,
+            repeats=repeats,
+            test_data=test_data,
+            jobs=jobs,
+            trial_timeout=trial_timeout,
+            accept_changes=accept_changes,
+            observer=observer_for(quiet=quiet),
         )
-        raise KeyboardInterrupt(f"stopped by Ctrl-C; no model was selected. {left}") from None
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nhpsearch show results/breast_cancer --trials 20")
@@ -539,11 +615,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), code=2)
     except HpsearchError as error:
         return _fail(str(error), code=1)
-    except KeyboardInterrupt as stop:
-        return _fail(str(stop) or "stopped by Ctrl-C.", INTERRUPTED)
+    except _Stopped as stop:
+        return _fail(str(stop), stop.exit_code)
+    except KeyboardInterrupt:
+        return _fail("stopped by Ctrl-C.", INTERRUPTED)
+    except _Terminated:
+        return _fail("stopped by a termination signal.", TERMINATED)
     except BrokenPipeError:
         _silence_stdout()
         return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _fail(f"the disk is full ({error}). Free some space and try again.", code=1)
     return 0
 
 
@@ -615,8 +699,35 @@ def _use_the_workers_environment(backend: str) -> None:
     import_keras()
 
 
+class _Terminated(SystemExit):
+    """A termination signal came; like Ctrl-C it goes through every ``finally``."""
+
+
 def _terminate(number: int, frame: Any) -> NoReturn:
-    raise SystemExit(TERMINATED)
+    raise _Terminated(TERMINATED)
+
+
+class _Stopped(BaseException):
+    """A command was stopped from outside, and its message says how to go on."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@contextmanager
+def _saying_how_to_resume(folder: Path) -> Iterator[None]:
+    """Add to a stop from outside what becomes of the run."""
+    try:
+        yield
+    except (KeyboardInterrupt, _Terminated) as stop:
+        is_signal = isinstance(stop, _Terminated)
+        how = "stopped by a termination signal" if is_signal else "stopped by Ctrl-C"
+        if (folder / "journal.sqlite").is_file():
+            left = f"`hpsearch resume {shlex.quote(str(folder))}` goes on."
+        else:
+            left = "Nothing was trained yet."
+        raise _Stopped(f"{how}. {left}", TERMINATED if is_signal else INTERRUPTED) from None
 
 
 def _invoke(arguments: list[str]) -> None:
@@ -689,12 +800,6 @@ def _write_output(path: Path, predictions: pd.DataFrame) -> None:
             f"--output must be writable; {str(path)!r} is not ({error.strerror}). "
             "Choose another file."
         ) from error
-
-
-def _has_trials(folder: Path) -> bool:
-    """Whether the table of trials has a row below its head."""
-    table = folder / "trials.csv"
-    return table.is_file() and table.read_bytes().count(b"\n") > 1
 
 
 def _example_problem() -> Any:

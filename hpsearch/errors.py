@@ -34,6 +34,14 @@ class RunExistsError(InputError, FileExistsError):
     """The results folder already holds a run, or cannot be written."""
 
 
+class RunLockedError(RunExistsError):
+    """Another process works on the results folder."""
+
+
+class StorageError(HpsearchError, OSError):
+    """The results folder can't be written any more, for instance because the disk is full."""
+
+
 class BundleError(HpsearchError, RuntimeError):
     """An exported model is missing, damaged, or does not predict as it did before."""
 

@@ -32,6 +32,9 @@ class Observer(Protocol):
     ) -> None:
         """Training begins; ``n_folds`` is P x K, the replicas of one trial."""
 
+    def training_started(self) -> None:
+        """What was done so far came from the journal and took no time; now it begins to."""
+
     def folds_done(self, trial: int, n: int) -> None:
         """``n`` more replicas of a trial are finished."""
 
@@ -68,6 +71,9 @@ class SilentObserver:
     def search_started(
         self, *, n_trials: int, n_folds: int, metric: str, direction: str, jobs: int
     ) -> None:
+        """Say nothing."""
+
+    def training_started(self) -> None:
         """Say nothing."""
 
     def folds_done(self, trial: int, n: int) -> None:

@@ -152,6 +152,12 @@ def _check_same(
         )
 
 
+_RELOAD = (
+    "from hpsearch.engines.workers import end_with_parent; end_with_parent({parent}); "
+    "from hpsearch.refit import reload_main; reload_main()"
+)
+
+
 class ReloadCheck:
     """A fresh process that reloads the exported model; it imports Keras while others train.
 
@@ -164,7 +170,7 @@ class ReloadCheck:
 
     def __enter__(self) -> ReloadCheck:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from hpsearch.refit import reload_main; reload_main()"],
+            [sys.executable, "-c", _RELOAD.format(parent=os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

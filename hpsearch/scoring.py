@@ -10,10 +10,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -22,8 +22,10 @@ from hpsearch.engines.base import (
     Engine,
     FitData,
     FitOptions,
+    FoldResult,
     Job,
     UnitResult,
+    WorkUnit,
     problem_of,
     read_fit_data,
     smallest_training_set,
@@ -41,16 +43,21 @@ from hpsearch.engines.pace import few_batches, is_very_large, seconds_per_epoch
 from hpsearch.engines.probe import Probe, probe_space
 from hpsearch.engines.reference import ReferenceEngine, import_tensorflow
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers
+from hpsearch.errors import HpsearchError
 from hpsearch.folds import Fold
+from hpsearch.observer import Observer, SilentObserver
 from hpsearch.preprocessing import Encoded, Layout, Statistics, encode, fit_statistics
+from hpsearch.results.journal import NoJournal, Recorder, check_asked
 from hpsearch.space import Candidate, Space
 from hpsearch.task import Problem
-from hpsearch.trials import TrialResult, combine
+from hpsearch.trials import TrialResult, combine, slimmed
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
 ScaleTarget = Literal["auto", True, False]
+NO_JOURNAL: Final = NoJournal()
+SILENT: Final = SilentObserver()
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class SessionPlan:
     engine : ``"auto"``, ``"fused"`` or ``"keras"``.
     options : how candidates are trained.
     jobs : worker processes.
+    trial_timeout : seconds that a work unit may take; None for any time.
     scale_target : standardise a regression target; ``"auto"`` does where the last layer is linear
         and the loss measures a distance, as a network with a positive output could not follow.
     max_levels, max_words : slots of a category or word column.
@@ -78,6 +86,7 @@ class SessionPlan:
     max_levels: int
     max_words: int
     must_save: bool
+    trial_timeout: float | None = None
 
 
 class Session:
@@ -206,6 +215,7 @@ class Session:
             import_jax if fused else import_tensorflow,
             environment=WORKER_ENVIRONMENTS[choice.backend],
             pin=fused,
+            timeout=self.plan.trial_timeout,
         )
         return self._exit.enter_context(workers)
 
@@ -214,32 +224,93 @@ class Session:
             return FusedEngine(self.workers, self.job, self.data, self._score_by_reference)
         return ReferenceEngine(self.workers, self.job)
 
-    def _score_by_reference(
-        self, candidates: Sequence[Candidate], reason: str
-    ) -> Iterator[UnitResult]:
+    def _score_by_reference(self, work: Sequence[WorkUnit], reason: str) -> Iterator[UnitResult]:
         """Score what the fused engine cannot trace."""
         self._note(
-            f"{len(candidates)} candidates go to the keras engine: the fused one cannot train "
+            f"{len(work)} candidates go to the keras engine: the fused one cannot train "
             f"them ({reason})."
         )
         workers = self._start_workers(Choice("keras", reason))
-        yield from ReferenceEngine(workers, self.job).score(candidates)
+        yield from ReferenceEngine(workers, self.job).score(work)
 
     def score(
         self,
         candidates: Sequence[Candidate],
-        folds_done: Callable[[int, int], None] = lambda trial, n: None,
+        journal: Recorder = NO_JOURNAL,
+        observer: Observer = SILENT,
     ) -> Iterator[TrialResult]:
-        """Score candidates on every fold; each comes as soon as all its folds are there."""
-        waiting = {candidate.trial: candidate for candidate in candidates}
-        arrived: dict[int, list[UnitResult]] = {trial: [] for trial in waiting}
-        for result in self._engine().score(candidates):
-            trial = result.unit.candidate.trial
-            arrived[trial].append(result)
-            folds_done(trial, len(result.unit.folds))
-            if sum(len(r.unit.folds) for r in arrived[trial]) == len(self._folds):
-                metrics = self.plan.options.metrics
-                yield combine(waiting[trial], arrived.pop(trial), self.data, metrics)
+        """Score candidates on every fold; each comes as soon as all its folds are there.
+
+        What the journal holds is not trained again, and what is trained is recorded in it.
+        """
+        arrived: dict[int, list[UnitResult]] = {}
+        work = []
+        for candidate in candidates:
+            units = self._recorded(candidate, journal)
+            missing = self._missing(units)
+            if missing:
+                arrived[candidate.trial] = units
+                work.append(WorkUnit(candidate, missing))
+                if units:
+                    observer.folds_done(candidate.trial, len(self._folds) - len(missing))
+            else:
+                yield self._combine(candidate, units)
+        if not work:
+            return
+        observer.training_started()
+        for result in self._engine().score(work):
+            candidate = result.unit.candidate
+            units = arrived[candidate.trial]
+            units.append(result)
+            observer.folds_done(candidate.trial, len(result.unit.folds))
+            if self._missing(units):
+                journal.record([result])
+            else:
+                trial = self._combine(candidate, arrived.pop(candidate.trial))
+                journal.record(slimmed(trial, units, self.data, self.plan.options.metrics))
+                yield trial
+
+    def restore_predictions(self, trial: TrialResult, journal: Recorder) -> TrialResult:
+        """A trial with all its predictions: those that were let go are made again.
+
+        Training a fold again gives the same numbers, so nothing else changes.
+
+        Raises
+        ------
+        HpsearchError
+            If the training fails this time.
+        """
+        gone = tuple(p for p, array in enumerate(trial.predictions) if array is None)
+        if not gone:
+            return trial
+        units = journal.units(trial.candidate.trial)
+        asked = units[0].unit.candidate
+        made: dict[int, FoldResult] = {}
+        for result in self._engine().score([WorkUnit(asked, gone)]):
+            if result.error is not None:
+                raise HpsearchError(
+                    f"The predictions of trial {asked.trial} at its best epoch could not be made "
+                    f"again: {result.error}. Resume the run to try once more."
+                )
+            made |= {fold.position: fold for fold in result.folds}
+        units = [replace(u, folds=tuple(made.get(f.position, f) for f in u.folds)) for u in units]
+        restored = self._combine(asked, units)
+        journal.record(slimmed(restored, units, self.data, self.plan.options.metrics))
+        return restored
+
+    def _recorded(self, candidate: Candidate, journal: Recorder) -> list[UnitResult]:
+        """What the journal holds of a candidate; no part of it where all folds stop together."""
+        units = journal.units(candidate.trial)
+        check_asked(units, candidate)
+        return [] if self.plan.options.patience and self._missing(units) else units
+
+    def _missing(self, units: Sequence[UnitResult]) -> tuple[int, ...]:
+        """The positions of the folds that no unit has."""
+        there = {position for result in units for position in result.unit.folds}
+        return tuple(p for p in range(len(self._folds)) if p not in there)
+
+    def _combine(self, candidate: Candidate, units: Sequence[UnitResult]) -> TrialResult:
+        return combine(candidate, units, self.data, self.plan.options.metrics)
 
     def _problem(self) -> Problem:
         return problem_of(

@@ -1,16 +1,17 @@
 """The search: ask, score, record, tell, until the budget is spent; then select, refit, export.
 
-Owns the one loop, the options it is configured with, and what a run's documents say. Scoring
-belongs to ``scoring``, proposing to ``oracles``, the tables' form to ``results``.
+Owns the one loop, the options it is configured with, and what a run's documents say. A run that
+goes on after an interruption takes the same loop: it asks again, and what the journal holds is not
+trained again. Scoring belongs to ``scoring``, proposing to ``oracles``, the tables' form and the
+journal to ``results``, what must not have changed to ``resuming``.
 """
 
 from __future__ import annotations
 
-import platform
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,23 @@ from hpsearch.oracles.base import Oracle, Outcome
 from hpsearch.preprocessing import Encoded
 from hpsearch.refit import Refitted, ReloadCheck, refit_and_export, refit_steps
 from hpsearch.results import Run, RunFolder, free_name, open_run
-from hpsearch.results.files import write_atomically
+from hpsearch.results.journal import Journal
 from hpsearch.results.tables import (
     curves_table,
     folds_table,
     predictions_table,
     timings_table,
     trials_table,
+)
+from hpsearch.resuming import (
+    check_growth,
+    check_unchanged,
+    data_of,
+    has_grown,
+    record_of,
+    space_of,
+    test_data_of,
+    versions,
 )
 from hpsearch.scoring import ScaleTarget, Session, SessionPlan, encode_dataset
 from hpsearch.space import Candidate, Space, fit_settings
@@ -78,6 +89,8 @@ class Search:
     test_data : rows scored once, after everything is decided: a file, a table or a ``Dataset``.
     test_size : share of the rows held back for that instead.
     scale_target : whether a regression target is standardised; ``"auto"`` asks the network.
+    trial_timeout : seconds that a work unit, some folds of a trial, may take; it is tried twice
+        before its trial fails. None for any time.
     max_levels, max_words : features at most for a category or text column; rarer levels share
         one, rarer words are left out, as counted on a fold's training rows.
     overwrite : replace the run that ``out`` holds.
@@ -113,6 +126,7 @@ class Search:
     scale_target: ScaleTarget = field(default="auto", kw_only=True)
     max_levels: int = field(default=defaults.MAX_LEVELS, kw_only=True)
     max_words: int = field(default=defaults.MAX_WORDS, kw_only=True)
+    trial_timeout: float | None = field(default=None, kw_only=True)
     overwrite: bool = field(default=False, kw_only=True)
     observer: Observer = field(default_factory=SilentObserver, kw_only=True, repr=False)
 
@@ -124,6 +138,7 @@ class Search:
         for name in ("jobs", "patience"):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
+        check_seconds("trial_timeout", self.trial_timeout)
         if self.engine not in ENGINE_OPTIONS:
             raise OptionError(
                 f"`engine` is one of {', '.join(ENGINE_OPTIONS)}; received {self.engine!r}."
@@ -151,6 +166,9 @@ class Search:
     def run(self, data: Any) -> Run:
         """Search on a table, and leave the run's files.
 
+        Each finished work unit is recorded in the run's journal, so that ``hpsearch.resume`` can
+        go on after any interruption.
+
         Parameters
         ----------
         data : a ``Dataset``, or whatever ``hpsearch.load`` takes without further arguments.
@@ -165,9 +183,81 @@ class Search:
             If the data, the space or an option is wrong; nothing was trained then.
         SearchFailedError
             If every trial failed.
+        StorageError
+            If the run's folder can't be written any more, as on a full disk; the journal is valid.
         """
         with self.observer:
-            return _Run(self, load(data)).execute()
+            run = _Run(self, load(data))
+            path = self.out or free_name(defaults.RESULTS_ROOT, run.dataset.name)
+            with RunFolder.create(path, overwrite=self.overwrite) as folder:
+                return run.execute(folder)
+
+
+def resume(
+    path: str | Path,
+    data: Any = None,
+    *,
+    trials: int | None = None,
+    repeats: int | None = None,
+    space: Any = None,
+    test_data: Any = None,
+    jobs: int | None = None,
+    trial_timeout: float | None = None,
+    accept_changes: bool = False,
+    observer: Observer | None = None,
+    **options: Any,
+) -> Run:
+    """Go on with a run that was interrupted, or give a finished one more trials or repeats.
+
+    Only what is new is trained, and the tables are those of one uninterrupted run. Where more
+    repeats move a selected trial's best epoch, its predictions there may have to be made again.
+
+    Parameters
+    ----------
+    path : the run's folder.
+    data : where the table is now, as ``hpsearch.load`` takes it, or a ``Dataset``; by default
+        where it was.
+    trials, repeats : the run's new size; by default what it was asked.
+    space, test_data : to be given again where they were Python objects.
+    jobs, observer : as in ``Search``; trial_timeout : by default as it was.
+    accept_changes : go on although versions of Python or of packages changed.
+    options : further options of ``Search``, if any, must be what they were.
+
+    Raises
+    ------
+    InputError
+        If the folder is in use or holds no run, or if the data, the space's source, an option or a
+        version is not what the run began with; the message names it.
+    SearchFailedError, StorageError
+        As ``Search.run``.
+
+    Examples
+    --------
+    >>> import hpsearch
+    >>> run = hpsearch.resume("results/iris", trials=100)  # doctest: +SKIP
+    """
+    given = {"trials": trials, "repeats": repeats, "trial_timeout": trial_timeout}
+    given = {name: value for name, value in given.items() if value is not None}
+    observer = observer or SilentObserver()
+    with observer, RunFolder.reopen(path) as folder, folder.journal() as journal:
+        was = journal.settings
+        search = Search(
+            space_of(was, space),
+            **{**was["options"], **options, **given},
+            test_data=test_data_of(was, test_data),
+            jobs=jobs,
+            out=path,
+            observer=observer,
+        )
+        run = _Run(search, data_of(was, data))
+        check_growth(was, run.record)
+        check_unchanged(was, run.record, accept_versions=accept_changes)
+        if folder.is_finished and not has_grown(was, run.record):
+            observer.note("The run is finished; --trials or --repeats would give it more.")
+            finished = open_run(path)
+            observer.search_ended(finished)
+            return finished
+        return run.execute(folder, journal)
 
 
 class _Run:
@@ -185,18 +275,17 @@ class _Run:
         self.source = dataset
         self.dataset, self.rows, self.test = self._part_test_rows(dataset)
         self.folds, self.split_reason = self._make_folds()
-        path = search.out or free_name(defaults.RESULTS_ROOT, dataset.name)
-        self.folder = RunFolder.create(path, overwrite=search.overwrite)
+        self.record = record_of(search, dataset, self.space, self.test)
 
-    def execute(self) -> Run:
-        """Search; a folder to which nothing was written is not left behind."""
-        try:
-            return self._execute()
-        finally:
-            self.folder.discard()
+    def execute(self, folder: RunFolder, journal: Journal | None = None) -> Run:
+        """The story of a search.
 
-    def _execute(self) -> Run:
-        """The story of a search."""
+        Parameters
+        ----------
+        folder : where its files go.
+        journal : what was done before, where the run goes on.
+        """
+        self.folder = folder
         self._say_what_was_understood()
         note = self.observer.note
         with Session(self._plan(), self.dataset, self.folds, note) as session:
@@ -209,15 +298,28 @@ class _Run:
                 max_trials=self.search.trials,
             )
             self._say_how_networks_are_trained()
-            self.folder.write_settings(self._settings())
-            self._score_trials(oracle)
-            best = self._select()
+            with self._begin(journal) as self.journal:
+                self._score_trials(oracle)
+                best = self.session.restore_predictions(self._select(), self.journal)
             self.folder.write_tables(predictions=predictions_table(self._prediction_parts(best)))
             refitted, steps = self._refit(best)
             self._write_documents(best, refitted, steps)
         run = open_run(self.folder.path)
         self.observer.search_ended(run)
         return run
+
+    def _begin(self, journal: Journal | None) -> Journal:
+        """Begin the run's journal, or go on with it, and say in run.json what is asked."""
+        record = {**self.record, "engine": self.session.choice.engine}
+        if journal is None:
+            journal = self.folder.begin(record)
+        else:
+            check_unchanged(journal.settings, record, accept_versions=True)
+            self._say_what_is_recorded(journal)
+            self.folder.begin_again()
+            journal.update(record)
+        self.folder.write_settings(self._settings())
+        return journal
 
     def _score_trials(self, oracle: Oracle) -> None:
         search = self.search
@@ -244,12 +346,12 @@ class _Run:
     def _score(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """Score and record candidates; outcomes in the order of their trials."""
         outcomes = []
-        for result in self.session.score(candidates, self.observer.folds_done):
-            self._record(result)
+        for result in self.session.score(candidates, self.journal, self.observer):
+            self._add(result)
             outcomes.append(Outcome(result.row["trial"], result.score, result.row["status"]))
         return sorted(outcomes, key=lambda outcome: outcome.trial)
 
-    def _record(self, result: TrialResult) -> None:
+    def _add(self, result: TrialResult) -> None:
         self.results.append(result)
         if time.monotonic() - self._written > SECONDS_BETWEEN_WRITES:
             self._write_tables()
@@ -286,8 +388,8 @@ class _Run:
 
     def _refit(self, best: TrialResult) -> tuple[Refitted, int]:
         self.observer.stage("refit")
-        path, check = self.folder.path / "model.keras", self.session.scratch / "check.npz"
         unchecked = self.session.scratch / "model.keras"
+        check = self.session.scratch / "check.npz"
         steps = self._refit_steps(best)
         choice = self.session.choice
         with ReloadCheck(WORKER_ENVIRONMENTS[choice.backend]) as reload_check:
@@ -304,7 +406,7 @@ class _Run:
             )
             self.observer.stage("reload check")
             reload_check.verify(unchecked, check)
-        write_atomically(path, unchecked.read_bytes())
+        self.folder.write_file("model.keras", unchecked.read_bytes())
         return refitted, steps
 
     def _refit_steps(self, best: TrialResult) -> int:
@@ -374,6 +476,7 @@ class _Run:
             max_levels=search.max_levels,
             max_words=search.max_words,
             must_save=True,
+            trial_timeout=search.trial_timeout,
         )
 
     def _say_what_was_understood(self) -> None:
@@ -392,6 +495,13 @@ class _Run:
                 self.observer.note(f"Test: {text}")
         self.observer.note(f"Results: {self.folder.path}")
 
+    def _say_what_is_recorded(self, journal: Journal) -> None:
+        if journal.was_damaged:
+            self.observer.warn(
+                "The journal was damaged. What could not be read is trained again; the rest stays."
+            )
+        self.observer.note(f"Journal: {journal.n_units} work units are recorded and kept.")
+
     def _say_how_networks_are_trained(self) -> None:
         for text in self.session.probe.warnings:
             self.observer.warn(text)
@@ -407,7 +517,6 @@ class _Run:
 
     def _settings(self) -> dict[str, Any]:
         search, data = self.search, self.source
-        packages = ("hpsearch", "keras", "tensorflow", "jax", "keras-tuner", "numpy", "pandas")
         return {
             "data": {
                 "name": data.name,
@@ -445,10 +554,7 @@ class _Run:
             "max_words": search.max_words,
             "seed": search.seed,
             "worker_environment": WORKER_ENVIRONMENTS[self.session.choice.backend],
-            "versions": {
-                "python": platform.python_version(),
-                **{package: version(package) for package in packages},
-            },
+            "versions": versions(),
         }
 
     def _write_documents(self, best: TrialResult, refitted: Refitted, steps: int) -> None:
@@ -519,3 +625,11 @@ def check_count(name: str, value: Any, *, least: int = 1) -> None:
         raise OptionError(
             f"`{name}` must be a whole number of at least {least}; received {value!r}."
         )
+
+
+def check_seconds(name: str, value: Any) -> None:
+    """Raise ``OptionError`` unless an option is a positive number or None."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise OptionError(f"`{name}` is a number of seconds above 0; received {value!r}.")

@@ -118,7 +118,8 @@ class Problem:
     input_shape : shape of one preprocessed row, without the batch axis: ``(n_features,)`` for a
         table, ``(height, width, channels)`` for images.
     n_outputs, output_activation, loss : the last layer and the loss of the problem type.
-    n_train : rows of the smallest training set; learning-rate schedules count their steps by it.
+    n_train : rows of the smallest training set of the first repeat; learning-rate schedules count
+        their steps by it.
     epochs : passes over the training rows that the search's budget allows.
     """
 

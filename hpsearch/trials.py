@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,9 @@ from hpsearch.stats import best_epoch, corrected_se, t_interval
 
 Row = dict[str, Any]
 
+KEPT_BYTES = 2**18
+"""Predictions of a finished trial that are kept, or one epoch's where these are more."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrialResult:
@@ -33,7 +36,8 @@ class TrialResult:
     candidate : its trial number and the hyperparameters that were used.
     row : its row of ``trials.csv``, without the rank.
     folds, curves : its rows of those tables; empty where it failed.
-    predictions : out-of-fold predictions at the best epoch, one array per fold, in fold order.
+    predictions : out-of-fold predictions at the best epoch, one array per fold, in fold order;
+        None for a fold whose predictions at that epoch were let go.
     seconds : summed over its replicas.
     traceback : why it failed, for people, or None.
     """
@@ -42,7 +46,7 @@ class TrialResult:
     row: Row
     folds: tuple[Row, ...] = ()
     curves: tuple[Row, ...] = ()
-    predictions: tuple[NDArray[np.float32], ...] = field(default=(), repr=False)
+    predictions: tuple[NDArray[np.float32] | None, ...] = field(default=(), repr=False)
     seconds: float = 0.0
     traceback: str | None = None
 
@@ -80,14 +84,50 @@ def combine(
         row={**head, "status": "completed", **curves.summary(), "n_params": n_params, **tail},
         folds=tuple({**head, **row} for row in curves.fold_rows()),
         curves=tuple({**head, **row} for row in curves.epoch_rows()),
-        predictions=tuple(fold.predictions[curves.best - 1] for fold in folds),
+        predictions=tuple(_copied(fold.predictions_after(curves.best)) for fold in folds),
         seconds=seconds,
     )
+
+
+def slimmed(
+    trial: TrialResult, results: Sequence[UnitResult], data: FitData, metrics: Sequence[str]
+) -> list[UnitResult]:
+    """A trial's units without the predictions after all but the best epochs of its mean curve.
+
+    The best epoch's predictions always stay, and as many of its runners-up as ``KEPT_BYTES`` hold:
+    more repeats move the best epoch, mostly to one of these. A failed trial keeps its curves.
+    """
+    kept: tuple[int, ...] = ()
+    if trial.score is not None:
+        folds = [fold for result in results for fold in result.folds]
+        bytes_an_epoch = sum(4 * math.prod(fold.predictions.shape[1:]) for fold in folds)
+        ranked = _Curves(folds, data, metrics).ranked_epochs()
+        kept = tuple(sorted(ranked[: max(1, KEPT_BYTES // bytes_an_epoch)]))
+    return [
+        replace(result, folds=tuple(_with_predictions(fold, kept) for fold in result.folds))
+        for result in results
+    ]
+
+
+def _with_predictions(fold: FoldResult, epochs: tuple[int, ...]) -> FoldResult:
+    """A fold result with the predictions after some epochs, of those that it has."""
+    found = {epoch: fold.predictions_after(epoch) for epoch in epochs}
+    there = {epoch: array for epoch, array in found.items() if array is not None}
+    shape = (len(there), *fold.predictions.shape[1:])
+    arrays = np.stack(list(there.values())) if there else np.zeros(shape, np.float32)
+    return replace(fold, predictions=arrays, predicted=tuple(there))
+
+
+def _copied(array: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    """An array of its own, which doesn't keep every epoch's predictions in memory."""
+    return None if array is None else array.copy()
 
 
 def prediction_parts(trial: TrialResult, data: FitData) -> Iterator[pd.DataFrame]:
     """The trial's parts of ``predictions.csv``, one per fold."""
     for fold, predictions in zip(data.folds, trial.predictions, strict=True):
+        if predictions is None:
+            raise ValueError(f"Trial {trial.candidate.trial} has no predictions of some folds.")
         yield fold_predictions(
             data.target,
             repeat=fold.repeat,
@@ -117,7 +157,13 @@ class _Curves:
         self._losses = np.stack([f.train_loss for f in folds])
         selecting = METRICS[metrics[0]]
         mean_curve = self._validation[selecting.name].mean(axis=0)
+        self._mean_curve = mean_curve if selecting.direction == "min" else -mean_curve
         self.best = best_epoch(mean_curve, selecting.direction) + 1
+
+    def ranked_epochs(self) -> list[int]:
+        """Epochs from 1: the best one, then the others by their means, undefined ones last."""
+        order = [int(epoch) + 1 for epoch in np.argsort(self._mean_curve, kind="stable")]
+        return [self.best, *(epoch for epoch in order if epoch != self.best)]
 
     def summary(self) -> Row:
         scores = self._validation[self._metrics[0]][:, self.best - 1]

@@ -71,6 +71,12 @@ class Tally:
     n_failed: int = 0
     n_finished: int = 0
     _folds_of: dict[int, int] = field(default_factory=dict)
+    _n_recorded: int | None = None
+
+    def start_clock(self, now: float) -> None:
+        """Count time from now on: what is done by now was recorded. Later calls do nothing."""
+        if self._n_recorded is None:
+            self.started, self._n_recorded = now, self.n_replicas_done
 
     @property
     def n_replicas(self) -> int:
@@ -102,10 +108,10 @@ class Tally:
 
     def seconds_left(self, now: float) -> float | None:
         """What the rest takes at the mean pace so far; None before the first fold is done."""
-        done = self.n_replicas_done
+        done = self.n_replicas_done - (self._n_recorded or 0)
         if done == 0:
             return None
-        return (now - self.started) / done * (self.n_replicas - done)
+        return (now - self.started) / done * (self.n_replicas - self.n_replicas_done)
 
     def best_text(self) -> str:
         """The best score so far and whose it is; empty before there is one."""
@@ -172,6 +178,9 @@ class QuietObserver(_Observer):
     ) -> None:
         """Nothing."""
 
+    def training_started(self) -> None:
+        """Nothing."""
+
     def folds_done(self, trial: int, n: int) -> None:
         """Nothing."""
 
@@ -212,6 +221,10 @@ class PlainObserver(_Observer):
         )
         self._last_line = tally.started
         self._line(f"search: {tally.title()}")
+
+    def training_started(self) -> None:
+        """The clock starts, for what is trained now."""
+        self._require_tally().start_clock(self._clock())
 
     def folds_done(self, trial: int, n: int) -> None:
         """A line on the progress, where the last one is ten seconds old."""
@@ -294,6 +307,10 @@ class LiveObserver(_Observer):
         head = ("trial", f"{metric} ± se", "epoch", "configuration")
         self._console.print(self._row(*(Text(cell, style="bold") for cell in head)))
         self._open()
+
+    def training_started(self) -> None:
+        """The clock starts, for what is trained now."""
+        self._require_tally().start_clock(self._clock())
 
     def folds_done(self, trial: int, n: int) -> None:
         """The bar moves."""

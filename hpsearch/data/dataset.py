@@ -76,6 +76,20 @@ class Schema:
         return cls(columns, Target.from_json(value["target"]))
 
 
+@dataclass(frozen=True)
+class Origin:
+    """How a table was read.
+
+    Attributes
+    ----------
+    source : the file's whole path, or the set's name; None for a table in memory.
+    options : what else ``load`` was given, as JSON can hold it.
+    """
+
+    source: str | None
+    options: dict[str, Any]
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A table ready for folds: features, target, and optional groups and times.
@@ -98,6 +112,7 @@ class Dataset:
     fingerprint : SHA-256 (hex) of everything above that influences training.
     test : the set's own test rows, where it has some, with the same schema.
     groups_name, time_name : the columns that ``groups`` and ``time`` come from; else empty.
+    origin : how to read the same table again, where that can be written down.
     """
 
     name: str
@@ -113,6 +128,7 @@ class Dataset:
     test: Dataset | None = field(default=None, repr=False)
     groups_name: str = ""
     time_name: str = ""
+    origin: Origin | None = field(default=None, repr=False)
 
     @property
     def n_rows(self) -> int:
@@ -162,6 +178,7 @@ class Dataset:
             time=None if self.time is None else self.time[rows],
             fingerprint="",
             test=None,
+            origin=None,
         )
 
 

@@ -6,6 +6,7 @@ read the target, look for what deserves a warning. Each step's rules belong to i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hpsearch.data.cells import Places, as_levels, interpret
-from hpsearch.data.dataset import Column, Dataset, Schema
+from hpsearch.data.dataset import Column, Dataset, Origin, Schema
 from hpsearch.data.fingerprint import fingerprint
 from hpsearch.data.hints import target_leaks
 from hpsearch.data.kinds import array_column, check_range, read_feature
@@ -124,9 +125,33 @@ def load(
     )
     _check_roles(roles, table)
     data = _decide(table, roles, task, groups, time)
+    if y is None and all(value is None or isinstance(value, str) for value in (groups, time)):
+        data = replace(data, origin=_origin(source, path, data.name, roles, task))
     if table.test is None:
         return data
     return replace(data, test=_under_schema(table.test, data.schema))
+
+
+def _origin(
+    source: Any, path: str | Path | None, name: str, roles: _Roles, task: str | None
+) -> Origin:
+    """How to read the table again, from any working folder."""
+    from hpsearch.data import named
+
+    options = {
+        "target": list(roles.target),
+        "task": task,
+        "drop": list(roles.drop),
+        "text": list(roles.text),
+        "groups": roles.groups,
+        "time": roles.time,
+        "name": name,
+        "path": None if path is None else str(Path(path).expanduser().resolve()),
+    }
+    if not isinstance(source, str | os.PathLike):
+        return Origin(None, options)
+    is_named = isinstance(source, str) and named.is_named(source)
+    return Origin(str(source) if is_named else str(Path(source).expanduser().resolve()), options)
 
 
 def _read_source(source: Any, y: Any, path: str | Path | None, n_words: int | None) -> Table:

@@ -97,8 +97,9 @@ class FoldResult:
     epochs : epochs trained.
     train_loss : float64 (epochs,), as Keras reports it while fitting.
     validation, train : metric name to float64 (epochs,), in inference mode, in target units.
-    predictions : canonical predictions of the validation rows after each epoch, float32
-        (epochs, n_validation, ...).
+    predictions : canonical predictions of the validation rows after the epochs in ``predicted``,
+        float32 (n_predicted, n_validation, ...).
+    predicted : the epochs, from 1, that ``predictions`` holds; None where it holds each.
     """
 
     position: int
@@ -108,6 +109,15 @@ class FoldResult:
     validation: Mapping[str, NDArray[np.float64]]
     train: Mapping[str, NDArray[np.float64]]
     predictions: NDArray[np.float32]
+    predicted: tuple[int, ...] | None = None
+
+    def predictions_after(self, epoch: int) -> NDArray[np.float32] | None:
+        """Predictions of the validation rows after an epoch, or None where they are not kept."""
+        if self.predicted is not None and epoch not in self.predicted:
+            return None
+        row = epoch - 1 if self.predicted is None else self.predicted.index(epoch)
+        after: NDArray[np.float32] = self.predictions[row]
+        return after
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,12 +154,16 @@ class Job:
 
 
 class Engine(Protocol):
-    """Scores candidates on every fold; results come back in any order."""
+    """Trains replicas; results come back in any order, cut into units as the engine likes.
+
+    A replica's numbers don't depend on the unit or the call that it comes in, so that a search
+    which is resumed, or given more trials or repeats, trains nothing twice.
+    """
 
     name: str
 
-    def score(self, candidates: Sequence[Candidate]) -> Iterator[UnitResult]:
-        """Train every candidate on every fold and yield results as soon as they are there."""
+    def score(self, work: Sequence[WorkUnit]) -> Iterator[UnitResult]:
+        """Train the given folds of each candidate; yield results as soon as they are there."""
         ...
 
 
@@ -158,7 +172,7 @@ MANY_UNITS = 8
 
 
 def plan_units(
-    candidates: Sequence[Candidate], folds: Sequence[Fold], *, patience: int | None
+    work: Sequence[WorkUnit], folds: Sequence[Fold], *, patience: int | None
 ) -> list[WorkUnit]:
     """The work of some candidates, cut by the plan alone, whatever the number of workers.
 
@@ -167,15 +181,15 @@ def plan_units(
     """
     by_trial, by_repeat = [0] * len(folds), [fold.repeat for fold in folds]
     cuts = [by_trial, by_repeat, list(range(len(folds)))]
-    cut = next((c for c in cuts if len(candidates) * len(set(c)) >= MANY_UNITS), cuts[-1])
-    parts: dict[int, list[int]] = {}
-    for position, part in enumerate(by_trial if patience else cut):
-        parts.setdefault(part, []).append(position)
-    return [
-        WorkUnit(candidate, tuple(positions))
-        for candidate in candidates
-        for positions in parts.values()
-    ]
+    cut = next((c for c in cuts if len(work) * len(set(c)) >= MANY_UNITS), cuts[-1])
+    units = []
+    for unit in work:
+        parts: dict[int, list[int]] = {}
+        for position in unit.folds:
+            part = 0 if patience else cut[position]
+            parts.setdefault(part, []).append(position)
+        units += [WorkUnit(unit.candidate, tuple(positions)) for positions in parts.values()]
+    return units
 
 
 def replica_seed(run_seed: int, trial: int, repeat: int, fold: int) -> int:
@@ -231,8 +245,12 @@ def read_fit_data(path: str) -> FitData:
 
 
 def smallest_training_set(folds: Sequence[Fold]) -> int:
-    """Rows of the smallest training set: schedules of all folds count their steps by it."""
-    return min(len(fold.train) for fold in folds)
+    """Rows of the smallest training set of the first repeat: all schedules count steps by it.
+
+    Of the first repeat, which is the same however many there are, so that more repeats leave the
+    networks of the others as they are.
+    """
+    return min(len(fold.train) for fold in folds if fold.repeat == folds[0].repeat)
 
 
 _TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*m")
@@ -241,6 +259,14 @@ _RAISED = re.compile(r"\w*(Error|Exception): ")
 
 class DivergedError(ArithmeticError):
     """A replica's loss or predictions are no longer finite; the trial fails."""
+
+
+def raise_if_out_of_memory(error: BaseException) -> None:
+    """Raise ``MemoryError`` where memory ran out: the unit is tried again, not its trial failed."""
+    text = f"{type(error).__name__}: {error}"
+    native = ("ResourceExhaustedError", "RESOURCE_EXHAUSTED")  # TensorFlow's, and XLA's
+    if isinstance(error, MemoryError) or any(word in text for word in native):
+        raise MemoryError(text.splitlines()[0]) from None
 
 
 def reason_of(error: BaseException) -> str:

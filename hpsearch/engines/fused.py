@@ -1,9 +1,14 @@
 """The fused engine: all folds and candidates of one structure train as one program.
 
 The parent's half (``FusedEngine``) has the workers sketch each candidate, groups those of one
-structure, and cuts the groups into work units that depend on the plan alone. The worker's half
-trains a unit's replicas in a ``fused_program.FusedProgram``. What cannot be traced goes to the
-reference engine.
+structure, and cuts the groups into work units. The worker's half trains the parts of a unit, one
+after the other, in one ``fused_program.FusedProgram``. What cannot be traced goes to the reference
+engine.
+
+The bits of a replica depend on the program that trains it, and a program depends on its width:
+XLA fuses and vectorises by size. So a program is as wide as a repeat has folds, and trains one
+repeat of one candidate at a time. Then no number depends on which candidates or repeats there are
+beside it, and more of them can be added to a finished run.
 """
 
 from __future__ import annotations
@@ -31,6 +36,7 @@ from hpsearch.engines.base import (
     WorkUnit,
     batch_order,
     problem_of,
+    raise_if_out_of_memory,
     read_fit_data,
     reason_of,
     replica_seed,
@@ -38,6 +44,7 @@ from hpsearch.engines.base import (
     training_target,
 )
 from hpsearch.engines.workers import Lost, Workers
+from hpsearch.folds import Fold
 from hpsearch.metrics import METRICS
 from hpsearch.space import Candidate, FitSettings, Space, fit_settings
 from hpsearch.stats import patience_stop
@@ -49,8 +56,11 @@ if TYPE_CHECKING:
     from hpsearch.engines.network import OutputForm
     from hpsearch.engines.structure import Numbers
 
-REPLICAS_IN_FLIGHT = 16
-"""Replicas that train side by side in one process; more fall out of the processor's cache."""
+REPLICAS_OF_A_UNIT = 16
+"""Replicas that a work unit holds: enough that compiling for it is worth it."""
+
+MAX_WIDTH = 16
+"""Replicas that train side by side at most; more fall out of the processor's cache."""
 
 BLOCK_BYTES = 32 * 2**20
 """Predictions that one call of a program gives back at most; longer runs take several calls."""
@@ -94,9 +104,9 @@ class Sketch:
 
 @dataclass(frozen=True)
 class FusedUnit:
-    """Replicas that train as one program: parts of one or several candidates.
+    """Parts of one or several candidates of one structure; each trains in the same program.
 
-    ``n_replicas`` is the program's width; where the parts hold fewer, the last is repeated.
+    ``n_replicas`` is the program's width; where a part holds fewer, its last is repeated.
     """
 
     parts: tuple[WorkUnit, ...]
@@ -112,7 +122,7 @@ class FusedEngine:
     workers : processes with Keras on JAX.
     job : what they need.
     data : the parent's copy, for the plan.
-    fall_back : scores what cannot be traced; called with those candidates and the reason.
+    fall_back : scores what cannot be traced; called with that work and the reason.
     """
 
     name = "fused"
@@ -122,33 +132,44 @@ class FusedEngine:
         workers: Workers,
         job: Job,
         data: FitData,
-        fall_back: Callable[[Sequence[Candidate], str], Iterator[UnitResult]],
+        fall_back: Callable[[Sequence[WorkUnit], str], Iterator[UnitResult]],
     ) -> None:
         self._workers = workers
         self._job = job
         self._data = data
         self._fall_back = fall_back
 
-    def score(self, candidates: Sequence[Candidate]) -> Iterator[UnitResult]:
-        """Train every candidate on every fold and yield results as soon as they are there."""
-        sketches = self._sketch(candidates)
-        whole = tuple(range(len(self._data.folds)))
+    def score(self, work: Sequence[WorkUnit]) -> Iterator[UnitResult]:
+        """Train the given folds of each candidate; yield results as soon as they are there."""
+        sketches = self._sketch([unit.candidate for unit in work])
+        wanted = {unit.candidate.trial: unit for unit in work}
         for sketch in sketches:
             if sketch.error is not None:
-                yield failed_unit(WorkUnit(sketch.candidate, whole), sketch)
-        units = plan_fused_units(
-            [sketch for sketch in sketches if sketch.key], len(whole), self._job.options.patience
+                yield failed_unit(wanted[sketch.candidate.trial], sketch)
+        traced = [(s, wanted[s.candidate.trial].folds) for s in sketches if s.key]
+        yield from self._train(
+            plan_fused_units(traced, parts_of(self._data.folds), self._job.options.patience)
         )
-        for outcome in self._workers.map_unordered(_train_task, [(self._job, u) for u in units]):
-            if isinstance(outcome, Lost):
-                for part in outcome.task[1].parts:
-                    yield UnitResult(part, error=outcome.reason)
-            else:
-                yield from outcome
         untraceable = [sketch for sketch in sketches if sketch.reason is not None]
         if untraceable:
             reason = str(untraceable[0].reason)
-            yield from self._fall_back([sketch.candidate for sketch in untraceable], reason)
+            yield from self._fall_back([wanted[s.candidate.trial] for s in untraceable], reason)
+
+    def _train(self, units: Sequence[FusedUnit]) -> Iterator[UnitResult]:
+        """Train units; where one is given up, each of its trials gets another chance alone."""
+        again: list[FusedUnit] = []
+        for outcome in self._workers.map_unordered(_train_task, [(self._job, u) for u in units]):
+            if not isinstance(outcome, Lost):
+                yield from outcome
+                continue
+            alone = _by_trial(outcome.task[1])
+            if len(alone) > 1:
+                again += alone
+            else:
+                for part in outcome.task[1].parts:
+                    yield UnitResult(part, error=outcome.reason)
+        if again:
+            yield from self._train(again)
 
     def _sketch(self, candidates: Sequence[Candidate]) -> list[Sketch]:
         """A sketch of every candidate, in their order."""
@@ -169,42 +190,68 @@ def failed_unit(unit: WorkUnit, sketch: Sketch) -> UnitResult:
     )
 
 
-def plan_fused_units(
-    sketches: Sequence[Sketch], n_folds: int, patience: int | None
-) -> list[FusedUnit]:
-    """Cut each structure's replicas into units of nearly equal width, the largest work first.
+def parts_of(folds: Sequence[Fold]) -> list[tuple[int, ...]]:
+    """Fold positions that train side by side: the folds of one repeat, cut where they are many.
 
-    With ``patience`` a unit is one candidate, whose replicas stop together and leave the program.
+    The first part is as wide as any: the width depends on the folds of the first repeat alone.
     """
-    groups: dict[str, list[Sketch]] = {}
-    for sketch in sketches:
-        groups.setdefault(sketch.key, []).append(sketch)
-    planned: list[tuple[float, FusedUnit]] = []
-    for key, members in groups.items():
-        for parts in _cut(members, n_folds, whole_trials=patience is not None):
-            planned.append((members[0].work, FusedUnit(parts, 0, key)))
-    widths: dict[str, int] = {}
-    for _, unit in planned:
-        width = sum(len(part.folds) for part in unit.parts)
-        widths[unit.key] = max(width, widths.get(unit.key, 0))
-    planned.sort(key=lambda item: -item[0] * widths[item[1].key])
-    return [FusedUnit(unit.parts, widths[unit.key], unit.key) for _, unit in planned]
+    n_folds = sum(fold.repeat == folds[0].repeat for fold in folds)
+    width = -(-n_folds // -(-n_folds // MAX_WIDTH))
+    repeats: dict[int, list[int]] = {}
+    for position, fold in enumerate(folds):
+        repeats.setdefault(fold.repeat, []).append(position)
+    return [
+        tuple(positions[first : first + width])
+        for positions in repeats.values()
+        for first in range(0, len(positions), width)
+    ]
 
 
-def _cut(
-    members: Sequence[Sketch], n_folds: int, *, whole_trials: bool
-) -> Iterator[tuple[WorkUnit, ...]]:
-    replicas = [(sketch.candidate, fold) for sketch in members for fold in range(n_folds)]
-    if whole_trials:
-        n_units = len(members)
-    else:
-        n_units = max(1, round(len(replicas) / REPLICAS_IN_FLIGHT))
-    ends = [round(i * len(replicas) / n_units) for i in range(n_units + 1)]
+def plan_fused_units(
+    work: Sequence[tuple[Sketch, Sequence[int]]],
+    parts: Sequence[tuple[int, ...]],
+    patience: int | None,
+) -> list[FusedUnit]:
+    """Cut each structure's work into units of nearly equal size, the largest work first.
+
+    With ``patience`` a candidate's replicas stay in one unit, since they stop together.
+
+    Parameters
+    ----------
+    work : each candidate's sketch, and the fold positions to train it on.
+    parts : the positions that train side by side; see ``parts_of``.
+    """
+    width = len(parts[0])
+    groups: dict[str, list[list[WorkUnit]]] = {}
+    size: dict[str, float] = {}
+    for sketch, positions in work:
+        wanted = (tuple(p for p in part if p in positions) for part in parts)
+        trial = [WorkUnit(sketch.candidate, part) for part in wanted if part]
+        groups.setdefault(sketch.key, []).extend([trial] if patience else [[p] for p in trial])
+        size[sketch.key] = sketch.work
+    planned = [
+        (-size[key] * sum(len(part.folds) for part in chosen), FusedUnit(chosen, width, key))
+        for key, indivisible in groups.items()
+        for chosen in _cut(indivisible)
+    ]
+    return [unit for _, unit in sorted(planned, key=lambda item: item[0])]
+
+
+def _cut(indivisible: Sequence[Sequence[WorkUnit]]) -> Iterator[tuple[WorkUnit, ...]]:
+    """Put together so many parts, in their order, that the units are nearly of one size."""
+    n_replicas = sum(len(part.folds) for parts in indivisible for part in parts)
+    n_units = min(len(indivisible), max(1, round(n_replicas / REPLICAS_OF_A_UNIT)))
+    ends = [round(i * len(indivisible) / n_units) for i in range(n_units + 1)]
     for first, last in itertools.pairwise(ends):
-        parts: dict[int, tuple[Candidate, list[int]]] = {}
-        for candidate, fold in replicas[first:last]:
-            parts.setdefault(candidate.trial, (candidate, []))[1].append(fold)
-        yield tuple(WorkUnit(candidate, tuple(folds)) for candidate, folds in parts.values())
+        yield tuple(itertools.chain.from_iterable(indivisible[first:last]))
+
+
+def _by_trial(unit: FusedUnit) -> list[FusedUnit]:
+    """A unit's work, each trial in a unit of its own."""
+    trials: dict[int, list[WorkUnit]] = {}
+    for part in unit.parts:
+        trials.setdefault(part.candidate.trial, []).append(part)
+    return [replace(unit, parts=tuple(parts)) for parts in trials.values()]
 
 
 def _sketch_task(task: tuple[Job, Candidate]) -> Sketch:
@@ -373,6 +420,10 @@ def train_fused_unit(job: Job, unit: FusedUnit) -> list[UnitResult]:
         training.run()
         results = [training.result(part) for part in unit.parts]
     except Exception as error:  # a failing trial is recorded, whatever a user's network raises
+        raise_if_out_of_memory(error)
+        alone = _by_trial(unit)
+        if len(alone) > 1:  # the others have nothing to do with it
+            return [result for one in alone for result in train_fused_unit(job, one)]
         reason, trace = reason_of(error), traceback.format_exc()
         results = [
             UnitResult(part, values=part.candidate.values, error=reason, traceback=trace)
@@ -384,70 +435,122 @@ def train_fused_unit(job: Job, unit: FusedUnit) -> list[UnitResult]:
 
 
 class UnitTraining:
-    """One unit's training: its replicas, its program, and the blocks of epochs it runs."""
+    """One unit's training: its parts, block of epochs by block of epochs."""
 
     def __init__(self, job: Job, unit: FusedUnit) -> None:
-        self._job = job
-        self._unit = unit
-        self._data = read_fit_data(job.data_path)
-        self._replicas: list[Replica] = []
-        self._configurations: dict[int, Configuration] = {}
-        states = []
-        for part in unit.parts:
-            configuration = Configuration(job, self._data, part.candidate.values)
-            self._configurations[part.candidate.trial] = configuration
-            for position in part.folds:
-                replica, state = Replica.start(job, self._data, configuration, part, position)
-                self._replicas.append(replica)
-                states.append(state)
-        self._n_params = self._replicas[0].n_params
-        self._stack = [*states, *[states[-1]] * (unit.n_replicas - len(states))]
-        self._padded = [
-            *self._replicas,
-            *[self._replicas[-1]] * (unit.n_replicas - len(self._replicas)),
+        self._options = job.options
+        data = read_fit_data(job.data_path)
+        configurations = {
+            part.candidate.trial: Configuration(job, data, part.candidate.values)
+            for part in unit.parts
+        }
+        self._parts = [
+            PartTraining(job, unit, part, configurations[part.candidate.trial])
+            for part in unit.parts
         ]
 
     def run(self) -> None:
         """Train block after block, scoring each, until the epochs or the patience end."""
-        from hpsearch.engines.fused_program import stack_states
-
-        settings = self._replicas[0].settings
-        shapes = self._shapes(settings)
-        program = _program(self._job, self._unit, self._replicas[0], shapes)
-        state: State = stack_states(self._stack)
-        self._stack = []
-        for first in range(0, settings.epochs, shapes.n_epochs):
-            n_epochs = min(shapes.n_epochs, settings.epochs - first)
-            inputs = self._inputs(shapes, first)
-            state, losses, outputs = program.run(state, inputs)
-            self._record(np.asarray(losses), np.asarray(outputs), n_epochs)
+        n_epochs, block = self._parts[0].settings.epochs, self._parts[0].shapes.n_epochs
+        for first in range(0, n_epochs, block):
+            for part in self._parts:
+                part.train(first)
             if self._all_ended():
                 return
 
     def result(self, part: WorkUnit) -> UnitResult:
-        """What one candidate's part gave."""
-        replicas = [r for r in self._replicas if r.trial == part.candidate.trial]
-        failure = next((r.failure for r in replicas if r.failure), None)
-        values = self._configurations[part.candidate.trial].values
+        """What one part gave."""
+        return next(training.result() for training in self._parts if training.part is part)
+
+    def _all_ended(self) -> bool:
+        """Whether every part has failed or, with patience, stopped; notes where it stopped.
+
+        A part whose trial has ended trains no more.
+        """
+        trials: dict[int, list[PartTraining]] = {}
+        for part in self._parts:
+            part.has_ended = part.failed
+            trials.setdefault(part.part.candidate.trial, []).append(part)
+        if self._options.patience:
+            for parts in trials.values():
+                replicas = [replica for part in parts for replica in part.replicas]
+                if any(part.failed for part in parts) or _stop(replicas, self._options):
+                    for part in parts:
+                        part.has_ended = True
+        return all(part.has_ended for part in self._parts)
+
+
+class PartTraining:
+    """The training of a unit's part: its replicas side by side in one program.
+
+    Attributes
+    ----------
+    part : the candidate and its folds; replicas : one for each fold.
+    settings, shapes : batch size and epochs, and what is compiled into the program.
+    has_ended : whether later epochs don't count, so that none is trained.
+    """
+
+    def __init__(
+        self, job: Job, unit: FusedUnit, part: WorkUnit, configuration: Configuration
+    ) -> None:
+        from hpsearch.engines.fused_program import stack_states
+
+        self.part = part
+        self.has_ended = False
+        self.settings = configuration.settings
+        self._job = job
+        self._data = read_fit_data(job.data_path)
+        self._width = unit.n_replicas
+        self._configuration = configuration
+        started = [Replica.start(job, self._data, configuration, part, p) for p in part.folds]
+        self.replicas = [replica for replica, _ in started]
+        self._n_params = self.replicas[0].n_params
+        self.shapes = self._shapes()
+        self._program = _program(job, unit, self.replicas[0], self.shapes)
+        n_missing = unit.n_replicas - len(started)
+        states = [state for _, state in started]
+        self._state: State = stack_states([*states, *[states[-1]] * n_missing])
+        self._padded = [*self.replicas, *[self.replicas[-1]] * n_missing]
+
+    @property
+    def failed(self) -> bool:
+        """Whether a replica has failed, and with it the part."""
+        return any(replica.failure for replica in self.replicas)
+
+    def train(self, first_epoch: int) -> None:
+        """Train and score one block of epochs, unless the part has ended."""
+        if self.has_ended:
+            return
+        n_epochs = min(self.shapes.n_epochs, self.settings.epochs - first_epoch)
+        inputs = self._inputs(first_epoch)
+        self._state, losses, outputs = self._program.run(self._state, inputs)
+        losses, outputs = np.asarray(losses), np.asarray(outputs)
+        for number, replica in enumerate(self.replicas):
+            replica.record(losses[:n_epochs, number], outputs[:n_epochs, number])
+
+    def result(self) -> UnitResult:
+        """What the part gave: its folds, or the first failure among them, by epoch."""
+        failures = [r.failure for r in self.replicas if r.failure is not None]
         return UnitResult(
-            part,
-            folds=() if failure else tuple(replica.result() for replica in replicas),
-            values=values,
+            self.part,
+            folds=() if failures else tuple(replica.result() for replica in self.replicas),
+            values=self._configuration.values,
             n_params=self._n_params,
-            error=failure,
+            error=min(failures, key=lambda failure: failure.epoch).text if failures else None,
         )
 
-    def _shapes(self, settings: FitSettings) -> Shapes:
+    def _shapes(self) -> Shapes:
         from hpsearch.engines.fused_program import Shapes
 
-        batch_size, folds = settings.batch_size, self._data.folds
-        sizes = {len(fold.train) for fold in folds}
+        settings, batch_size = self.settings, self.settings.batch_size
+        sizes = {replica.n_train for replica in self.replicas}
         n_steps = -(-max(sizes) // batch_size)
-        bytes_per_epoch = self._unit.n_replicas * self._data.encoded.n_rows * 4
-        bytes_per_epoch *= self._replicas[0].form.n_units
+        bytes_per_epoch = self._width * self._data.encoded.n_rows * 4
+        bytes_per_epoch *= self.replicas[0].form.n_units
         n_epochs = max(1, min(settings.epochs, BLOCK_BYTES // bytes_per_epoch))
         if self._job.options.patience:
             n_epochs = min(n_epochs, STOP_CHECK_EPOCHS)
+        n_rows = max(sizes) * settings.epochs
         return Shapes(
             batch_size=batch_size,
             n_steps=n_steps,
@@ -455,13 +558,13 @@ class UnitTraining:
             pads=any(size % batch_size for size in sizes),
             idles=any(-(-size // batch_size) < n_steps for size in sizes),
             predicts=True,
-            effort=_effort(self._n_params, self._unit.n_replicas, max(sizes) * settings.epochs),
+            effort=_effort(self._n_params, REPLICAS_OF_A_UNIT, n_rows),
         )
 
-    def _inputs(self, shapes: Shapes, first_epoch: int) -> dict[str, Any]:
+    def _inputs(self, first_epoch: int) -> dict[str, Any]:
         from hpsearch.engines.fused_program import block_inputs
 
-        replicas = self._padded
+        replicas, shapes = self._padded, self.shapes
         return block_inputs(
             order=np.stack([r.orders(shapes, first_epoch) for r in replicas], axis=2),
             learning_rates=np.stack(
@@ -477,26 +580,6 @@ class UnitTraining:
             y=None if shared_target(self._data) else np.stack([r.scaled_target for r in replicas]),
         )
 
-    def _record(
-        self, losses: NDArray[np.float32], outputs: NDArray[np.float32], n_epochs: int
-    ) -> None:
-        for number, replica in enumerate(self._replicas):
-            replica.record(losses[:n_epochs, number], outputs[:n_epochs, number])
-
-    def _all_ended(self) -> bool:
-        """Whether every trial has failed or, with patience, stopped; notes where it stopped."""
-        options = self._job.options
-        ended = []
-        for part in self._unit.parts:
-            replicas = [r for r in self._replicas if r.trial == part.candidate.trial]
-            if any(replica.failure for replica in replicas):
-                ended.append(True)
-            elif options.patience:
-                ended.append(_stop(replicas, options))
-            else:
-                ended.append(False)
-        return all(ended)
-
 
 def _stop(replicas: Sequence[Replica], options: FitOptions) -> bool:
     """Whether the mean curve has stopped improving; keeps the same epochs of each replica."""
@@ -506,6 +589,14 @@ def _stop(replicas: Sequence[Replica], options: FitOptions) -> bool:
     for replica in replicas:
         replica.kept = kept
     return kept < len(curve)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a replica failed, and in which epoch, from 1."""
+
+    epoch: int
+    text: str
 
 
 class Replica:
@@ -534,7 +625,7 @@ class Replica:
         self.numbers = numbers
         self.n_params = n_params
         self.n_train = len(self._fold.train)
-        self.failure: str | None = None
+        self.failure: Failure | None = None
         self.kept: int | None = None
         self._losses: list[NDArray[np.float64]] = []
         self._predictions: list[NDArray[np.float32]] = []
@@ -648,9 +739,10 @@ class Replica:
             return
         epoch = sum(map(len, self._losses)) + int(np.argmin(finite)) + 1
         value = float(losses[int(np.argmin(finite))])
-        self.failure = (
+        self.failure = Failure(
+            epoch,
             f"the training diverged: its loss or predictions became {value} in epoch {epoch} "
-            f"of repeat {self._fold.repeat}, fold {self._fold.fold}"
+            f"of repeat {self._fold.repeat}, fold {self._fold.fold}",
         )
 
 

@@ -14,7 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from hpsearch.engines.base import Engine, FitData, Job, read_fit_data, write_fit_data
+from hpsearch.engines.base import (
+    Engine,
+    FitData,
+    Job,
+    WorkUnit,
+    read_fit_data,
+    write_fit_data,
+)
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Statistics
 from hpsearch.space import Candidate, fit_settings
@@ -65,10 +72,11 @@ def seconds_per_epoch(
 ) -> float | None:
     """Worker seconds of one more epoch, or None where the trial failed or showed nothing."""
     seconds = []
+    unit = WorkUnit(candidate, tuple(range(_N_FOLDS)))
     for epochs in (_SHORT, _LONG):
         metric = job.options.metrics[:1]
         options = replace(job.options, epochs=epochs, patience=None, metrics=metric)
-        results = list(engine_of(replace(job, options=options)).score([candidate]))
+        results = list(engine_of(replace(job, options=options)).score([unit]))
         if any(result.error for result in results):
             return None
         seconds.append(sum(result.seconds for result in results))

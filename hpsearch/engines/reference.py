@@ -28,6 +28,7 @@ from hpsearch.engines.base import (
     batch_order,
     plan_units,
     problem_of,
+    raise_if_out_of_memory,
     read_fit_data,
     reason_of,
     replica_seed,
@@ -63,10 +64,10 @@ class ReferenceEngine:
         self._workers = workers
         self._job = job
 
-    def score(self, candidates: Sequence[Candidate]) -> Iterator[UnitResult]:
-        """Train every candidate on every fold and yield results as soon as they are there."""
+    def score(self, work: Sequence[WorkUnit]) -> Iterator[UnitResult]:
+        """Train the given folds of each candidate; yield results as soon as they are there."""
         folds = read_fit_data(self._job.data_path).folds
-        units = plan_units(candidates, folds, patience=self._job.options.patience)
+        units = plan_units(work, folds, patience=self._job.options.patience)
         yield from self.score_units(units)
 
     def score_units(self, units: Sequence[WorkUnit]) -> Iterator[UnitResult]:
@@ -106,6 +107,7 @@ def train_unit(job: Job, unit: WorkUnit) -> UnitResult:
             seconds=time.perf_counter() - started,
         )
     except Exception as error:  # a failing trial is recorded, whatever a user's network raises
+        raise_if_out_of_memory(error)
         return UnitResult(
             unit,
             values=network.values if network else unit.candidate.values,

@@ -1,8 +1,8 @@
 """Worker processes: joblib's loky executor, set up so that results don't depend on the machine.
 
 The one module that knows about processes. Every worker computes with one thread, ends with
-its parent, and is replaced when it dies: the work it had is given out again a bounded number of
-times, then reported as lost.
+its parent, and is replaced when it dies, runs out of memory or takes too long: the work it had is
+given out again a bounded number of times, then reported as lost.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import gc
 import os
 import signal
 import sys
+import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from hpsearch.errors import HpsearchError
 
@@ -46,6 +48,13 @@ WORKER_ENVIRONMENTS = {
 WORKER_ENVIRONMENT = WORKER_ENVIRONMENTS["tensorflow"]
 
 MAX_ATTEMPTS = 3
+"""Attempts at a task whose worker dies or whose memory runs out."""
+
+MAX_LATE_ATTEMPTS = 2
+"""Attempts at a task that takes longer than is allowed: each costs that time."""
+
+SECONDS_BETWEEN_LOOKS = 0.2
+"""How often the parent looks whether a task takes too long, where there is a limit."""
 
 WORKER_GROWTH_BYTES = 2**30
 """A worker that grew by this much is replaced between two tasks; loky's own limit is 300 MB,
@@ -57,15 +66,24 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Lost(Generic[T]):
-    """A task whose worker died each time it was tried."""
+    """A task that was given up.
+
+    Attributes
+    ----------
+    task, attempts : what it was, and how often it was tried.
+    limit : the seconds that it may take, where it was given up because it took longer.
+    """
 
     task: T
     attempts: int
+    limit: float | None = None
 
     @property
     def reason(self) -> str:
-        """Why there is no result, for a table's cell."""
-        return f"its worker process died {self.attempts} times (killed, or out of memory)"
+        """Why, for a table's cell."""
+        if self.limit is None:
+            return f"its worker process died {self.attempts} times (killed, or out of memory)"
+        return f"it took longer than --trial-timeout {self.limit:g}, {self.attempts} times"
 
 
 def default_jobs() -> int:
@@ -84,6 +102,7 @@ class Workers:
     warm_up : what each worker runs first, such as an import.
     environment : its environment variables, set before anything is imported.
     pin : keep each worker on one core of its own, where the system allows.
+    timeout : seconds that a task of ``map_unordered`` may take; None for any time.
     """
 
     def __init__(
@@ -93,8 +112,10 @@ class Workers:
         *,
         environment: Mapping[str, str] = WORKER_ENVIRONMENT,
         pin: bool = False,
+        timeout: float | None = None,
     ) -> None:
         self.jobs = jobs
+        self._timeout = timeout
         self._warm_up = warm_up
         self._environment = dict(environment)
         self._pin = pin
@@ -145,48 +166,67 @@ class Workers:
         """Each task's result as soon as it is there; a dead worker's tasks are tried again.
 
         After a worker died, the tasks that may have killed it go one at a time, so that only the
-        one that does is given up, after ``MAX_ATTEMPTS`` attempts.
+        one that does is given up, after ``MAX_ATTEMPTS`` attempts. A task that takes longer than
+        is allowed has its worker killed, and is given up after ``MAX_LATE_ATTEMPTS``.
         """
         remaining: dict[int, T] = dict(enumerate(tasks))
         suspects: dict[int, int] = {}
+        late: dict[int, int] = {}
         while remaining:
             alone = [number for number in suspects if number in remaining][:1]
             for number, result in self._round(function, remaining, alone or list(remaining)):
-                if result is not None:
+                if isinstance(result, _Value):
                     del remaining[number]
                     yield result.value
                     continue
-                suspects[number] = suspects.get(number, 0) + 1
-                if suspects[number] >= MAX_ATTEMPTS:
+                attempts = late if result == "late" else suspects
+                attempts[number] = attempts.get(number, 0) + 1
+                if late.get(number, 0) >= MAX_LATE_ATTEMPTS:
+                    yield Lost(remaining.pop(number), late[number], self._timeout)
+                elif suspects.get(number, 0) >= MAX_ATTEMPTS:
                     yield Lost(remaining.pop(number), suspects[number])
 
     def _round(
         self, function: Callable[[T], R], tasks: dict[int, T], numbers: list[int]
-    ) -> Iterator[tuple[int, _Value[R] | None]]:
-        """Results of the given tasks; None for each that was under way when a worker died."""
+    ) -> Iterator[tuple[int, _Value[R] | _Failure]]:
+        """Results of the given tasks, until a worker dies or one takes too long."""
         from concurrent.futures.process import BrokenProcessPool
 
         futures: dict[Future[R], int] = {}
         died_early = False
-        try:
-            for number in numbers:
-                futures[self._executor.submit(function, tasks[number])] = number
-        except BrokenProcessPool:  # a worker died while tasks were still handed out
-            died_early = True
-        pending = set(futures)
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            broken = []
-            for future in sorted(done, key=lambda f: futures[f]):
-                if isinstance(future.exception(), BrokenProcessPool):
-                    broken.append(future)
-                else:
-                    yield futures[future], _Value(future.result())
-            if broken:
-                self._restart()
-                suspects = sorted(futures[future] for future in broken)[: self.jobs + 1]
-                yield from ((number, None) for number in suspects)
-                return
+        with _Stopwatch(self._timeout) as stopwatch:
+            try:
+                for number in numbers:
+                    task = stopwatch.timed(number, function, tasks[number])
+                    futures[self._executor.submit(*task)] = number
+            except BrokenProcessPool:  # a worker died while tasks were still handed out
+                died_early = True
+            pending = set(futures)
+            while pending:
+                done, pending = wait(
+                    pending, timeout=stopwatch.interval, return_when=FIRST_COMPLETED
+                )
+                broken = []
+                for future in sorted(done, key=lambda f: futures[f]):
+                    error = future.exception()
+                    if isinstance(error, BrokenProcessPool):
+                        broken.append(future)
+                    elif isinstance(error, MemoryError):
+                        yield futures[future], "died"
+                    else:
+                        yield futures[future], _Value(future.result())
+                if broken:
+                    self._restart()
+                    suspects = sorted(futures[future] for future in broken)[: self.jobs + 1]
+                    yield from ((number, "died") for number in suspects)
+                    return
+                late = stopwatch.late(sorted(futures[future] for future in pending))
+                if late:
+                    self._kill()
+                    self._executor.shutdown(wait=True)
+                    self._executor = self._start()
+                    yield from ((number, "late") for number in late)
+                    return
         if died_early:
             self._restart()
 
@@ -231,9 +271,51 @@ class Workers:
         self._executor = self._start()
 
 
+_Failure = Literal["died", "late"]
+
+
 @dataclass(frozen=True)
 class _Value(Generic[R]):
     value: R
+
+
+class _Stopwatch:
+    """Tells which tasks take too long: each leaves a mark in a folder when a worker begins it."""
+
+    def __init__(self, limit: float | None) -> None:
+        self._limit = limit
+        self.interval = None if limit is None else min(SECONDS_BETWEEN_LOOKS, limit)
+        self._begun: dict[int, float] = {}
+
+    def __enter__(self) -> _Stopwatch:
+        if self._limit is not None:
+            self._folder = tempfile.TemporaryDirectory(prefix="hpsearch-")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._limit is not None:
+            self._folder.cleanup()
+
+    def timed(self, number: int, function: Callable[[T], R], task: T) -> tuple[Any, ...]:
+        """The call that a worker is to make."""
+        if self._limit is None:
+            return function, task
+        return _marked, f"{self._folder.name}/{number}", function, task
+
+    def late(self, pending: Sequence[int]) -> list[int]:
+        """Those of the unfinished tasks that have taken too long."""
+        if self._limit is None:
+            return []
+        now = time.monotonic()
+        for number in pending:
+            if number not in self._begun and os.path.exists(f"{self._folder.name}/{number}"):
+                self._begun[number] = now
+        return [n for n in pending if now - self._begun.get(n, now) > self._limit]
+
+
+def _marked(mark: str, function: Callable[[T], R], task: T) -> R:
+    open(mark, "wb").close()
+    return function(task)
 
 
 def _initialise(
@@ -249,14 +331,19 @@ def _initialise(
     _keep_to_one_of(cores)
     process_executor._MAX_MEMORY_LEAK_SIZE = WORKER_GROWTH_BYTES
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent(parent)
+    if warm_up is not None:
+        warm_up()
+    gc.freeze()  # what is imported stays: looking it through for garbage takes 0.2 s a unit
+
+
+def end_with_parent(parent: int) -> None:
+    """Have the system end this process when its parent ends, however that happens (on Linux)."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
-    if warm_up is not None:
-        warm_up()
-    gc.freeze()  # what is imported stays: looking it through for garbage takes 0.2 s a unit
 
 
 def _keep_to_one_of(cores: Sequence[int]) -> None:

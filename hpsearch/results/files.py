@@ -31,7 +31,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def temporary_path(path: Path) -> Path:
@@ -78,7 +78,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"JSON holds no {type(value).__name__}: {value!r}")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Flush the folder's own entry, where the system can open folders (not on Windows)."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)

@@ -1,7 +1,8 @@
 """The folder of one run: made, filled and opened again.
 
 Owns the names of the files under ``results/NAME``, the refusal to write over what is there, and
-``Run``, the reading side. What stands in the tables belongs to ``tables``; the search fills them.
+``Run``, the reading side. What stands in the tables belongs to ``tables``, what the run did and was
+asked to ``journal``, who works on the folder to ``lock``; the search fills them.
 
 ``run.json`` says what was asked and under which conditions. ``Run`` and the command line read
 these keys where they are there: ``data`` (``name``, ``n_rows``, ``n_columns``, ``fingerprint``,
@@ -19,17 +20,21 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from hpsearch.errors import InputError, RunExistsError
+from hpsearch.errors import HpsearchError, InputError, RunExistsError, StorageError
+from hpsearch.results.lock import HOLDER, LOCK, FolderLock, is_locked, locked_text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from hpsearch.results.journal import Journal
 
 RUN_FORMAT: Final = "hpsearch run 1"
 TABLES: Final = ("trials.csv", "folds.csv", "curves.csv", "predictions.csv", "timings.csv")
@@ -37,10 +42,15 @@ SETTINGS: Final = "run.json"
 BEST: Final = "best.json"
 MODEL: Final = "model.keras"
 MODEL_CARD: Final = "model.json"
+JOURNAL: Final = "journal.sqlite"
 # In the order in which an old run is removed: first what says that it is finished, last what
 # says that it is a run, so that an interrupted removal leaves an unfinished run.
-RUN_FILES: Final = (BEST, MODEL, MODEL_CARD, *TABLES, SETTINGS)
-_TEMPORARY: Final = re.compile(r"\.(" + "|".join(map(re.escape, RUN_FILES)) + r")\.\d+\.tmp")
+_OUTCOME: Final = (BEST, MODEL, MODEL_CARD)
+_COMPANIONS: Final = tuple(f"{JOURNAL}-{end}" for end in ("journal", "wal", "shm"))
+RUN_FILES: Final = (*_OUTCOME, *TABLES, *_COMPANIONS, JOURNAL, SETTINGS)
+_TEMPORARY: Final = re.compile(
+    r"\.(" + "|".join(map(re.escape, (*RUN_FILES, HOLDER))) + r")\.\d+\.tmp(-journal)?"
+)
 
 
 def free_name(root: str | os.PathLike[str], name: str) -> Path:
@@ -62,9 +72,11 @@ def free_name(root: str | os.PathLike[str], name: str) -> Path:
     return path
 
 
-@dataclass(frozen=True)
 class RunFolder:
-    """A folder that this process fills with one run.
+    """A folder that this process fills with one run; no other process may meanwhile.
+
+    A context manager: at its end the folder is given back, and taken away again where ``create``
+    made it and nothing was written to it.
 
     Attributes
     ----------
@@ -72,54 +84,160 @@ class RunFolder:
     is_new : whether ``create`` made it.
     """
 
-    path: Path
-    is_new: bool = False
+    def __init__(self, path: Path, *, is_new: bool = False) -> None:
+        self.path = path
+        self.is_new = is_new
+        self._lock = FolderLock(path)
+        self._lock.acquire()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], *, overwrite: bool = False) -> RunFolder:
         """Make the folder and its parents, or take it over where that is safe.
 
         An empty folder is taken as it is. A folder with a run is taken with ``overwrite``; the
-        old run stays until ``write_settings`` begins the new one.
+        old run stays until ``begin`` makes place for the new one.
 
         Raises
         ------
+        RunLockedError
+            Another process works on the folder.
         RunExistsError
             The folder holds a run (without ``overwrite``) or something that is no run, is a
             file, or cannot be made or written.
         """
         path = Path(path)
         try:
-            _refuse_used(path, overwrite=overwrite)
+            _refuse_foreign(path)
             is_new = not path.is_dir()
             path.mkdir(parents=True, exist_ok=True)
-            _try_writing(path)
+            folder = cls(path, is_new=is_new)
+            try:
+                _refuse_used(path, overwrite=overwrite)
+                _try_writing(path)
+            except BaseException:
+                folder.release()
+                raise
         except OSError as error:
             if isinstance(error, RunExistsError):
                 raise
             raise RunExistsError(_unwritable(path, error)) from error
-        return cls(path, is_new)
+        return folder
 
-    def discard(self) -> None:
-        """Take the folder away again if ``create`` made it and nothing was written to it."""
+    @classmethod
+    def reopen(cls, path: str | os.PathLike[str]) -> RunFolder:
+        """Take the folder of a run in order to go on with it.
+
+        Raises
+        ------
+        RunLockedError
+            Another process works on the folder.
+        InputError
+            There is no such folder, it holds no run, or it cannot be written.
+        """
+        path = Path(path)
+        _require_run(path)
+        try:
+            return cls(path)
+        except OSError as error:
+            if isinstance(error, RunExistsError):
+                raise
+            raise RunExistsError(_unwritable(path, error)) from error
+
+    def release(self) -> None:
+        """Give the folder back; safe to call twice."""
         if self.is_new:
+            self.is_new = False
             with suppress(OSError):
-                self.path.rmdir()
+                if {item.name for item in self.path.iterdir()} <= {LOCK, HOLDER}:
+                    (self.path / HOLDER).unlink(missing_ok=True)
+                    (self.path / LOCK).unlink()
+                    self.path.rmdir()
+        self._lock.release()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run that is there has ended, and nothing of it is gone."""
+        return all((self.path / name).is_file() for name in (*_OUTCOME, *TABLES, SETTINGS))
+
+    def begin(self, asked: Mapping[str, Any]) -> Journal:
+        """Begin the run: remove what an old one left, and make the journal.
+
+        The journal marks the folder as a run. Files that hpsearch did not write are kept.
+
+        Parameters
+        ----------
+        asked : what the run is resumed by; it is kept in the journal.
+        """
+        from hpsearch.results.journal import Journal
+
+        with self._writing():
+            _remove_run(self.path)
+            return Journal.create(self.path / JOURNAL, asked)
+
+    def journal(self) -> Journal:
+        """The journal of the run that is there.
+
+        Raises
+        ------
+        InputError
+            There is none, or it is damaged beyond use.
+        """
+        from hpsearch.results.journal import Journal
+
+        return Journal.open(self.path / JOURNAL)
+
+    def begin_again(self) -> None:
+        """Take away what says that the run is finished."""
+        with self._writing():
+            for name in (*_OUTCOME, "predictions.csv"):
+                (self.path / name).unlink(missing_ok=True)
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
-        """Begin the run: remove what an old one left, and write ``run.json``.
-
-        That file marks the folder as a run, so it is to be written first. Files that hpsearch did
-        not write are kept.
-        """
-        _remove_run(self.path)
+        """Write ``run.json``."""
         self.write_json(SETTINGS, {**settings, "format": RUN_FORMAT})
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a document in canonical JSON (``files.to_json_text``), whole or not at all."""
-        from hpsearch.results.files import to_json_text, write_atomically
+        from hpsearch.results.files import to_json_text
 
-        write_atomically(self.path / name, to_json_text(value).encode("utf-8"))
+        self.write_file(name, to_json_text(value).encode("utf-8"))
+
+    def write_file(self, name: str, content: bytes) -> None:
+        """Write a file, whole or not at all.
+
+        Raises
+        ------
+        StorageError
+            It cannot be written.
+        """
+        from hpsearch.results.files import write_atomically
+
+        with self._writing():
+            write_atomically(self.path / name, content)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, HpsearchError):
+                raise
+            raise StorageError(
+                f"The results folder must stay writable; {str(self.path)!r} is not any more "
+                f"({error.strerror or error}). Free some space or mend the disk; then "
+                f"`hpsearch resume {self.path}` goes on from its journal."
+            ) from error
 
     def write_tables(
         self,
@@ -140,9 +258,10 @@ class RunFolder:
             "predictions.csv": predictions,
             "timings.csv": timings,
         }
-        for name, table in given.items():
-            if table is not None:
-                write_table(self.path / name, table)
+        with self._writing():
+            for name, table in given.items():
+                if table is not None:
+                    write_table(self.path / name, table)
 
 
 @dataclass(frozen=True)
@@ -236,6 +355,16 @@ def open_run(path: str | os.PathLike[str] | Run) -> Run:
     if isinstance(path, Run):
         return path
     folder = Path(path)
+    _require_run(folder)
+    if not (folder / BEST).is_file():
+        raise InputError(
+            f"Only a finished run can be opened; {str(folder)!r} has no {BEST}: "
+            + _unfinished(folder)
+        )
+    return Run(folder)
+
+
+def _require_run(folder: Path) -> None:
     if not folder.is_dir():
         found = "a file" if folder.exists() else "not there"
         raise InputError(
@@ -247,41 +376,59 @@ def open_run(path: str | os.PathLike[str] | Run) -> Run:
             f"A run's folder holds a {SETTINGS} written by hpsearch; {str(folder)!r} has none. "
             "Give the folder that `hpsearch run` printed at its end."
         )
-    if not (folder / BEST).is_file():
-        raise InputError(
-            f"Only a finished run can be opened; {str(folder)!r} has no {BEST}: it was "
-            "interrupted, is still going on, or all its trials failed. "
-            "Wait for it, or run it again with --overwrite."
+
+
+def _unfinished(folder: Path) -> str:
+    """Why a run has no end, as far as can be told, and what to do."""
+    if is_locked(folder):
+        return f"it is still going on. {locked_text(folder)}"
+    if (folder / JOURNAL).is_file():
+        return (
+            "it was interrupted, or all its trials failed. "
+            f"`hpsearch resume {folder}` goes on from its journal."
         )
-    return Run(folder)
+    return (
+        "it was interrupted, is still going on, or all its trials failed. "
+        "Wait for it, or run it again with --overwrite."
+    )
 
 
-def _refuse_used(path: Path, *, overwrite: bool) -> None:
+def _refuse_foreign(path: Path) -> None:
+    """Refuse a place that is neither free nor a run."""
     if path.exists() and not path.is_dir():
         raise RunExistsError(
             f"A run is written into a folder of its own; {str(path)!r} is a file. "
             "Choose another --out."
         )
-    if not path.is_dir() or not any(path.iterdir()):
+    if not path.is_dir() or _is_run(path):
         return
-    if not _is_run(path):
+    others = {item.name for item in path.iterdir()} - {LOCK, HOLDER}
+    if others:
         raise RunExistsError(
             f"A run is written into a new or empty folder; {str(path)!r} holds other files, "
-            f"such as {min(item.name for item in path.iterdir())!r}. Choose another --out."
+            f"such as {min(others)!r}. Choose another --out."
         )
-    if not overwrite:
-        raise RunExistsError(
-            f"A run never replaces another one by itself; {str(path)!r} already holds a run. "
-            "Choose another --out, or add --overwrite to replace it."
-        )
+
+
+def _refuse_used(path: Path, *, overwrite: bool) -> None:
+    """Refuse to replace a run without being told to."""
+    if overwrite or not _is_run(path):
+        return
+    raise RunExistsError(
+        f"A run never replaces another one by itself; {str(path)!r} already holds a run. "
+        f"Choose another --out, go on with it by `hpsearch resume {path}`, or add --overwrite "
+        "to replace it."
+    )
 
 
 def _is_run(path: Path) -> bool:
-    """Whether hpsearch wrote the folder's ``run.json``."""
+    """Whether hpsearch wrote the folder's ``run.json``, or its journal, which comes before it."""
+    from hpsearch.results.journal import is_journal
+
     try:
         settings = json.loads((path / SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
+        return is_journal(path / JOURNAL)
     return isinstance(settings, dict) and settings.get("format") == RUN_FORMAT
 
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import metrics as sk
 
-from hpsearch.engines.base import batch_order, read_fit_data, replica_seed
+from hpsearch.engines.base import WorkUnit, batch_order, read_fit_data, replica_seed
 from hpsearch.engines.fused import FusedEngine, import_jax
 from hpsearch.engines.reference import ReferenceEngine, import_tensorflow
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers
@@ -569,7 +569,7 @@ def test_a_trial_that_kills_its_worker_is_tried_again_then_given_up_and_the_othe
             engine = FusedEngine(workers, job, read_fit_data(job.data_path), fall_back=None)
         else:
             engine = ReferenceEngine(workers, job)
-        results = list(engine.score(asked))
+        results = list(engine.score([WorkUnit(candidate, (0, 1)) for candidate in asked]))
     assert len(results) == 4
     errors = {result.unit.candidate.trial: result.error for result in results}
     reason = "its worker process died 2 times (killed, or out of memory)"

@@ -1,5 +1,6 @@
 """What the fused engine alone does: networks of any kind as one program, in groups and units."""
 
+import itertools
 import sys
 
 import cloudpickle
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 from hpsearch.engines.base import WorkUnit, read_fit_data
-from hpsearch.engines.fused import FusedUnit, Sketch, plan_fused_units
+from hpsearch.engines.fused import FusedUnit, Sketch, parts_of, plan_fused_units
+from hpsearch.folds import Fold
 from hpsearch.space import Candidate
 
 N_ROWS, N_FOLDS, BATCH = 29, 3, 8  # folds of 19 and 20 training rows: 3 steps, the last partial
@@ -18,7 +20,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the spaces below 
 
 def unit_of(candidates, positions=range(N_FOLDS), width=None):
     parts = tuple(WorkUnit(candidate, tuple(positions)) for candidate in candidates)
-    return FusedUnit(parts, width or sum(len(p.folds) for p in parts), f"test-{width}")
+    return FusedUnit(parts, width or max(len(p.folds) for p in parts), f"test-{width}")
 
 
 OPTIMIZERS = [
@@ -113,6 +115,23 @@ def test_a_replica_with_dropout_is_the_same_alone_and_in_company(on_jax, table, 
     np.testing.assert_allclose(alone[1, 1].predictions, together[1, 1].predictions, atol=1e-6)
 
 
+def test_the_bits_of_a_replica_depend_on_no_other_candidate_or_repeat(on_jax, table, make_job):
+    dataset = table("binary", N_ROWS)
+    values = {**BASE, "dropout_1": 0.3, "batch_normalization": "before_activation"}
+    first, second = Candidate(0, {**values, "dropout_1": 0.1}), Candidate(1, values)
+    results = []
+    for repeats, candidates in ((1, [second]), (3, [first, second])):
+        job = make_job(dataset, "mlp", n_folds=N_FOLDS, repeats=repeats, epochs=4, batch_size=BATCH)
+        positions = [range(r * N_FOLDS, (r + 1) * N_FOLDS) for r in range(repeats)]
+        parts = tuple(WorkUnit(c, tuple(p)) for c in candidates for p in positions)
+        results.append(on_jax("fused_results", job, [FusedUnit(parts, N_FOLDS, "k")]))
+    small, large = results
+    assert len(small) == N_FOLDS < len(large)
+    for key, alone in small.items():
+        np.testing.assert_array_equal(alone.train_loss, large[key].train_loss)
+        np.testing.assert_array_equal(alone.predictions, large[key].predictions)
+
+
 def test_candidates_that_differ_in_numbers_alone_share_a_structure(on_jax, table, make_job):
     job = make_job(table("binary", N_ROWS), "mlp", n_folds=N_FOLDS, epochs=4)
     numbers = [
@@ -167,7 +186,9 @@ def test_functions_of_one_name_that_hold_other_numbers_share_no_program(
     first, second = on_jax("sketches", job, candidates)
     assert first.reason is second.reason is None
     assert first.key != second.key
-    units = plan_fused_units([first, second], N_FOLDS, None)
+    folds = read_fit_data(job.data_path).folds
+    whole = [(sketch, range(N_FOLDS)) for sketch in (first, second)]
+    units = plan_fused_units(whole, parts_of(folds), None)
     fused = on_jax("fused_results", job, units)
     for candidate in candidates:
         losses, _ = on_jax("keras_curves", job, candidate, 1)
@@ -208,21 +229,49 @@ def test_a_loss_of_whole_batches_goes_to_the_reference_engine(
     assert sketch.reason == f"loss '{loss}' {reason}"
 
 
-def test_units_are_cut_by_the_plan_alone_and_hold_every_replica_once():
-    sketches = [Sketch(Candidate(t, {}), key="ab"[t % 2], work=1.0) for t in range(7)]
-    units = plan_fused_units(sketches, n_folds=12, patience=None)
+def folds_of(repeats, n_folds):
+    rows = np.arange(4)
+    return [Fold(r, f, rows[1:], rows[:1]) for r in range(repeats) for f in range(n_folds)]
+
+
+@pytest.mark.parametrize(
+    ("n_folds", "widths"), [(1, [1]), (4, [4]), (16, [16]), (17, [9, 8]), (40, [14, 14, 12])]
+)
+def test_a_part_is_a_repeat_or_what_fits_side_by_side(n_folds, widths):
+    parts = parts_of(folds_of(3, n_folds))
+    assert [len(part) for part in parts] == widths * 3
+    assert list(itertools.chain(*parts)) == list(range(3 * n_folds))
+
+
+def sketched(n, keys="a", positions=range(12)):
+    sketches = [Sketch(Candidate(t, {}), key=keys[t % len(keys)], work=1.0) for t in range(n)]
+    return [(sketch, tuple(positions)) for sketch in sketches]
+
+
+def test_units_hold_every_replica_once_and_parts_of_one_structure():
+    units = plan_fused_units(sketched(7, "ab"), parts_of(folds_of(3, 4)), patience=None)
     replicas = [(p.candidate.trial, f) for u in units for p in u.parts for f in p.folds]
     assert sorted(replicas) == [(t, f) for t in range(7) for f in range(12)]
     for unit in units:
         assert len({p.candidate.trial % 2 for p in unit.parts}) == 1
-        assert sum(len(p.folds) for p in unit.parts) <= unit.n_replicas <= 24
+        assert all(len(part.folds) == unit.n_replicas == 4 for part in unit.parts)
+        assert 12 <= sum(len(part.folds) for part in unit.parts) <= 20
 
 
-def test_with_patience_a_unit_is_one_trial_so_that_none_idles_for_another():
-    sketches = [Sketch(Candidate(t, {}), key="a", work=1.0) for t in range(5)]
-    units = plan_fused_units(sketches, n_folds=5, patience=3)
-    assert sorted(part.candidate.trial for u in units for part in u.parts) == list(range(5))
-    assert all(len(u.parts) == 1 and len(u.parts[0].folds) == u.n_replicas == 5 for u in units)
+def test_what_is_recorded_already_is_not_planned():
+    units = plan_fused_units(sketched(2, positions=(4, 5, 6, 7)), parts_of(folds_of(3, 4)), None)
+    assert [part.folds for unit in units for part in unit.parts] == [(4, 5, 6, 7)] * 2
+    assert {unit.n_replicas for unit in units} == {4}
+
+
+def test_with_patience_a_trial_stays_in_one_unit():
+    units = plan_fused_units(sketched(5), parts_of(folds_of(3, 4)), patience=3)
+    trials = [{part.candidate.trial for part in unit.parts} for unit in units]
+    assert sorted(itertools.chain(*trials)) == list(range(5))
+    assert all(
+        sum(len(p.folds) for p in u.parts) == 12 * len(t)
+        for u, t in zip(units, trials, strict=True)
+    )
 
 
 def gru_over_features(hp, problem):

@@ -95,9 +95,9 @@ class Timed:
     def __init__(self, job, error=None):
         self.epochs, self.error = job.options.epochs, error
 
-    def score(self, candidates):
-        for fold in range(2):
-            unit = WorkUnit(candidates[0], (fold,))
+    def score(self, work):
+        for fold in work[0].folds:
+            unit = WorkUnit(work[0].candidate, (fold,))
             yield UnitResult(unit, seconds=1.0 + 2.0 * self.epochs, error=self.error)
 
 

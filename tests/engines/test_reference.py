@@ -91,10 +91,14 @@ def candidates(n):
     return [Candidate(trial, {}) for trial in range(n)]
 
 
+def whole(candidates, folds):
+    return [WorkUnit(candidate, tuple(range(len(folds)))) for candidate in candidates]
+
+
 @pytest.mark.parametrize(("n", "n_units"), [(1, 6), (3, 18), (4, 8), (7, 14), (8, 8)])
 def test_work_is_cut_as_fine_as_a_few_workers_need(n, n_units, table, make_job):
     folds = read_fit_data(make_job(table("binary"), build, repeats=2).data_path).folds
-    units = plan_units(candidates(n), folds, patience=None)
+    units = plan_units(whole(candidates(n), folds), folds, patience=None)
     assert len(units) == n_units
     for candidate in candidates(n):
         trained = [p for u in units if u.candidate == candidate for p in u.folds]
@@ -103,5 +107,5 @@ def test_work_is_cut_as_fine_as_a_few_workers_need(n, n_units, table, make_job):
 
 def test_with_patience_a_unit_is_a_whole_trial(table, make_job):
     folds = read_fit_data(make_job(table("binary"), build, repeats=2).data_path).folds
-    units = plan_units(candidates(2), folds, patience=3)
+    units = plan_units(whole(candidates(2), folds), folds, patience=3)
     assert [unit.folds for unit in units] == [tuple(range(6))] * 2
