@@ -190,3 +190,31 @@ def test_a_target_is_standardised_for_linear_outputs_and_distances_alone(
     activation, loss, scalable
 ):
     assert probe(lambda hp: network(dense(1, activation), loss=loss)).scalable_target == scalable
+
+
+def test_the_last_layer_is_found_inside_a_nested_network():
+    def build(hp):
+        import keras
+
+        return network(keras.Sequential([keras.Input((3,)), dense(1, "softplus")]))
+
+    assert not probe(build).scalable_target
+
+
+@pytest.mark.parametrize("wrong", ["first", "second"])
+def test_every_output_must_give_probabilities(wrong):
+    def build(hp):
+        import keras
+
+        rows = keras.Input((3,))
+        two = keras.initializers.Constant(2.0)
+        outputs = [
+            dense(1, "sigmoid")(rows),
+            dense(1, bias_initializer=two, kernel_initializer="zeros")(rows),
+        ]
+        model = keras.Model(rows, outputs if wrong == "second" else outputs[::-1])
+        model.compile("sgd", "binary_crossentropy")
+        return model
+
+    with pytest.raises(SpaceError, match="must give probabilities"):
+        probe(build, "multilabel")
