@@ -93,7 +93,8 @@ METRICS = ["log_loss", "accuracy", "roc_auc"]
 
 def test_a_run_leaves_every_file_and_nothing_else(searched):
     run, _, _ = searched
-    assert {path.name for path in run.path.iterdir()} == {*TABLES, *DOCUMENTS}
+    names = {path.name for path in run.path.iterdir()}
+    assert names == {*TABLES, *DOCUMENTS, "journal.sqlite", ".lock"}
 
 
 def test_the_tables_have_the_columns_that_are_promised(searched):
