@@ -134,7 +134,25 @@ def kill(name, seconds):
     os.kill(process.pid, signal.SIGKILL)
     os.waitpid(process.pid, 0)
     _, left = psutil.wait_procs(children, timeout=2)
-    return len(left)
+    return sum(map(is_alive, left))
+
+
+def is_alive(process):
+    """Whether a process runs; one that only waits for its new parent to notice its end doesn't."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def stop(name, number):
+    """Stop a run that has finished some work; its exit code and its last line."""
+    process = begin_or_resume(name)
+    while not Path(name, "trials.csv").exists():
+        time.sleep(0.02)
+    os.kill(process.pid, number)
+    _, status = os.waitpid(process.pid, 0)
+    return os.waitstatus_to_exitcode(status), Path("log.txt").read_text().splitlines()[-1]
 
 
 def main(folder, n_kills, kills_per_run):
@@ -156,6 +174,8 @@ def main(folder, n_kills, kills_per_run):
             found["begun"] += Path(name, "journal.sqlite").exists()
         tables = finish(name)
         found["different"] += [f"{name}/{t}" for t in TABLES if tables[t] != whole[t]]
+    found["stops"] = [stop(f"stop-{n}", n) for n in (signal.SIGINT, signal.SIGTERM)]
+    found["different"] += [t for t in TABLES if finish("stop-15")[t] != whole[t]]
     print(json.dumps(found))
 
 

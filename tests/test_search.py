@@ -510,6 +510,8 @@ def test_a_run_is_not_overwritten_by_a_search_that_cannot_start(search_here):
         ({"seed": -1}, "`seed` must be a whole number of at least 0"),
         ({"jobs": 0}, "`jobs` must be"),
         ({"patience": 0}, "`patience` must be"),
+        ({"trial_timeout": 0}, "`trial_timeout` is a number of seconds above 0"),
+        ({"trial_timeout": float("nan")}, "`trial_timeout` is a number of seconds above 0"),
         ({"oracle": "oracle"}, "no oracle called 'oracle'"),
         ({"engine": "steam"}, "`engine` is one of"),
         ({"test_data": "a.csv", "test_size": 0.2}, "received both"),
