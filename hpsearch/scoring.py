@@ -262,12 +262,11 @@ class Session:
             candidate = result.unit.candidate
             units = arrived[candidate.trial]
             units.append(result)
+            trial = None if self._missing(units) else self._combine(candidate, units)
+            journal.record([result] if trial is None else self._slimmed(trial, units))
             observer.folds_done(candidate.trial, len(result.unit.folds))
-            if self._missing(units):
-                journal.record([result])
-            else:
-                trial = self._combine(candidate, arrived.pop(candidate.trial))
-                journal.record(slimmed(trial, units, self.data, self.plan.options.metrics))
+            if trial is not None:
+                del arrived[candidate.trial]
                 yield trial
 
     def restore_predictions(self, trial: TrialResult, journal: Recorder) -> TrialResult:
@@ -295,7 +294,7 @@ class Session:
             made |= {fold.position: fold for fold in result.folds}
         units = [replace(u, folds=tuple(made.get(f.position, f) for f in u.folds)) for u in units]
         restored = self._combine(asked, units)
-        journal.record(slimmed(restored, units, self.data, self.plan.options.metrics))
+        journal.record(self._slimmed(restored, units))
         return restored
 
     def _recorded(self, candidate: Candidate, journal: Recorder) -> list[UnitResult]:
@@ -311,6 +310,9 @@ class Session:
 
     def _combine(self, candidate: Candidate, units: Sequence[UnitResult]) -> TrialResult:
         return combine(candidate, units, self.data, self.plan.options.metrics)
+
+    def _slimmed(self, trial: TrialResult, units: Sequence[UnitResult]) -> list[UnitResult]:
+        return slimmed(trial, units, self.data, self.plan.options.metrics)
 
     def _problem(self) -> Problem:
         return problem_of(

@@ -111,6 +111,7 @@ def test_run_without_options_uses_the_defaults_of_the_python_api(calls):
         "scale_target": "auto",
         "max_levels": defaults.MAX_LEVELS,
         "max_words": defaults.MAX_WORDS,
+        "trial_timeout": None,
         "overwrite": False,
     }
 
@@ -150,6 +151,7 @@ def test_run_hands_the_datas_options_to_load(calls):
         ("--scale-target", {"scale_target": True}),
         ("--no-scale-target", {"scale_target": False}),
         ("--max-levels 5 --max-words 6", {"max_levels": 5, "max_words": 6}),
+        ("--trial-timeout 90", {"trial_timeout": 90.0}),
         ("--overwrite", {"overwrite": True}),
     ],
 )
@@ -225,26 +227,97 @@ def test_a_programming_error_is_raised_with_its_traceback(replace):
 
 
 @pytest.mark.parametrize(
-    ("trials", "said"),
+    ("stop", "code", "how"),
     [
-        ("trial\n0\n", "The trials that had finished are in 'here'"),
-        ("trial\n", "No trial had finished."),
-        (None, "No trial had finished."),
+        (KeyboardInterrupt(), 130, "stopped by Ctrl-C. "),
+        (cli._Terminated(143), 143, "stopped by a termination signal. "),
     ],
 )
-def test_an_interrupted_run_says_what_is_kept(calls, monkeypatch, capsys, trials, said):
-    if trials is not None:
-        Path("here").mkdir()
-        Path("here/trials.csv").write_text(trials)
-    monkeypatch.setattr(hpsearch.Search, "run", raising(KeyboardInterrupt()))
-    assert main(["run", "a.csv", "--out", "here"]) == 130
-    assert said in one_line_error(capsys)
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_stopped_run_says_how_to_go_on(calls, monkeypatch, capsys, stop, code, how, has_begun):
+    if has_begun:
+        Path("my run").mkdir()
+        Path("my run/journal.sqlite").touch()
+    monkeypatch.setattr(hpsearch.Search, "run", raising(stop))
+    assert main(["run", "a.csv", "--out", "my run"]) == code
+    left = "`hpsearch resume 'my run'` goes on." if has_begun else "Nothing was trained yet."
+    assert one_line_error(capsys) == how + left
 
 
 def test_a_termination_signal_ends_with_143():
     with pytest.raises(SystemExit) as ended:
         cli._terminate(signal.SIGTERM, None)
     assert ended.value.code == 143
+
+
+def test_a_full_disk_is_one_line(replace, capsys):
+    replace("load", raising(OSError(28, "No space left on device")))
+    assert main(["run", "a.csv"]) == 1
+    assert one_line_error(capsys).startswith("the disk is full (")
+
+
+# --- resume
+
+
+@pytest.fixture
+def resumed(replace):
+    """What ``hpsearch resume`` hands to the Python API."""
+    seen = {}
+
+    def resume(path, data, **options):
+        seen.update(options, path=path, data=data)
+        assert options.pop("observer") is not None
+
+    replace("resume", resume)
+    return seen
+
+
+def test_resume_needs_nothing_but_the_folder(resumed):
+    assert main(["resume", "results/wine"]) == 0
+    del resumed["observer"]
+    assert resumed == {
+        "path": Path("results/wine"),
+        "data": None,
+        "trials": None,
+        "repeats": None,
+        "test_data": None,
+        "jobs": None,
+        "trial_timeout": None,
+        "accept_changes": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("--trials 100 --repeats 5", {"trials": 100, "repeats": 5}),
+        ("--data a.csv --test-data b.csv", {"data": "a.csv", "test_data": "b.csv"}),
+        ("--jobs 1 --trial-timeout 9.5", {"jobs": 1, "trial_timeout": 9.5}),
+        ("--accept-changes --quiet", {"accept_changes": True}),
+    ],
+)
+def test_resume_hands_its_options_on(resumed, arguments, expected):
+    assert main(["resume", "results/wine", *arguments.split()]) == 0
+    assert {name: resumed[name] for name in expected} == expected
+
+
+def test_a_stopped_resume_says_how_to_go_on(replace, capsys):
+    Path("journal.sqlite").touch()
+    replace("resume", raising(KeyboardInterrupt()))
+    assert main(["resume", "."]) == 130
+    assert one_line_error(capsys) == "stopped by Ctrl-C. `hpsearch resume .` goes on."
+
+
+def test_resume_of_nothing_is_one_line(capsys):
+    assert main(["resume", "nowhere"]) == 2
+    assert "'nowhere' is not there" in one_line_error(capsys)
+
+
+def test_show_says_that_an_unfinished_run_can_be_resumed(capsys):
+    with RunFolder.create("half") as folder, folder.begin({}):
+        folder.write_settings({})
+    assert main(["show", "half"]) == 2
+    assert "`hpsearch resume half` goes on from its journal" in one_line_error(capsys)
 
 
 def test_the_debug_variable_adds_the_traceback(replace, monkeypatch, capsys):
@@ -272,7 +345,7 @@ def test_a_reader_that_goes_away_causes_no_traceback():
 def test_help_names_every_command(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    assert all(name in text for name in ("run", "show", "predict", "space", "datasets"))
+    assert all(name in text for name in ("run", "resume", "show", "predict", "space"))
 
 
 def test_no_command_prints_the_help(capsys):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from hpsearch.console import LiveObserver, PlainObserver, QuietObserver, observer_for, words
+from hpsearch.console.observers import Tally
 from hpsearch.console.views import candidates_view, catalogue_view, run_view, space_view
 from hpsearch.data.named import catalogue
 from hpsearch.hyperparameters import Parameter
@@ -318,6 +319,17 @@ def test_failed_trials_are_counted_and_the_first_reasons_told(tmp_path):
     assert "5 of 6 trials failed" in text
     assert text.count("ValueError: no units") == 3
     assert "and 2 more" in text
+
+
+def test_what_was_recorded_does_not_count_as_pace():
+    options = {"metric": "mae", "direction": "min", "jobs": 1, "started": 0.0}
+    tally = Tally(n_trials=2, n_folds=10, **options)
+    tally.add_folds(0, 10)
+    tally.start_clock(100.0)
+    assert tally.seconds_left(100.0) is None
+    tally.add_folds(1, 2)
+    tally.start_clock(105.0)  # a later batch of candidates
+    assert tally.seconds_left(106.0) == 24.0
 
 
 def test_hyperparameters_that_never_change_are_left_out_of_the_ranking(tmp_path):

@@ -62,7 +62,7 @@ def test_a_quiet_search_prints_its_result_in_one_line(searched):
 def test_a_search_leaves_every_file_it_names(searched):
     folder, _ = searched
     tables = {f"{name}.csv" for name in ("trials", "folds", "curves", "predictions", "timings")}
-    documents = {"run.json", "best.json", "model.json", "model.keras"}
+    documents = {"run.json", "best.json", "model.json", "model.keras", "journal.sqlite", ".lock"}
     assert {path.name for path in (folder / "results/visits").iterdir()} == tables | documents
 
 

@@ -117,7 +117,8 @@ def test_every_command_and_its_options_exist():
 
 def test_every_option_in_a_sentence_exists():
     assert len(options_in_sentences()) > 10
-    assert options_in_sentences() <= options_of("run") | options_of("predict")
+    commands = ("run", "resume", "predict")
+    assert options_in_sentences() <= set().union(*map(options_of, commands))
 
 
 def test_the_python_of_readme_runs(results, folder):

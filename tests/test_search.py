@@ -93,7 +93,8 @@ METRICS = ["log_loss", "accuracy", "roc_auc"]
 
 def test_a_run_leaves_every_file_and_nothing_else(searched):
     run, _, _ = searched
-    assert {path.name for path in run.path.iterdir()} == {*TABLES, *DOCUMENTS}
+    names = {path.name for path in run.path.iterdir()}
+    assert names == {*TABLES, *DOCUMENTS, "journal.sqlite", ".lock"}
 
 
 def test_the_tables_have_the_columns_that_are_promised(searched):
@@ -546,6 +547,8 @@ def test_a_run_is_not_overwritten_by_a_search_that_cannot_start(search_here):
         ({"seed": -1}, "`seed` must be a whole number of at least 0"),
         ({"jobs": 0}, "`jobs` must be"),
         ({"patience": 0}, "`patience` must be"),
+        ({"trial_timeout": 0}, "`trial_timeout` is a number of seconds above 0"),
+        ({"trial_timeout": float("nan")}, "`trial_timeout` is a number of seconds above 0"),
         ({"oracle": "oracle"}, "no oracle called 'oracle'"),
         ({"engine": "steam"}, "`engine` is one of"),
         ({"test_data": "a.csv", "test_size": 0.2}, "received both"),

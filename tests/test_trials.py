@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from hpsearch import trials
 from hpsearch.engines.base import FoldResult, UnitResult, WorkUnit
 from hpsearch.folds import Fold
 from hpsearch.space import Candidate
 from hpsearch.task import Target
-from hpsearch.trials import combine, prediction_parts
+from hpsearch.trials import combine, prediction_parts, slimmed
 
 N_ROWS = 8
 CANDIDATE = Candidate(5, {"units": 8})
@@ -109,6 +110,49 @@ def test_predictions_are_those_of_the_best_epoch_in_the_order_of_folds():
     assert_array_equal(first["row"], [0, 1])
     assert_array_equal(second["y_true"], [0.2, 0.3])
     assert_array_equal(second["y_pred"], [11.0, 11.0])
+
+
+@pytest.mark.parametrize(
+    ("kept_bytes", "kept"), [(0, (2,)), (16, (2,)), (40, (1, 2)), (1000, (1, 2, 3))]
+)
+def test_the_best_epochs_that_fit_keep_their_predictions(monkeypatch, kept_bytes, kept):
+    monkeypatch.setattr(trials, "KEPT_BYTES", kept_bytes)  # an epoch's are 2 folds x 2 rows x 4
+    data, metrics = data_of(2), ("mae", "r2")
+    units = [unit_result(fold_result(0, FIRST)), unit_result(fold_result(1, SECOND))]
+    trial = combine(CANDIDATE, units, data, metrics)
+    slim = slimmed(trial, units, data, metrics)
+    again = combine(CANDIDATE, slim, data, metrics)
+    assert (again.row, again.folds, again.curves) == (trial.row, trial.folds, trial.curves)
+    for before, after in zip(trial.predictions, again.predictions, strict=True):
+        assert_array_equal(before, after)
+    for unit, whole in zip(slim, units, strict=True):
+        [fold], [before] = unit.folds, whole.folds
+        assert fold.predicted == kept
+        for epoch in (1, 2, 3):
+            expected = before.predictions_after(epoch) if epoch in kept else None
+            assert_array_equal(fold.predictions_after(epoch), expected)
+
+
+def test_a_trial_whose_best_epoch_moved_says_whose_predictions_are_gone():
+    data, metrics = data_of(3), ("mae", "r2")
+    old = [unit_result(fold_result(0, FIRST)), unit_result(fold_result(1, SECOND))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trials, "KEPT_BYTES", 0)
+        slim = slimmed(combine(CANDIDATE, old, data, metrics), old, data, metrics)
+    trial = combine(CANDIDATE, [*slim, unit_result(fold_result(2, [0, 9, 9]))], data, metrics)
+    assert trial.row["best_epoch"] == 1
+    assert [array is None for array in trial.predictions] == [True, True, False]
+    with pytest.raises(ValueError, match="has no predictions of some folds"):
+        list(prediction_parts(trial, data))
+
+
+def test_a_failed_trial_keeps_curves_and_no_predictions():
+    units = [unit_result(fold_result(0, FIRST)), unit_result(error="no")]
+    data, metrics = data_of(2), ("mae", "r2")
+    first, second = slimmed(combine(CANDIDATE, units, data, metrics), units, data, metrics)
+    assert first.folds[0].predictions.shape == (0, 2, 1)
+    assert_array_equal(first.folds[0].train_loss, units[0].folds[0].train_loss)
+    assert second.error == "no"
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))

@@ -33,6 +33,7 @@ _FILES: Final = {
     "best.json": "the selected configuration",
     "model.keras": "the model, trained on all rows",
     "model.json": "what the model expects and gives",
+    "journal.sqlite": "all that was done, for `hpsearch resume`",
 }
 _FAILURES_SHOWN: Final = 3
 

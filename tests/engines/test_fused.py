@@ -7,8 +7,15 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from hpsearch.engines.base import WorkUnit, read_fit_data
-from hpsearch.engines.fused import FusedUnit, Sketch, parts_of, plan_fused_units
+from hpsearch.engines.base import UnitResult, WorkUnit, read_fit_data
+from hpsearch.engines.fused import (
+    FusedEngine,
+    FusedUnit,
+    Sketch,
+    parts_of,
+    plan_fused_units,
+)
+from hpsearch.engines.workers import Lost
 from hpsearch.folds import Fold
 from hpsearch.space import Candidate
 
@@ -268,10 +275,29 @@ def test_with_patience_a_trial_stays_in_one_unit():
     units = plan_fused_units(sketched(5), parts_of(folds_of(3, 4)), patience=3)
     trials = [{part.candidate.trial for part in unit.parts} for unit in units]
     assert sorted(itertools.chain(*trials)) == list(range(5))
-    assert all(
-        sum(len(p.folds) for p in u.parts) == 12 * len(t)
-        for u, t in zip(units, trials, strict=True)
-    )
+    sizes = [sum(len(part.folds) for part in unit.parts) for unit in units]
+    assert sizes == [12 * len(found) for found in trials]
+
+
+class GivesUp:
+    """Workers that give up a unit in which trial 1 takes part."""
+
+    def map_unordered(self, function, tasks):
+        for task in tasks:
+            if isinstance(task[1], Candidate):
+                yield Sketch(task[1], key="one structure")
+            elif any(part.candidate.trial == 1 for part in task[1].parts):
+                yield Lost(task, attempts=2, limit=5.0)
+            else:
+                yield [UnitResult(part) for part in task[1].parts]
+
+
+def test_a_trial_that_is_given_up_takes_no_other_trial_of_its_unit_along(table, make_job):
+    job = make_job(table("binary", N_ROWS), "mlp", n_folds=N_FOLDS)
+    engine = FusedEngine(GivesUp(), job, read_fit_data(job.data_path), None)
+    work = [WorkUnit(Candidate(trial, {}), (0, 1, 2)) for trial in range(3)]
+    errors = {result.unit.candidate.trial: result.error for result in engine.score(work)}
+    assert errors == {0: None, 1: "it took longer than --trial-timeout 5, 2 times", 2: None}
 
 
 def gru_over_features(hp, problem):

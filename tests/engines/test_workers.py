@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -76,6 +77,43 @@ def test_workers_run_one_thread_each(workers):
     assert WORKER_ENVIRONMENT.items() <= environment.items()
     threads = [value for name, value in WORKER_ENVIRONMENT.items() if "THREADS" in name]
     assert set(threads) == {"1"}
+
+
+def test_a_task_that_takes_too_long_is_tried_twice_and_the_others_complete(tmp_path):
+    def work(number):
+        with open(tmp_path / str(number), "a") as stream:
+            stream.write("x")
+        if number == 1:
+            time.sleep(60)
+        return number
+
+    with Workers(2, timeout=1.0) as workers:
+        results = list(workers.map_unordered(work, [0, 1, 2, 3]))
+    [lost] = [result for result in results if isinstance(result, Lost)]
+    assert lost == Lost(1, attempts=2, limit=1.0)
+    assert lost.reason == "it took longer than --trial-timeout 1, 2 times"
+    assert sorted(result for result in results if result != lost) == [0, 2, 3]
+    assert (tmp_path / "1").read_text() == "xx"
+
+
+def test_time_in_the_queue_does_not_count():
+    def work(number):
+        time.sleep(0.3)
+        return number
+
+    with Workers(1, timeout=1.0) as workers:
+        assert sorted(workers.map_unordered(work, list(range(6)))) == list(range(6))
+
+
+def test_a_task_without_memory_is_tried_three_times_and_the_others_complete(workers):
+    def work(number):
+        if number == 2:
+            raise MemoryError("no")
+        return number
+
+    results = list(workers.map_unordered(work, list(range(5))))
+    assert [r for r in results if isinstance(r, Lost)] == [Lost(2, attempts=3)]
+    assert sorted(r for r in results if r != Lost(2, 3)) == [0, 1, 3, 4]
 
 
 PARENT = """
