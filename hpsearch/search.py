@@ -288,7 +288,7 @@ class _Run:
         self.folder = folder
         self._say_what_was_understood()
         note = self.observer.note
-        with Session(self._plan(), self.dataset, self.folds, note) as session:
+        with Session(self._plan(journal), self.dataset, self.folds, note) as session:
             self.session = session
             self.observer.stage("check")
             oracle = make_oracle(
@@ -458,12 +458,16 @@ class _Run:
         )
         return make_folds(splitter, self.dataset), reason
 
-    def _plan(self) -> SessionPlan:
+    def _plan(self, journal: Journal | None) -> SessionPlan:
+        """How to score; a run that goes on keeps the engine that it began with."""
         search = self.search
+        engine = search.engine
+        if journal is not None and engine == "auto":
+            engine = journal.settings["engine"]
         return SessionPlan(
             space=self.space,
             fixes=dict(search.fix or {}),
-            engine=search.engine,
+            engine=engine,
             options=FitOptions(
                 seed=search.seed,
                 epochs=search.epochs,
