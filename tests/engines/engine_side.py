@@ -176,3 +176,19 @@ def initial_values(job, values, seeds):
     recipe = configuration._network_and_initial_values[1]
     built = [values_of(configuration.build(seed)) for seed in seeds]
     return None if recipe is None else [recipe.under(seed) for seed in seeds], built
+
+
+def weights_and_results(job, unit):
+    """Initial weights of a unit's replicas, and their results, by (trial, fold position)."""
+    from hpsearch.engines import fused
+    from hpsearch.engines.base import read_fit_data
+
+    data = read_fit_data(job.data_path)
+    results = fused_results(job, [unit])
+    weights = {}
+    for part in unit.parts:
+        configuration = fused.Configuration(job, data, part.candidate.values)
+        for position in part.folds:
+            seed = results[part.candidate.trial, position].seed
+            weights[part.candidate.trial, position] = configuration.build(seed).get_weights()
+    return weights, results
