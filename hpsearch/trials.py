@@ -80,7 +80,7 @@ def combine(
         row={**head, "status": "completed", **curves.summary(), "n_params": n_params, **tail},
         folds=tuple({**head, **row} for row in curves.fold_rows()),
         curves=tuple({**head, **row} for row in curves.epoch_rows()),
-        predictions=tuple(fold.predictions[curves.best - 1] for fold in folds),
+        predictions=tuple(fold.predictions[curves.best - 1].copy() for fold in folds),
         seconds=seconds,
     )
 
