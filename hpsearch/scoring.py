@@ -40,7 +40,7 @@ from hpsearch.engines.fused import FusedEngine, import_jax
 from hpsearch.engines.pace import few_batches, is_very_large, seconds_per_epoch
 from hpsearch.engines.probe import Probe, probe_space
 from hpsearch.engines.reference import ReferenceEngine, import_tensorflow
-from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers
+from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers, return_freed_memory
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Encoded, Layout, Statistics, encode, fit_statistics
 from hpsearch.space import Candidate, Space
@@ -143,11 +143,12 @@ class Session:
         self.scales_target = self._dataset.target.kind == "regression" and (
             probe.scalable_target if self.plan.scale_target == "auto" else self.plan.scale_target
         )
-        self.data = fit_data(
+        data = fit_data(
             self._dataset, encoded, self._folds, self.layout, scale_target=self.scales_target
         )
+        self.data = data.without_features()
         self.job = Job(
-            data_path=write_fit_data(self.data, self.scratch),
+            data_path=write_fit_data(data, self.scratch),
             space=self.plan.space.to_bytes(),
             fixes=tuple(self.plan.fixes.items()),
             options=self.plan.options,
@@ -231,6 +232,7 @@ class Session:
         folds_done: Callable[[int, int], None] = lambda trial, n: None,
     ) -> Iterator[TrialResult]:
         """Score candidates on every fold; each comes as soon as all its folds are there."""
+        return_freed_memory()  # after encoding and statistics, and after each trial
         waiting = {candidate.trial: candidate for candidate in candidates}
         arrived: dict[int, list[UnitResult]] = {trial: [] for trial in waiting}
         for result in self._engine().score(candidates):
@@ -240,6 +242,7 @@ class Session:
             if sum(len(r.unit.folds) for r in arrived[trial]) == len(self._folds):
                 metrics = self.plan.options.metrics
                 yield combine(waiting[trial], arrived.pop(trial), self.data, metrics)
+                return_freed_memory()
 
     def _problem(self) -> Problem:
         return problem_of(

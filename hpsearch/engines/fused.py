@@ -52,8 +52,9 @@ if TYPE_CHECKING:
 REPLICAS_IN_FLIGHT = 16
 """Replicas that train side by side in one process; more fall out of the processor's cache."""
 
-BLOCK_BYTES = 32 * 2**20
-"""Predictions that one call of a program gives back at most; longer runs take several calls."""
+BLOCK_BYTES = 4 * 2**20
+"""Batch orders and predictions of one call of a program at most, but always an epoch's; longer
+runs take several calls. A call costs less than a millisecond."""
 
 LOW_EFFORT_WORK, MIDDLE_EFFORT_WORK = 1e10, 5e12
 """Floating-point operations of about a fifth of a second, and of a minute, on one core: up to
@@ -443,8 +444,8 @@ class UnitTraining:
         batch_size, folds = settings.batch_size, self._data.folds
         sizes = {len(fold.train) for fold in folds}
         n_steps = -(-max(sizes) // batch_size)
-        bytes_per_epoch = self._unit.n_replicas * self._data.encoded.n_rows * 4
-        bytes_per_epoch *= self._replicas[0].form.n_units
+        predictions = self._data.encoded.n_rows * self._replicas[0].form.n_units
+        bytes_per_epoch = self._unit.n_replicas * (n_steps * batch_size + predictions) * 4
         n_epochs = max(1, min(settings.epochs, BLOCK_BYTES // bytes_per_epoch))
         if self._job.options.patience:
             n_epochs = min(n_epochs, STOP_CHECK_EPOCHS)
