@@ -42,7 +42,7 @@ from hpsearch.engines.fused import FusedEngine, import_jax
 from hpsearch.engines.pace import few_batches, is_very_large, seconds_per_epoch
 from hpsearch.engines.probe import Probe, probe_space
 from hpsearch.engines.reference import ReferenceEngine, import_tensorflow
-from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers
+from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers, return_freed_memory
 from hpsearch.errors import HpsearchError
 from hpsearch.folds import Fold
 from hpsearch.observer import Observer, SilentObserver
@@ -152,11 +152,12 @@ class Session:
         self.scales_target = self._dataset.target.kind == "regression" and (
             probe.scalable_target if self.plan.scale_target == "auto" else self.plan.scale_target
         )
-        self.data = fit_data(
+        data = fit_data(
             self._dataset, encoded, self._folds, self.layout, scale_target=self.scales_target
         )
+        self.data = data.without_features()
         self.job = Job(
-            data_path=write_fit_data(self.data, self.scratch),
+            data_path=write_fit_data(data, self.scratch),
             space=self.plan.space.to_bytes(),
             fixes=tuple(self.plan.fixes.items()),
             options=self.plan.options,
@@ -243,6 +244,7 @@ class Session:
 
         What the journal holds is not trained again, and what is trained is recorded in it.
         """
+        return_freed_memory()  # after encoding and statistics, and after each trial
         arrived: dict[int, list[UnitResult]] = {}
         work = []
         for candidate in candidates:
@@ -268,6 +270,7 @@ class Session:
             if trial is not None:
                 del arrived[candidate.trial]
                 yield trial
+                return_freed_memory()
 
     def restore_predictions(self, trial: TrialResult, journal: Recorder) -> TrialResult:
         """A trial with all its predictions: those that were let go are made again.

@@ -106,6 +106,7 @@ def test_curve_rows_hold_the_means_over_folds_of_every_epoch():
 def test_predictions_are_those_of_the_best_epoch_in_the_order_of_folds():
     trial = combined(FIRST, SECOND)
     assert [float(fold[0, 0]) for fold in trial.predictions] == [1.0, 11.0]
+    assert all(fold.base is None for fold in trial.predictions)  # else every epoch's would stay
     first, second = prediction_parts(trial, data_of(2))
     assert_array_equal(first["row"], [0, 1])
     assert_array_equal(second["y_true"], [0.2, 0.3])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -51,6 +51,12 @@ class FitData:
     folds: tuple[Fold, ...]
     statistics: Statistics
     refit_statistics: Statistics
+
+    def without_features(self) -> FitData:
+        """What the plan and the tables need; ``encoded`` has as many rows and no column."""
+        n_rows = self.encoded.n_rows
+        numbers, codes = np.empty((n_rows, 0), np.float32), np.empty((n_rows, 0), np.int32)
+        return replace(self, encoded=Encoded(numbers, codes, None, ()))
 
 
 @dataclass(frozen=True)
@@ -229,19 +235,32 @@ def problem_of(target: Target, layout: Layout, *, n_train: int, epochs: int) -> 
 
 
 def write_fit_data(data: FitData, folder: Path) -> str:
-    """Write the data once, so that every worker can map it into memory."""
-    path = str(folder / "fit_data.joblib")
-    joblib.dump(data, path)
-    return path
+    """Write the data once, so that every worker can map it into memory.
+
+    The rows go into files of their own: NumPy's begin at a multiple of 64 bytes, which a device
+    that is the processor itself can use as they are, so that all workers share one copy.
+    """
+    path, encoded = folder / "fit_data.joblib", data.encoded
+    dense = (encoded.numbers, encoded.codes, *encoded.arrays)
+    for file, array in zip(_row_files(path, len(dense)), dense, strict=True):
+        np.save(file, array)
+    joblib.dump((data.without_features(), encoded.words, len(dense)), path)
+    return str(path)
 
 
 @lru_cache(maxsize=1)
 def read_fit_data(path: str) -> FitData:
     """The data, memory-mapped read-only."""
+    data: FitData
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # joblib: small arrays are not mapped
-        data: FitData = joblib.load(path, mmap_mode="r")
-    return data
+        data, words, n_dense = joblib.load(path, mmap_mode="r")
+    numbers, codes, *arrays = (np.load(f, mmap_mode="r") for f in _row_files(Path(path), n_dense))
+    return replace(data, encoded=Encoded(numbers, codes, words, tuple(arrays)))
+
+
+def _row_files(path: Path, n: int) -> list[Path]:
+    return [path.with_name(f"rows-{number}.npy") for number in range(n)]
 
 
 def smallest_training_set(folds: Sequence[Fold]) -> int:

@@ -62,8 +62,9 @@ REPLICAS_OF_A_UNIT = 16
 MAX_WIDTH = 16
 """Replicas that train side by side at most; more fall out of the processor's cache."""
 
-BLOCK_BYTES = 32 * 2**20
-"""Predictions that one call of a program gives back at most; longer runs take several calls."""
+BLOCK_BYTES = 4 * 2**20
+"""Batch orders and predictions of one call of a program at most, but always an epoch's; longer
+runs take several calls. A call costs less than a millisecond."""
 
 LOW_EFFORT_WORK, MIDDLE_EFFORT_WORK = 1e10, 5e12
 """Floating-point operations of about a fifth of a second, and of a minute, on one core: up to
@@ -545,12 +546,12 @@ class PartTraining:
         settings, batch_size = self.settings, self.settings.batch_size
         sizes = {replica.n_train for replica in self.replicas}
         n_steps = -(-max(sizes) // batch_size)
-        bytes_per_epoch = self._width * self._data.encoded.n_rows * 4
-        bytes_per_epoch *= self.replicas[0].form.n_units
+        n_rows = self._data.encoded.n_rows  # the same for every part, as the block of epochs is
+        bytes_per_epoch = self._width * n_rows * (1 + self.replicas[0].form.n_units) * 4
         n_epochs = max(1, min(settings.epochs, BLOCK_BYTES // bytes_per_epoch))
         if self._job.options.patience:
             n_epochs = min(n_epochs, STOP_CHECK_EPOCHS)
-        n_rows = max(sizes) * settings.epochs
+        n_visits = max(sizes) * settings.epochs
         return Shapes(
             batch_size=batch_size,
             n_steps=n_steps,
@@ -558,7 +559,7 @@ class PartTraining:
             pads=any(size % batch_size for size in sizes),
             idles=any(-(-size // batch_size) < n_steps for size in sizes),
             predicts=True,
-            effort=_effort(self._n_params, REPLICAS_OF_A_UNIT, n_rows),
+            effort=_effort(self._n_params, REPLICAS_OF_A_UNIT, n_visits),
         )
 
     def _inputs(self, first_epoch: int) -> dict[str, Any]:

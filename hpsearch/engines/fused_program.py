@@ -35,12 +35,14 @@ from hpsearch.engines.network import (
     split_columns,
 )
 from hpsearch.engines.structure import dropouts, penalised
+from hpsearch.engines.workers import return_freed_memory
 from hpsearch.network_checks import is_of_keras
 from hpsearch.preprocessing import Encoded, Layout, Statistics
 from hpsearch.preprocessing.design import design_batch
 
-PREDICT_ROWS = 4096
-"""Rows of one block of predictions, where a table has many more."""
+PREDICT_ROWS = 512
+"""Rows of one block of predictions, where a table has many more: what the network makes of them
+on the way, for every replica of the program, stays in the processor's cache."""
 
 Effort = Literal["low", "middle", "high"]
 
@@ -92,11 +94,11 @@ class Table:
 
     @classmethod
     def of(cls, encoded: Encoded, layout: Layout, y: NDArray[Any] | None) -> Table:
-        """Put encoded rows on the device."""
+        """Put encoded rows on the device; a processor reads memory-mapped ones where they are."""
         return cls(
-            numbers=jnp.asarray(encoded.numbers),
-            codes=jnp.asarray(encoded.codes),
-            arrays=tuple(jnp.asarray(array) for array in encoded.arrays),
+            numbers=jax.device_put(encoded.numbers),
+            codes=jax.device_put(encoded.codes),
+            arrays=tuple(jax.device_put(array) for array in encoded.arrays),
             y=None if y is None else jnp.asarray(y),
             may_miss=bool(layout.indicators) or bool(np.isnan(encoded.numbers).any()),
         )
@@ -165,6 +167,7 @@ class FusedProgram:
         lowered = fused.lower(state, dict(inputs), self._shared())
         options = COMPILER_OPTIONS[self._shapes.effort] if _on_cpu() else {}
         compiled: Callable[..., Any] = lowered.compile(compiler_options=options)
+        return_freed_memory()  # 60 MB and more of the compiler's
         return compiled
 
     def _shared(self) -> dict[str, Any]:

@@ -86,6 +86,13 @@ class Lost(Generic[T]):
         return f"it took longer than --trial-timeout {self.limit:g}, {self.attempts} times"
 
 
+def return_freed_memory() -> None:
+    """Give the system what this process has freed; glibc would keep much of it for later."""
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)
+
+
 def default_jobs() -> int:
     """Workers by default: the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -207,14 +214,17 @@ class Workers:
                     pending, timeout=stopwatch.interval, return_when=FIRST_COMPLETED
                 )
                 broken = []
-                for future in sorted(done, key=lambda f: futures[f]):
+                finished = sorted(done, key=lambda f: futures[f], reverse=True)
+                del done
+                while finished:  # each is let go once it is given: results may be large
+                    future = finished.pop()
                     error = future.exception()
                     if isinstance(error, BrokenProcessPool):
                         broken.append(future)
                     elif isinstance(error, MemoryError):
-                        yield futures[future], "died"
+                        yield futures.pop(future), "died"
                     else:
-                        yield futures[future], _Value(future.result())
+                        yield futures.pop(future), _Value(future.result())
                 if broken:
                     self._restart()
                     suspects = sorted(futures[future] for future in broken)[: self.jobs + 1]

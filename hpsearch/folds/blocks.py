@@ -21,7 +21,7 @@ from hpsearch.errors import FoldError
 if TYPE_CHECKING:
     from hpsearch.data.dataset import Dataset
 
-_CHUNK_BYTES = 1 << 24
+_CHUNK_BYTES = 1 << 20
 
 
 def duplicate_ids(X: Any) -> NDArray[np.int64]:
@@ -107,7 +107,7 @@ def _frame_ids(frame: pd.DataFrame) -> NDArray[np.int64]:
     is_float = np.array([_is_float(dtype) for dtype in frame.dtypes], dtype=bool)
     codes = [_codes(frame.iloc[:, int(at)]) for at in np.flatnonzero(~is_float)]
     if is_float.any():
-        floats = frame.iloc[:, np.flatnonzero(is_float)].to_numpy()
+        floats = (frame if is_float.all() else frame.iloc[:, np.flatnonzero(is_float)]).to_numpy()
         codes.append(_number(_array_rows(floats)))
     if not codes:
         return np.zeros(len(frame), dtype=np.int64)

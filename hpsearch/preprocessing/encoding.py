@@ -189,9 +189,12 @@ def channelled(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _side_by_side(parts: list[NDArray[Any]], n_rows: int, dtype: type[np.generic]) -> NDArray[Any]:
-    if not parts:
-        return np.empty((n_rows, 0), dtype)
-    return np.concatenate([part.reshape(n_rows, -1) for part in parts], axis=1).astype(dtype)
+    blocks = [part.reshape(n_rows, -1) for part in parts]
+    ends = np.cumsum([0, *(block.shape[1] for block in blocks)])
+    table = np.empty((n_rows, ends[-1]), dtype)
+    for block, first, end in zip(blocks, ends, ends[1:], strict=False):
+        table[:, first:end] = block
+    return table
 
 
 def _number_names(column: Column) -> list[str]:

@@ -13,8 +13,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from hpsearch.preprocessing.encoding import Encoded, Layout
+
+COLUMNS_AT_ONCE = 4
+"""Columns of numbers that are held in float64 at a time, and up to twice as many."""
 
 ABSENT = -1
 """Slot of a level or word that the training rows do not know: it sets no feature."""
@@ -84,16 +88,15 @@ def fit_statistics(
     >>> float(stats.fill[0]), float(stats.centre[0]), float(stats.scale[0])
     (2.0, 2.0, 1.0)
     """
-    training = encoded.take(rows)
-    fill, centre, scale = _number_statistics(training.numbers)
-    array_centre, array_scale = _array_statistics(training.arrays)
+    fill, centre, scale = _number_statistics(encoded.numbers, rows)
+    array_centre, array_scale = _array_statistics(encoded.arrays, rows)
     target_centre, target_scale = _target_statistics(y[rows], scale_target)
     return Statistics(
         fill=fill,
         centre=centre,
         scale=scale,
-        category_slots=_category_slots(training.codes, layout),
-        word_slots=_word_slots(training, layout),
+        category_slots=_category_slots(encoded.codes[rows], layout),
+        word_slots=_word_slots(encoded.words, rows, layout),
         array_centre=array_centre,
         array_scale=array_scale,
         target_centre=target_centre,
@@ -101,7 +104,17 @@ def fit_statistics(
     )
 
 
-def _number_statistics(numbers: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+def _number_statistics(
+    numbers: NDArray[np.float32], rows: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.float32], ...]:
+    """Some columns at a time, so that the copies in float64 stay small beside the table."""
+    n_blocks = max(1, numbers.shape[1] // COLUMNS_AT_ONCE)
+    parts = [_block_statistics(b[rows]) for b in np.array_split(numbers, n_blocks, axis=1)]
+    fill, centre, scale = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return fill, centre, scale
+
+
+def _block_statistics(numbers: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
     values = numbers.astype(np.float64)
     present = ~np.isnan(values)
     counts = np.maximum(present.sum(axis=0), 1)
@@ -120,14 +133,17 @@ def _usable_scale(scale: NDArray[Any], centre: NDArray[Any]) -> NDArray[Any]:
     return np.where(scale > least, scale, 1.0)
 
 
-def _array_statistics(arrays: Sequence[NDArray[Any]]) -> tuple[NDArray[np.float32], ...]:
-    """Mean and deviation of each channel, in blocks of rows so that no float copy is made."""
+def _array_statistics(
+    arrays: Sequence[NDArray[Any]], rows: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.float32], ...]:
+    """Mean and deviation of each channel, some rows at a time."""
     centres, scales = [np.empty(0)], [np.empty(0)]
     for array in arrays:
         axes = tuple(range(array.ndim - 1))
-        n_values = int(np.prod(array.shape[:-1]))
-        centre = sum(b.sum(axis=axes, dtype=np.float64) for b in _blocks(array)) / n_values
-        squares = sum(((b - centre) ** 2).sum(axis=axes) for b in _blocks(array))
+        n_values = len(rows) * int(np.prod(array.shape[1:-1]))
+        sums = (b.sum(axis=axes, dtype=np.float64) for b in _blocks(array, rows))
+        centre = sum(sums) / n_values
+        squares = sum(((b - centre) ** 2).sum(axis=axes) for b in _blocks(array, rows))
         centres.append(centre)
         scales.append(_usable_scale(np.sqrt(squares / n_values), centre))
     return (
@@ -136,8 +152,10 @@ def _array_statistics(arrays: Sequence[NDArray[Any]]) -> tuple[NDArray[np.float3
     )
 
 
-def _blocks(array: NDArray[Any], n_rows: int = 1024) -> Iterator[NDArray[Any]]:
-    return (array[first : first + n_rows] for first in range(0, len(array), n_rows))
+def _blocks(
+    array: NDArray[Any], rows: NDArray[np.integer[Any]], n_rows: int = 1024
+) -> Iterator[NDArray[Any]]:
+    return (array[rows[first : first + n_rows]] for first in range(0, len(rows), n_rows))
 
 
 def _target_statistics(
@@ -164,10 +182,12 @@ def _category_slots(codes: NDArray[np.int32], layout: Layout) -> NDArray[np.int3
     return np.concatenate(tables)
 
 
-def _word_slots(training: Encoded, layout: Layout) -> NDArray[np.int32]:
-    if training.words is None:
+def _word_slots(
+    words: sparse.csr_array | None, rows: NDArray[np.integer[Any]], layout: Layout
+) -> NDArray[np.int32]:
+    if words is None:
         return np.empty(0, np.int32)
-    counts = np.bincount(training.words.indices, minlength=sum(layout.n_words))
+    counts = np.bincount(words[rows].indices, minlength=sum(layout.n_words))
     tables, first_word, first_slot = [], 0, 0
     for n_words, n_slots in zip(layout.n_words, layout.word_slots, strict=True):
         slots = _most_frequent(counts[first_word : first_word + n_words], n_slots)

@@ -132,8 +132,9 @@ def make_job(tmp_path_factory):
         metric=None,
         scale_target=None,
         fixes=(),
+        splitter=None,
     ):
-        splitter = IteratedKFold(n_folds, repeats, random_state=0)
+        splitter = splitter or IteratedKFold(n_folds, repeats, random_state=0)
         scales = dataset.target.kind == "regression" if scale_target is None else scale_target
         data = fit_data(
             dataset,

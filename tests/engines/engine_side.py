@@ -176,3 +176,45 @@ def initial_values(job, values, seeds):
     recipe = configuration._network_and_initial_values[1]
     built = [values_of(configuration.build(seed)) for seed in seeds]
     return None if recipe is None else [recipe.under(seed) for seed in seeds], built
+
+
+def weights_and_results(job, unit):
+    """Initial weights of a unit's replicas, and their results, by (trial, fold position)."""
+    from hpsearch.engines import fused
+    from hpsearch.engines.base import read_fit_data
+
+    data = read_fit_data(job.data_path)
+    results = fused_results(job, [unit])
+    weights = {}
+    for part in unit.parts:
+        configuration = fused.Configuration(job, data, part.candidate.values)
+        for position in part.folds:
+            seed = results[part.candidate.trial, position].seed
+            weights[part.candidate.trial, position] = configuration.build(seed).get_weights()
+    return weights, results
+
+
+def results_in_blocks(job, unit, block_bytes, predict_rows):
+    """Results of a unit that trains and predicts in blocks of other sizes."""
+    from hpsearch.engines import fused, fused_program
+
+    key = f"{unit.key}, {predict_rows} rows"  # what is compiled depends on them
+    with (
+        mock.patch.object(fused, "BLOCK_BYTES", block_bytes),
+        mock.patch.object(fused_program, "PREDICT_ROWS", predict_rows),
+    ):
+        return fused_results(job, [fused.FusedUnit(unit.parts, unit.n_replicas, key)])
+
+
+def copies_of_the_table(job):
+    """Whether each part of the table on the device is another one than the mapped file's."""
+    import jax
+
+    from hpsearch.engines.base import read_fit_data
+    from hpsearch.engines.fused_program import Table
+
+    data = read_fit_data(job.data_path)
+    table = Table.of(data.encoded, data.layout, None)
+    assert jax.default_backend() == "cpu"
+    ours, theirs = [table.numbers, *table.arrays], [data.encoded.numbers, *data.encoded.arrays]
+    return [a.unsafe_buffer_pointer() != b.ctypes.data for a, b in zip(ours, theirs, strict=True)]

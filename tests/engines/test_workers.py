@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -30,6 +32,13 @@ def test_every_task_gives_its_result(workers):
         return number**2
 
     assert sorted(workers.map_unordered(square, list(range(20)))) == [n**2 for n in range(20)]
+
+
+def test_a_result_is_let_go_once_the_next_is_there(workers):
+    results = workers.map_unordered(np.zeros, [7, 8, 9])
+    first = weakref.ref(next(results))
+    for _ in results:
+        assert first() is None
 
 
 def test_an_exception_of_a_task_is_raised_in_the_parent(workers):

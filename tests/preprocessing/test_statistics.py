@@ -71,6 +71,29 @@ def test_a_column_that_is_missing_in_all_training_rows_is_neither_filled_nor_sca
     assert_array_equal([stats.fill[0], stats.centre[0], stats.scale[0]], [0.0, 0.0, 1.0])
 
 
+@pytest.mark.parametrize("at_once", [2, 3, 100])
+def test_no_bit_depends_on_how_many_columns_are_looked_at_at_once(monkeypatch, at_once):
+    rng = np.random.default_rng(0)
+    numbers = rng.lognormal(sigma=3.0, size=(500, 11))
+    numbers[rng.random(numbers.shape) < 0.2] = np.nan
+    rows, layout = encoded_rows(numbers=numbers), Layout(numbers=tuple("abcdefghijk"))
+    expected = fitted(rows, layout)
+    monkeypatch.setattr("hpsearch.preprocessing.statistics.COLUMNS_AT_ONCE", at_once)
+    found = fitted(rows, layout)
+    for name in ("fill", "centre", "scale"):
+        assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_copies_of_numbers_stay_small_beside_the_table():
+    numbers = np.random.default_rng(0).normal(size=(20_000, 64)).astype(np.float32)
+    rows, layout = encoded_rows(numbers=numbers), Layout(numbers=tuple(map(str, range(64))))
+    tracemalloc.start()
+    fitted(rows, layout)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < numbers.nbytes
+
+
 # -- categories: levels a, b, c, d have the codes 0 to 3, an unseen one 4, a missing cell 5
 
 
