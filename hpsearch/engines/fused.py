@@ -64,7 +64,7 @@ MAX_WIDTH = 16
 
 BLOCK_BYTES = 4 * 2**20
 """Batch orders and predictions of one call of a program at most, but always an epoch's; longer
-runs take several calls. A call costs less than a millisecond."""
+runs take several calls. No bit depends on it."""
 
 LOW_EFFORT_WORK, MIDDLE_EFFORT_WORK = 1e10, 5e12
 """Floating-point operations of about a fifth of a second, and of a minute, on one core: up to
