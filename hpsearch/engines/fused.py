@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from hpsearch import metrics
 from hpsearch.engines.backend import import_keras, keep_compiled_programs
 from hpsearch.engines.base import (
+    MANY_UNITS,
     REFIT,
     FitData,
     FitOptions,
@@ -56,8 +57,9 @@ if TYPE_CHECKING:
     from hpsearch.engines.network import OutputForm
     from hpsearch.engines.structure import Numbers
 
-REPLICAS_OF_A_UNIT = 16
-"""Replicas that a work unit holds: enough that compiling for it is worth it."""
+UNIT_SIZES = (16, 8, 4, 1)
+"""Replicas that a work unit holds: the most, so that compiling for it is worth it, with which there
+are as many units as keep a few workers busy."""
 
 MAX_WIDTH = 16
 """Replicas that train side by side at most; more fall out of the processor's cache."""
@@ -230,18 +232,23 @@ def plan_fused_units(
         trial = [WorkUnit(sketch.candidate, part) for part in wanted if part]
         groups.setdefault(sketch.key, []).extend([trial] if patience else [[p] for p in trial])
         size[sketch.key] = sketch.work
-    planned = [
-        (-size[key] * sum(len(part.folds) for part in chosen), FusedUnit(chosen, width, key))
-        for key, indivisible in groups.items()
-        for chosen in _cut(indivisible)
-    ]
+    for n_replicas in UNIT_SIZES:
+        planned = [
+            (-size[key] * sum(len(part.folds) for part in chosen), FusedUnit(chosen, width, key))
+            for key, indivisible in groups.items()
+            for chosen in _cut(indivisible, n_replicas)
+        ]
+        if len(planned) >= MANY_UNITS:
+            break
     return [unit for _, unit in sorted(planned, key=lambda item: item[0])]
 
 
-def _cut(indivisible: Sequence[Sequence[WorkUnit]]) -> Iterator[tuple[WorkUnit, ...]]:
+def _cut(
+    indivisible: Sequence[Sequence[WorkUnit]], n_replicas: int
+) -> Iterator[tuple[WorkUnit, ...]]:
     """Put together so many parts, in their order, that the units are nearly of one size."""
-    n_replicas = sum(len(part.folds) for parts in indivisible for part in parts)
-    n_units = min(len(indivisible), max(1, round(n_replicas / REPLICAS_OF_A_UNIT)))
+    n_all = sum(len(part.folds) for parts in indivisible for part in parts)
+    n_units = min(len(indivisible), max(1, round(n_all / n_replicas)))
     ends = [round(i * len(indivisible) / n_units) for i in range(n_units + 1)]
     for first, last in itertools.pairwise(ends):
         yield tuple(itertools.chain.from_iterable(indivisible[first:last]))
@@ -559,7 +566,7 @@ class PartTraining:
             pads=any(size % batch_size for size in sizes),
             idles=any(-(-size // batch_size) < n_steps for size in sizes),
             predicts=True,
-            effort=_effort(self._n_params, REPLICAS_OF_A_UNIT, n_visits),
+            effort=_effort(self._n_params, UNIT_SIZES[0], n_visits),
         )
 
     def _inputs(self, first_epoch: int) -> dict[str, Any]:

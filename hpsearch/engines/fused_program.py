@@ -44,6 +44,10 @@ PREDICT_ROWS = 512
 """Rows of one block of predictions, where a table has many more: what the network makes of them
 on the way, for every replica of the program, stays in the processor's cache."""
 
+PACKED_ELEMENTS = 200_000
+"""Trainable variables are held as one vector up to this size; beyond, copying them into it and out
+of it takes longer than a program of more loops takes to compile."""
+
 Effort = Literal["low", "middle", "high"]
 
 COMPILER_OPTIONS: dict[Effort, dict[str, str | bool]] = {
@@ -362,7 +366,7 @@ class Packing:
     """Trainable variables side by side in one vector, where the optimizer allows it.
 
     An update that works element by element is the same on one long vector as on each variable,
-    and a program with one update instead of a dozen compiles and runs faster.
+    and a program with one update instead of a dozen compiles faster.
     """
 
     shapes: tuple[tuple[int, ...], ...]
@@ -438,15 +442,17 @@ _ELEMENTWISE_OPTIMIZERS = (
 def _packing(model: Any) -> Packing:
     """How a model's trainable variables are held while it trains."""
     optimizer, variables = model.optimizer, model.trainable_variables
+    shapes = tuple(tuple(variable.shape) for variable in variables)
     is_packed = (
-        type(optimizer) in _ELEMENTWISE_OPTIMIZERS
+        sum(int(np.prod(shape)) for shape in shapes) <= PACKED_ELEMENTS
+        and type(optimizer) in _ELEMENTWISE_OPTIMIZERS
         and optimizer.clipnorm is None
         and optimizer.global_clipnorm is None
         and not getattr(optimizer, "_exclude_from_weight_decay_keys", None)
         and len({variable.dtype for variable in variables}) == 1
         and all(v.constraint is None and not v.overwrite_with_gradient for v in variables)
     )
-    return Packing(tuple(tuple(variable.shape) for variable in variables), is_packed)
+    return Packing(shapes, is_packed)
 
 
 def _optimizer_and_packing(model: Any) -> tuple[Any, Packing]:

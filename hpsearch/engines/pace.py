@@ -26,11 +26,11 @@ from hpsearch.folds import Fold
 from hpsearch.preprocessing import Statistics
 from hpsearch.space import Candidate, fit_settings
 
-LARGE_PARAMS = 2_000_000
+LARGE_PARAMS = 300_000
 """Parameters from which a network is very large."""
 
-LARGE_WORK = 6e13
-"""Floating-point operations of one trial, about ten minutes of one core: below, a trial of both
+LARGE_WORK = 1e13
+"""Floating-point operations of one trial, about two minutes of one core: below, a trial of both
 engines would cost more than it saves."""
 
 MARGIN = 1.2

@@ -148,6 +148,14 @@ def fused_results(job, units, effort=None):
     return results
 
 
+def unpacked_results(job, units):
+    """The same with every variable held by itself, as in large networks."""
+    from hpsearch.engines import fused_program
+
+    with mock.patch.object(fused_program, "PACKED_ELEMENTS", 0):
+        return fused_results(job, units)
+
+
 def sketches(job, candidates):
     """Sketches of candidates made in this worker."""
     from hpsearch.engines import fused

@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from dataclasses import replace
 
 import cloudpickle
 import numpy as np
@@ -103,6 +104,20 @@ def test_the_compilers_effort_changes_no_figure(on_jax, table, make_job, changes
     keen = on_jax("fused_results", job, [unit], effort)
     for position in range(N_FOLDS):
         one, other = lazy[3, position], keen[3, position]
+        np.testing.assert_allclose(one.train_loss, other.train_loss, rtol=1e-5)
+        np.testing.assert_allclose(one.predictions, other.predictions, atol=1e-5)
+
+
+@pytest.mark.parametrize("changes", [OPTIMIZERS[5] | REGULARIZERS[2], NORMALIZATIONS[0]])
+def test_a_large_network_whose_variables_are_not_packed_trains_the_same(
+    on_jax, table, make_job, changes
+):
+    job = make_job(table("binary", N_ROWS), "mlp", n_folds=N_FOLDS, epochs=10, batch_size=BATCH)
+    unit = unit_of([Candidate(3, {**BASE, **changes})])
+    packed = on_jax("fused_results", job, [unit])
+    unpacked = on_jax("unpacked_results", job, [replace(unit, key=f"{unit.key}-unpacked")])
+    for position in range(N_FOLDS):
+        one, other = packed[3, position], unpacked[3, position]
         np.testing.assert_allclose(one.train_loss, other.train_loss, rtol=1e-5)
         np.testing.assert_allclose(one.predictions, other.predictions, atol=1e-5)
 
@@ -262,7 +277,13 @@ def test_units_hold_every_replica_once_and_parts_of_one_structure():
     for unit in units:
         assert len({p.candidate.trial % 2 for p in unit.parts}) == 1
         assert all(len(part.folds) == unit.n_replicas == 4 for part in unit.parts)
-        assert 12 <= sum(len(part.folds) for part in unit.parts) <= 20
+        assert 4 <= sum(len(part.folds) for part in unit.parts) <= 12
+
+
+@pytest.mark.parametrize(("n", "n_units"), [(1, 3), (2, 6), (4, 12), (16, 12), (40, 30)])
+def test_work_is_cut_as_fine_as_a_few_workers_need(n, n_units):
+    units = plan_fused_units(sketched(n), parts_of(folds_of(3, 4)), patience=None)
+    assert len(units) == n_units
 
 
 def test_what_is_recorded_already_is_not_planned():
