@@ -478,6 +478,7 @@ def draw(rows, path):
         axes.legend(frameon=False, fontsize=8)
         axes.grid(alpha=0.3)
     by_replicas.set_ylabel("replica-steps per second")
+    by_replicas.set_ylim(bottom=3)  # room for the legends
     figure.savefig(path, metadata={"Date": None})
 
 
