@@ -285,7 +285,7 @@ def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
         key = structure_key(model, configuration.settings.batch_size, configuration.values)
     except Exception as error:
         return Sketch(candidate, reason=reason_of(error))
-    work = float(model.count_params()) * data.encoded.n_rows * configuration.settings.epochs
+    work = float(configuration.n_params) * data.encoded.n_rows * configuration.settings.epochs
     return Sketch(candidate, key=f"{key}-{configuration.settings.epochs}", work=work)
 
 
@@ -426,7 +426,7 @@ def train_fused_unit(job: Job, unit: FusedUnit) -> list[UnitResult]:
     try:
         training = UnitTraining(job, unit)
         training.run()
-        results = [training.result(part) for part in unit.parts]
+        results = training.results()
     except Exception as error:  # a failing trial is recorded, whatever a user's network raises
         raise_if_out_of_memory(error)
         alone = _by_trial(unit)
@@ -466,9 +466,9 @@ class UnitTraining:
             if self._all_ended():
                 return
 
-    def result(self, part: WorkUnit) -> UnitResult:
-        """What one part gave."""
-        return next(training.result() for training in self._parts if training.part is part)
+    def results(self) -> list[UnitResult]:
+        """What each part gave."""
+        return [part.result() for part in self._parts]
 
     def _all_ended(self) -> bool:
         """Whether every part has failed or, with patience, stopped; notes where it stopped.
@@ -512,9 +512,8 @@ class PartTraining:
         self._configuration = configuration
         started = [Replica.start(job, self._data, configuration, part, p) for p in part.folds]
         self.replicas = [replica for replica, _ in started]
-        self._n_params = self.replicas[0].n_params
         self.shapes = self._shapes()
-        self._program = _program(job, unit, self.replicas[0], self.shapes)
+        self._program = _program(job, unit, configuration, self.shapes)
         n_missing = unit.n_replicas - len(started)
         states = [state for _, state in started]
         self._state: State = stack_states([*states, *[states[-1]] * n_missing])
@@ -543,7 +542,7 @@ class PartTraining:
             self.part,
             folds=() if failures else tuple(replica.result() for replica in self.replicas),
             values=self._configuration.values,
-            n_params=self._n_params,
+            n_params=self._configuration.n_params,
             error=min(failures, key=lambda failure: failure.epoch).text if failures else None,
         )
 
@@ -554,7 +553,7 @@ class PartTraining:
         sizes = {replica.n_train for replica in self.replicas}
         n_steps = -(-max(sizes) // batch_size)
         n_rows = self._data.encoded.n_rows  # the same for every part, as the block of epochs is
-        bytes_per_epoch = self._width * n_rows * (1 + self.replicas[0].form.n_units) * 4
+        bytes_per_epoch = self._width * n_rows * (1 + self._configuration.form.n_units) * 4
         n_epochs = max(1, min(settings.epochs, BLOCK_BYTES // bytes_per_epoch))
         if self._job.options.patience:
             n_epochs = min(n_epochs, STOP_CHECK_EPOCHS)
@@ -566,7 +565,7 @@ class PartTraining:
             pads=any(size % batch_size for size in sizes),
             idles=any(-(-size // batch_size) < n_steps for size in sizes),
             predicts=True,
-            effort=_effort(self._n_params, UNIT_SIZES[0], n_visits),
+            effort=_effort(self._configuration.n_params, UNIT_SIZES[0], n_visits),
         )
 
     def _inputs(self, first_epoch: int) -> dict[str, Any]:
@@ -616,10 +615,8 @@ class Replica:
         options: FitOptions,
         part: WorkUnit,
         position: int,
-        settings: FitSettings,
         form: OutputForm,
         numbers: Numbers,
-        n_params: int,
     ) -> None:
         self._data = data
         self._metrics = options.metrics
@@ -628,10 +625,8 @@ class Replica:
         self.trial = part.candidate.trial
         self.position = position
         self.seed = replica_seed(options.seed, self.trial, self._fold.repeat, self._fold.fold)
-        self.settings = settings
         self.form = form
         self.numbers = numbers
-        self.n_params = n_params
         self.n_train = len(self._fold.train)
         self.failure: Failure | None = None
         self.kept: int | None = None
@@ -659,10 +654,8 @@ class Replica:
             job.options,
             part,
             position,
-            settings,
             configuration.form,
             configuration.numbers(n_steps),
-            configuration.n_params,
         )
         return replica, configuration.initial_state(replica.seed)
 
@@ -846,15 +839,16 @@ _programs: dict[tuple[Any, ...], FusedProgram] = {}
 _MAX_PROGRAMS = 4
 
 
-def _program(job: Job, unit: FusedUnit, replica: Replica, shapes: Shapes) -> FusedProgram:
+def _program(
+    job: Job, unit: FusedUnit, configuration: Configuration, shapes: Shapes
+) -> FusedProgram:
     """The unit's compiled program; the last few of this process are kept."""
     from hpsearch.engines.fused_program import FusedProgram
 
     key = (job.data_path, unit.key, unit.n_replicas, shapes)
     if key not in _programs:
         data = read_fit_data(job.data_path)
-        configuration = Configuration(job, data, unit.parts[0].candidate.values)
-        table = _table(job.data_path, replica.form.target_form, len(data.target.labels))
+        table = _table(job.data_path, configuration.form.target_form, len(data.target.labels))
         while len(_programs) >= _MAX_PROGRAMS:
             _programs.pop(next(iter(_programs)))
         _programs[key] = FusedProgram(configuration.build(0), table, data.layout, shapes)
