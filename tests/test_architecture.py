@@ -12,7 +12,7 @@ LAYERS = (
     {"errors", "defaults"},
     {"data", "task"},
     {
-        *("preprocessing", "folds", "stats", "metrics"),
+        *("preprocessing", "folds", "stats", "metrics", "diagnoses"),
         *("space", "space_source", "discovery", "hyperparameters", "network_checks"),
     },
     {"engines", "oracles", "results", "bundle"},
