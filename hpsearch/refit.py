@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,6 +33,7 @@ from hpsearch.engines.base import FitData, Job, read_fit_data
 from hpsearch.engines.choose import EngineName
 from hpsearch.engines.network import OutputForm, numpy_links, side_by_side
 from hpsearch.errors import BundleError
+from hpsearch.inspection import inspect_network
 from hpsearch.preprocessing import Encoded, design_rows
 from hpsearch.space import Candidate
 
@@ -47,12 +48,14 @@ class Refitted:
     n_params : parameters of the network.
     predictions : canonical, of the test rows (n, ...), or None.
     word_slots : the slots of the words, for the model card.
+    inspected : what ``inspection.inspect_network`` says of the network.
     """
 
     sha256: str
     n_params: int
     predictions: NDArray[np.float32] | None
     word_slots: tuple[int, ...]
+    inspected: Mapping[str, Any] = field(default_factory=dict)
 
 
 def refit_steps(data: FitData, *, batch_size: int, best_epoch: int) -> int:
@@ -111,6 +114,7 @@ def refit_and_export(
         n_params=int(network.count_params()),
         predictions=predictions,
         word_slots=tuple(slots.tolist()),
+        inspected=inspect_network(network, job, candidate, n_steps),
     )
 
 

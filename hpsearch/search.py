@@ -577,6 +577,7 @@ class _Run:
                 "n_trials": len(self.results),
                 "refit": {"n_rows": self.dataset.n_rows, "n_steps": steps},
                 "test": self._test_scores(refitted),
+                **refitted.inspected,
             },
         )
 
