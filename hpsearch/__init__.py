@@ -8,8 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hpsearch.comparing import TrialComparison, compare, compare_trials
     from hpsearch.data import load
     from hpsearch.data.dataset import Dataset
+    from hpsearch.diagnoses import Diagnosis
     from hpsearch.errors import (
         BundleError,
         DataError,
@@ -42,6 +44,7 @@ __all__ = [
     "BundleError",
     "DataError",
     "Dataset",
+    "Diagnosis",
     "FoldError",
     "HoldOut",
     "HpsearchError",
@@ -59,7 +62,10 @@ __all__ = [
     "SpaceError",
     "StorageError",
     "TimeOrderedSplit",
+    "TrialComparison",
     "__version__",
+    "compare",
+    "compare_trials",
     "cross_validate",
     "load",
     "load_model",
@@ -69,8 +75,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "hpsearch.comparing": ("TrialComparison", "compare", "compare_trials"),
     "hpsearch.data": ("load",),
     "hpsearch.data.dataset": ("Dataset",),
+    "hpsearch.diagnoses": ("Diagnosis",),
     "hpsearch.errors": (
         "BundleError",
         "DataError",

@@ -66,6 +66,20 @@ hpsearch resume results/breast_cancer --trials 100 --repeats 5
 hpsearch resume results/houses --data moved/houses.csv
 """
 
+_SHOW_EXAMPLES = """[bold]Examples[/bold]
+
+hpsearch show results/breast_cancer --trials 20
+
+hpsearch show results/breast_cancer --compare
+
+hpsearch show results/breast_cancer --compare 3 7
+"""
+
+_COMPARE_EXAMPLES = """[bold]Example[/bold]
+
+hpsearch compare results/breast_cancer results/breast_cancer-2 --rope 0.005
+"""
+
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -94,6 +108,17 @@ FixOption = Annotated[
         metavar="NAME=VALUE",
         help="Give a hyperparameter one value; repeatable.",
         rich_help_panel=_SEARCH,
+    ),
+]
+
+
+RopeOption = Annotated[
+    float | None,
+    typer.Option(
+        "--rope",
+        metavar="WIDTH",
+        help="Differences up to this count as none. Default: 0.01, or 1 % of a loss or error.",
+        show_default=False,
     ),
 ]
 
@@ -494,17 +519,54 @@ def resume(
         )
 
 
-@app.command(epilog="[bold]Example[/bold]\n\nhpsearch show results/breast_cancer --trials 20")
+@app.command(epilog=_SHOW_EXAMPLES)
 def show(
     run: RunArgument,
+    pair: Annotated[
+        list[int] | None,
+        typer.Argument(
+            metavar="[TRIAL TRIAL]",
+            help="With --compare: two trials, instead of the selected one and all others.",
+            show_default=False,
+        ),
+    ] = None,
     trials: Annotated[
         int, typer.Option("--trials", "-n", metavar="N", min=1, help="Ranked trials to list.")
     ] = 10,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare", metavar="", help="Compare trials fold by fold, and show nothing else."
+        ),
+    ] = False,
+    rope: RopeOption = None,
 ) -> None:
-    """Show a finished run: its ranked trials, the selected configuration and its estimates."""
+    """Show a finished run: ranked trials, the selected configuration, estimates, diagnoses."""
+    if compare:
+        _print(_comparison_in(run, pair or [], rope, n_trials=trials))
+        return
+    if pair or rope is not None:
+        raise OptionError(
+            "Two trials and --rope belong to --compare, which is missing. "
+            "Write `hpsearch show RUN --compare TRIAL TRIAL`."
+        )
     from hpsearch.console.views import run_view
 
     _print(run_view(hpsearch.open_run(run), n_trials=trials))
+
+
+@app.command(epilog=_COMPARE_EXAMPLES)
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    run_b: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Another one, on the same folds by one metric.")
+    ],
+    rope: RopeOption = None,
+) -> None:
+    """Compare the selected trials of two runs, fold by fold."""
+    from hpsearch.console.comparison import pair_view
+
+    _print(pair_view(hpsearch.compare(run_a, run_b, rope=rope)))
 
 
 @app.command(
@@ -752,6 +814,20 @@ def _say(label: str, style: str, message: str) -> None:
 
     line = Text.assemble((label, style), one_line(message))
     Console(stderr=True).print(line, soft_wrap=True)
+
+
+def _comparison_in(run: Path, pair: Sequence[int], rope: float | None, *, n_trials: int) -> Any:
+    """Two trials of a run, or its selected one against the others."""
+    from hpsearch.console.comparison import pair_view, selected_view
+
+    if not pair:
+        return selected_view(hpsearch.compare_trials(run, rope=rope), n_trials=n_trials)
+    if len(pair) != 2:
+        raise OptionError(
+            f"--compare takes two trials, or none for the selected one against the others; "
+            f"received {len(pair)}. Write for instance --compare 3 7."
+        )
+    return pair_view(hpsearch.compare(run, run, trial_a=pair[0], trial_b=pair[1], rope=rope))
 
 
 def _print(view: Any) -> None:

@@ -49,9 +49,9 @@ def inspect_network(network: Any, job: Job, candidate: Candidate, n_steps: int) 
     Returns
     -------
     ``modes``
-        ``n_rows``, the metrics on these rows in ``training`` and in ``inference`` mode, ``n_steps``,
-        and of ``batch_normalization`` the number of layers and their largest momentum, or None.
-        None where no layer knows a training mode.
+        ``n_rows``, the metrics on these rows in ``training`` and in ``inference`` mode,
+        ``n_steps``, and of ``batch_normalization`` the number of layers and their largest
+        momentum, or None. None where no layer knows a training mode.
     ``learning_rate``
         ``first``, ``peak`` and ``last`` over the epochs of a fold's training, and ``tenth_epoch``,
         the first epoch after the peak that began with a tenth of it or less, or None. None where
@@ -155,7 +155,7 @@ def _epoch_rates(
 
     schedule = getattr(network.optimizer, "_learning_rate", None)
     if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
-        rate = float(network.optimizer.learning_rate)
+        rate = _plain(network.optimizer.learning_rate)
         return {"first": rate, "peak": rate, "last": rate, "tenth_epoch": None}
     n_train = smallest_training_set(data.folds)
     schedule = _schedule_of_a_fold(job, candidate, settings, data, n_train)
@@ -166,9 +166,9 @@ def _epoch_rates(
     peak = int(rates.argmax())
     low = epochs[peak:][rates[peak:] <= rates[peak] / 10]
     return {
-        "first": rates[0],
-        "peak": rates[peak],
-        "last": rates[-1],
+        "first": _plain(rates[0]),
+        "peak": _plain(rates[peak]),
+        "last": _plain(rates[-1]),
         "tenth_epoch": int(low[0]) if len(low) else None,
     }
 
@@ -182,3 +182,8 @@ def _schedule_of_a_fold(
     return space.construct(
         candidate.values, problem, dict(job.fixes)
     ).model.optimizer._learning_rate
+
+
+def _plain(rate: Any) -> float:
+    """A float32 without the digits that it does not have."""
+    return float(f"{float(rate):.6g}")

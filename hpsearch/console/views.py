@@ -16,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hpsearch.console import words
+from hpsearch.console.curves import curves_view
+from hpsearch.console.findings import findings_view
 
 if TYPE_CHECKING:
     from hpsearch.data.named import NamedSet
@@ -39,13 +41,15 @@ _FAILURES_SHOWN: Final = 3
 
 
 def run_view(run: Run, *, n_trials: int = 10) -> RenderableType:
-    """A finished run: settings, ranked trials, the selected configuration, estimates, files."""
+    """A finished run: settings, trials, the selected one, its curves, diagnoses and files."""
     parts = (
         _settings(run),
         _ranking(run, n_trials),
         _failures(run),
         _selected(run),
         _estimates(run),
+        _curves(run),
+        _findings(run),
         _files(run),
     )
     return _spaced(part for part in parts if part is not None)
@@ -270,6 +274,20 @@ def _scores(run: Run) -> Iterable[tuple[str, Any, Any, str]]:
     for name, value in (best.get("metrics") or {}).items():
         if name != selecting:
             yield name, value, None, ""
+
+
+def _curves(run: Run) -> RenderableType | None:
+    if not (run.path / "curves.csv").is_file():
+        return None
+    return curves_view(run.curves, run.best)
+
+
+def _findings(run: Run) -> RenderableType | None:
+    """The diagnoses, where every file that they read is there."""
+    read = ("folds.csv", "curves.csv", "predictions.csv", "model.json")
+    if not all((run.path / name).is_file() for name in read):
+        return None
+    return findings_view(run.diagnoses)
 
 
 def _files(run: Run) -> RenderableType:

@@ -80,3 +80,38 @@ class Diagnosis:
     def from_json(cls, value: Mapping[str, Any]) -> Diagnosis:
         """The inverse of ``to_json``."""
         return cls(**value)
+
+
+def short(value: float) -> str:
+    """A figure in three significant digits, whole numbers below a million in full.
+
+    Examples
+    --------
+    >>> short(0.123456), short(1234.0), short(1e-7), short(12.3456)
+    ('0.123', '1234', '1e-07', '12.3')
+    """
+    if float(value).is_integer() and abs(value) < 1e6:
+        return str(int(value))
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def percent(share: float) -> str:
+    """A share in per cent.
+
+    Examples
+    --------
+    >>> percent(0.123), percent(0.0012)
+    ('12 %', '0.12 %')
+    """
+    return f"{100 * share:.0f} %" if abs(share) >= 0.01 or not share else f"{100 * share:.2g} %"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``.
+
+    Examples
+    --------
+    >>> counted(1, "fold"), counted(3, "fold")
+    ('1 fold', '3 folds')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

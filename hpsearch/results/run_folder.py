@@ -34,6 +34,7 @@ from hpsearch.results.lock import HOLDER, LOCK, FolderLock, is_locked, locked_te
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hpsearch.diagnoses import Diagnosis, Tables
     from hpsearch.results.journal import Journal
 
 RUN_FORMAT: Final = "hpsearch run 1"
@@ -274,6 +275,7 @@ class Run:
     trials, folds, curves, predictions, timings : the CSV tables as frames.
     settings, best, model_card : ``run.json``, ``best.json`` and ``model.json`` as dictionaries.
     model_path : the retrained model, ``model.keras``.
+    diagnoses : what the tables say about the training.
 
     Raises
     ------
@@ -327,6 +329,33 @@ class Run:
     def model_path(self) -> Path:
         """The retrained model."""
         return self.path / MODEL
+
+    @cached_property
+    def diagnoses(self) -> tuple[Diagnosis, ...]:
+        """What is found about the selected trial and the search, what matters most first."""
+        from hpsearch.diagnoses import diagnose
+
+        return diagnose(self._tables)
+
+    def diagnoses_of(self, trial: int) -> tuple[Diagnosis, ...]:
+        """What the learning curves of any trial say; nothing where it has none."""
+        from hpsearch.diagnoses import diagnose_trial
+
+        return diagnose_trial(self._tables, trial)
+
+    @property
+    def _tables(self) -> Tables:
+        from hpsearch.diagnoses import Tables
+
+        return Tables(
+            trials=self.trials,
+            folds=self.folds,
+            curves=self.curves,
+            predictions=self.predictions,
+            settings=self.settings,
+            best=self.best,
+            labels=self.model_card["schema"]["target"]["labels"],
+        )
 
     def _table(self, name: str) -> pd.DataFrame:
         from hpsearch.results.tables import read_table

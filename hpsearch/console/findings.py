@@ -1,0 +1,34 @@
+"""Diagnoses for a terminal: what was seen, and what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from hpsearch.console import words
+
+if TYPE_CHECKING:
+    from hpsearch.diagnoses import Diagnosis
+
+_STYLES: Final = {"problem": "red", "hint": "yellow", "note": "dim"}
+
+
+def findings_view(diagnoses: Sequence[Diagnosis]) -> RenderableType:
+    """The diagnoses of a run, or that nothing stands out."""
+    head = Text("diagnoses", style="bold")
+    if not diagnoses:
+        return Text.assemble(head, "  nothing stands out")
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for one in diagnoses:
+        style = _STYLES[one.severity]
+        table.add_row(Text(one.severity, style=style), Text(one.title, style=style))
+        table.add_row("", Text(words.one_line(one.evidence)))
+        table.add_row("", Text(words.one_line(one.advice), style="dim"))
+    return Group(head, Padding(table, (0, 0, 0, 2)))

@@ -1,0 +1,241 @@
+"""Fitting against generalising: what a trial's mean curves say.
+
+Every rule compares with what a constant prediction scores, so that its thresholds are shares of
+what is learnt and mean the same for every metric and unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hpsearch.diagnoses.base import Diagnosis, percent, short
+from hpsearch.diagnoses.shape import (
+    fall_of,
+    level_around,
+    level_at_end,
+    noise_of,
+    tail_epochs,
+)
+from hpsearch.diagnoses.tables import Trial
+
+LEARNT_SHARE = 0.05
+"""Gain over a constant prediction, as a share of a perfect one's, below which nothing is learnt."""
+
+LOST_SHARE = 0.5
+"""Share of what training rows gain that validation rows don't: more is overfitting."""
+
+RISE_SHARE = 0.1
+"""Share of its gain that a validation curve gives back by the end: more is overfitting."""
+
+FALL_SHARE = 0.02
+"""Fall over the last quarter of the epochs, as a share of the gain, of a curve that still falls."""
+
+DIVERGED_SHARE = 0.2
+"""Share of their gain that training rows themselves lose again: more is diverging."""
+
+NOISY_SHARE = 0.05
+"""Noise of one epoch as a share of the gain: more is noisy."""
+
+FEWEST_EPOCHS = 4
+"""Shorter curves have no shape."""
+
+
+def overfit(trial: Trial) -> Iterator[Diagnosis]:
+    """Validation rows get worse while training rows get better, or gain less than half as much."""
+    if trial.guess is None or trial.n_epochs < FEWEST_EPOCHS:
+        return
+    best, validation, training = trial.best, trial.validation, trial.training
+    end = level_at_end(validation)
+    rise = end - level_around(validation, best)
+    gives_back = (
+        best < trial.n_epochs - tail_epochs(trial.n_epochs)
+        and trial.gain > LEARNT_SHARE * trial.possible
+        and rise >= RISE_SHARE * trial.gain
+        and rise >= 3.0 * noise_of(validation)
+        and level_at_end(training) <= level_around(training, best)
+    )
+    gap = float(validation[best] - training[best])
+    fitted = float(trial.guess - training[best])
+    loses = (
+        fitted > LEARNT_SHARE * trial.possible
+        and gap >= LOST_SHARE * fitted
+        and gap >= 2.0 * trial.se
+    )
+    if not (gives_back or loses):
+        return
+    text, metric = trial.metric_text, trial.metric
+    said = []
+    if loses:
+        said.append(
+            f"At its best epoch, {best + 1}, {metric} is {text(training[best])} on training rows "
+            f"and {text(validation[best])} on validation rows; a constant prediction has "
+            f"{text(trial.guess)}. So {percent(gap / fitted)} of what training rows gain does not "
+            "carry over."
+        )
+    if gives_back:
+        said.append(
+            f"After epoch {best + 1} validation {metric} goes from {text(validation[best])} to "
+            f"{text(end)} while training rows go from {text(training[best])} to "
+            f"{text(level_at_end(training))}."
+        )
+    yield Diagnosis(
+        code="overfit",
+        title="Fits its training rows better than it generalises",
+        evidence=" ".join(said),
+        advice=(
+            "Try more dropout or a stronger penalty, fewer units, or more rows. The score is read "
+            "at the best epoch, so that later epochs cost time only: --patience spares them."
+        ),
+        severity="problem" if loses else "hint",
+        chart="curves",
+        trial=trial.number,
+        numbers={
+            "best_epoch": best + 1,
+            "train_at_best": trial.metric_value(training[best]),
+            "val_at_best": trial.metric_value(validation[best]),
+            "train_at_end": trial.metric_value(level_at_end(training)),
+            "val_at_end": trial.metric_value(end),
+            "guess": trial.metric_value(trial.guess),
+            "share_lost": gap / fitted if fitted > 0 else None,
+        },
+    )
+
+
+def underfit(trial: Trial) -> Iterator[Diagnosis]:
+    """Not even the training rows are predicted better than by a constant."""
+    if trial.guess is None or not trial.possible > 0:
+        return
+    epoch = int(np.nanargmin(trial.training))
+    share = float(trial.guess - trial.training[epoch]) / trial.possible
+    if share >= LEARNT_SHARE:
+        return
+    text, metric = trial.metric_text, trial.metric
+    yield Diagnosis(
+        code="underfit",
+        title="Hardly better than guessing, even on its training rows",
+        evidence=(
+            f"The best {metric} on training rows is {text(trial.training[epoch])} (epoch "
+            f"{epoch + 1}); a constant prediction has {text(trial.guess)}."
+        ),
+        advice=(
+            "Try a larger learning rate, more epochs, more units or layers, a weaker penalty. If "
+            "nothing helps, the columns say little about the target."
+        ),
+        severity="problem",
+        chart="curves",
+        trial=trial.number,
+        numbers={
+            "epoch": epoch + 1,
+            "train": trial.metric_value(trial.training[epoch]),
+            "val_at_best": trial.metric_value(trial.validation[trial.best]),
+            "guess": trial.metric_value(trial.guess),
+            "share_learnt": share,
+        },
+    )
+
+
+def still_falling(trial: Trial) -> Iterator[Diagnosis]:
+    """The validation curve still gets better where the epochs end."""
+    n_epochs = trial.n_epochs
+    if n_epochs < FEWEST_EPOCHS or trial.best < n_epochs - max(1, n_epochs // 10):
+        return
+    window = trial.validation[-max(FEWEST_EPOCHS, n_epochs // 4) :]
+    fall = fall_of(window)
+    if fall < FALL_SHARE * trial.gain or fall <= 2.0 * noise_of(trial.validation):
+        return
+    text = trial.metric_text
+    yield Diagnosis(
+        code="still_falling",
+        title="Still improving when the epochs end",
+        evidence=(
+            f"The best epoch is {trial.best + 1} of {n_epochs}. Over the last {len(window)} epochs "
+            f"validation {trial.metric} went from {text(window[0])} to {text(window[-1])}."
+        ),
+        advice=f"Train longer: --epochs {2 * n_epochs}; or allow larger learning rates.",
+        severity="hint",
+        chart="curves",
+        trial=trial.number,
+        numbers={
+            "best_epoch": trial.best + 1,
+            "epochs": n_epochs,
+            "from_epoch": n_epochs - len(window) + 1,
+            "val_before": trial.metric_value(window[0]),
+            "val_after": trial.metric_value(window[-1]),
+        },
+    )
+
+
+def diverging(trial: Trial) -> Iterator[Diagnosis]:
+    """The training rows themselves get worse, in inference mode and in Keras's own loss."""
+    if not _diverges(trial):
+        return
+    low = int(np.nanargmin(trial.training))
+    end, text = level_at_end(trial.training), trial.metric_text
+    yield Diagnosis(
+        code="diverging",
+        title="The training gets worse as it goes on",
+        evidence=(
+            f"Training {trial.metric} goes from {text(trial.training[low])} in epoch {low + 1} to "
+            f"{text(end)} at the end, and the loss while fitting from "
+            f"{short(np.nanmin(trial.running))} to {short(level_at_end(trial.running))}."
+        ),
+        advice="Try a smaller or a decaying learning rate, gradient clipping, or larger batches.",
+        severity="problem",
+        chart="curves",
+        trial=trial.number,
+        numbers={
+            "epoch": low + 1,
+            "train_at_epoch": trial.metric_value(trial.training[low]),
+            "train_at_end": trial.metric_value(end),
+            "train_loss_least": float(np.nanmin(trial.running)),
+            "train_loss_at_end": level_at_end(trial.running),
+        },
+    )
+
+
+def _diverges(trial: Trial) -> bool:
+    if trial.guess is None or trial.n_epochs < FEWEST_EPOCHS:
+        return False
+    training, running = trial.training, trial.running
+    low = float(np.nanmin(training))
+    gain = max(trial.guess - low, LEARNT_SHARE * trial.possible)
+    rise = level_at_end(training) - low
+    worse = rise >= DIVERGED_SHARE * gain and rise >= 4.0 * noise_of(training)
+    least = float(np.nanmin(running))
+    fallen = max(float(running[0]) - least, abs(least))
+    return worse and level_at_end(running) - least >= DIVERGED_SHARE * fallen
+
+
+def noisy(trial: Trial) -> Iterator[Diagnosis]:
+    """The mean validation curve jumps from epoch to epoch, so that its minimum flatters."""
+    if trial.n_epochs < 10 or trial.gain <= 0:
+        return
+    noise = noise_of(trial.validation)
+    if noise < NOISY_SHARE * trial.gain or noise < 0.5 * trial.se:
+        return
+    yield Diagnosis(
+        code="noisy",
+        title="The validation curve jumps from epoch to epoch",
+        evidence=(
+            f"Validation {trial.metric} varies by {short(noise)} (standard deviation) around a "
+            f"smooth curve from one epoch to the next, {percent(noise / trial.gain)} of all that "
+            f"is learnt; the score's own error is {short(trial.se)}. The best of "
+            f"{trial.n_epochs} such epochs flatters itself."
+        ),
+        advice=(
+            "Try a smaller or a decaying learning rate, larger batches, or more repeats, which "
+            "average the jumps."
+        ),
+        severity="hint",
+        chart="curves",
+        trial=trial.number,
+        numbers={
+            "noise": noise,
+            "gain": trial.gain,
+            "score_se": trial.se,
+            "best_epoch": trial.best + 1,
+            "epochs": trial.n_epochs,
+        },
+    )

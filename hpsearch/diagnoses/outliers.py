@@ -1,0 +1,125 @@
+"""Folds of the selected trial that stand out, and the rows that sit in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from hpsearch.diagnoses.base import Diagnosis, counted, short
+from hpsearch.diagnoses.tables import Bools, Floats, Outcomes, Tables
+
+FEWEST_FOLDS = 6
+"""Fold scores that a median and its deviations need."""
+
+FAR = 7.0
+"""Robust standard deviations from the median that make an outlier.
+
+The usual 3.5 (Iglewicz & Hoaglin 1993) is for the two sides of many values. Of 12 normal fold
+scores the worst lies beyond 3.5 in 7 % of all runs, and in 15 to 20 % where scores are as skewed as
+losses are; beyond 7 in 0.3 % and 1 to 2 % (20,000 simulated runs).
+"""
+
+ROWS_NAMED = 5
+
+Place = tuple[int, int]
+
+
+def outlier_folds(tables: Tables) -> Iterator[Diagnosis]:
+    """Some folds score far worse than the others, all else being equal."""
+    own = tables.folds[tables.folds["trial"] == tables.selected]
+    sizes = own["n_train"]
+    if len(own) < FEWEST_FOLDS or sizes.min() < 0.8 * sizes.max():
+        return  # in time order each fold trains on more rows than the one before
+    sign = 1.0 if tables.direction == "min" else -1.0
+    losses = sign * own[f"val_{tables.metric}"].to_numpy(np.float64)
+    median, deviation = _robust(losses)
+    if not deviation > 0:
+        return
+    far = (losses - median) / deviation
+    if not (far > FAR).any():
+        return
+    bad = own[far > FAR]
+    places = list(zip(bad["repeat"].astype(int), bad["fold"].astype(int), strict=True))
+    scores = bad[f"val_{tables.metric}"].astype(float).tolist()
+    worst = int(np.argmax(far[far > FAR]))
+    rows, said = _rows_in(tables, places, worst)
+    yield Diagnosis(
+        code="outlier_folds",
+        title="One fold stands out" if len(places) == 1 else "Some folds stand out",
+        evidence=(
+            f"Repeat {places[worst][0]}, fold {places[worst][1]} scored {tables.metric} "
+            f"{short(scores[worst])}; the median of {len(own)} folds is {short(sign * median)}, "
+            f"{far.max():.0f} robust standard deviations away."
+            + (f" So did {counted(len(places) - 1, 'other fold')}." if len(places) > 1 else "")
+            + said
+        ),
+        advice=(
+            "Look at these rows in the table: a wrong label, a slip of the decimal point, or rows "
+            "of a kind of their own, which belong together in --groups."
+        ),
+        severity="hint",
+        chart="folds",
+        trial=tables.selected,
+        numbers={
+            "folds": [[*place, value] for place, value in zip(places, scores, strict=True)],
+            "median": sign * median,
+            "robust_sd": deviation,
+            "rows": rows,
+        },
+    )
+
+
+def _robust(losses: Floats) -> tuple[float, float]:
+    """Median, and the standard deviation that the median absolute deviation stands for."""
+    median = float(np.median(losses))
+    return median, float(1.4826 * np.median(np.abs(losses - median)))
+
+
+def _rows_in(
+    tables: Tables, places: Sequence[Place], worst: int
+) -> tuple[list[list[int | float]], str]:
+    """Rows of the outlying folds, as row, how often it is in one, and mean error; and a sentence.
+
+    The rows that are in them most often come first, the most wrong ones before the others.
+    """
+    outcomes = tables.outcomes
+    if outcomes is None:
+        return [], ""
+    table = tables.predictions.assign(loss=outcomes.row_losses)
+    at = pd.MultiIndex.from_frame(table[["repeat", "fold"]])
+    inside = at.isin(list(places))
+    errors = table.groupby("row")["loss"].mean()
+    often = table[inside].groupby("row").size()
+    ranked = pd.DataFrame({"times": often, "error": errors.reindex(often.index)}).sort_values(
+        ["times", "error"], ascending=False, kind="stable"
+    )
+    rows: list[list[int | float]] = [
+        [int(row), int(times), float(error)]
+        for row, times, error in ranked.head(ROWS_NAMED).itertuples()
+    ]
+    in_worst = at == places[worst]
+    return rows, _said_of(tables, outcomes, table, in_worst, rows, len(places))
+
+
+def _said_of(
+    tables: Tables,
+    outcomes: Outcomes,
+    table: pd.DataFrame,
+    in_worst: Bools,
+    rows: Sequence[Sequence[int | float]],
+    n_places: int,
+) -> str:
+    first = table[in_worst].nlargest(1, "loss")
+    row, others = int(first["row"].iloc[0]), in_worst.copy()
+    others[first.index[0]] = False
+    without = outcomes.score(tables.metric, others) if others.any() else float("nan")
+    said = f" Without row {row}, its most wrong one, {tables.metric} there is {short(without)}."
+    if not np.isfinite(without):
+        said = f" Row {row} is its most wrong one."
+    shared = [str(int(row)) for row, times, _ in rows if times == n_places]
+    if n_places > 1 and shared:
+        said += f" In all of these folds: {'row' if len(shared) == 1 else 'rows'} "
+        said += ", ".join(shared) + "."
+    return said

@@ -1,0 +1,129 @@
+"""Out-of-fold predictions that are the same for every row, and classes that none of them names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hpsearch.diagnoses.base import Diagnosis, counted, percent, short
+from hpsearch.diagnoses.tables import Bools, Floats, Outcomes, Tables
+
+CONSTANT_PROBABILITY = 1e-3
+"""Probabilities that differ by less over a whole fold are constant."""
+
+CONSTANT_VALUE = 0.01
+"""So are values that differ by less than this share of the target's standard deviation."""
+
+FEWEST_ROWS = 3
+"""Rows of a fold that can show anything."""
+
+
+def constant_predictions(tables: Tables) -> Iterator[Diagnosis]:
+    """In some folds or all, every validation row gets the same prediction."""
+    outcomes = tables.outcomes
+    if outcomes is None:
+        return
+    looked_at = {
+        place: rows
+        for place, rows in tables.places().items()
+        if rows.sum() >= FEWEST_ROWS and np.ptp(outcomes.truth[rows], axis=0).any()
+    }
+    dead = [place for place, rows in looked_at.items() if _is_constant(outcomes, rows)]
+    if not dead:
+        return
+    of = counted(len(looked_at), "fold")
+    everywhere = len(dead) == len(looked_at)
+    where = "each fold" if everywhere else f"{len(dead)} of {of}"
+    named = ", ".join(f"repeat {repeat} fold {fold}" for repeat, fold in dead[:3])
+    yield Diagnosis(
+        code="constant_predictions",
+        title="The same prediction for every row" + ("" if everywhere else " of some folds"),
+        evidence=(
+            f"In {where} all validation rows get the same prediction, up to {_width(outcomes)} "
+            f"({named}{', ...' if len(dead) > 3 else ''})."
+        ),
+        advice=(
+            "The network is dead or saturated there: try a smaller learning rate, another "
+            "activation than relu, other initial weights, or batch normalisation."
+        ),
+        severity="problem",
+        chart="predictions",
+        trial=tables.selected,
+        numbers={
+            "folds": [list(place) for place in dead],
+            "n_folds": len(looked_at),
+        },
+    )
+
+
+def _is_constant(outcomes: Outcomes, rows: Bools) -> bool:
+    width = np.ptp(outcomes.predicted[rows], axis=0)
+    return bool(np.all(width < _tolerance(outcomes)))
+
+
+def _tolerance(outcomes: Outcomes) -> Floats | float:
+    if outcomes.kind == "regression":
+        tolerance: Floats = CONSTANT_VALUE * outcomes.truth.std(axis=0)
+        return tolerance
+    return CONSTANT_PROBABILITY
+
+
+def _width(outcomes: Outcomes) -> str:
+    if outcomes.kind == "regression":
+        return f"{percent(CONSTANT_VALUE)} of the target's standard deviation"
+    return short(CONSTANT_PROBABILITY)
+
+
+def class_never_predicted(tables: Tables) -> Iterator[Diagnosis]:
+    """A class or label that occurs is never the prediction of any row in any fold."""
+    outcomes = tables.outcomes
+    if outcomes is None or outcomes.kind in ("regression", "share"):
+        return
+    occurs, said, chance = _by_class(outcomes)
+    missing = [code for code in range(len(occurs)) if occurs[code].any() and not said[code].any()]
+    if not missing:
+        return
+    once = ~tables.predictions["row"].duplicated().to_numpy()
+    rows = [int(occurs[code][once].sum()) for code in missing]
+    names = [str(tables.labels[code]) for code in missing]
+    each = [
+        f"{name!r}, true of {counted(n, 'row')} ({percent(n / once.sum())}), gets at most "
+        f"{short(float(chance[code].max()))}"
+        for name, n, code in zip(names, rows, missing, strict=True)
+    ]
+    yield Diagnosis(
+        code="class_never_predicted",
+        title="A class is never predicted"
+        if len(missing) == 1
+        else "Some classes are never predicted",
+        evidence="Over all folds and repeats " + "; ".join(each) + " probability.",
+        advice=(
+            "If its rows matter more than their number says, select by --metric macro_f1 or "
+            "balanced_accuracy, weigh its rows in the space's loss, or predict it from a lower "
+            "probability on."
+        ),
+        severity="hint",
+        chart="predictions",
+        trial=tables.selected,
+        numbers={
+            "classes": list(names),
+            "rows": list(rows),
+            "highest": [float(chance[code].max()) for code in missing],
+        },
+    )
+
+
+def _by_class(outcomes: Outcomes) -> tuple[list[Bools], list[Bools], list[Floats]]:
+    """For each class or label: where it is true, where it is predicted, and its probability."""
+    if outcomes.kind == "multilabel":
+        truth, chance = list(outcomes.truth.T == 1), list(outcomes.predicted.T)
+        return truth, [column >= 0.5 for column in chance], chance
+    if outcomes.kind == "binary":
+        chance = [1.0 - outcomes.predicted, outcomes.predicted]
+        said = [outcomes.predicted < 0.5, outcomes.predicted >= 0.5]
+    else:
+        chance = list(outcomes.predicted.T)
+        winners = outcomes.predicted.argmax(axis=1)
+        said = [winners == code for code in range(len(chance))]
+    return [outcomes.truth == code for code in range(len(chance))], said, chance

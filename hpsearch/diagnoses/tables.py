@@ -1,0 +1,278 @@
+"""What diagnoses read: a run's tables, a trial's curves as losses, its predictions as arrays.
+
+Curves are *losses* here: where a large metric is good they are negated, so that each rule is
+written once. ``Trial.metric_text`` turns a loss back into the metric that people know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hpsearch.diagnoses.base import short
+from hpsearch.metrics import METRICS, score
+from hpsearch.task import Direction, ProblemKind
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """A finished run as its files hold it.
+
+    Attributes
+    ----------
+    trials, folds, curves, predictions : the CSV tables; ``predictions`` is the selected trial's.
+    settings, best : ``run.json`` and ``best.json``.
+    labels : of the target, in the order of their codes; empty for values.
+    """
+
+    trials: pd.DataFrame
+    folds: pd.DataFrame
+    curves: pd.DataFrame
+    predictions: pd.DataFrame
+    settings: Mapping[str, Any]
+    best: Mapping[str, Any]
+    labels: Sequence[Any] = ()
+
+    @property
+    def metric(self) -> str:
+        """The metric that selects."""
+        return str(self.best["metric"])
+
+    @property
+    def direction(self) -> Direction:
+        """Whether small or large scores are good."""
+        return METRICS[self.metric].direction
+
+    @property
+    def kind(self) -> ProblemKind:
+        """The problem type."""
+        kind: ProblemKind = self.settings["data"]["task"]
+        return kind
+
+    @property
+    def selected(self) -> int:
+        """The selected trial."""
+        return int(self.best["trial"])
+
+    @cached_property
+    def outcomes(self) -> Outcomes | None:
+        """The selected trial's out-of-fold predictions, or None where labels cannot be read."""
+        return Outcomes.of(self.predictions, self.kind, self.labels)
+
+    @cached_property
+    def guess(self) -> float | None:
+        """The metric of the best constant prediction, None where the truth cannot be read."""
+        if self.outcomes is None:
+            return None
+        once = ~self.predictions["row"].duplicated().to_numpy()
+        return best_constant_score(self.metric, self.kind, self.outcomes.truth[once])
+
+    def places(self) -> dict[tuple[int, int], Bools]:
+        """For each repeat and fold the lines of ``predictions`` that belong to it."""
+        repeats, folds = (self.predictions[name].to_numpy() for name in ("repeat", "fold"))
+        pairs = sorted(set(zip(repeats.tolist(), folds.tolist(), strict=True)))
+        return {(p, k): (repeats == p) & (folds == k) for p, k in pairs}
+
+    def trial(self, trial: int) -> Trial | None:
+        """A trial that has curves, or None."""
+        curves = self.curves[self.curves["trial"] == trial]
+        return Trial(self, trial, curves) if len(curves) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One trial's mean curves, as losses of the selecting metric.
+
+    Attributes
+    ----------
+    number : of the trial; table : its rows of ``curves.csv``, one per epoch.
+    """
+
+    tables: Tables
+    number: int
+    table: pd.DataFrame
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs that were trained."""
+        return len(self.table)
+
+    @cached_property
+    def validation(self) -> Floats:
+        """Loss of the validation rows after each epoch (E,), the mean over folds."""
+        return self._losses("val")
+
+    @cached_property
+    def training(self) -> Floats:
+        """Loss of the training rows after each epoch (E,), in inference mode."""
+        return self._losses("train")
+
+    @cached_property
+    def running(self) -> Floats:
+        """The loss that Keras reports while it fits (E,), penalties and dropout included."""
+        return self.table["train_loss"].to_numpy(np.float64)
+
+    @cached_property
+    def best(self) -> int:
+        """Index of the best epoch."""
+        return int(np.nanargmin(self.validation))
+
+    @property
+    def se(self) -> float:
+        """Corrected standard error of the score at the best epoch; 0 where there is none."""
+        value = float(self.table[f"val_{self.tables.metric}_se"].iloc[self.best])
+        return value if np.isfinite(value) else 0.0
+
+    @cached_property
+    def guess(self) -> float | None:
+        """Loss of the best constant prediction."""
+        guess = self.tables.guess
+        return None if guess is None else self._sign * guess
+
+    @property
+    def possible(self) -> float:
+        """What a perfect prediction would gain over a constant one; NaN where unknown."""
+        perfect = 0.0 if self.tables.direction == "min" else -1.0
+        return np.nan if self.guess is None else self.guess - perfect
+
+    @property
+    def gain(self) -> float:
+        """What the best epoch gains over a constant prediction on validation rows.
+
+        Where no constant prediction is known, over the first epoch.
+        """
+        reference = self.validation[0] if self.guess is None else self.guess
+        return float(reference - self.validation[self.best])
+
+    def metric_text(self, loss: float) -> str:
+        """A loss as the metric that it stands for, in three significant digits."""
+        return short(self._sign * loss)
+
+    def metric_value(self, loss: float) -> float:
+        """A loss as the metric that it stands for."""
+        return float(self._sign * loss)
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric."""
+        return self.tables.metric
+
+    @property
+    def _sign(self) -> float:
+        return 1.0 if self.tables.direction == "min" else -1.0
+
+    def _losses(self, side: str) -> Floats:
+        values = self.table[f"{side}_{self.tables.metric}"].to_numpy(np.float64)
+        return self._sign * values
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """Truth and canonical predictions of each row of ``predictions.csv``.
+
+    Attributes
+    ----------
+    kind : the problem type.
+    truth : codes (n,), or values or 0/1 (n, V).
+    predicted : as ``hpsearch.metrics`` wants them: (n,) for a binary problem, else (n, V).
+    """
+
+    kind: ProblemKind
+    truth: NDArray[Any]
+    predicted: Floats
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, kind: ProblemKind, labels: Sequence[Any]) -> Outcomes | None:
+        """Read them; None where a label of the table is not among ``labels``."""
+        predicted = _columns(table, "y_pred").to_numpy(np.float64)
+        if kind not in ("binary", "multiclass"):
+            return cls(kind, _columns(table, "y_true").to_numpy(np.float64), predicted)
+        codes = [_code(cell, labels) for cell in table["y_true"].unique()]
+        if None in codes:
+            return None
+        truth = table["y_true"].map(dict(zip(table["y_true"].unique(), codes, strict=True)))
+        values = predicted[:, 0] if kind == "binary" else predicted
+        return cls(kind, truth.to_numpy(np.int64), values)
+
+    @cached_property
+    def row_losses(self) -> Floats:
+        """How wrong each prediction is (n,): -log of the truth's probability, or absolute error."""
+        if self.kind in ("regression", "share"):
+            wrong: Floats = np.abs(self.predicted - self.truth).mean(axis=1)
+            return wrong
+        chance = self.predicted if self.predicted.ndim > 1 else self.predicted[:, np.newaxis]
+        if self.kind == "multiclass":
+            right = chance[np.arange(len(chance)), self.truth][:, np.newaxis]
+        else:
+            truth = self.truth.reshape(chance.shape)
+            right = np.where(truth == 1, chance, 1.0 - chance)
+        eps = float(np.finfo(np.float64).eps)
+        losses: Floats = -np.log(np.clip(right, eps, 1.0)).mean(axis=1)
+        return losses
+
+    def score(self, metric: str, rows: Bools) -> float:
+        """The metric of some rows of the table."""
+        return float(score(metric, self.truth[rows], self.predicted[rows], kind=self.kind))
+
+
+def best_constant_score(metric: str, kind: ProblemKind, truth: NDArray[Any]) -> float | None:
+    """The metric of the best prediction that is the same for every row.
+
+    Tried are the classes' or labels' shares, each single class, the most frequent labels, and for
+    values mean and median. None where the metric is defined for none of them.
+
+    Examples
+    --------
+    >>> print(best_constant_score("accuracy", "binary", np.array([0, 0, 0, 1])))
+    0.75
+    >>> print(best_constant_score("mae", "regression", np.array([[0.0], [0.0], [3.0]])))
+    1.0
+    """
+    scores = [
+        float(score(metric, truth, np.broadcast_to(row, (len(truth), *row.shape)), kind=kind))
+        for row in _constants(kind, truth)
+    ]
+    finite = [value for value in scores if np.isfinite(value)]
+    best = min if METRICS[metric].direction == "min" else max
+    return best(finite) if finite else None
+
+
+def _constants(kind: ProblemKind, truth: NDArray[Any]) -> list[Floats]:
+    if kind == "binary":
+        return [np.array(share) for share in (truth.mean(), 0.0, 1.0)]
+    if kind == "multiclass":
+        counts = np.bincount(truth)
+        return [counts / len(truth), *np.eye(len(counts))]
+    shares = truth.mean(axis=0)
+    if kind == "multilabel":
+        return [shares, *((shares >= share).astype(float) for share in np.unique(shares))]
+    return [shares, np.median(truth, axis=0)]
+
+
+def _columns(table: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    """``prefix`` or ``prefix.<name>``, in the order of the table."""
+    return table[[c for c in table.columns if c == prefix or c.startswith(f"{prefix}.")]]
+
+
+def _code(cell: Any, labels: Sequence[Any]) -> int | None:
+    """The code of a label as ``read_csv`` gives it: ``07`` may be 7, a formula has a quote."""
+    for code, label in enumerate(labels):
+        if str(cell) in (str(label), f"'{label}") or _number(cell) == _number(label) is not None:
+            return code
+    return None
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
