@@ -95,10 +95,17 @@ def _modes(
 
 
 def _knows_modes(layer: Any) -> bool:
-    """Whether a layer may compute otherwise while it is trained; Keras's containers don't."""
-    if is_of_keras(layer) and (hasattr(layer, "layers") or getattr(layer, "rate", None) == 0):
-        return False
-    return "training" in inspect.signature(layer.call).parameters
+    """Whether a layer may compute otherwise while it is trained.
+
+    Keras's own do where they draw at random or compute with the batch. Most others take
+    ``training`` too, and pass it on or leave it.
+    """
+    import keras
+
+    if not is_of_keras(layer):
+        return "training" in inspect.signature(layer.call).parameters
+    of_batches = (keras.layers.BatchNormalization, keras.layers.SpectralNormalization)
+    return isinstance(layer, of_batches) or hasattr(layer, "seed_generator")
 
 
 def _batches(order: NDArray[np.int32], batch_size: int) -> NDArray[np.int32]:

@@ -27,7 +27,10 @@ _OF_TABLES = (constant_predictions, class_never_predicted, outlier_folds, learni
 
 # A finding is left out where one of these was made, which is its reason.
 _EXPLAINED_BY = {
-    "underfit": {"batch_norm_lag", "diverging"},
+    "underfit": {
+        *("batch_norm_lag", "constant_predictions", "diverging"),
+        *("schedule_ended_early", "still_falling"),
+    },
     "overfit": {"diverging"},
     "noisy": {"batch_norm_lag", "diverging"},
     "still_falling": {"batch_norm_lag", "schedule_ended_early"},

@@ -12,16 +12,14 @@ import numpy as np
 
 from hpsearch.diagnoses.base import Diagnosis, percent, short
 from hpsearch.diagnoses.shape import (
+    NOISE_EPOCHS,
     fall_of,
     level_around,
     level_at_end,
     noise_of,
     tail_epochs,
 )
-from hpsearch.diagnoses.tables import Trial
-
-LEARNT_SHARE = 0.05
-"""Gain over a constant prediction, as a share of a perfect one's, below which nothing is learnt."""
+from hpsearch.diagnoses.tables import LEARNT_SHARE, Trial
 
 LOST_SHARE = 0.5
 """Share of what training rows gain that validation rows don't: more is overfitting."""
@@ -105,7 +103,7 @@ def overfit(trial: Trial) -> Iterator[Diagnosis]:
 
 def underfit(trial: Trial) -> Iterator[Diagnosis]:
     """Not even the training rows are predicted better than by a constant."""
-    if trial.guess is None or not trial.possible > 0:
+    if trial.guess is None or trial.n_epochs < FEWEST_EPOCHS or not trial.possible > 0:
         return
     epoch = int(np.nanargmin(trial.training))
     share = float(trial.guess - trial.training[epoch]) / trial.possible
@@ -114,7 +112,7 @@ def underfit(trial: Trial) -> Iterator[Diagnosis]:
     text, metric = trial.metric_text, trial.metric
     yield Diagnosis(
         code="underfit",
-        title="Hardly better than guessing, even on its training rows",
+        title="Hardly better than guessing, even on training rows",
         evidence=(
             f"The best {metric} on training rows is {text(trial.training[epoch])} (epoch "
             f"{epoch + 1}); a constant prediction has {text(trial.guess)}."
@@ -143,7 +141,7 @@ def still_falling(trial: Trial) -> Iterator[Diagnosis]:
         return
     window = trial.validation[-max(FEWEST_EPOCHS, n_epochs // 4) :]
     fall = fall_of(window)
-    if fall < FALL_SHARE * trial.gain or fall <= 2.0 * noise_of(trial.validation):
+    if fall < FALL_SHARE * trial.at_stake or fall <= 3.0 * noise_of(trial.validation):
         return
     text = trial.metric_text
     yield Diagnosis(
@@ -202,7 +200,8 @@ def _diverges(trial: Trial) -> bool:
     low = float(np.nanmin(training))
     gain = max(trial.guess - low, LEARNT_SHARE * trial.possible)
     rise = level_at_end(training) - low
-    worse = rise >= DIVERGED_SHARE * gain and rise >= 4.0 * noise_of(training)
+    clear = rise >= 4.0 * noise_of(training) or level_at_end(training) > trial.guess > low
+    worse = rise >= DIVERGED_SHARE * gain and clear
     least = float(np.nanmin(running))
     fallen = max(float(running[0]) - least, abs(least))
     return worse and level_at_end(running) - least >= DIVERGED_SHARE * fallen
@@ -210,19 +209,19 @@ def _diverges(trial: Trial) -> bool:
 
 def noisy(trial: Trial) -> Iterator[Diagnosis]:
     """The mean validation curve jumps from epoch to epoch, so that its minimum flatters."""
-    if trial.n_epochs < 10 or trial.gain <= 0:
+    if trial.n_epochs < 2 * NOISE_EPOCHS or trial.guess is None:
         return
-    noise = noise_of(trial.validation)
-    if noise < NOISY_SHARE * trial.gain or noise < 0.5 * trial.se:
+    noise, at_stake = noise_of(trial.validation), trial.at_stake
+    if noise < NOISY_SHARE * at_stake or noise < 0.5 * trial.se:
         return
     yield Diagnosis(
         code="noisy",
         title="The validation curve jumps from epoch to epoch",
         evidence=(
             f"Validation {trial.metric} varies by {short(noise)} (standard deviation) around a "
-            f"smooth curve from one epoch to the next, {percent(noise / trial.gain)} of all that "
-            f"is learnt; the score's own error is {short(trial.se)}. The best of "
-            f"{trial.n_epochs} such epochs flatters itself."
+            f"smooth curve from one epoch to the next, {percent(noise / at_stake)} of "
+            f"what there is to learn; the score's own error is "
+            f"{short(trial.se)}. The best of {trial.n_epochs} such epochs flatters itself."
         ),
         advice=(
             "Try a smaller or a decaying learning rate, larger batches, or more repeats, which "
@@ -233,7 +232,7 @@ def noisy(trial: Trial) -> Iterator[Diagnosis]:
         trial=trial.number,
         numbers={
             "noise": noise,
-            "gain": trial.gain,
+            "at_stake": at_stake,
             "score_se": trial.se,
             "best_epoch": trial.best + 1,
             "epochs": trial.n_epochs,

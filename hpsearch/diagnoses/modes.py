@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hpsearch.diagnoses.base import Diagnosis, counted, percent
-from hpsearch.diagnoses.fitting import LEARNT_SHARE
-from hpsearch.diagnoses.tables import Tables, Trial
+from hpsearch.diagnoses.tables import LEARNT_SHARE, Tables, Trial
 
 LAG_SHARE = 0.2
 """Share of what training mode gains over a constant that inference mode loses again: a lag."""

@@ -32,16 +32,18 @@ def constant_predictions(tables: Tables) -> Iterator[Diagnosis]:
     dead = [place for place, rows in looked_at.items() if _is_constant(outcomes, rows)]
     if not dead:
         return
-    of = counted(len(looked_at), "fold")
     everywhere = len(dead) == len(looked_at)
-    where = "each fold" if everywhere else f"{len(dead)} of {of}"
-    named = ", ".join(f"repeat {repeat} fold {fold}" for repeat, fold in dead[:3])
+    where = f"each of {counted(len(looked_at), 'fold')}"
+    if not everywhere:
+        named = ", ".join(f"repeat {repeat} fold {fold}" for repeat, fold in dead[:3])
+        more = ", ..." if len(dead) > 3 else ""
+        where = f"{len(dead)} of {counted(len(looked_at), 'fold')} ({named}{more})"
     yield Diagnosis(
         code="constant_predictions",
         title="The same prediction for every row" + ("" if everywhere else " of some folds"),
         evidence=(
-            f"In {where} all validation rows get the same prediction, up to {_width(outcomes)} "
-            f"({named}{', ...' if len(dead) > 3 else ''})."
+            f"In {where} the predictions of all validation rows differ by less than "
+            f"{_width(outcomes)}."
         ),
         advice=(
             "The network is dead or saturated there: try a smaller learning rate, another "

@@ -105,9 +105,9 @@ def schedule_ended_early(tables: Tables, trial: Trial) -> Iterator[Diagnosis]:
     low = rate.get("tenth_epoch")
     if low is None or not FEWEST_EPOCHS <= low <= min(trial.n_epochs, trial.best + 1):
         return
-    before = trial.validation[max(0, low - 1 - max(3, low // 4)) : low]
+    before = trial.validation[max(0, low - 1 - max(FEWEST_EPOCHS, low // 4)) : low - 1]
     fall = fall_of(before)
-    if fall < FROZEN_FALL_SHARE * trial.gain or fall <= 2.0 * noise_of(trial.validation[:low]):
+    if fall < FROZEN_FALL_SHARE * trial.at_stake or fall <= 3.0 * noise_of(trial.validation[:low]):
         return
     text = trial.metric_text
     yield Diagnosis(

@@ -6,6 +6,7 @@ These smooth for the diagnosis alone; the best epoch is chosen from the curve as
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import theilslopes
 
 from hpsearch.diagnoses.tables import Floats
 
@@ -51,12 +52,15 @@ def level_around(curve: Floats, epoch: int) -> float:
 
 
 def fall_of(curve: Floats) -> float:
-    """How far the least-squares line falls from the first to the last epoch; below 0 if it rises.
+    """How far a line through the curve falls from the first to the last epoch; below 0 if it rises.
+
+    The line has the median slope of all pairs of epochs (Theil 1950, Sen 1968), so that a few
+    jumps don't turn it.
 
     Examples
     --------
     >>> round(fall_of(np.array([3.0, 2.0, 1.0])), 6)
     2.0
     """
-    epochs = np.arange(len(curve))
-    return float(-np.polyfit(epochs, curve, 1)[0] * (len(curve) - 1))
+    slope = theilslopes(curve).slope
+    return float(-slope * (len(curve) - 1))

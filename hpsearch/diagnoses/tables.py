@@ -22,6 +22,9 @@ from hpsearch.task import Direction, ProblemKind
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+LEARNT_SHARE = 0.05
+"""Gain over a constant prediction, as a share of a perfect one's, below which nothing is learnt."""
+
 
 @dataclass(frozen=True, eq=False)
 class Tables:
@@ -152,6 +155,16 @@ class Trial:
         """
         reference = self.validation[0] if self.guess is None else self.guess
         return float(reference - self.validation[self.best])
+
+    @property
+    def at_stake(self) -> float:
+        """What changes of the curve are measured by.
+
+        The gain, or, while that is next to nothing, all that could be gained.
+        """
+        if np.isnan(self.possible) or self.gain > LEARNT_SHARE * self.possible:
+            return self.gain
+        return self.possible
 
     def metric_text(self, loss: float) -> str:
         """A loss as the metric that it stands for, in three significant digits."""
