@@ -54,7 +54,12 @@ def test_averages_of_two_batches_make_inference_a_guess(
     (tmp_path / "lagging.py").write_text(LAGGING)
     search = hpsearch.Search(
         tmp_path / "lagging.py",
-        trials=1, folds=2, repeats=1, epochs=8, batch_size=12, jobs=1,
+        trials=1,
+        folds=2,
+        repeats=1,
+        epochs=8,
+        batch_size=12,
+        jobs=1,
         metric="accuracy",
         engine=engine,
         out=tmp_path / "run",
