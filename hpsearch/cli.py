@@ -525,7 +525,7 @@ def show(
     pair: Annotated[
         list[int] | None,
         typer.Argument(
-            metavar="[TRIAL TRIAL]",
+            metavar="TRIAL TRIAL",
             help="With --compare: two trials, instead of the selected one and all others.",
             show_default=False,
         ),

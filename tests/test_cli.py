@@ -14,11 +14,13 @@ import typer
 import hpsearch
 from hpsearch import cli, defaults
 from hpsearch.cli import main, parse_fixes, split_names
+from hpsearch.comparing import Contender, TrialComparison
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS
 from hpsearch.errors import BundleError, DataError, OptionError
 from hpsearch.prediction import Predicted
 from hpsearch.results import RunFolder
 from hpsearch.search import Search
+from hpsearch.stats import Comparison, PairedTest
 
 ROOT = Path(__file__).parent.parent
 
@@ -193,6 +195,12 @@ def test_run_plans_with_the_backend_that_loads_fastest(calls):
         (["show"], "Missing argument 'RUN'"),
         (["show", "nowhere"], "'nowhere' is not there"),
         (["show", "nowhere", "--trials", "0"], "Invalid value for '--trials'"),
+        (["show", "r", "3", "7"], "Two trials and --rope belong to --compare"),
+        (["show", "r", "--rope", "0.1"], "Two trials and --rope belong to --compare"),
+        (["show", "r", "--compare", "3"], "--compare takes two trials"),
+        (["show", "r", "--compare", "3", "x"], "Invalid value for 'TRIAL TRIAL'"),
+        (["compare", "nowhere"], "Missing argument"),
+        (["compare", "nowhere", "r"], "'nowhere' is not there"),
         (["predict", "nowhere", "a.csv"], "'nowhere' is not there"),
         (["predict", "r", "a.csv", "-o", "out.xlsx"], "written as .csv or .parquet"),
         (["predict", "r", "a.csv", "-o", "no/out.csv"], "'no' is not"),
@@ -345,7 +353,7 @@ def test_a_reader_that_goes_away_causes_no_traceback():
 def test_help_names_every_command(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    assert all(name in text for name in ("run", "resume", "show", "predict", "space"))
+    assert all(name in text for name in ("run", "resume", "show", "compare", "predict", "space"))
 
 
 def test_no_command_prints_the_help(capsys):
@@ -399,6 +407,50 @@ def test_show_prints_a_run(run, capsys):
 def test_show_lists_as_many_trials_as_it_is_told(run, capsys):
     assert main(["show", run, "--trials", "1"]) == 0
     assert "and 1 more trial" in capsys.readouterr().out
+
+
+@pytest.fixture
+def compared(replace):
+    """What the comparing commands hand to the Python API, with a comparison that they get."""
+    seen = []
+    sides = Contender("results/a", 3, 0.5), Contender("results/b", 7, 0.25)
+    test = PairedTest(0.25, 0.1, 2.5, 11, 0.03, 0.03, 0.47)
+    shares = Comparison(0.9, 0.06, 0.04)
+    one = TrialComparison(*sides, "accuracy", "max", 12, 3, test, shares, 0.01, 0.06)
+
+    def fake_compare(*runs, **options):
+        seen.append(("compare", *map(str, runs), options))
+        return one
+
+    def fake_compare_trials(run, **options):
+        seen.append(("compare_trials", str(run), options))
+        return (one,)
+
+    replace("compare", fake_compare)
+    replace("compare_trials", fake_compare_trials)
+    return seen
+
+
+def test_compare_hands_both_runs_to_the_python_api(compared, capsys):
+    assert main(["compare", "a", "b", "--rope", "0.02"]) == 0
+    assert compared == [("compare", "a", "b", {"rope": 0.02})]
+    text = capsys.readouterr().out
+    assert "90.0 %" in text
+    assert "p = 0.030" in text
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--compare", "3", "7"], ["3", "7", "--compare"], ["3", "--compare", "7"]]
+)
+def test_show_compares_two_trials(arguments, compared):
+    assert main(["show", "r", *arguments]) == 0
+    assert compared == [("compare", "r", "r", {"trial_a": 3, "trial_b": 7, "rope": None})]
+
+
+def test_show_compares_the_selected_trial_with_the_others(compared, capsys):
+    assert main(["show", "r", "--compare"]) == 0
+    assert compared == [("compare_trials", "r", {"rope": None})]
+    assert "0.060" in capsys.readouterr().out
 
 
 def test_predict_prints_csv(run, predictions, capsys):

@@ -20,7 +20,11 @@ from hpsearch.stats import corrected_t_test, correlated_bayes_test
 N_FOLDS = 4
 SETTINGS = {
     "data": {"name": "visits", "fingerprint": "abc", "groups": None, "time": None},
-    "split": "auto", "seed": 0, "folds": N_FOLDS, "gap": 0, "duplicates": "together",
+    "split": "auto",
+    "seed": 0,
+    "folds": N_FOLDS,
+    "gap": 0,
+    "duplicates": "together",
     "test_size": None,
 }
 
