@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from statsmodels.stats.multitest import multipletests
@@ -153,6 +153,7 @@ def test_the_selected_trial_is_compared_with_each_other_completed_one(make_run):
     assert [one.p_holm for one in made] == holm([one.test.p_value for one in made])
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_corrects_as_statsmodels_does(p_values):
     np.testing.assert_allclose(holm(p_values), multipletests(p_values, method="holm")[1])

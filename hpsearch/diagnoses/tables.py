@@ -86,9 +86,10 @@ class Tables:
         return {(p, k): (repeats == p) & (folds == k) for p, k in pairs}
 
     def trial(self, trial: int) -> Trial | None:
-        """A trial that has curves, or None."""
+        """A trial that has curves, or None; the metric may be undefined on one side throughout."""
         curves = self.curves[self.curves["trial"] == trial]
-        return Trial(self, trial, curves) if len(curves) else None
+        sides = [curves[f"{side}_{self.metric}"].notna().any() for side in ("val", "train")]
+        return Trial(self, trial, curves) if all(sides) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,8 +241,8 @@ class Outcomes:
 def best_constant_score(metric: str, kind: ProblemKind, truth: NDArray[Any]) -> float | None:
     """The metric of the best prediction that is the same for every row.
 
-    Tried are the classes' or labels' shares, each single class, the most frequent labels, and for
-    values mean and median. None where the metric is defined for none of them.
+    Tried are the classes' or labels' shares, the most frequent class or labels, and for values mean
+    and median. None where the metric is defined for none of them.
 
     Examples
     --------
@@ -264,7 +265,7 @@ def _constants(kind: ProblemKind, truth: NDArray[Any]) -> list[Floats]:
         return [np.array(share) for share in (truth.mean(), 0.0, 1.0)]
     if kind == "multiclass":
         counts = np.bincount(truth)
-        return [counts / len(truth), *np.eye(len(counts))]
+        return [counts / len(truth), (np.arange(len(counts)) == counts.argmax()).astype(float)]
     shares = truth.mean(axis=0)
     if kind == "multilabel":
         return [shares, *((shares >= share).astype(float) for share in np.unique(shares))]

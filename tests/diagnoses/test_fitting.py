@@ -161,6 +161,10 @@ def test_a_few_epochs_have_no_shape(n_epochs, tables):
     assert codes(tables(FALL[:n_epochs])) == []
 
 
+def test_a_metric_that_is_undefined_on_the_training_rows_says_nothing(tables):
+    assert codes(tables(0.99 + 0 * FALL, np.full(30, np.nan))) == []
+
+
 def test_labels_that_cannot_be_read_leave_the_rules_that_need_them_silent(tables):
     predictions = pd.DataFrame(
         {"row": range(4), "repeat": 0, "fold": 0, "y_true": list("aabb"), "y_pred": GUESSES}
