@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.engines.backend import compiled
 from hpsearch.engines.base import (
     REFIT,
     FitData,
@@ -139,11 +141,12 @@ def _outputs(
     """Each batch's outputs; seeds and averages move on from batch to batch, the network's don't."""
     import keras
 
+    call = compiled(partial(network.stateless_call, training=training))
     weights = [variable.value for variable in network.trainable_variables]
     state = [variable.value for variable in network.non_trainable_variables]
     for rows in batches:
         inputs = design_rows(data.encoded.take(rows), data.layout, statistics)
-        outputs, state = network.stateless_call(weights, state, inputs, training=training)
+        outputs, state = call(weights, state, inputs)
         yield keras.ops.convert_to_numpy(side_by_side(keras.ops, outputs))
 
 
