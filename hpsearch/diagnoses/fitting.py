@@ -44,60 +44,73 @@ def overfit(trial: Trial) -> Iterator[Diagnosis]:
     """Validation rows get worse while training rows get better, or gain less than half as much."""
     if trial.guess is None or trial.n_epochs < FEWEST_EPOCHS:
         return
-    best, validation, training = trial.best, trial.validation, trial.training
-    end = level_at_end(validation)
-    rise = end - level_around(validation, best)
-    gives_back = (
-        best < trial.n_epochs - tail_epochs(trial.n_epochs)
-        and trial.gain > LEARNT_SHARE * trial.possible
-        and rise >= RISE_SHARE * trial.gain
-        and rise >= 3.0 * noise_of(validation)
-        and level_at_end(training) <= level_around(training, best)
-    )
-    gap = float(validation[best] - training[best])
-    fitted = float(trial.guess - training[best])
-    loses = (
-        fitted > LEARNT_SHARE * trial.possible
-        and gap >= LOST_SHARE * fitted
-        and gap >= 2.0 * trial.se
-    )
-    if not (gives_back or loses):
+    lost, given_back = _lost(trial, trial.guess), _given_back(trial)
+    if not (lost or given_back):
         return
-    text, metric = trial.metric_text, trial.metric
-    said = []
-    if loses:
-        said.append(
-            f"At its best epoch, {best + 1}, {metric} is {text(training[best])} on training rows "
-            f"and {text(validation[best])} on validation rows; a constant prediction has "
-            f"{text(trial.guess)}. So {percent(gap / fitted)} of what training rows gain does not "
-            "carry over."
-        )
-    if gives_back:
-        said.append(
-            f"After epoch {best + 1} validation {metric} goes from {text(validation[best])} to "
-            f"{text(end)} while training rows go from {text(training[best])} to "
-            f"{text(level_at_end(training))}."
-        )
+    best, value = trial.best, trial.metric_value
     yield Diagnosis(
         code="overfit",
         title="Fits its training rows better than it generalises",
-        evidence=" ".join(said),
+        evidence=f"{lost} {given_back}".strip(),
         advice=(
             "Try more dropout or a stronger penalty, fewer units, or more rows. The score is read "
             "at the best epoch, so that later epochs cost time only: --patience spares them."
         ),
-        severity="problem" if loses else "hint",
+        severity="problem" if lost else "hint",
         chart="curves",
         trial=trial.number,
         numbers={
             "best_epoch": best + 1,
-            "train_at_best": trial.metric_value(training[best]),
-            "val_at_best": trial.metric_value(validation[best]),
-            "train_at_end": trial.metric_value(level_at_end(training)),
-            "val_at_end": trial.metric_value(end),
-            "guess": trial.metric_value(trial.guess),
-            "share_lost": gap / fitted if fitted > 0 else None,
+            "train_at_best": value(trial.training[best]),
+            "val_at_best": value(trial.validation[best]),
+            "train_at_end": value(level_at_end(trial.training)),
+            "val_at_end": value(level_at_end(trial.validation)),
+            "guess": value(trial.guess),
+            "share_lost": _share_lost(trial, trial.guess),
         },
+    )
+
+
+def _share_lost(trial: Trial, guess: float) -> float | None:
+    """What validation rows lack of the gain of training rows, where that is worth the name."""
+    best = trial.best
+    fitted = float(guess - trial.training[best])
+    if fitted <= LEARNT_SHARE * trial.possible:
+        return None
+    return float(trial.validation[best] - trial.training[best]) / fitted
+
+
+def _lost(trial: Trial, guess: float) -> str:
+    """What does not carry over to validation rows, if that is much; else nothing."""
+    best, share, text = trial.best, _share_lost(trial, guess), trial.metric_text
+    gap = float(trial.validation[best] - trial.training[best])
+    if share is None or share < LOST_SHARE or gap < 2.0 * trial.se:
+        return ""
+    return (
+        f"At its best epoch, {best + 1}, {trial.metric} is {text(trial.training[best])} on "
+        f"training rows and {text(trial.validation[best])} on validation rows; a constant "
+        f"prediction has {text(guess)}. So {percent(share)} of what training rows gain does not "
+        "carry over."
+    )
+
+
+def _given_back(trial: Trial) -> str:
+    """What validation rows lose after the best epoch, if that is much; else nothing."""
+    best, validation, training = trial.best, trial.validation, trial.training
+    rise = level_at_end(validation) - level_around(validation, best)
+    rises = rise >= RISE_SHARE * trial.gain and rise >= 3.0 * noise_of(validation)
+    if (
+        not rises
+        or best >= trial.n_epochs - tail_epochs(trial.n_epochs)
+        or trial.gain <= LEARNT_SHARE * trial.possible
+        or level_at_end(training) > level_around(training, best)
+    ):
+        return ""
+    text = trial.metric_text
+    return (
+        f"After epoch {best + 1} validation {trial.metric} goes from {text(validation[best])} to "
+        f"{text(level_at_end(validation))} while training rows go from {text(training[best])} to "
+        f"{text(level_at_end(training))}."
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hpsearch.diagnoses.base import Diagnosis, counted, short
-from hpsearch.diagnoses.tables import Bools, Floats, Outcomes, Tables
+from hpsearch.diagnoses.tables import Floats, Tables
 
 FEWEST_FOLDS = 6
 """Fold scores that a median and its deviations need."""
@@ -47,7 +47,7 @@ def outlier_folds(tables: Tables) -> Iterator[Diagnosis]:
     places = list(zip(bad["repeat"].astype(int), bad["fold"].astype(int), strict=True))
     scores = bad[f"val_{tables.metric}"].astype(float).tolist()
     worst = int(np.argmax(far[far > FAR]))
-    rows, said = _rows_in(tables, places, worst)
+    rows = _rows_in(tables, places)
     yield Diagnosis(
         code="outlier_folds",
         title="One fold stands out" if len(places) == 1 else "Some folds stand out",
@@ -56,7 +56,8 @@ def outlier_folds(tables: Tables) -> Iterator[Diagnosis]:
             f"{short(scores[worst])}; the median of {len(own)} folds is {short(sign * median)}, "
             f"{far.max():.0f} robust standard deviations away."
             + (f" So did {counted(len(places) - 1, 'other fold')}." if len(places) > 1 else "")
-            + said
+            + _worst_row_of(tables, places[worst])
+            + _shared(rows, len(places))
         ),
         advice=(
             "Look at these rows in the table: a wrong label, a slip of the decimal point, or rows "
@@ -80,50 +81,45 @@ def _robust(losses: Floats) -> tuple[float, float]:
     return median, float(1.4826 * np.median(np.abs(losses - median)))
 
 
-def _rows_in(
-    tables: Tables, places: Sequence[Place], worst: int
-) -> tuple[list[list[int | float]], str]:
-    """Rows of the outlying folds, as row, how often it is in one, and mean error; and a sentence.
+def _rows_in(tables: Tables, places: Sequence[Place]) -> list[list[int | float]]:
+    """Wrong rows of the outlying folds: row, how often it is in one, mean error.
 
-    The rows that are in them most often come first, the most wrong ones before the others.
+    Those that are in them most often come first, the most wrong ones before the others.
     """
     outcomes = tables.outcomes
     if outcomes is None:
-        return [], ""
-    table = tables.predictions.assign(loss=outcomes.row_losses)
-    at = pd.MultiIndex.from_frame(table[["repeat", "fold"]])
-    inside = at.isin(list(places))
+        return []
+    table = tables.predictions[["row", "repeat", "fold"]].assign(loss=outcomes.row_losses)
     errors = table.groupby("row")["loss"].mean()
+    inside = pd.MultiIndex.from_frame(table[["repeat", "fold"]]).isin(list(places))
     often = table[inside].groupby("row").size()
     often = often[errors.reindex(often.index) >= errors.quantile(WRONG_QUANTILE)]
-    ranked = pd.DataFrame({"times": often, "error": errors.reindex(often.index)}).sort_values(
-        ["times", "error"], ascending=False, kind="stable"
-    )
-    rows: list[list[int | float]] = [
+    found = pd.DataFrame({"times": often, "error": errors.reindex(often.index)})
+    ranked = found.sort_values(["times", "error"], ascending=False, kind="stable")
+    return [
         [int(row), int(times), float(error)]
         for row, times, error in ranked.head(ROWS_NAMED).itertuples()
     ]
-    in_worst = at == places[worst]
-    return rows, _said_of(tables, outcomes, table, in_worst, rows, len(places))
 
 
-def _said_of(
-    tables: Tables,
-    outcomes: Outcomes,
-    table: pd.DataFrame,
-    in_worst: Bools,
-    rows: Sequence[Sequence[int | float]],
-    n_places: int,
-) -> str:
-    first = table[in_worst].nlargest(1, "loss")
-    row, others = int(first["row"].iloc[0]), in_worst.copy()
-    others[first.index[0]] = False
-    without = outcomes.score(tables.metric, others) if others.any() else float("nan")
-    said = f" Without row {row}, its most wrong one, {tables.metric} there is {short(without)}."
+def _worst_row_of(tables: Tables, place: Place) -> str:
+    """A fold's most wrong row, and the fold's score without it."""
+    outcomes = tables.outcomes
+    if outcomes is None:
+        return ""
+    others = tables.places()[place]
+    worst = int(np.argmax(np.where(others, outcomes.row_losses, -np.inf)))
+    others[worst] = False
+    row = int(tables.predictions["row"].iloc[worst])
+    without = outcomes.score(tables.metric, others) if others.any() else np.nan
     if not np.isfinite(without):
-        said = f" Row {row} is its most wrong one."
-    shared = [str(int(row)) for row, times, _ in rows if times == n_places]
-    if n_places > 1 and shared:
-        said += f" In all of these folds: {'row' if len(shared) == 1 else 'rows'} "
-        said += ", ".join(shared) + "."
-    return said
+        return f" Row {row} is its most wrong one."
+    return f" Without row {row}, its most wrong one, {tables.metric} there is {short(without)}."
+
+
+def _shared(rows: Sequence[Sequence[int | float]], n_places: int) -> str:
+    """The rows that are in all outlying folds, where there are several."""
+    shared = [str(row) for row, times, _ in rows if times == n_places]
+    if n_places < 2 or not shared:
+        return ""
+    return f" In all of these folds: {'row' if len(shared) == 1 else 'rows'} {', '.join(shared)}."

@@ -75,7 +75,7 @@ def _rate_columns(trials: pd.DataFrame) -> list[str]:
         name
         for name in trials.columns
         if name.startswith("hp.")
-        and (name.endswith("learning_rate") or name in ("hp.lr", "hp.rate"))
+        and (name.endswith("learning_rate") or name == "hp.lr")
         and pd.api.types.is_numeric_dtype(trials[name])
     ]
 
