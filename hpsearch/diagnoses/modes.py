@@ -15,6 +15,9 @@ LAG_SHARE = 0.2
 MODE_SHARE = 0.1
 """The same the other way round, of a gap that is worth a remark."""
 
+LOSS_ITSELF = "log_loss"
+"""The one metric that is the loss which Keras reports, by the problem type's own loss."""
+
 SETTLED = 0.99
 """Share of the batches' statistics that moving averages should have taken in."""
 
@@ -76,28 +79,33 @@ def _lag_advice(momentum: float, steps: int, taken_in: float, needed: int | None
 
 
 def mode_gap(tables: Tables, trial: Trial) -> Iterator[Diagnosis]:
-    """Training rows seem worse than validation rows, but only in training mode."""
+    """The loss while fitting seems worse than that of validation rows; it is a matter of mode.
+
+    It takes a metric that is the loss itself: no other can be held against what Keras reports.
+    """
     modes = tables.best.get("modes") or {}
     values = _losses_of(modes, tables)
-    if values is None or trial.guess is None:
+    if values is None or trial.guess is None or tables.metric != LOSS_ITSELF:
         return
     training, inference = values
-    validation = float(trial.validation[trial.best])
-    is_odd = inference <= validation < training
+    validation, running = (float(c[trial.best]) for c in (trial.validation, trial.running))
+    is_odd = inference <= validation < min(training, running)
     if not is_odd or training - inference < MODE_SHARE * (trial.guess - inference):
         return
     text = trial.metric_text
     yield Diagnosis(
         code="mode_gap",
-        title="Training rows look worse than validation rows in training mode only",
+        title="The loss while fitting is above the validation loss in training mode only",
         evidence=(
-            f"On the same {modes['n_rows']} training rows the retrained network's {trial.metric} "
-            f"is {text(training)} in training mode and {text(inference)} in inference mode; "
-            f"validation rows have {text(validation)}."
+            f"In the best epoch Keras reports a loss of {text(running)} while it fits, and "
+            f"validation rows have {text(validation)}. On the same {modes['n_rows']} training rows "
+            f"the retrained network has {text(training)} in training mode, with dropout and each "
+            f"batch's statistics, and {text(inference)} in inference mode. What Keras reports is "
+            "an average over the epoch, too, and holds penalties."
         ),
         advice=(
-            "Nothing: compare training and validation rows in inference mode, as train_ and val_ "
-            "columns do."
+            "Nothing: training and validation rows compare in inference mode, as the columns "
+            "train_ and val_ of curves.csv do."
         ),
         severity="note",
         chart="curves",
@@ -106,6 +114,7 @@ def mode_gap(tables: Tables, trial: Trial) -> Iterator[Diagnosis]:
             "training_mode": trial.metric_value(training),
             "inference_mode": trial.metric_value(inference),
             "validation": trial.metric_value(validation),
+            "train_loss": running,
             "n_rows": int(modes["n_rows"]),
         },
     )

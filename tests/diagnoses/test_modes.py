@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import hpsearch
@@ -142,10 +143,30 @@ def test_averages_that_had_steps_enough_get_other_advice(tables):
     assert "had steps enough" in settled.advice
 
 
+def binary(training, inference):
+    """Tables of a binary problem whose metric is the loss; a constant prediction has 0.69."""
+    n, found = 8, modes(0, 0, momentum=None)
+    found["modes"]["training"], found["modes"]["inference"] = (
+        {"log_loss": value} for value in (training, inference)
+    )
+    chances = np.tile([0.1, 0.8], n // 2)
+    predictions = pd.DataFrame(
+        {"row": range(n), "repeat": 0, "fold": 0, "y_true": list("ab") * 4, "y_pred": chances}
+    )
+    options = {"task": "binary", "labels": ("a", "b"), "predictions": predictions}
+    return {"metric": "log_loss", "best": found, **options}
+
+
 def test_a_gap_of_modes_that_turns_nothing_round_is_not_worth_a_remark(tables):
-    assert codes(tables(FLAT, best=modes(0.5, 0.2, momentum=None))) == ["mode_gap"]
-    assert codes(tables(FLAT, best=modes(0.29, 0.2, momentum=None))) == []
-    assert codes(tables(FLAT, best=modes(0.5, 0.4, momentum=None))) == []
+    above = 0.4 * np.ones(6)
+    assert codes(tables(FLAT, running=above, **binary(0.5, 0.2))) == ["mode_gap"]
+    assert codes(tables(FLAT, running=above, **binary(0.29, 0.2))) == []
+    assert codes(tables(FLAT, running=above, **binary(0.5, 0.4))) == []
+    assert codes(tables(FLAT, running=FLAT - 0.1, **binary(0.5, 0.2))) == []
+
+
+def test_what_keras_reports_is_held_against_no_metric_but_the_loss(tables):
+    assert codes(tables(FLAT, running=2 * FLAT, best=modes(0.5, 0.2, momentum=None))) == []
 
 
 def test_a_metric_that_one_mode_has_not_is_no_evidence(tables):
