@@ -52,6 +52,13 @@ def test_the_best_epoch_is_marked_below_its_column(best_epoch):
     assert lines[9].index("▲") == lowest
 
 
+@pytest.mark.parametrize("best_epoch", range(1, 6))
+def test_the_mark_finds_room_on_a_narrow_terminal(best_epoch):
+    lines = lines_of(picture([5.0, 4, 3, 2, 1], best_epoch=best_epoch), width=30)
+    assert lines[9].strip(" ▲") in (f"best epoch {best_epoch}", str(best_epoch))
+    assert len(lines[9]) <= 30
+
+
 def test_an_encoding_without_these_characters_gets_ascii():
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="latin-1")
@@ -76,7 +83,7 @@ def test_what_is_not_finite_is_left_out():
     assert sum(line.count("●") for line in lines[1:8]) == 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32), min_size=3, max_size=150),
     st.integers(30, 120),

@@ -103,7 +103,9 @@ class CurvePicture:
             yield Text(f"{said.get(row, ''):>{margin}}{glyphs.side}{drawn}".rstrip(), no_wrap=True)
         floor = glyphs.corner + glyphs.floor * cells.shape[1]
         yield Text(f"{'':{margin}}{floor} {len(self.validation)}", no_wrap=True)
-        yield Text(" " * (margin + 1) + self._mark(places, glyphs), no_wrap=True)
+        yield Text(
+            " " * (margin + 1) + self._mark(places, width - margin - 1, glyphs), no_wrap=True
+        )
 
     def _bounds(self) -> tuple[float, float]:
         """The scale's ends."""
@@ -134,12 +136,13 @@ class CurvePicture:
                     cells[row, column] = mark
         return cells
 
-    def _mark(self, places: NDArray[np.int64], glyphs: Glyphs) -> str:
+    def _mark(self, places: NDArray[np.int64], room: int, glyphs: Glyphs) -> str:
         """The best epoch below its column, its number on the side that has the room."""
         at, said = int(places[self.best_epoch - 1]), f"best epoch {self.best_epoch}"
         if at > len(said):
             return f"{said:>{at - 1}} {glyphs.best}"
-        return " " * at + f"{glyphs.best} {said}"
+        beside = " " * at + f"{glyphs.best} {said}"
+        return beside if len(beside) <= room else " " * at + f"{glyphs.best} {self.best_epoch}"
 
 
 def _glyph(cell: int, glyphs: Glyphs) -> str:
