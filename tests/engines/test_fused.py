@@ -267,7 +267,7 @@ def test_a_part_is_a_repeat_or_what_fits_side_by_side(n_folds, widths):
 
 def sketched(n, keys="a", positions=range(12)):
     sketches = [Sketch(Candidate(t, {}), key=keys[t % len(keys)], work=1.0) for t in range(n)]
-    return [(sketch, tuple(positions)) for sketch in sketches]
+    return [(sketch, WorkUnit(sketch.candidate, tuple(positions))) for sketch in sketches]
 
 
 def test_units_hold_every_replica_once_and_parts_of_one_structure():
