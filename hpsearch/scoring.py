@@ -7,6 +7,7 @@ training starts.
 
 from __future__ import annotations
 
+import operator
 import pickle
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -346,8 +347,8 @@ class Session:
         """Let go of what only a later stage of a trial would have needed."""
         self._states.forget(trial.candidate.trial)
         recorded = journal.units(trial.candidate.trial)
-        units = self._recorded(trial.candidate, stage, journal)
-        if recorded and [u.unit for u in units] == [u.unit for u in recorded]:
+        units = self._parts_of(recorded, trial.candidate, stage)
+        if len(units) == len(recorded) and all(map(operator.is_, units, recorded)):
             journal.record(self._slimmed(trial, units))
 
     def restore_predictions(self, trial: TrialResult, journal: Recorder) -> TrialResult:
@@ -389,17 +390,19 @@ class Session:
         """What the journal holds of a stage; no part of it where all folds stop together."""
         units = journal.units(candidate.trial)
         check_asked(units, candidate)
-        epochs = self._epochs(candidate)
-        found = [
-            part
-            for unit in units
-            if unit.unit.span.since < stage.span(epochs).end(epochs)
-            for part in [_on_folds(unit, stage.folds)]
-            if part.unit.folds
-        ]
+        found = self._parts_of(units, candidate, stage)
         if self.plan.options.patience and self._missing(candidate, stage, found):
             return []
         return found
+
+    def _parts_of(
+        self, units: Sequence[UnitResult], candidate: Candidate, stage: Stage
+    ) -> list[UnitResult]:
+        """What a stage asks for, out of what there is."""
+        epochs = self._epochs(candidate)
+        end = stage.span(epochs).end(epochs)
+        parts = (_part_of(u, stage.folds, end) for u in units if u.unit.span.since < end)
+        return [part for part in parts if part.unit.folds]
 
     def _missing(
         self, candidate: Candidate, stage: Stage, units: Sequence[UnitResult]
@@ -461,14 +464,15 @@ class Session:
         )
 
 
-def _on_folds(result: UnitResult, positions: Sequence[int]) -> UnitResult:
-    """The part of a result on some folds; the result itself where that is all of it."""
+def _part_of(result: UnitResult, positions: Sequence[int], end: int) -> UnitResult:
+    """The part of a result on some folds, up to an epoch; the result itself where that is all."""
     unit = result.unit
     folds = tuple(position for position in unit.folds if position in positions)
-    if folds == unit.folds:
+    if folds == unit.folds and all(fold.until <= end for fold in result.folds):
         return result
-    kept = tuple(fold for fold in result.folds if fold.position in positions)
-    return replace(result, unit=replace(unit, folds=folds), folds=kept)
+    kept = (fold for fold in result.folds if fold.position in positions)
+    cut = tuple(fold if fold.until <= end else fold.between(fold.since, end) for fold in kept)
+    return replace(result, unit=replace(unit, folds=folds), folds=cut)
 
 
 def _again(fold: FoldResult, made: Mapping[int, FoldResult]) -> FoldResult:

@@ -51,8 +51,9 @@ def pretend_to_train(task):
         folds.append(whole.between(unit.span.since, unit.span.end(EPOCHS)))
         time.sleep(float(os.environ.get("PRETENDED_SECONDS", "0.01")))
     failed = unit.candidate.values["rate"] > 0.9
-    return UnitResult(unit.without_states(), () if failed else tuple(folds), dict(unit.candidate.values), 9, 0.01,
-                      "it was told to" if failed else None)  # fmt: skip
+    values, error = dict(unit.candidate.values), "it was told to" if failed else None
+    kept = () if failed else tuple(folds)
+    return UnitResult(unit.without_states(), kept, values, 9, 0.01, error)
 
 
 class PretendedEngine:
