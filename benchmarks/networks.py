@@ -19,10 +19,20 @@ def two_layers(input_shape, n_outputs, activation, loss, rate=1e-3, width=64, me
     return model
 
 
+def declare(hp, problem):
+    """The space: a learning rate, and a width that is held."""
+    return {
+        "rate": hp.Float("rate", 1e-4, 1e-1, sampling="log", default=1e-3),
+        "width": hp.Int("width", 1, 4096, default=64),
+    }
+
+
 def build(hp, problem):
-    """The same for a problem: a learning rate and a width."""
-    rate = hp.Float("rate", 1e-4, 1e-1, sampling="log", default=1e-3)
-    width = hp.Int("width", 1, 4096, default=64)
+    """The network of a configuration, for a problem."""
     return two_layers(
-        problem.input_shape, problem.n_outputs, problem.output_activation, problem.loss, rate, width
+        problem.input_shape,
+        problem.n_outputs,
+        problem.output_activation,
+        problem.loss,
+        **declare(hp, problem),
     )
