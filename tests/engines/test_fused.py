@@ -209,7 +209,8 @@ def test_functions_of_one_name_that_hold_other_numbers_share_no_program(
     assert first.reason is second.reason is None
     assert first.key != second.key
     folds = read_fit_data(job.data_path).folds
-    whole = [(sketch, range(N_FOLDS)) for sketch in (first, second)]
+    every = tuple(range(N_FOLDS))
+    whole = [(sketch, WorkUnit(sketch.candidate, every)) for sketch in (first, second)]
     units = plan_fused_units(whole, parts_of(folds), None)
     fused = on_jax("fused_results", job, units)
     for candidate in candidates:
