@@ -1,8 +1,8 @@
 """How good is the trial that a search selects, for what the search spent?
 
-    python benchmarks/search_quality.py                                # everything, 7 tables x 10 seeds
-    python benchmarks/search_quality.py --tables iris wine --seeds 2   # a part of it
-    python benchmarks/search_quality.py --summary                      # of what is there already
+    python benchmarks/search_quality.py                               # 7 tables x 10 seeds
+    python benchmarks/search_quality.py --tables iris wine --seeds 2  # a part of it
+    python benchmarks/search_quality.py --summary                     # of what is there already
 
 Strategies search one space on the same folds. What each selects is scored again on *fresh* folds
 under fresh seeds, at the epoch that the search chose, so that no strategy is judged by the scores
@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import sys
@@ -50,7 +51,7 @@ ROOT = Path(__file__).parent.parent
 SPACE = Path(__file__).with_name("quality_space.py")
 DEFAULT_CSV = ROOT / "docs" / "search_quality.csv"
 
-TRIALS, EPOCHS, BATCH = 24, 30, 32
+TRIALS, EPOCHS, BATCH = 20, 30, 32
 REPEATS, FRESH_REPEATS, K = 5, 4, 4
 HOLD_OUT = 0.2
 FRESH_SEED = 10_000  # added to the run's seed for the fresh folds
@@ -87,9 +88,9 @@ TABLES = {
     "wine": Table("sklearn:wine"),
     "breast_cancer": Table("sklearn:breast_cancer"),
     "diabetes": Table("sklearn:diabetes"),
-    "digits": Table("sklearn:digits", n_rows=500),
+    "digits": Table("sklearn:digits", n_rows=400),
     "boston_housing": Table("boston_housing.csv", "medv"),
-    "credit": Table("credit.csv", "Status", n_rows=800),
+    "credit": Table("credit.csv", "Status", n_rows=500),
 }
 
 
@@ -204,18 +205,21 @@ class Arena:
         """The selected one of some completed trials; ties by their numbers."""
         return min(trials, key=lambda t: (self.sign * t.score, t.candidate.trial))
 
-    def fresh_score(self, values, epoch):
-        """A configuration's score on the fresh folds after an epoch, and its corrected error.
+    def fresh_scores(self, chosen):
+        """Scores of configurations on the fresh folds after an epoch, and their corrected errors.
 
-        Its trial number, hence its seeds, follows from its values: the same configuration is
+        A trial's number, hence its seeds, follows from its values: the same configuration is
         scored the same, whoever selected it.
         """
         from hpsearch.space import Candidate
 
-        number = zlib.crc32(text_of(values).encode())
-        [trial] = self.score([Candidate(number, dict(values))], self.fresh)
-        row = trial.curves[epoch - 1]
-        return row[f"val_{self.metric}"], row[f"val_{self.metric}_se"]
+        numbered = {zlib.crc32(text_of(one.values).encode()): one.values for one in chosen}
+        candidates = [Candidate(number, values) for number, values in numbered.items()]
+        trials = self.score(candidates, self.fresh)
+        of = {text_of(c.values): trial for c, trial in zip(candidates, trials, strict=True)}
+        for one in chosen:
+            row = of[text_of(one.values)].curves[one.epoch - 1]
+            yield row[f"val_{self.metric}"], row[f"val_{self.metric}_se"]
 
 
 def text_of(values):
@@ -304,6 +308,10 @@ def selected_of(arena, results):
     )
 
 
+OPTUNA_BATCHES = (10, *[1] * (TRIALS - 10))
+"""Optuna's first ten are random, whatever was told; then it is asked one by one, as by default."""
+
+
 @dataclass(frozen=True)
 class OptunaHoldOut:
     """Optuna's TPE; each trial trains once, on one hold-out."""
@@ -321,14 +329,15 @@ class OptunaHoldOut:
         study = optuna.create_study(direction=direction, sampler=sampler)
         space = {p.name: optuna_distribution(p) for p in arena.declared.space}
         results = []
-        for number in range(TRIALS):
-            asked = study.ask(space)
-            [trial] = arena.score([Candidate(number, dict(asked.params))], arena.held_out)
-            results.append(trial)
-            if trial.score is None:
-                study.tell(asked, state=optuna.trial.TrialState.FAIL)
-            else:
-                study.tell(asked, trial.score)
+        for n in OPTUNA_BATCHES:
+            asked = [study.ask(space) for _ in range(n)]
+            candidates = [Candidate(one.number, dict(one.params)) for one in asked]
+            for one, trial in zip(asked, arena.score(candidates, arena.held_out), strict=True):
+                if trial.score is None:
+                    study.tell(one, state=optuna.trial.TrialState.FAIL)
+                else:
+                    study.tell(one, trial.score)
+                results.append(trial)
         return replace(selected_of(arena, results), trial=None, se=np.nan)
 
 
@@ -361,6 +370,7 @@ class KerasTunerHoldOut:
                 max_consecutive_failed_trials=10**6,
             )
             oracle._set_project_dir(folder, "hyperband")
+            oracle.verbose = 0
             tried = list(self._trials(arena, oracle))
         scored = [one for one in tried if one.score is not None]
         best = min(scored, key=lambda one: arena.sign * one.score)
@@ -379,47 +389,72 @@ class KerasTunerHoldOut:
         )
 
     def _trials(self, arena, oracle):
+        """Every rung of every trial. What can begin at once does; that decides nothing else."""
         numbers = {}
-        while (trial := oracle.create_trial("tuner")).status != "STOPPED":
-            values = dict(trial.hyperparameters.values)
-            tuner = {name: values.pop(name) for name in list(values) if name.startswith("tuner/")}
-            parent = tuner.get("tuner/trial_id")
-            numbers[trial.trial_id] = numbers[parent] if parent else len(numbers)
-            span = tuner["tuner/initial_epoch"], tuner["tuner/epochs"]
-            one = rung_on_hold_out(arena, numbers[trial.trial_id], values, *span)
-            if one.score is None:
-                trial.status = "FAILED"
-            else:
-                oracle.update_trial(trial.trial_id, {arena.metric: one.score})
-                trial.status = "COMPLETED"
-            oracle.end_trial(trial)
-            yield one
+        while asked := list(ask_all(oracle)):
+            rungs = [rung_of(trial, numbers) for trial in asked]
+            for trial, rung in zip(asked, train_rungs(arena, rungs), strict=True):
+                if rung.score is None:
+                    trial.status = "FAILED"
+                else:
+                    oracle.update_trial(trial.trial_id, {arena.metric: rung.score})
+                    trial.status = "COMPLETED"
+                oracle.end_trial(trial)
+                yield rung
+
+
+def ask_all(oracle):
+    """Trials of keras-tuner until it waits for scores or has no more."""
+    for number in itertools.count():
+        trial = oracle.create_trial(f"tuner{number}")
+        if trial.status != "RUNNING":
+            return
+        yield trial
 
 
 @dataclass(frozen=True)
 class Rung:
-    """Some epochs of one training on the hold-out."""
+    """The epochs after ``since`` up to ``until`` of one training on the hold-out."""
 
+    number: int
     values: dict
-    epoch: int
-    score: float | None
-    steps: int
-    seconds: float
+    since: int
+    until: int
+    epoch: int = 1
+    score: float | None = None
+    steps: int = 0
+    seconds: float = 0.0
 
 
-def rung_on_hold_out(arena, number, values, since, until):
-    """The epochs after ``since`` up to ``until``, off the curve of a whole training."""
+def rung_of(trial, numbers):
+    """What keras-tuner asks for; a promoted trial keeps the number, and so the weights."""
+    values = dict(trial.hyperparameters.values)
+    tuner = {name: values.pop(name) for name in list(values) if name.startswith("tuner/")}
+    parent = tuner.get("tuner/trial_id")
+    numbers[trial.trial_id] = len(numbers) if parent is None else numbers[parent]
+    span = tuner["tuner/initial_epoch"], tuner["tuner/epochs"]
+    return Rung(numbers[trial.trial_id], values, *span)
+
+
+def train_rungs(arena, rungs):
+    """Rungs off the curves of whole trainings, of which a promoted trial is the same one."""
     from hpsearch.space import Candidate
 
-    [trial] = arena.score([Candidate(number, values)], arena.held_out)
-    share = (until - since) / EPOCHS
-    if trial.score is None:
-        return Rung(values, 1, None, 0, share * trial.seconds)
-    curve = arena.sign * np.array([row[f"val_{arena.metric}"] for row in trial.curves])
-    epoch = since + int(curve[since:until].argmin()) + 1
-    steps = round(share * arena.steps(trial))
-    score = float(arena.sign * curve[epoch - 1])
-    return Rung(values, epoch, score, steps, share * trial.seconds)
+    candidates = [Candidate(rung.number, rung.values) for rung in rungs]
+    for rung, trial in zip(rungs, arena.score(candidates, arena.held_out), strict=True):
+        share = (rung.until - rung.since) / EPOCHS
+        if trial.score is None:
+            yield replace(rung, seconds=share * trial.seconds)
+            continue
+        losses = arena.sign * np.array([row[f"val_{arena.metric}"] for row in trial.curves])
+        epoch = rung.since + int(losses[rung.since : rung.until].argmin()) + 1
+        yield replace(
+            rung,
+            epoch=epoch,
+            score=float(arena.sign * losses[epoch - 1]),
+            steps=round(share * arena.steps(trial)),
+            seconds=share * trial.seconds,
+        )
 
 
 def strategies():
@@ -465,19 +500,20 @@ class Row:
 def run_arena(table, seed, chosen):
     """The rows of some strategies on one table and seed."""
     with Arena(TABLES[table].load(), seed) as arena:
-        return [row_of(arena, table, strategy) for strategy in chosen]
+        selected = [strategy.run(arena) for strategy in chosen]
+        fresh = list(arena.fresh_scores(selected))
+        return [row_of(arena, table, *of) for of in zip(chosen, selected, fresh, strict=True)]
 
 
-def row_of(arena, table, strategy):
-    """Run a strategy, and score what it selected."""
+def row_of(arena, table, strategy, one, fresh):
+    """What a strategy selected, with its scores on the search's folds and on the fresh ones."""
     from hpsearch.space import Candidate
 
-    one = strategy.run(arena)
-    fresh, fresh_se = arena.fresh_score(one.values, one.epoch)
     full = np.nan
     if one.trial is not None:
         [trial] = arena.score([Candidate(one.trial, one.values)], arena.searched)
         full = trial.score
+    score_fresh, se_fresh = fresh
     return Row(
         table=table,
         seed=arena.seed,
@@ -486,8 +522,8 @@ def row_of(arena, table, strategy):
         score_cv=one.score,
         se_cv=one.se,
         score_full=full,
-        score_fresh=fresh,
-        se_fresh=fresh_se,
+        score_fresh=score_fresh,
+        se_fresh=se_fresh,
         spread=one.spread,
         n_trials=one.n_trials,
         n_stopped=one.n_stopped,
