@@ -42,8 +42,6 @@ import zlib
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-os.environ.setdefault("KERAS_BACKEND", "numpy")  # this process trains nothing
-
 import numpy as np
 import pandas as pd
 
@@ -745,6 +743,7 @@ def main():
     parser.add_argument("--picture", type=Path, help="by default beside the table")
     parser.add_argument("--summary", action="store_true", help="run nothing")
     options = parser.parse_args()
+    os.environ.setdefault("KERAS_BACKEND", "numpy")  # this process trains nothing
     known = strategies()
     names = options.strategies or list(known)
     if unknown := [name for name in names if name not in known]:
