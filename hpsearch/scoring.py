@@ -273,7 +273,7 @@ class Session:
                 return_freed_memory()
 
     def restore_predictions(self, trial: TrialResult, journal: Recorder) -> TrialResult:
-        """A trial with all its predictions: those that were let go are made again.
+        """A trial with all its predictions: from the journal, or made again where it let them go.
 
         Training a fold again gives the same numbers, so nothing else changes.
 
@@ -282,11 +282,12 @@ class Session:
         HpsearchError
             If the training fails this time.
         """
+        units = journal.units(trial.candidate.trial)
+        asked = units[0].unit.candidate
+        trial = self._combine(asked, units)
         gone = tuple(p for p, array in enumerate(trial.predictions) if array is None)
         if not gone:
             return trial
-        units = journal.units(trial.candidate.trial)
-        asked = units[0].unit.candidate
         made: dict[int, FoldResult] = {}
         for result in self._engine().score([WorkUnit(asked, gone)]):
             if result.error is not None:

@@ -56,6 +56,10 @@ class TrialResult:
         score: float | None = self.row.get("score")
         return score
 
+    def without_predictions(self) -> TrialResult:
+        """The trial as a long search keeps it: all trials' predictions would fill the memory."""
+        return replace(self, predictions=(None,) * len(self.predictions))
+
 
 def combine(
     candidate: Candidate, results: Sequence[UnitResult], data: FitData, metrics: Sequence[str]
