@@ -653,85 +653,93 @@ COLOURS = {
     "gp": "#d55e00",
     "hyperband": "#009e73",
     "tpe": "#cc79a7",
-    "optuna-tpe": "#cc79a7",
-    "keras-tuner hyperband": "#009e73",
 }
-"""After Okabe and Ito, so that they can be told apart by everyone; markers tell the rest."""
+"""Of algorithms, after Okabe and Ito, so that everyone can tell them apart."""
 
 MARKERS = {
     "": ("o", "every trial on all folds"),
     "forgiving": ("^", "race, forgiving"),
     "corrected-t": ("s", "race, corrected-t"),
     "rungs": ("D", "rungs"),
-    "hold-out": ("X", "one hold-out"),
+    "corrected-t, 3 rungs": ("P", "rungs and race"),
+    "hold-out": ("X", "a peer with one hold-out"),
 }
+"""Of ways to spend less; the last one that a name holds is its."""
+
+TICKS = (0.03, 0.1, 0.3, 1.0)
+LINEAR_REGRET = 0.1
+"""Regrets up to here are drawn to scale, larger ones logarithmically."""
 
 
 def style_of(name):
     """Colour and marker of a strategy."""
-    family, _, way = name.partition(", ")
-    marker = next(m for key, (m, _) in reversed(MARKERS.items()) if key in way)
-    return COLOURS.get(family, "#56b4e9"), marker
+    colour = next((c for family, c in COLOURS.items() if family in name), "#56b4e9")
+    marker = next(m for key, (m, _) in reversed(MARKERS.items()) if key in name)
+    return colour, marker
 
 
 def draw(rows, path):
-    """Quality against replica-steps: over all tables, and for each."""
+    """Regret against replica-steps: over all tables, and for each."""
     import matplotlib
 
     matplotlib.use("svg")
     from matplotlib import pyplot as plt
 
     tables = list(dict.fromkeys(rows.table))
-    figure = plt.figure(figsize=(12, 9), layout="constrained")
-    n_rows = 2 + -(-max(0, len(tables) - 2) // 4)
-    grid = figure.add_gridspec(n_rows, 4)
+    n_below = -(-max(0, len(tables) - 4) // 4)
+    figure = plt.figure(figsize=(12, 6.5 + 2.6 * n_below), layout="constrained")
+    grid = figure.add_gridspec(2 + n_below, 4)
     overall = figure.add_subplot(grid[:2, :2])
-    places = [(0, 2), (0, 3), (1, 2), (1, 3), *((2 + i // 4, i % 4) for i in range(len(tables)))]
-    panel(overall, rows, "share", "regret")
+    panel(overall, rows, f"all {len(tables)} tables; bars: standard error over tables", size=9)
     overall.set(
         xlabel="replica-steps, as a share of the full random search",
-        ylabel="regret on fresh folds (1: from the best to a median trial)",
-        title="All tables; bars: standard error over tables",
+        ylabel="regret on fresh folds\n(0: the best of all strategies, 1: a median trial away)",
     )
+    places = [(0, 2), (0, 3), (1, 2), (1, 3), *((2 + i // 4, i % 4) for i in range(len(tables)))]
     for table, place in zip(tables, places, strict=False):
+        axes = figure.add_subplot(grid[place], sharex=overall, sharey=overall)
         part = rows[rows.table == table]
-        axes = figure.add_subplot(grid[place])
-        panel(axes, part, "replica_steps", "score_fresh")
-        axes.set_title(f"{table}: {part.metric.iloc[0]}", fontsize=9)
+        panel(axes, part, f"{table}, {part.metric.iloc[0]}; over seeds", size=6)
         axes.tick_params(labelsize=8)
-    figure.supxlabel("small panels: score on fresh folds against replica-steps; bars: over seeds")
-    legend(figure, rows)
-    figure.savefig(path, metadata={"Date": None})
+    figure.legend(
+        handles=legend_handles(rows), loc="outside lower center", ncols=6, frameon=False, fontsize=9
+    )
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=90)
     plt.close(figure)
 
 
-def panel(axes, rows, cost, quality):
-    """Each strategy's mean cost and quality, with the error of the quality."""
+def panel(axes, rows, title, *, size):
+    """Each strategy's mean share of replica-steps and regret, with the error of the regret."""
     for name, part in rows.groupby("strategy"):
         colour, marker = style_of(name)
-        x, _ = mean_and_se(part, cost)
-        y, se = mean_and_se(part, quality)
+        share, _ = mean_and_se(part, "share")
+        regret, se = mean_and_se(part, "regret")
         axes.errorbar(
-            x, y, se, fmt=marker, color=colour, markersize=7, elinewidth=1, alpha=0.85,
-            markeredgecolor="white", markeredgewidth=0.6,
+            share, regret, se, fmt=marker, color=colour, markersize=size, elinewidth=1,
+            alpha=0.85, markeredgecolor="white", markeredgewidth=0.6,
         )  # fmt: skip
+    axes.set_title(title, fontsize=9)
     axes.set_xscale("log")
+    axes.set_xticks(TICKS, [f"{tick:.0%}" for tick in TICKS])
+    axes.minorticks_off()
+    axes.set_yscale("symlog", linthresh=LINEAR_REGRET)
+    axes.set_yticks((0, 0.05, 0.1, 0.3, 1, 3), ("0", "0.05", "0.1", "0.3", "1", "3"))
+    axes.set_ylim(bottom=-0.01)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def legend(figure, rows):
-    """Colours are oracles, markers are ways to end trials early."""
+def legend_handles(rows):
+    """Colours are algorithms, markers are ways to spend less."""
     from matplotlib.lines import Line2D
 
-    names = sorted(set(rows.strategy))
-    styles = {style_of(name) for name in names}
-    families = dict.fromkeys(name.partition(", ")[0] for name in names if "hold-out" not in name)
-    handles = [Line2D([], [], color=style_of(f)[0], lw=4, label=f) for f in families]
+    used = {style_of(name) for name in rows.strategy}
+    colours, markers = ({style[i] for style in used} for i in (0, 1))
+    handles = [Line2D([], [], color=c, lw=4, label=f) for f, c in COLOURS.items() if c in colours]
     for marker, text in MARKERS.values():
-        if any(marker == used for _, used in styles):
+        if marker in markers:
             handles.append(Line2D([], [], color="gray", marker=marker, ls="", label=text))
-    figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
+    return handles
 
 
 def main():
