@@ -13,9 +13,8 @@ Two bounds:
 
 - no process, parent or worker, takes more than 300 MB above its start-up footprint, which is what
   it takes with everything imported and no data;
-- the time per row, of the whole command and of reading alone, falls or stays flat from one size to
-  the next; 10 % are allowed for, as times vary by that much. Reading is timed
-  five times and the least counts.
+- the time per row falls or stays flat from one size to the next, 10 % allowed for: seconds of the
+  whole command, and processor seconds of reading alone, the least of five.
 """
 
 from __future__ import annotations
@@ -86,11 +85,12 @@ def search(csv, out):
 
 
 def seconds_of_reading(csv):
+    """Processor seconds, which don't depend on what else the machine does."""
     import hpsearch
 
-    started = time.perf_counter()
+    started = time.process_time()
     hpsearch.load(csv, target="price")
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def measure(n_rows):

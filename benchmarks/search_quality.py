@@ -195,9 +195,17 @@ class Arena:
         units = self.memory.units(trial)
         return [unit for unit in units if set(unit.unit.folds) <= set(positions)]
 
-    def steps(self, trial):
-        """Optimizer steps of all trainings of a trial."""
-        return sum(row["epochs"] * -(-row["n_train"] // BATCH) for row in trial.folds)
+    def steps(self, trial, asked):
+        """Optimizer steps of all trainings of a trial.
+
+        A failed trial leaves no curves. It counts whole on the folds at the positions ``asked``: a
+        training that diverges goes on to its end.
+        """
+        if trial.score is None:
+            sizes = [(EPOCHS, len(self.session.data.folds[p].train)) for p in asked]
+        else:
+            sizes = [(row["epochs"], row["n_train"]) for row in trial.folds]
+        return sum(epochs * -(-n_train // BATCH) for epochs, n_train in sizes)
 
     def best(self, trials):
         """The selected one of some completed trials; ties by their numbers."""
@@ -281,7 +289,8 @@ class Search:
             scored = score_batch(arena, self, candidates, results)
             results += scored
             oracle.tell([Outcome(t.row["trial"], t.score, t.row["status"]) for t in scored])
-        return selected_of(arena, results)
+        ends_early = self.race != "off" or self.rungs > 1
+        return selected_of(arena, results, arena.searched[: K if ends_early else None])
 
 
 def score_batch(arena, search, candidates, earlier):
@@ -289,7 +298,8 @@ def score_batch(arena, search, candidates, earlier):
     return arena.score(candidates, arena.searched)
 
 
-def selected_of(arena, results):
+def selected_of(arena, results, asked):
+    """The best of some trials; failed ones were trained on the folds at the positions ``asked``."""
     completed = [trial for trial in results if trial.row["status"] == "completed"]
     best = arena.best(completed)
     return Selected(
@@ -301,7 +311,7 @@ def selected_of(arena, results):
         spread=abs(float(np.median([trial.score for trial in completed])) - best.score),
         n_trials=len(results),
         n_stopped=sum(trial.row["status"] == "stopped" for trial in results),
-        steps=sum(arena.steps(trial) for trial in results),
+        steps=sum(arena.steps(trial, asked) for trial in results),
         seconds=sum(trial.seconds for trial in results),
     )
 
@@ -336,7 +346,7 @@ class OptunaHoldOut:
                 else:
                     study.tell(one, trial.score)
                 results.append(trial)
-        return replace(selected_of(arena, results), trial=None, se=np.nan)
+        return replace(selected_of(arena, results, arena.held_out), trial=None, se=np.nan)
 
 
 def optuna_distribution(parameter):
@@ -441,18 +451,17 @@ def train_rungs(arena, rungs):
     candidates = [Candidate(rung.number, rung.values) for rung in rungs]
     for rung, trial in zip(rungs, arena.score(candidates, arena.held_out), strict=True):
         share = (rung.until - rung.since) / EPOCHS
+        spent = replace(
+            rung,
+            steps=round(share * arena.steps(trial, arena.held_out)),
+            seconds=share * trial.seconds,
+        )
         if trial.score is None:
-            yield replace(rung, seconds=share * trial.seconds)
+            yield spent
             continue
         losses = arena.sign * np.array([row[f"val_{arena.metric}"] for row in trial.curves])
         epoch = rung.since + int(losses[rung.since : rung.until].argmin()) + 1
-        yield replace(
-            rung,
-            epoch=epoch,
-            score=float(arena.sign * losses[epoch - 1]),
-            steps=round(share * arena.steps(trial)),
-            seconds=share * trial.seconds,
-        )
+        yield replace(spent, epoch=epoch, score=float(arena.sign * losses[epoch - 1]))
 
 
 def strategies():

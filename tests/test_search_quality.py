@@ -97,13 +97,22 @@ def test_a_rung_takes_its_best_epoch_and_costs_its_own_epochs(quality):
         metric="mae",
         held_out=(0,),
         score=lambda candidates, positions: [trial] * len(candidates),
-        steps=lambda trial: 10 * quality.EPOCHS,
+        steps=lambda trial, asked: 10 * quality.EPOCHS,
     )
     rungs = [quality.Rung(0, {}, 0, 2), quality.Rung(0, {}, 2, 6)]
     first, second = quality.train_rungs(arena, rungs)
     assert (first.epoch, first.score, first.steps) == (2, 1.0, 20)
     assert (second.epoch, second.score, second.steps) == (4, 3.0, 40)
     assert (first.seconds, second.seconds) == pytest.approx((2.0, 4.0))
+
+
+def test_steps_are_those_of_the_folds_and_a_failed_trial_counts_whole(quality):
+    arena = quality.Arena.__new__(quality.Arena)
+    folds = [SimpleNamespace(train=range(n)) for n in (64, 65)]
+    arena.session = SimpleNamespace(data=SimpleNamespace(folds=folds))
+    rows = [{"epochs": 10, "n_train": 64}, {"epochs": 20, "n_train": 65}]
+    assert arena.steps(SimpleNamespace(score=0.5, folds=rows), (0, 1)) == 10 * 2 + 20 * 3
+    assert arena.steps(SimpleNamespace(score=None, folds=()), (0, 1)) == quality.EPOCHS * (2 + 3)
 
 
 def test_a_promoted_trial_keeps_its_number(quality):
