@@ -22,9 +22,9 @@ SECONDS_BETWEEN_LOOKS = 0.2
 FOOTPRINT = "footprint"
 
 
-def mark(phase):
-    """Say that a phase begins; called by the measured program."""
-    print(json.dumps({"phase": phase, "at": time.perf_counter()}), flush=True)
+def mark(phase, **facts):
+    """Say that a phase begins, and what is known by then; called by the measured program."""
+    print(json.dumps({"phase": phase, "at": time.perf_counter(), **facts}), flush=True)
 
 
 def show_footprints():
@@ -39,13 +39,19 @@ def show_footprints():
 
 
 class Watch:
-    """Peaks of a process and its children, by phase: bytes, as (phase, role, process) keys."""
+    """Peaks of a process and its children, and what it says.
+
+    Attributes
+    ----------
+    peaks : bytes, by phase, role and process.
+    said : by phase, what ``mark`` was given, with the time at which the phase began.
+    """
 
     def __init__(self, process):
         import psutil
 
         self.peaks = {}
-        self.began = {}
+        self.said = {}
         self._psutil = psutil
         self._process = process
         self._phase = "imports"
@@ -77,16 +83,12 @@ class Watch:
                 highest[process] = max(size, highest.get(process, 0))
         return list(highest.values())
 
-    def seconds_between(self, one, other):
-        """Seconds from the beginning of one phase to that of another."""
-        return self.began[other] - self.began[one]
-
     def _read_phases(self):
         for line in self._process.stdout:
             if line.startswith('{"phase"'):
                 said = json.loads(line)
                 self._phase = said["phase"]
-                self.began[self._phase] = said["at"]
+                self.said[self._phase] = said
 
     def _look_for_processes(self):
         self._looked = time.monotonic()

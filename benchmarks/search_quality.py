@@ -1,8 +1,8 @@
 """How good is the trial that a search selects, for what the search spent?
 
-    python benchmarks/search_quality.py                                # everything, 7 tables x 10 seeds
-    python benchmarks/search_quality.py --tables iris wine --seeds 2   # a part of it
-    python benchmarks/search_quality.py --summary                      # of what is there already
+    python benchmarks/search_quality.py                               # 7 tables x 10 seeds
+    python benchmarks/search_quality.py --tables iris wine --seeds 2  # a part of it
+    python benchmarks/search_quality.py --summary                     # of what is there already
 
 Strategies search one space on the same folds. What each selects is scored again on *fresh* folds
 under fresh seeds, at the epoch that the search chose, so that no strategy is judged by the scores
@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import sys
@@ -41,8 +42,6 @@ import zlib
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-os.environ.setdefault("KERAS_BACKEND", "numpy")  # this process trains nothing
-
 import numpy as np
 import pandas as pd
 
@@ -50,7 +49,7 @@ ROOT = Path(__file__).parent.parent
 SPACE = Path(__file__).with_name("quality_space.py")
 DEFAULT_CSV = ROOT / "docs" / "search_quality.csv"
 
-TRIALS, EPOCHS, BATCH = 24, 30, 32
+TRIALS, EPOCHS, BATCH = 20, 30, 32
 REPEATS, FRESH_REPEATS, K = 5, 4, 4
 HOLD_OUT = 0.2
 FRESH_SEED = 10_000  # added to the run's seed for the fresh folds
@@ -87,9 +86,9 @@ TABLES = {
     "wine": Table("sklearn:wine"),
     "breast_cancer": Table("sklearn:breast_cancer"),
     "diabetes": Table("sklearn:diabetes"),
-    "digits": Table("sklearn:digits", n_rows=500),
+    "digits": Table("sklearn:digits", n_rows=400),
     "boston_housing": Table("boston_housing.csv", "medv"),
-    "credit": Table("credit.csv", "Status", n_rows=800),
+    "credit": Table("credit.csv", "Status", n_rows=500),
 }
 
 
@@ -196,26 +195,37 @@ class Arena:
         units = self.memory.units(trial)
         return [unit for unit in units if set(unit.unit.folds) <= set(positions)]
 
-    def steps(self, trial):
-        """Optimizer steps of all trainings of a trial."""
-        return sum(row["epochs"] * -(-row["n_train"] // BATCH) for row in trial.folds)
+    def steps(self, trial, asked):
+        """Optimizer steps of all trainings of a trial.
+
+        A failed trial leaves no curves. It counts whole on the folds at the positions ``asked``: a
+        training that diverges goes on to its end.
+        """
+        if trial.score is None:
+            sizes = [(EPOCHS, len(self.session.data.folds[p].train)) for p in asked]
+        else:
+            sizes = [(row["epochs"], row["n_train"]) for row in trial.folds]
+        return sum(epochs * -(-n_train // BATCH) for epochs, n_train in sizes)
 
     def best(self, trials):
         """The selected one of some completed trials; ties by their numbers."""
         return min(trials, key=lambda t: (self.sign * t.score, t.candidate.trial))
 
-    def fresh_score(self, values, epoch):
-        """A configuration's score on the fresh folds after an epoch, and its corrected error.
+    def fresh_scores(self, chosen):
+        """Scores of configurations on the fresh folds after an epoch, and their corrected errors.
 
-        Its trial number, hence its seeds, follows from its values: the same configuration is
+        A trial's number, hence its seeds, follows from its values: the same configuration is
         scored the same, whoever selected it.
         """
         from hpsearch.space import Candidate
 
-        number = zlib.crc32(text_of(values).encode())
-        [trial] = self.score([Candidate(number, dict(values))], self.fresh)
-        row = trial.curves[epoch - 1]
-        return row[f"val_{self.metric}"], row[f"val_{self.metric}_se"]
+        numbered = {zlib.crc32(text_of(one.values).encode()): one.values for one in chosen}
+        candidates = [Candidate(number, values) for number, values in numbered.items()]
+        trials = self.score(candidates, self.fresh)
+        of = {text_of(c.values): trial for c, trial in zip(candidates, trials, strict=True)}
+        for one in chosen:
+            row = of[text_of(one.values)].curves[one.epoch - 1]
+            yield row[f"val_{self.metric}"], row[f"val_{self.metric}_se"]
 
 
 def text_of(values):
@@ -279,7 +289,8 @@ class Search:
             scored = score_batch(arena, self, candidates, results)
             results += scored
             oracle.tell([Outcome(t.row["trial"], t.score, t.row["status"]) for t in scored])
-        return selected_of(arena, results)
+        ends_early = self.race != "off" or self.rungs > 1
+        return selected_of(arena, results, arena.searched[: K if ends_early else None])
 
 
 def score_batch(arena, search, candidates, earlier):
@@ -287,7 +298,8 @@ def score_batch(arena, search, candidates, earlier):
     return arena.score(candidates, arena.searched)
 
 
-def selected_of(arena, results):
+def selected_of(arena, results, asked):
+    """The best of some trials; failed ones were trained on the folds at the positions ``asked``."""
     completed = [trial for trial in results if trial.row["status"] == "completed"]
     best = arena.best(completed)
     return Selected(
@@ -299,9 +311,13 @@ def selected_of(arena, results):
         spread=abs(float(np.median([trial.score for trial in completed])) - best.score),
         n_trials=len(results),
         n_stopped=sum(trial.row["status"] == "stopped" for trial in results),
-        steps=sum(arena.steps(trial) for trial in results),
+        steps=sum(arena.steps(trial, asked) for trial in results),
         seconds=sum(trial.seconds for trial in results),
     )
+
+
+OPTUNA_BATCHES = (10, *[1] * (TRIALS - 10))
+"""Optuna's first ten are random, whatever was told; then it is asked one by one, as by default."""
 
 
 @dataclass(frozen=True)
@@ -321,15 +337,16 @@ class OptunaHoldOut:
         study = optuna.create_study(direction=direction, sampler=sampler)
         space = {p.name: optuna_distribution(p) for p in arena.declared.space}
         results = []
-        for number in range(TRIALS):
-            asked = study.ask(space)
-            [trial] = arena.score([Candidate(number, dict(asked.params))], arena.held_out)
-            results.append(trial)
-            if trial.score is None:
-                study.tell(asked, state=optuna.trial.TrialState.FAIL)
-            else:
-                study.tell(asked, trial.score)
-        return replace(selected_of(arena, results), trial=None, se=np.nan)
+        for n in OPTUNA_BATCHES:
+            asked = [study.ask(space) for _ in range(n)]
+            candidates = [Candidate(one.number, dict(one.params)) for one in asked]
+            for one, trial in zip(asked, arena.score(candidates, arena.held_out), strict=True):
+                if trial.score is None:
+                    study.tell(one, state=optuna.trial.TrialState.FAIL)
+                else:
+                    study.tell(one, trial.score)
+                results.append(trial)
+        return replace(selected_of(arena, results, arena.held_out), trial=None, se=np.nan)
 
 
 def optuna_distribution(parameter):
@@ -361,6 +378,7 @@ class KerasTunerHoldOut:
                 max_consecutive_failed_trials=10**6,
             )
             oracle._set_project_dir(folder, "hyperband")
+            oracle.verbose = 0
             tried = list(self._trials(arena, oracle))
         scored = [one for one in tried if one.score is not None]
         best = min(scored, key=lambda one: arena.sign * one.score)
@@ -379,47 +397,71 @@ class KerasTunerHoldOut:
         )
 
     def _trials(self, arena, oracle):
+        """Every rung of every trial. What can begin at once does; that decides nothing else."""
         numbers = {}
-        while (trial := oracle.create_trial("tuner")).status != "STOPPED":
-            values = dict(trial.hyperparameters.values)
-            tuner = {name: values.pop(name) for name in list(values) if name.startswith("tuner/")}
-            parent = tuner.get("tuner/trial_id")
-            numbers[trial.trial_id] = numbers[parent] if parent else len(numbers)
-            span = tuner["tuner/initial_epoch"], tuner["tuner/epochs"]
-            one = rung_on_hold_out(arena, numbers[trial.trial_id], values, *span)
-            if one.score is None:
-                trial.status = "FAILED"
-            else:
-                oracle.update_trial(trial.trial_id, {arena.metric: one.score})
-                trial.status = "COMPLETED"
-            oracle.end_trial(trial)
-            yield one
+        while asked := list(ask_all(oracle)):
+            rungs = [rung_of(trial, numbers) for trial in asked]
+            for trial, rung in zip(asked, train_rungs(arena, rungs), strict=True):
+                if rung.score is None:
+                    trial.status = "FAILED"
+                else:
+                    oracle.update_trial(trial.trial_id, {arena.metric: rung.score})
+                    trial.status = "COMPLETED"
+                oracle.end_trial(trial)
+                yield rung
+
+
+def ask_all(oracle):
+    """Trials of keras-tuner until it waits for scores or has no more."""
+    for number in itertools.count():
+        trial = oracle.create_trial(f"tuner{number}")
+        if trial.status != "RUNNING":
+            return
+        yield trial
 
 
 @dataclass(frozen=True)
 class Rung:
-    """Some epochs of one training on the hold-out."""
+    """The epochs after ``since`` up to ``until`` of one training on the hold-out."""
 
+    number: int
     values: dict
-    epoch: int
-    score: float | None
-    steps: int
-    seconds: float
+    since: int
+    until: int
+    epoch: int = 1
+    score: float | None = None
+    steps: int = 0
+    seconds: float = 0.0
 
 
-def rung_on_hold_out(arena, number, values, since, until):
-    """The epochs after ``since`` up to ``until``, off the curve of a whole training."""
+def rung_of(trial, numbers):
+    """What keras-tuner asks for; a promoted trial keeps the number, and so the weights."""
+    values = dict(trial.hyperparameters.values)
+    tuner = {name: values.pop(name) for name in list(values) if name.startswith("tuner/")}
+    parent = tuner.get("tuner/trial_id")
+    numbers[trial.trial_id] = len(numbers) if parent is None else numbers[parent]
+    span = tuner["tuner/initial_epoch"], tuner["tuner/epochs"]
+    return Rung(numbers[trial.trial_id], values, *span)
+
+
+def train_rungs(arena, rungs):
+    """Rungs off the curves of whole trainings, of which a promoted trial is the same one."""
     from hpsearch.space import Candidate
 
-    [trial] = arena.score([Candidate(number, values)], arena.held_out)
-    share = (until - since) / EPOCHS
-    if trial.score is None:
-        return Rung(values, 1, None, 0, share * trial.seconds)
-    curve = arena.sign * np.array([row[f"val_{arena.metric}"] for row in trial.curves])
-    epoch = since + int(curve[since:until].argmin()) + 1
-    steps = round(share * arena.steps(trial))
-    score = float(arena.sign * curve[epoch - 1])
-    return Rung(values, epoch, score, steps, share * trial.seconds)
+    candidates = [Candidate(rung.number, rung.values) for rung in rungs]
+    for rung, trial in zip(rungs, arena.score(candidates, arena.held_out), strict=True):
+        share = (rung.until - rung.since) / EPOCHS
+        spent = replace(
+            rung,
+            steps=round(share * arena.steps(trial, arena.held_out)),
+            seconds=share * trial.seconds,
+        )
+        if trial.score is None:
+            yield spent
+            continue
+        losses = arena.sign * np.array([row[f"val_{arena.metric}"] for row in trial.curves])
+        epoch = rung.since + int(losses[rung.since : rung.until].argmin()) + 1
+        yield replace(spent, epoch=epoch, score=float(arena.sign * losses[epoch - 1]))
 
 
 def strategies():
@@ -465,19 +507,20 @@ class Row:
 def run_arena(table, seed, chosen):
     """The rows of some strategies on one table and seed."""
     with Arena(TABLES[table].load(), seed) as arena:
-        return [row_of(arena, table, strategy) for strategy in chosen]
+        selected = [strategy.run(arena) for strategy in chosen]
+        fresh = list(arena.fresh_scores(selected))
+        return [row_of(arena, table, *of) for of in zip(chosen, selected, fresh, strict=True)]
 
 
-def row_of(arena, table, strategy):
-    """Run a strategy, and score what it selected."""
+def row_of(arena, table, strategy, one, fresh):
+    """What a strategy selected, with its scores on the search's folds and on the fresh ones."""
     from hpsearch.space import Candidate
 
-    one = strategy.run(arena)
-    fresh, fresh_se = arena.fresh_score(one.values, one.epoch)
     full = np.nan
     if one.trial is not None:
         [trial] = arena.score([Candidate(one.trial, one.values)], arena.searched)
         full = trial.score
+    score_fresh, se_fresh = fresh
     return Row(
         table=table,
         seed=arena.seed,
@@ -486,8 +529,8 @@ def row_of(arena, table, strategy):
         score_cv=one.score,
         se_cv=one.se,
         score_full=full,
-        score_fresh=fresh,
-        se_fresh=fresh_se,
+        score_fresh=score_fresh,
+        se_fresh=se_fresh,
         spread=one.spread,
         n_trials=one.n_trials,
         n_stopped=one.n_stopped,
@@ -619,85 +662,93 @@ COLOURS = {
     "gp": "#d55e00",
     "hyperband": "#009e73",
     "tpe": "#cc79a7",
-    "optuna-tpe": "#cc79a7",
-    "keras-tuner hyperband": "#009e73",
 }
-"""After Okabe and Ito, so that they can be told apart by everyone; markers tell the rest."""
+"""Of algorithms, after Okabe and Ito, so that everyone can tell them apart."""
 
 MARKERS = {
     "": ("o", "every trial on all folds"),
     "forgiving": ("^", "race, forgiving"),
     "corrected-t": ("s", "race, corrected-t"),
     "rungs": ("D", "rungs"),
-    "hold-out": ("X", "one hold-out"),
+    "corrected-t, 3 rungs": ("P", "rungs and race"),
+    "hold-out": ("X", "a peer with one hold-out"),
 }
+"""Of ways to spend less; the last one that a name holds is its."""
+
+TICKS = (0.03, 0.1, 0.3, 1.0)
+LINEAR_REGRET = 0.1
+"""Regrets up to here are drawn to scale, larger ones logarithmically."""
 
 
 def style_of(name):
     """Colour and marker of a strategy."""
-    family, _, way = name.partition(", ")
-    marker = next(m for key, (m, _) in reversed(MARKERS.items()) if key in way)
-    return COLOURS.get(family, "#56b4e9"), marker
+    colour = next((c for family, c in COLOURS.items() if family in name), "#56b4e9")
+    marker = next(m for key, (m, _) in reversed(MARKERS.items()) if key in name)
+    return colour, marker
 
 
 def draw(rows, path):
-    """Quality against replica-steps: over all tables, and for each."""
+    """Regret against replica-steps: over all tables, and for each."""
     import matplotlib
 
     matplotlib.use("svg")
     from matplotlib import pyplot as plt
 
     tables = list(dict.fromkeys(rows.table))
-    figure = plt.figure(figsize=(12, 9), layout="constrained")
-    n_rows = 2 + -(-max(0, len(tables) - 2) // 4)
-    grid = figure.add_gridspec(n_rows, 4)
+    n_below = -(-max(0, len(tables) - 4) // 4)
+    figure = plt.figure(figsize=(12, 6.5 + 2.6 * n_below), layout="constrained")
+    grid = figure.add_gridspec(2 + n_below, 4)
     overall = figure.add_subplot(grid[:2, :2])
-    places = [(0, 2), (0, 3), (1, 2), (1, 3), *((2 + i // 4, i % 4) for i in range(len(tables)))]
-    panel(overall, rows, "share", "regret")
+    panel(overall, rows, f"all {len(tables)} tables; bars: standard error over tables", size=9)
     overall.set(
         xlabel="replica-steps, as a share of the full random search",
-        ylabel="regret on fresh folds (1: from the best to a median trial)",
-        title="All tables; bars: standard error over tables",
+        ylabel="regret on fresh folds\n(0: the best of all strategies, 1: a median trial away)",
     )
+    places = [(0, 2), (0, 3), (1, 2), (1, 3), *((2 + i // 4, i % 4) for i in range(len(tables)))]
     for table, place in zip(tables, places, strict=False):
+        axes = figure.add_subplot(grid[place], sharex=overall, sharey=overall)
         part = rows[rows.table == table]
-        axes = figure.add_subplot(grid[place])
-        panel(axes, part, "replica_steps", "score_fresh")
-        axes.set_title(f"{table}: {part.metric.iloc[0]}", fontsize=9)
+        panel(axes, part, f"{table}, {part.metric.iloc[0]}; over seeds", size=6)
         axes.tick_params(labelsize=8)
-    figure.supxlabel("small panels: score on fresh folds against replica-steps; bars: over seeds")
-    legend(figure, rows)
-    figure.savefig(path, metadata={"Date": None})
+    figure.legend(
+        handles=legend_handles(rows), loc="outside lower center", ncols=6, frameon=False, fontsize=9
+    )
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=90)
     plt.close(figure)
 
 
-def panel(axes, rows, cost, quality):
-    """Each strategy's mean cost and quality, with the error of the quality."""
+def panel(axes, rows, title, *, size):
+    """Each strategy's mean share of replica-steps and regret, with the error of the regret."""
     for name, part in rows.groupby("strategy"):
         colour, marker = style_of(name)
-        x, _ = mean_and_se(part, cost)
-        y, se = mean_and_se(part, quality)
+        share, _ = mean_and_se(part, "share")
+        regret, se = mean_and_se(part, "regret")
         axes.errorbar(
-            x, y, se, fmt=marker, color=colour, markersize=7, elinewidth=1, alpha=0.85,
-            markeredgecolor="white", markeredgewidth=0.6,
+            share, regret, se, fmt=marker, color=colour, markersize=size, elinewidth=1,
+            alpha=0.85, markeredgecolor="white", markeredgewidth=0.6,
         )  # fmt: skip
+    axes.set_title(title, fontsize=9)
     axes.set_xscale("log")
+    axes.set_xticks(TICKS, [f"{tick:.0%}" for tick in TICKS])
+    axes.minorticks_off()
+    axes.set_yscale("symlog", linthresh=LINEAR_REGRET)
+    axes.set_yticks((0, 0.05, 0.1, 0.3, 1, 3), ("0", "0.05", "0.1", "0.3", "1", "3"))
+    axes.set_ylim(bottom=-0.01)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def legend(figure, rows):
-    """Colours are oracles, markers are ways to end trials early."""
+def legend_handles(rows):
+    """Colours are algorithms, markers are ways to spend less."""
     from matplotlib.lines import Line2D
 
-    names = sorted(set(rows.strategy))
-    styles = {style_of(name) for name in names}
-    families = dict.fromkeys(name.partition(", ")[0] for name in names if "hold-out" not in name)
-    handles = [Line2D([], [], color=style_of(f)[0], lw=4, label=f) for f in families]
+    used = {style_of(name) for name in rows.strategy}
+    colours, markers = ({style[i] for style in used} for i in (0, 1))
+    handles = [Line2D([], [], color=c, lw=4, label=f) for f, c in COLOURS.items() if c in colours]
     for marker, text in MARKERS.values():
-        if any(marker == used for _, used in styles):
+        if marker in markers:
             handles.append(Line2D([], [], color="gray", marker=marker, ls="", label=text))
-    figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
+    return handles
 
 
 def main():
@@ -709,6 +760,7 @@ def main():
     parser.add_argument("--picture", type=Path, help="by default beside the table")
     parser.add_argument("--summary", action="store_true", help="run nothing")
     options = parser.parse_args()
+    os.environ.setdefault("KERAS_BACKEND", "numpy")  # this process trains nothing
     known = strategies()
     names = options.strategies or list(known)
     if unknown := [name for name in names if name not in known]:

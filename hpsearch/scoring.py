@@ -352,7 +352,7 @@ class Session:
             journal.record(self._slimmed(trial, units))
 
     def restore_predictions(self, trial: TrialResult, journal: Recorder) -> TrialResult:
-        """A trial with all its predictions: those that were let go are made again.
+        """A trial with all its predictions: from the journal, or made again where it let them go.
 
         Training a fold again gives the same numbers, so nothing else changes.
 
@@ -361,12 +361,13 @@ class Session:
         HpsearchError
             If the training fails this time.
         """
+        stage = Stage(trial.positions)
+        units = self._recorded(trial.candidate, stage, journal)
+        trial = self._combine(trial.candidate, units)
         arrays = zip(trial.positions, trial.predictions, strict=True)
         gone = tuple(position for position, array in arrays if array is None)
         if not gone:
             return trial
-        stage = Stage(trial.positions)
-        units = self._recorded(trial.candidate, stage, journal)
         made: dict[int, FoldResult] = {}
         asked = units[0].unit.candidate
         blocks = {p: unit.unit.span.block for unit in units for p in unit.unit.folds}

@@ -418,7 +418,7 @@ class _Run:
         self._write_tables()
 
     def _add(self, result: TrialResult) -> None:
-        self.results.append(result)
+        self.results.append(result.without_predictions())  # the journal has them
         if time.monotonic() - self._written > SECONDS_BETWEEN_WRITES:
             self._write_tables()
         self.observer.trial_done(result.row)

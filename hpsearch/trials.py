@@ -73,6 +73,10 @@ class TrialResult:
         """The trial as one that was ended early, with what it did."""
         return replace(self, row={**self.row, "status": "stopped"})
 
+    def without_predictions(self) -> TrialResult:
+        """The trial as a long search keeps it: all trials' predictions would fill the memory."""
+        return replace(self, predictions=(None,) * len(self.predictions))
+
 
 def combine(
     candidate: Candidate, results: Sequence[UnitResult], data: FitData, metrics: Sequence[str]

@@ -9,6 +9,7 @@ import hpsearch
 from hpsearch.errors import InputError, OptionError, RunExistsError, SearchFailedError, SpaceError
 from hpsearch.metrics import score
 from hpsearch.observer import SilentObserver
+from hpsearch.search import _Run
 from hpsearch.stats import corrected_se
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -181,6 +182,20 @@ def test_predictions_give_the_scores_of_their_folds(searched):
         for name in METRICS:
             found = score(name, y, part["y_pred"].to_numpy(), kind="binary")
             assert_allclose(recorded[f"val_{name}"], found, rtol=1e-6)
+
+
+def test_a_search_holds_the_predictions_of_no_trial_in_memory(search_here, monkeypatch):
+    held = []
+    select = _Run._select
+
+    def selecting(run):
+        held.extend(array for trial in run.results for array in trial.predictions)
+        return select(run)
+
+    monkeypatch.setattr(_Run, "_select", selecting)
+    run = search_here(hpsearch.load(visits(), target="ill", drop="group"), trials=2)
+    assert held == [None] * 2 * run.settings["folds"] * run.settings["repeats"]
+    assert len(run.predictions) == 40 * run.settings["repeats"]
 
 
 def test_the_documents_say_what_was_asked_and_what_was_found(searched):

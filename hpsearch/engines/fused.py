@@ -886,20 +886,29 @@ def _table(data_path: str, target_form: str, n_classes: int) -> Table:
 
 
 _programs: dict[tuple[Any, ...], FusedProgram] = {}
-_MAX_PROGRAMS = 4
+
+MAX_PROGRAMS, MAX_LARGE_PROGRAMS = 16, 4
+"""Programs that a worker keeps: one of a small network takes some 5 MB, and the fifth of a second
+to make it again is ten times what one trial takes, where an oracle asks for one after the other."""
+
+LARGE_NETWORK = 100_000
+"""Parameters from which a network counts as large: its programs hold its variables as well."""
 
 
 def _program(
     job: Job, unit: FusedUnit, configuration: Configuration, shapes: Shapes
 ) -> FusedProgram:
-    """The unit's compiled program; the last few of this process are kept."""
+    """The unit's compiled program; those that this process used last are kept."""
     from hpsearch.engines.fused_program import FusedProgram
 
     key = (job.data_path, unit.key, unit.n_replicas, shapes)
-    if key not in _programs:
+    program = _programs.pop(key, None)
+    if program is None:
         data = read_fit_data(job.data_path)
         table = _table(job.data_path, configuration.form.target_form, len(data.target.labels))
-        while len(_programs) >= _MAX_PROGRAMS:
+        is_large = configuration.n_params >= LARGE_NETWORK
+        while len(_programs) >= (MAX_LARGE_PROGRAMS if is_large else MAX_PROGRAMS):
             _programs.pop(next(iter(_programs)))
-        _programs[key] = FusedProgram(configuration.build(0), table, data.layout, shapes)
-    return _programs[key]
+        program = FusedProgram(configuration.build(0), table, data.layout, shapes)
+    _programs[key] = program
+    return program
