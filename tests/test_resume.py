@@ -376,7 +376,7 @@ def test_changed_versions_are_refused_unless_accepted(search, resume, monkeypatc
     whole = search("whole", trials=2)
     search("run", trials=1)
     now = {**whole.settings["versions"], "keras": "9.9"}
-    monkeypatch.setattr("hpsearch.resuming.versions", lambda: now)
+    monkeypatch.setattr("hpsearch.resuming.versions", lambda oracle: now)
     with pytest.raises(InputError, match=r"version of keras \([\d.]+; now 9\.9\)\. .*--accept-ch"):
         resume("run", trials=2)
     with pytest.raises(InputError, match=r"option seed .*version of keras .*Restore"):
