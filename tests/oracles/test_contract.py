@@ -12,7 +12,7 @@ from hpsearch.oracles.base import OraclePlan, Outcome
 from hpsearch.space import Space, shipped_spaces
 from hpsearch.task import Problem
 
-N = 24
+N = 20
 LEARNING = [name for name in oracle_names() if name not in ("grid", "hyperband", "random")]
 DRAWING = [name for name in oracle_names() if name != "grid"]
 
@@ -75,6 +75,24 @@ def maker(name):
         return make_oracle(name, hp, plan_of(**options))
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def quick_gp(monkeypatch):
+    """GP with little effort for each proposal; what is held here must not depend on it."""
+    from hpsearch.oracles import gp
+
+    sampler_of = gp._sampler
+
+    def quick(seed):
+        sampler = sampler_of(seed)
+        effort = {"n_preliminary_samples": 32, "n_local_search": 2, "n_qmc_samples_qei": 4}
+        for name, value in {**effort, "tol": 0.1}.items():
+            assert hasattr(sampler, f"_{name}")
+            setattr(sampler, f"_{name}", value)
+        return sampler
+
+    monkeypatch.setattr(gp, "_sampler", quick)
 
 
 @pytest.fixture(params=oracle_names())
