@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from hpsearch.hyperparameters import Values, values_key
 from hpsearch.oracles._draws import configurations, spread_seed
-from hpsearch.oracles.base import Direction, OraclePlan, Outcome, Status, Told
+from hpsearch.oracles._unit import Point
+from hpsearch.oracles.base import OraclePlan, Outcome, Status, Told
 from hpsearch.space import Candidate
 
 if TYPE_CHECKING:
@@ -40,17 +41,31 @@ LEAST_SCORED = 4
 
 
 @dataclass(frozen=True)
+class Proposal:
+    """A configuration, and where the model that proposed it meant it.
+
+    Attributes
+    ----------
+    values : its active hyperparameters.
+    point : a number for each axis of the space, inactive ones as well; None where nobody chose.
+    """
+
+    values: Values
+    point: Point | None = None
+
+
+@dataclass(frozen=True)
 class Lesson:
     """A trial that was told.
 
     Attributes
     ----------
-    values : its active hyperparameters.
+    proposal : its configuration.
     cost : its score, or minus its score where a high one is good; None where it has none.
     status : how it ended.
     """
 
-    values: Values
+    proposal: Proposal
     cost: float | None
     status: Status
 
@@ -58,17 +73,19 @@ class Lesson:
 class Model(Protocol):
     """What a set of lessons says about the space."""
 
-    def propose(self, pending: Sequence[Values], is_new: Callable[[Values], bool]) -> Values | None:
+    def propose(
+        self, pending: Sequence[Proposal], is_new: Callable[[Values], bool]
+    ) -> Proposal | None:
         """A configuration that is new, far enough from those that are pending.
 
         Parameters
         ----------
-        pending : configurations proposed, not told yet; each call has one more than the last.
+        pending : what was proposed and is not told yet; each call has one more than the last.
         is_new : whether a configuration was not proposed before.
 
         Returns
         -------
-        Active values, or None where the model knows nothing new.
+        The proposal, or None where the model knows nothing new.
         """
         ...
 
@@ -93,7 +110,7 @@ class LearningOracle:
         self._learn = learn
         self._proposed: set[tuple[Any, ...]] = set()
         self._drawn = _Upcoming(configurations(hp, plan.seed, self._proposed), self._is_new)
-        self._candidates: list[Candidate] = []
+        self._proposals: list[Proposal] = []
         self._outcomes: dict[int, Outcome] = {}
         self._told = Told()
         self._model: Model | None = None
@@ -120,29 +137,30 @@ class LearningOracle:
     def ask(self, n: int) -> list[Candidate]:
         """The next ``n`` configurations; see ``Oracle.ask``."""
         asked: list[Candidate] = []
-        while len(asked) < n and len(self._candidates) < self._plan.max_trials:
-            values = self._propose()
-            if values is None:
+        while len(asked) < n and len(self._proposals) < self._plan.max_trials:
+            proposal = self._propose()
+            if proposal is None:
                 break
-            self._proposed.add(values_key(values))
-            asked.append(Candidate(len(self._candidates), values))
-            self._candidates.append(asked[-1])
+            self._proposed.add(values_key(proposal.values))
+            asked.append(Candidate(len(self._proposals), proposal.values))
+            self._proposals.append(proposal)
         return asked
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """Learn how trials ended; see ``Oracle.tell``."""
-        self._told.add(outcomes, n_asked=len(self._candidates))
+        self._told.add(outcomes, n_asked=len(self._proposals))
         self._outcomes.update({outcome.trial: outcome for outcome in outcomes})
         self._model = None
 
-    def _propose(self) -> Values | None:
-        if self.exhausted:
+    def _propose(self) -> Proposal | None:
+        drawn = self._drawn.peek()
+        if drawn is None:
             return None
-        values = None
-        if len(self._candidates) >= N_DRAWN and self._n_scored >= LEAST_SCORED:
+        proposal = None
+        if len(self._proposals) >= N_DRAWN and self._n_scored >= LEAST_SCORED:
             self._model = self._model or self._learn(self._lessons(), self._seed)
-            values = self._model.propose(self._pending(), self._is_new)
-        return self._drawn.peek() if values is None else values
+            proposal = self._model.propose(self._pending(), self._is_new)
+        return proposal or Proposal(drawn)
 
     @property
     def _n_scored(self) -> int:
@@ -156,15 +174,16 @@ class LearningOracle:
         sign = 1.0 if self._plan.direction == "min" else -1.0
         return [
             Lesson(
-                self._candidates[trial].values,
+                self._proposals[trial],
                 None if outcome.score is None else sign * outcome.score,
                 outcome.status,
             )
             for trial, outcome in sorted(self._outcomes.items())
         ]
 
-    def _pending(self) -> list[Values]:
-        return [c.values for c in self._candidates if c.trial not in self._outcomes]
+    def _pending(self) -> list[Proposal]:
+        asked = enumerate(self._proposals)
+        return [proposal for trial, proposal in asked if trial not in self._outcomes]
 
     def _is_new(self, values: Values) -> bool:
         return values_key(values) not in self._proposed
@@ -208,7 +227,7 @@ def normal_scores(lessons: Sequence[Lesson]) -> NDArray[np.float64]:
     Examples
     --------
     >>> costs = [0.3, 0.1, 1e9]
-    >>> scores = normal_scores([Lesson({}, cost, "completed") for cost in costs])
+    >>> scores = normal_scores([Lesson(Proposal({}), cost, "completed") for cost in costs])
     >>> scores.round(2).tolist()
     [0.0, -0.97, 0.97]
     """

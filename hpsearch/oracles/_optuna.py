@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hpsearch.hyperparameters import Values
-from hpsearch.oracles._learning import Lesson, one_thread
+from hpsearch.oracles._learning import Proposal, one_thread
 from hpsearch.oracles._unit import Axis, UnitSpace
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.study import Study
     from optuna.trial import FrozenTrial
+
 
 class StudyModel:
     """What an Optuna study proposes.
@@ -35,8 +38,7 @@ class StudyModel:
     space : the space as a unit box.
     sampler : makes the sampler.
     trials : what the study holds to begin with.
-    whole : whether every axis is a parameter of every trial, an inactive one at its default;
-        otherwise the active ones alone are.
+    whole : whether every axis is a parameter of every trial; otherwise the active ones alone are.
     tries : proposals that are asked for at most until one is new.
     """
 
@@ -57,21 +59,23 @@ class StudyModel:
             self._study: Study = optuna.create_study(sampler=sampler(), direction="minimize")
             self._study.add_trials(trials)
 
-    def propose(self, pending: Sequence[Values], is_new: Callable[[Values], bool]) -> Values | None:
+    def propose(
+        self, pending: Sequence[Proposal], is_new: Callable[[Values], bool]
+    ) -> Proposal | None:
         """The first proposal that is new; see ``Model.propose``."""
+        with _quiet(), one_thread():
+            for proposal in pending[self._n_pending :]:
+                self._study.add_trial(self._running(proposal))
+            self._n_pending = len(pending)
+            found = (self._ask() for _ in range(self._tries))
+            return next((proposal for proposal in found if is_new(proposal.values)), None)
+
+    def _running(self, proposal: Proposal) -> FrozenTrial:
         from optuna.trial import TrialState
 
-        with _quiet(), one_thread():
-            for values in pending[self._n_pending :]:
-                self._study.add_trial(self._trial(values, state=TrialState.RUNNING))
-            self._n_pending = len(pending)
-            proposals = (self._ask() for _ in range(self._tries))
-            return next((values for values in proposals if is_new(values)), None)
+        return trial_of(self._space, proposal, whole=self._whole, state=TrialState.RUNNING)
 
-    def _trial(self, values: Values, **ending: Any) -> FrozenTrial:
-        return trial_of(self._space, values, whole=self._whole, **ending)
-
-    def _ask(self) -> Values:
+    def _ask(self) -> Proposal:
         from optuna.trial import TrialState
 
         axes = self._space.axes
@@ -82,28 +86,31 @@ class StudyModel:
             if axis.kind == "range":
                 return trial.suggest_float(name, 0.0, 1.0)
             if axis.kind == "steps":
-                return (trial.suggest_int(name, 0, axis.n - 1) + 0.5) / axis.n
-            return (trial.suggest_categorical(name, tuple(range(axis.n))) + 0.5) / axis.n
+                return _middle(axis, trial.suggest_int(name, 0, axis.n - 1))
+            return _middle(axis, trial.suggest_categorical(name, tuple(range(axis.n))))
 
         values = self._space.picked(pick)
+        point = np.array([pick(number) for number in range(len(axes))]) if self._whole else None
         self._study.tell(trial, state=TrialState.FAIL)
-        return values
+        return Proposal(values, point)
 
 
-def trial_of(space: UnitSpace, values: Values, *, whole: bool, **ending: Any) -> FrozenTrial:
-    """A configuration as a trial of a study.
+def trial_of(space: UnitSpace, proposal: Proposal, *, whole: bool, **ending: Any) -> FrozenTrial:
+    """A proposal as a trial of a study.
 
     Parameters
     ----------
     space : the space as a unit box.
-    values : active values.
+    proposal : where it has no point, inactive axes stand at their defaults.
     whole : whether inactive axes are parameters as well.
     ending : its state, value and so on, as ``optuna.trial.create_trial`` takes them.
     """
     from optuna.trial import create_trial
 
-    point, axes = space.point(values), space.axes
-    numbers = range(len(axes)) if whole else space.active(values)
+    axes, point = space.axes, proposal.point
+    if point is None:
+        point = space.point(proposal.values)
+    numbers = range(len(axes)) if whole else space.active(proposal.values)
     params = {
         name_of(axes, number): _param(axes[number], float(point[number])) for number in numbers
     }
@@ -131,6 +138,10 @@ def _distribution(axis: Axis) -> BaseDistribution:
     if axis.kind == "steps":
         return IntDistribution(0, axis.n - 1)
     return CategoricalDistribution(tuple(range(axis.n)))
+
+
+def _middle(axis: Axis, index: int) -> float:
+    return (index + 0.5) / axis.n
 
 
 def _param(axis: Axis, at: float) -> float | int:

@@ -29,7 +29,13 @@ from numpy.typing import NDArray
 
 from hpsearch.hyperparameters import Values, values_key
 from hpsearch.oracles._draws import listed
-from hpsearch.oracles._learning import LearningOracle, Lesson, normal_scores, one_thread
+from hpsearch.oracles._learning import (
+    LearningOracle,
+    Lesson,
+    Proposal,
+    normal_scores,
+    one_thread,
+)
 from hpsearch.oracles._unit import Point, UnitSpace
 from hpsearch.oracles.base import Algorithm, OraclePlan
 
@@ -67,7 +73,7 @@ class GaussianProcessModel:
     ) -> None:
         self._space = space
         self._rng = np.random.default_rng(seed)
-        points = np.stack([space.point(lesson.values) for lesson in lessons])
+        points = np.stack([space.point(lesson.proposal.values) for lesson in lessons])
         scores = normal_scores(lessons)
         with one_thread():
             self._process = _Process.fitted(space.features(points), scores)
@@ -80,16 +86,20 @@ class GaussianProcessModel:
             self._looked_at = _Looked.at(space, map(space.values, np.vstack([drawn, near])))
         self._is_whole = bool(whole)
 
-    def propose(self, pending: Sequence[Values], is_new: Callable[[Values], bool]) -> Values | None:
+    def propose(
+        self, pending: Sequence[Proposal], is_new: Callable[[Values], bool]
+    ) -> Proposal | None:
         """The new configuration of the lowest bound; see ``Model.propose``."""
         with one_thread():
-            process = self._process.believing(self._features(pending))
+            process = self._process.believing(
+                self._features([proposal.values for proposal in pending])
+            )
             best = self._looked_at.lowest(process, self._space, is_new)
             for halvings in range(0 if self._is_whole else N_ROUNDS):
                 near = self._neighbours(best.points, STEP / 2**halvings)
                 found = _Looked.at(self._space, map(self._space.values, near))
                 best = best.joined(found).lowest(process, self._space, is_new)
-        return next(iter(best.configurations), None)
+        return next(map(Proposal, best.configurations), None)
 
     def _features(self, configurations: Sequence[Values]) -> Point:
         points = [self._space.point(values) for values in configurations]

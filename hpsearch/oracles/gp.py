@@ -4,9 +4,14 @@ Where the process of ``bayesian`` weighs all hyperparameters alike, this one fin
 matter, and proposes where the expected improvement is greatest (log EI; for a batch, over what the
 pending candidates may bring). That takes seconds a candidate, and PyTorch.
 
-The process sees every hyperparameter, inactive ones at their defaults, and scores by their ranks,
-with failed and stopped trials as ``normal_scores`` says: Optuna itself would draw what is not
-always active, and forget trials that were pruned or failed.
+The process sees every hyperparameter; Optuna itself would draw those that are not always active.
+An inactive one stands where the process put it when it proposed the candidate, at its default in
+candidates that were drawn. Were it at its default throughout, the process would never see what it
+proposed: expecting much of n = 4 in a branch without n, it would be told of n = 1, and propose that
+branch again and again.
+
+It learns scores by their ranks, with failed and stopped trials as ``normal_scores`` says; Optuna
+itself would forget trials that were pruned or failed.
 """
 
 from __future__ import annotations
@@ -40,7 +45,7 @@ def make(hp: HyperParameters, plan: OraclePlan) -> LearningOracle:
 
     def learn(lessons: Sequence[Lesson], seed: int) -> StudyModel:
         trials = [
-            trial_of(space, lesson.values, whole=True, value=float(score))
+            trial_of(space, lesson.proposal, whole=True, value=float(score))
             for lesson, score in zip(lessons, normal_scores(lessons), strict=True)
         ]
         return StudyModel(space, lambda: _sampler(seed), trials, whole=True, tries=TRIES)
