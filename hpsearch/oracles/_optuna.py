@@ -84,7 +84,7 @@ class StudyModel:
         def pick(number: int) -> float:
             axis, name = axes[number], name_of(axes, number)
             if axis.kind == "range":
-                return trial.suggest_float(name, 0.0, 1.0)
+                return float(trial.suggest_float(name, 0.0, 1.0))
             if axis.kind == "steps":
                 return _middle(axis, trial.suggest_int(name, 0, axis.n - 1))
             return _middle(axis, trial.suggest_categorical(name, tuple(range(axis.n))))

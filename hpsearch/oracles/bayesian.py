@@ -91,9 +91,7 @@ class GaussianProcessModel:
     ) -> Proposal | None:
         """The new configuration of the lowest bound; see ``Model.propose``."""
         with one_thread():
-            process = self._process.believing(
-                self._features([proposal.values for proposal in pending])
-            )
+            process = self._process.believing(self._features(pending))
             best = self._looked_at.lowest(process, self._space, is_new)
             for halvings in range(0 if self._is_whole else N_ROUNDS):
                 near = self._neighbours(best.points, STEP / 2**halvings)
@@ -101,8 +99,8 @@ class GaussianProcessModel:
                 best = best.joined(found).lowest(process, self._space, is_new)
         return next(map(Proposal, best.configurations), None)
 
-    def _features(self, configurations: Sequence[Values]) -> Point:
-        points = [self._space.point(values) for values in configurations]
+    def _features(self, proposals: Sequence[Proposal]) -> Point:
+        points = [self._space.point(proposal.values) for proposal in proposals]
         return self._space.features(np.reshape(points, (-1, len(self._space.axes))))
 
     def _neighbours(self, points: Point, step: float) -> Point:

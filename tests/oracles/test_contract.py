@@ -126,7 +126,7 @@ def planned_batches(oracle, n=N, *, outcome_of=outcome_of):
 
 
 def planned(oracle, n=N, **options):
-    return sum(planned_batches(oracle, n, **options), [])
+    return [candidate for batch in planned_batches(oracle, n, **options) for candidate in batch]
 
 
 # -- asks

@@ -26,9 +26,8 @@ def keras_tuners(epochs):
     from keras_tuner import Objective
     from keras_tuner.oracles import HyperbandOracle
 
-    return HyperbandOracle(
-        Objective("score", "min"), max_epochs=epochs, hyperparameters=two_floats()
-    )
+    objective = Objective("score", "min")
+    return HyperbandOracle(objective, max_epochs=epochs, hyperparameters=two_floats())
 
 
 def rungs_of(bracket, epochs):

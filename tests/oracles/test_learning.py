@@ -66,12 +66,19 @@ def test_the_first_batch_is_a_random_searchs(name):
     assert learning(name).ask(8) == sample(declared(), 8, seed=0)
 
 
+@pytest.mark.parametrize("status", ["completed", "stopped"])
 @pytest.mark.parametrize("name", LEARNING)
-def test_it_finds_in_forty_trials_what_a_random_search_rarely_finds(name):
-    drawn = [cost_of(c.values) for c in sample(declared(), 2000, seed=0)]
-    batch = after(learning(name), 32).ask(8)
-    found = np.median([cost_of(candidate.values) for candidate in batch])
-    assert found < np.quantile(drawn, 0.1)
+def test_it_finds_in_forty_trials_what_one_draw_of_two_hundred_finds(name, status):
+    """Forty draws find it once in five times; trials that were stopped teach as well."""
+    told = []
+
+    def noted(values):
+        told.append(cost_of(values))
+        return told[-1]
+
+    after(learning(name), 40, cost_of=noted, status=status)
+    drawn = [cost_of(candidate.values) for candidate in sample(declared(), 2000, seed=0)]
+    assert min(told) < np.quantile(drawn, 0.005)
 
 
 @pytest.mark.parametrize("name", LEARNING)
@@ -98,14 +105,6 @@ def test_it_leaves_where_trials_fail(name):
 
     oracle = after(learning(name), 24, cost_of=fails_above)
     assert sum(candidate.values["a"] > 0.5 for candidate in oracle.ask(8)) <= 2
-
-
-@pytest.mark.parametrize("name", LEARNING)
-def test_it_learns_from_stopped_trials_alone(name):
-    oracle = after(learning(name), 32, status="stopped")
-    found = np.median([cost_of(candidate.values) for candidate in oracle.ask(8)])
-    drawn = [cost_of(candidate.values) for candidate in sample(declared(), 500, seed=0)]
-    assert found < np.quantile(drawn, 0.25)
 
 
 @pytest.mark.parametrize("name", ["bayesian", pytest.param("gp", marks=NEEDS_TORCH)])
