@@ -72,9 +72,9 @@ class Axis:
             return self._choices().index(value)
         low, high = parameter.min_value, parameter.max_value
         if parameter.sampling == "linear":
-            return int(round((value - low) / parameter.step))
+            return round(float(value - low) / float(parameter.step))
         span = value if parameter.sampling == "log" else high - value + low
-        return int(round(math.log(span / low, parameter.step)))
+        return round(math.log(float(span) / low, parameter.step))
 
     def _choices(self) -> list[Any]:
         return _choices(self.parameter)
