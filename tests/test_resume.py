@@ -428,7 +428,7 @@ def test_a_run_whose_oracle_learns_grows_to_the_tables_of_a_larger_one(
 
 def test_more_repeats_are_refused_where_the_oracle_learns(search, resume):
     search("run", trials=1, oracle="bayesian")
-    with pytest.raises(OptionError, match="'bayesian' decides by the scores, .* --repeats 3"):
+    with pytest.raises(OptionError, match=r"'bayesian' decides by the scores, .* --repeats 3"):
         resume("run", repeats=3)
 
 
