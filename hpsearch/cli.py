@@ -57,6 +57,21 @@ hpsearch run sales.csv --target demand --time date --gap 7 --space my_space.py
 hpsearch run keras:boston_housing --fix optimizer=rmsprop --fix n_layers=2
 """
 
+_ORACLES = """Who proposes them; the space's defaults come first.
+
+random: each hyperparameter drawn by itself.
+
+grid: every combination, in order.
+
+hyperband: random, in brackets that train the best ones longer.
+
+bayesian: a Gaussian process of the scores proposes.
+
+tpe: Optuna's densities of the best and of the others propose; needs the extra optuna.
+
+gp: Optuna's Gaussian process, slower; needs the extra gp.
+"""
+
 _RESUME_EXAMPLES = """[bold]Examples[/bold]
 
 hpsearch resume results/breast_cancer
@@ -272,7 +287,7 @@ def run(
         str,
         typer.Option(
             metavar="NAME",
-            help="Who proposes them: random or grid; the space's defaults come first.",
+            help=_ORACLES,
             rich_help_panel=_SEARCH,
         ),
     ] = "random",

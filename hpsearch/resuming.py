@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from hpsearch.data import Dataset, load
 from hpsearch.errors import InputError, OptionError
+from hpsearch.oracles import check_oracle_growth, oracle_packages
 from hpsearch.space import Space
 from hpsearch.space_source import SpaceSource
 
@@ -67,13 +68,13 @@ def record_of(search: Any, dataset: Dataset, space: Space, test: Dataset | None)
             "is_given": given is not None,
             "source": _whole_path(given) if isinstance(given, str | os.PathLike) else None,
         },
-        "versions": versions(),
+        "versions": versions(search.oracle),
     }
 
 
-def versions() -> dict[str, str]:
-    """Versions of everything that a number may depend on."""
-    packages = {package: version(package) for package in _PACKAGES}
+def versions(oracle: str) -> dict[str, str]:
+    """Versions of everything that a number may depend on in a search with this oracle."""
+    packages = {package: version(package) for package in (*_PACKAGES, *oracle_packages(oracle))}
     return {"python": platform.python_version(), **packages}
 
 
@@ -174,6 +175,12 @@ def check_growth(was: Record, now: Record) -> None:
             f"what is recorded; received --repeats {new['repeats']} for a run of "
             f"{old['repeats']}. Run another search with --out."
         )
+    check_oracle_growth(
+        new["oracle"],
+        trials=(old["trials"], new["trials"]),
+        repeats=(old["repeats"], new["repeats"]),
+        epochs=new["epochs"],
+    )
 
 
 def _words(option: str) -> str:

@@ -30,8 +30,8 @@ from hpsearch.folds.plan import Split
 from hpsearch.folds.splitters import Duplicates
 from hpsearch.metrics import METRICS, resolve_metric, score
 from hpsearch.observer import Observer, SilentObserver
-from hpsearch.oracles import make_oracle, oracle_names
-from hpsearch.oracles.base import Oracle, Outcome
+from hpsearch.oracles import check_oracle, make_oracle
+from hpsearch.oracles.base import Oracle, OraclePlan, Outcome
 from hpsearch.preprocessing import Encoded
 from hpsearch.racing import RACES, Race, Racing
 from hpsearch.refit import Refitted, ReloadCheck, refit_and_export, refit_steps
@@ -76,7 +76,9 @@ class Search:
         hyperparameters of these names.
     seed : everything random follows from it: one seed, one machine, the same tables.
     out : the run's folder; by default ``results/NAME``, or ``NAME-2`` where that is taken.
-    oracle : ``"random"`` or ``"grid"``; both begin with the space's default configuration.
+    oracle : who proposes, beginning with the space's default configuration: ``"random"``,
+        ``"grid"``, ``"hyperband"``, ``"bayesian"``, or Optuna's ``"tpe"`` and ``"gp"``, which are
+        extras of the installation. All but the first two decide by the scores.
     engine : ``"fused"``, ``"keras"``, or ``"auto"``, which takes the fused one where it applies.
     jobs : worker processes, by default one per core; the tables don't depend on it.
     patience : stop all replicas of a trial after so many epochs without improvement of their
@@ -156,11 +158,7 @@ class Search:
             raise OptionError(
                 f"`engine` is one of {', '.join(ENGINE_OPTIONS)}; received {self.engine!r}."
             )
-        if self.oracle not in oracle_names():
-            raise OptionError(
-                f"There is no oracle called {self.oracle!r}. Use one of "
-                f"{', '.join(oracle_names())}."
-            )
+        check_oracle(self.oracle, epochs=self.epochs)
         self._check_racing()
         if self.test_data is not None and self.test_size is not None and not self._holds_out:
             raise OptionError(
@@ -343,12 +341,7 @@ class _Run:
         with Session(self._plan(journal), self.dataset, self.folds, note) as session:
             self.session = session
             self.observer.stage("check")
-            oracle = make_oracle(
-                self.search.oracle,
-                session.prepare(),
-                seed=self.search.seed,
-                max_trials=self.search.trials,
-            )
+            oracle = make_oracle(self.search.oracle, session.prepare(), self._oracle_plan())
             self._say_how_networks_are_trained()
             with self._begin(journal) as self.journal:
                 self._score_trials(oracle)
@@ -559,6 +552,15 @@ class _Run:
             trial_timeout=search.trial_timeout,
         )
 
+    def _oracle_plan(self) -> OraclePlan:
+        search = self.search
+        return OraclePlan(
+            seed=search.seed,
+            max_trials=search.trials,
+            epochs=search.epochs,
+            direction=self.direction,
+        )
+
     def _say_what_was_understood(self) -> None:
         for line in self.source.describe():
             self.observer.note(line)
@@ -638,7 +640,7 @@ class _Run:
             "max_words": search.max_words,
             "seed": search.seed,
             "worker_environment": WORKER_ENVIRONMENTS[self.session.choice.backend],
-            "versions": versions(),
+            "versions": versions(search.oracle),
         }
 
     def _write_documents(self, best: TrialResult, refitted: Refitted, steps: int) -> None:

@@ -16,6 +16,7 @@ from hpsearch import cli, defaults
 from hpsearch.cli import main, parse_fixes, split_names
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS
 from hpsearch.errors import BundleError, DataError, OptionError
+from hpsearch.oracles import oracle_names
 from hpsearch.prediction import Predicted
 from hpsearch.results import RunFolder
 from hpsearch.search import Search
@@ -354,6 +355,23 @@ def test_help_names_every_command(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(name in text for name in ("run", "resume", "show", "predict", "space"))
+
+
+def test_the_help_of_run_has_a_line_for_each_oracle(capsys):
+    assert main(["run", "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in oracle_names():
+        assert any(f" {name}: " in line for line in lines), name
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp"])
+def test_an_oracle_that_is_not_installed_is_refused_before_any_work(name, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert main(["run", "sklearn:iris", "--oracle", name]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"The oracle '{name}' needs optuna, not installed here" in said
+    assert "pip install 'hpsearch[" in said
+    assert not Path("results").exists()
 
 
 def test_no_command_prints_the_help(capsys):
