@@ -259,6 +259,12 @@ class Selected:
     seconds: float
 
 
+RACES = ("forgiving", "corrected-t")
+
+HYPERBAND_TRIALS = 34
+"""Two cycles of hyperband's brackets with 30 epochs: it gives most trials a part of the epochs."""
+
+
 @dataclass(frozen=True)
 class Search:
     """A search as hpsearch does it."""
@@ -278,24 +284,38 @@ class Search:
 
     def run(self, arena):
         from hpsearch.oracles import make_oracle
-        from hpsearch.oracles.base import Outcome
+        from hpsearch.oracles.base import OraclePlan, Outcome
 
-        oracle = make_oracle(self.oracle, arena.declared, seed=arena.seed, max_trials=self.trials)
+        direction = "min" if arena.sign > 0 else "max"
+        plan = OraclePlan(arena.seed, self.trials, EPOCHS, direction)
+        oracle = make_oracle(self.oracle, arena.declared, plan)
         results = []
         while remaining := self.trials - len(results):
             candidates = oracle.ask(oracle.batch_size(remaining))
             if not candidates:
                 break
-            scored = score_batch(arena, self, candidates, results)
+            n_rungs = max(oracle.n_rungs, self.rungs)
+            scored = score_batch(arena, self.race, candidates, n_rungs, results)
             results += scored
             oracle.tell([Outcome(t.row["trial"], t.score, t.row["status"]) for t in scored])
-        ends_early = self.race != "off" or self.rungs > 1
+        ends_early = self.race != "off" or self.rungs > 1 or self.oracle == "hyperband"
         return selected_of(arena, results, arena.searched[: K if ends_early else None])
 
 
-def score_batch(arena, search, candidates, earlier):
-    """Score a batch as a search does, with the trials of earlier batches; in order of trials."""
-    return arena.score(candidates, arena.searched)
+def score_batch(arena, race, candidates, n_rungs, earlier):
+    """Score a batch as a search does, after earlier trials; in the order of their numbers."""
+    from hpsearch.observer import SilentObserver
+    from hpsearch.racing import Racing
+
+    memory = arena.memory if n_rungs == 1 else Memory()  # a rung must not see later epochs
+    memory.expect(candidates)
+    racing = Racing(arena.session, memory, SilentObserver(), race, REPEATS)
+    trials = sorted(
+        racing.score(candidates, n_rungs, tuple(earlier)), key=lambda trial: trial.candidate.trial
+    )
+    for trial in trials:  # another strategy has trials of the same numbers
+        arena.session.finish(trial, arena.session.every_fold, memory)
+    return trials
 
 
 def selected_of(arena, results, asked):
@@ -469,10 +489,15 @@ def strategies():
     from hpsearch.oracles import oracle_names
 
     oracles = [name for name in oracle_names() if name not in (FULL_SEARCH, "grid")]
+    trials = {"hyperband": HYPERBAND_TRIALS}
+    searches = [Search(oracle, trials=trials.get(oracle, TRIALS)) for oracle in oracles]
     listed = [
         Search(FULL_SEARCH),
         Search(FULL_SEARCH, trials=1),
-        *(Search(oracle) for oracle in oracles),
+        *searches,
+        *(replace(one, race=race) for one in (Search(FULL_SEARCH), *searches) for race in RACES),
+        Search(FULL_SEARCH, rungs=3),
+        Search(FULL_SEARCH, race="corrected-t", rungs=3),
         OptunaHoldOut(),
         KerasTunerHoldOut(),
     ]

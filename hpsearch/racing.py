@@ -90,7 +90,10 @@ class Racing:
             is_last = number == len(stages) - 1
             ended = []
             for trial in self._score(running, stage, is_last=is_last):
-                if is_last or trial.score is None:
+                if is_last:
+                    yield trial
+                elif trial.status == "failed":
+                    self.session.finish(trial, stage, self.journal)
                     yield trial
                 else:
                     ended.append(trial)
@@ -135,7 +138,7 @@ class Racing:
                 f"{_listed(leaders)}, get one more."
             )
             stage = Stage(self._folds_of(n_repeats + 1))
-            candidates = [trial.candidate for trial in leaders]
+            candidates = [self._asked(trial) for trial in leaders]
             results = list(self._score(candidates, stage, is_last=True))
             yield results
             leaders = [trial for trial in results if trial.status == "completed"]
@@ -146,6 +149,10 @@ class Racing:
         self, candidates: Sequence[Candidate], stage: Stage, *, is_last: bool
     ) -> Iterator[TrialResult]:
         return self.session.score(candidates, self.journal, self.observer, stage, is_last=is_last)
+
+    def _asked(self, trial: TrialResult) -> Candidate:
+        """A trial's candidate as it was asked for; a build may have added hyperparameters."""
+        return self.journal.units(trial.candidate.trial)[0].unit.candidate
 
     def _survivors(
         self,

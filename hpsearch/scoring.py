@@ -362,14 +362,15 @@ class Session:
             If the training fails this time.
         """
         stage = Stage(trial.positions)
-        units = self._recorded(trial.candidate, stage, journal)
-        trial = self._combine(trial.candidate, units)
+        recorded = journal.units(trial.candidate.trial)
+        asked = recorded[0].unit.candidate
+        units = self._parts_of(recorded, asked, stage)
+        trial = self._combine(asked, units)
         arrays = zip(trial.positions, trial.predictions, strict=True)
         gone = tuple(position for position, array in arrays if array is None)
         if not gone:
             return trial
         made: dict[int, FoldResult] = {}
-        asked = units[0].unit.candidate
         blocks = {p: unit.unit.span.block for unit in units for p in unit.unit.folds}
         work = [
             WorkUnit(asked, tuple(p for p in gone if blocks[p] == block), Span(block=block))

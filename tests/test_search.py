@@ -11,9 +11,9 @@ import hpsearch
 from hpsearch.errors import InputError, OptionError, RunExistsError, SearchFailedError, SpaceError
 from hpsearch.metrics import score
 from hpsearch.observer import SilentObserver
-from hpsearch.search import _Run
 from hpsearch.oracles import make_oracle, sample
 from hpsearch.oracles.base import OraclePlan
+from hpsearch.search import _Run
 from hpsearch.stats import corrected_se
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
