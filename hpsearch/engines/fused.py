@@ -781,7 +781,8 @@ class Replica:
             statistics.target_centre,
             statistics.target_scale,
         )
-        shaped = np.asarray(values, np.float32).reshape(n_epochs, n_rows, -1)
+        with np.errstate(over="ignore"):  # a diverging network; what is infinite is noticed
+            shaped = np.asarray(values, np.float32).reshape(n_epochs, n_rows, -1)
         return shaped[:, :, 0] if self._data.target.kind == "binary" else shaped
 
     def _note_divergence(self, losses: NDArray[np.float32], canonical: NDArray[np.float32]) -> None:
