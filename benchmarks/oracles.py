@@ -1,9 +1,9 @@
 """How long an oracle takes to propose, and what it finds: ``python benchmarks/oracles.py``.
 
-For each oracle: CPU seconds (it computes with one thread) for the first candidate of a batch and for
-a whole batch of 8, when so many trials have been told; the smallest distance between two candidates of that batch; and the best cost
-found on the way. The space is the shipped ``mlp``, the cost a noisy quadratic of its unit box in
-which few hyperparameters matter. Nothing is trained.
+For each oracle: CPU seconds (it computes with one thread) for the first candidate of a batch and
+for a whole batch of 8, when so many trials have been told; the smallest distance between two
+candidates of that batch; and the best cost found on the way. The space is the shipped ``mlp``, the
+cost a noisy quadratic of its unit box in which few hyperparameters matter. Nothing is trained.
 """
 
 from __future__ import annotations
