@@ -1,10 +1,9 @@
 """How long an oracle takes to propose, and what it finds: ``python benchmarks/oracles.py``.
 
-For each oracle: seconds for the first candidate of a batch and for a whole batch of 8, when so many
-trials have been told; the smallest distance between two candidates of that batch; and the best cost
-found on the way. The space is the shipped ``mlp``, the cost a noisy quadratic of its unit box in
-which few hyperparameters matter. Nothing is trained. Times are those of a quiet machine, or worth
-nothing.
+For each oracle: CPU seconds (it computes with one thread) for the first candidate of a batch and
+for a whole batch of 8, when so many trials have been told; the smallest distance between two
+candidates of that batch; and the best cost found on the way. The space is the shipped ``mlp``, the
+cost a noisy quadratic of its unit box in which few hyperparameters matter. Nothing is trained.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ PROBLEM = Problem("binary", (10,), 1, "sigmoid", "binary_crossentropy", 1000, 10
 
 
 def measure(name: str, n_told: int, seed: int) -> dict[str, float]:
-    """Times in seconds, the batch's smallest distance, and the best cost without its noise."""
+    """CPU seconds, the batch's smallest distance, and the best cost without its noise."""
     hp = Space.load("mlp").declared(PROBLEM, {})
     space, rng = UnitSpace(hp), np.random.default_rng(seed)
     weights, centre = rng.random(len(space.axes)) ** 4, rng.random(len(space.axes))
@@ -48,12 +47,12 @@ def measure(name: str, n_told: int, seed: int) -> dict[str, float]:
                 for candidate, value in zip(asked, new, strict=True)
             ]
         )
-    begin = time.perf_counter()
+    begin = time.process_time()
     batch = oracle.ask(1)
-    first = time.perf_counter() - begin
+    first = time.process_time() - begin
     while len(batch) < 8:
         batch += oracle.ask(8 - len(batch))
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     points = space.features(np.stack([space.point(candidate.values) for candidate in batch]))
     return {"first": first, "batch": seconds, "apart": pdist(points).min(), "best": min(costs)}
 
