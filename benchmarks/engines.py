@@ -35,7 +35,10 @@ import sys
 import time
 from pathlib import Path
 
+from networks import two_layers
+
 HERE = Path(__file__).parent
+NETWORKS = HERE / "networks.py"
 N_ROWS, N_FEATURES, BATCH, K, P = 569, 30, 32, 4, 2
 UNITS = 64
 CANDIDATES = [10 ** (-3.5 + 0.25 * i) for i in range(8)]  # learning rates
@@ -58,23 +61,6 @@ def folds():
     return list(hpsearch.IteratedStratifiedKFold(K, P, random_state=0).split(x, y))
 
 
-def build(hp, problem):
-    """The benchmark's network as a space."""
-    import keras
-
-    rate = hp.Float("rate", 1e-5, 1.0, default=1e-3)
-    width = hp.Int("width", 1, 4096, default=UNITS)
-    layers = [
-        keras.Input(problem.input_shape),
-        keras.layers.Dense(width, activation="relu"),
-        keras.layers.Dense(width, activation="relu"),
-        keras.layers.Dense(problem.n_outputs, activation=problem.output_activation),
-    ]
-    model = keras.Sequential(layers)
-    model.compile(optimizer=keras.optimizers.Adam(rate), loss=problem.loss)
-    return model
-
-
 def build_convolutions(hp, problem):
     """A small network for small images as a space."""
     import keras
@@ -94,20 +80,8 @@ def build_convolutions(hp, problem):
 
 
 def keras_network(rate=1e-3, width=UNITS):
-    """The same network for the peers that take a function without ``hp``."""
-    import keras
-
-    layers = [
-        keras.Input((N_FEATURES,)),
-        keras.layers.Dense(width, activation="relu"),
-        keras.layers.Dense(width, activation="relu"),
-        keras.layers.Dense(1, activation="sigmoid"),
-    ]
-    model = keras.Sequential(layers)
-    model.compile(
-        optimizer=keras.optimizers.Adam(rate), loss="binary_crossentropy", metrics=["accuracy"]
-    )
-    return model
+    """The small network for the peers that take a function without ``hp``."""
+    return two_layers((N_FEATURES,), 1, "sigmoid", "binary_crossentropy", rate, width, ["accuracy"])
 
 
 def steps_of(epochs, n_replicas):
@@ -122,7 +96,7 @@ def run_ours(engine, epochs, n_candidates=8, width=UNITS):
     dataset = hpsearch.load("sklearn:breast_cancer")
     steps = steps_of(epochs, n_candidates * P * K)
     values = [{"rate": rate, "width": width} for rate in CANDIDATES[:n_candidates]]
-    _, first, second = score_twice(dataset, build, values, engine, epochs, BATCH, P)
+    _, first, second = score_twice(dataset, NETWORKS, values, engine, epochs, BATCH, P)
     return steps, first, second
 
 
@@ -137,7 +111,7 @@ def run_middling(engine, epochs):
     x = rng.normal(size=(n_rows, 784)).astype("float32")
     dataset = hpsearch.load(x, np.where(x[:, :10].sum(axis=1) > 0, "a", "b"))
     values = [{"rate": rate, "width": 512} for rate in CANDIDATES[:2]]
-    _, first, second = score_twice(dataset, build, values, engine, epochs, batch, 1)
+    _, first, second = score_twice(dataset, NETWORKS, values, engine, epochs, batch, 1)
     return len(values) * K * epochs * -(-n_rows * (K - 1) // K // batch), first, second
 
 

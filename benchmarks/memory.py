@@ -20,39 +20,14 @@ reported apart.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
-import sys
 import tempfile
-import threading
-import time
+from pathlib import Path
 
-MB = 2**20
+from footprint import MB, mark, show_footprints, watched
+
+NETWORKS = Path(__file__).with_name("networks.py")
 TINY_ROWS, TINY_EPOCHS = 600, 60
-SECONDS_BETWEEN_SAMPLES = 0.005
-SECONDS_BETWEEN_LOOKS = 0.2
 SEARCH = ("check", "training", "refit", "reload check")
-
-
-def space(width):
-    """Two hidden layers; the candidates differ in their learning rate."""
-
-    def build(hp, problem):
-        import keras
-
-        rate = hp.Float("rate", 1e-4, 1e-2, sampling="log", default=1e-3)
-        layers = [
-            keras.Input(problem.input_shape),
-            keras.layers.Dense(width, activation="relu"),
-            keras.layers.Dense(width, activation="relu"),
-            keras.layers.Dense(problem.n_outputs, activation=problem.output_activation),
-        ]
-        model = keras.Sequential(layers)
-        model.compile(optimizer=keras.optimizers.Adam(rate), loss=problem.loss)
-        return model
-
-    return build
 
 
 def n_replicas(options):
@@ -79,7 +54,8 @@ def search(options):
     mark("check")
     with tempfile.TemporaryDirectory() as folder:
         hpsearch.Search(
-            space(options.units),
+            NETWORKS,
+            fix={"width": options.units},
             trials=options.candidates,
             folds=options.folds,
             repeats=options.repeats,
@@ -115,101 +91,11 @@ def phases():
     return Phases()
 
 
-def show_footprints():
-    """Start a worker, and end it when it has been looked at: all is imported, without data."""
-    from hpsearch.engines.fused import import_jax
-    from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers
-
-    with Workers(1, import_jax, environment=WORKER_ENVIRONMENTS["jax"], pin=True) as workers:
-        workers.call(os.getpid)
-        mark("footprint")
-        time.sleep(4 * SECONDS_BETWEEN_LOOKS)
-
-
-def mark(phase):
-    print(json.dumps({"phase": phase}), flush=True)
-
-
-class Watch:
-    """Peaks of a process and its children, by phase: bytes, as (phase, process) keys."""
-
-    def __init__(self, process):
-        import psutil
-
-        self.peaks = {}
-        self._psutil = psutil
-        self._process = process
-        self._phase = "imports"
-        self._roles = {}
-        self._looked = 0.0
-        self._reader = threading.Thread(target=self._read_phases, daemon=True)
-        self._reader.start()
-
-    def run(self):
-        """Sample until the process ends."""
-        while self._process.poll() is None:
-            if time.monotonic() - self._looked > SECONDS_BETWEEN_LOOKS:
-                self._look_for_processes()
-            for process, role in self._roles.items():
-                self._sample(process, role)
-            time.sleep(SECONDS_BETWEEN_SAMPLES)
-        self._reader.join()
-
-    def peaks_of(self, role, *phases):
-        """The peak of each process of a role over the given phases."""
-        highest = {}
-        for (phase, found, process), size in self.peaks.items():
-            if found == role and phase in phases:
-                highest[process] = max(size, highest.get(process, 0))
-        return list(highest.values())
-
-    def _read_phases(self):
-        for line in self._process.stdout:
-            if line.startswith('{"phase"'):
-                self._phase = json.loads(line)["phase"]
-
-    def _look_for_processes(self):
-        self._looked = time.monotonic()
-        try:
-            parent = self._psutil.Process(self._process.pid)
-            for process in [parent, *parent.children(recursive=True)]:
-                if process not in self._roles:
-                    self._roles[process] = self._role(process)
-        except self._psutil.Error:
-            return
-
-    def _role(self, process):
-        if process.pid == self._process.pid:
-            return "parent"
-        command = " ".join(process.cmdline())
-        if "LokyProcess" in command:
-            return "worker"
-        return "reload check" if "reload_main" in command else "helper"
-
-    def _sample(self, process, role):
-        try:
-            size = process.memory_info().rss
-        except self._psutil.Error:
-            return
-        key = self._phase, role, process.pid
-        self.peaks[key] = max(size, self.peaks.get(key, 0))
-
-
-def watched(options, **changes):
-    """Run the search in a process of its own, with an empty compilation cache, and watch it."""
+def watched_search(options, **changes):
+    """Run the search in a process of its own and watch it."""
     sizes = {**vars(options), **changes}
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in sizes.items()]
-    with tempfile.TemporaryDirectory() as cache:
-        environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": cache, "KERAS_BACKEND": "numpy"}
-        command = [sys.executable, __file__, "--search", *arguments]
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        watch = Watch(process)
-        watch.run()
-    if process.returncode:
-        raise SystemExit(f"the search failed:\n{process.stderr.read()[-2000:]}")
-    return watch
+    return watched(__file__, "--search", *arguments)
 
 
 def report(options, watch, tiny):
@@ -226,7 +112,7 @@ def report(options, watch, tiny):
     )
     above_tiny, above_start = [], []
     for role in ("parent", "worker"):
-        [start] = watch.peaks_of(role, "footprint")
+        start = watch.footprint(role)
         least = max(tiny.peaks_of(role, *SEARCH))
         for peak in watch.peaks_of(role, *SEARCH):
             above_tiny.append(peak - least)
@@ -261,8 +147,8 @@ def main():
     if is_search:
         search(options)
         return
-    tiny = watched(options, rows=TINY_ROWS, epochs=TINY_EPOCHS)
-    watch = watched(options)
+    tiny = watched_search(options, rows=TINY_ROWS, epochs=TINY_EPOCHS)
+    watch = watched_search(options)
     raise SystemExit(not report(options, watch, tiny))
 
 

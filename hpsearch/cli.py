@@ -57,6 +57,21 @@ hpsearch run sales.csv --target demand --time date --gap 7 --space my_space.py
 hpsearch run keras:boston_housing --fix optimizer=rmsprop --fix n_layers=2
 """
 
+_ORACLES = """Who proposes them; the space's defaults come first.
+
+random: each hyperparameter drawn by itself.
+
+grid: every combination, in order.
+
+hyperband: random, in brackets that train the best ones longer.
+
+bayesian: a Gaussian process of the scores proposes.
+
+tpe: Optuna's densities of the best and of the others propose; needs the extra optuna.
+
+gp: Optuna's Gaussian process, slower; needs the extra gp.
+"""
+
 _RESUME_EXAMPLES = """[bold]Examples[/bold]
 
 hpsearch resume results/breast_cancer
@@ -297,7 +312,7 @@ def run(
         str,
         typer.Option(
             metavar="NAME",
-            help="Who proposes them: random or grid; the space's defaults come first.",
+            help=_ORACLES,
             rich_help_panel=_SEARCH,
         ),
     ] = "random",
@@ -310,6 +325,39 @@ def run(
             rich_help_panel=_SEARCH,
         ),
     ] = None,
+    race: Annotated[
+        str,
+        typer.Option(
+            metavar="RULE",
+            help="End trials early that can't win: off, forgiving or corrected-t.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = "off",
+    rungs: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Levels of successive halving over epochs, each three times as long.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = 1,
+    until_decided: Annotated[
+        bool,
+        typer.Option(
+            "--until-decided",
+            metavar="",
+            help="Give the leaders more repeats until the winner is clear.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = False,
+    max_repeats: Annotated[
+        int,
+        typer.Option(
+            metavar="P",
+            help="Most reshuffles with --until-decided.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = defaults.MAX_REPEATS,
     seed: Annotated[
         int,
         typer.Option(
@@ -439,6 +487,10 @@ def run(
         jobs=jobs,
         batch_size=batch_size,
         patience=patience,
+        race=cast("Any", race),
+        rungs=rungs,
+        until_decided=until_decided,
+        max_repeats=max_repeats,
         metric=metric,
         split=cast("Any", split),
         gap=gap,
@@ -469,6 +521,10 @@ def resume(
     repeats: Annotated[
         int | None,
         typer.Option("--repeats", "-p", metavar="P", help="Reshuffles in all. Default: as before."),
+    ] = None,
+    max_repeats: Annotated[
+        int | None,
+        typer.Option(metavar="P", help="Most reshuffles with --until-decided, as before."),
     ] = None,
     data: Annotated[
         str | None,
@@ -511,6 +567,7 @@ def resume(
             data,
             trials=trials,
             repeats=repeats,
+            max_repeats=max_repeats,
             test_data=test_data,
             jobs=jobs,
             trial_timeout=trial_timeout,

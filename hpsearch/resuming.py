@@ -16,17 +16,19 @@ from typing import Any, Final
 
 from hpsearch.data import Dataset, load
 from hpsearch.errors import InputError, OptionError
+from hpsearch.oracles import check_oracle_growth, oracle_packages
 from hpsearch.space import Space
 from hpsearch.space_source import SpaceSource
 
 OPTIONS: Final = (
     *("trials", "folds", "repeats", "epochs", "batch_size", "seed", "oracle", "engine", "patience"),
     *("metric", "split", "gap", "duplicates", "fix", "test_size", "scale_target", "max_levels"),
-    *("max_words", "trial_timeout"),
+    *("max_words", "trial_timeout", "race", "rungs", "until_decided", "max_repeats"),
 )
 """Options of a search that a resumed run takes over."""
 
-MAY_CHANGE: Final = ("trials", "repeats", "trial_timeout")
+GROWS: Final = ("trials", "repeats", "max_repeats")
+MAY_CHANGE: Final = (*GROWS, "trial_timeout")
 
 _PACKAGES: Final = (
     *("hpsearch", "keras", "tensorflow", "jax", "jaxlib", "keras-tuner", "numpy", "pandas"),
@@ -66,13 +68,13 @@ def record_of(search: Any, dataset: Dataset, space: Space, test: Dataset | None)
             "is_given": given is not None,
             "source": _whole_path(given) if isinstance(given, str | os.PathLike) else None,
         },
-        "versions": versions(),
+        "versions": versions(search.oracle),
     }
 
 
-def versions() -> dict[str, str]:
-    """Versions of everything that a number may depend on."""
-    packages = {package: version(package) for package in _PACKAGES}
+def versions(oracle: str) -> dict[str, str]:
+    """Versions of everything that a number may depend on in a search with this oracle."""
+    packages = {package: version(package) for package in (*_PACKAGES, *oracle_packages(oracle))}
     return {"python": platform.python_version(), **packages}
 
 
@@ -160,10 +162,11 @@ def _changed_values(
 def check_growth(was: Record, now: Record) -> None:
     """Raise ``OptionError`` where a run was to shrink, or to grow in a way that it cannot."""
     old, new = was["options"], now["options"]
-    for name in ("trials", "repeats"):
+    for name in GROWS:
         if new[name] < old[name]:
             raise OptionError(
-                f"A run only grows; it has {old[name]} {name}, received --{name} {new[name]}. "
+                f"A run only grows; it has {old[name]} {_words(name)}, received "
+                f"--{name.replace('_', '-')} {new[name]}. "
                 "Give a larger number, or run another search with --out."
             )
     if new["repeats"] > old["repeats"] and new["patience"] is not None:
@@ -172,11 +175,21 @@ def check_growth(was: Record, now: Record) -> None:
             f"what is recorded; received --repeats {new['repeats']} for a run of "
             f"{old['repeats']}. Run another search with --out."
         )
+    check_oracle_growth(
+        new["oracle"],
+        trials=(old["trials"], new["trials"]),
+        repeats=(old["repeats"], new["repeats"]),
+        epochs=new["epochs"],
+    )
+
+
+def _words(option: str) -> str:
+    return {"max_repeats": "repeats at most"}.get(option, option)
 
 
 def has_grown(was: Record, now: Record) -> bool:
     """Whether more trials or repeats are asked for."""
-    return any(was["options"][name] != now["options"][name] for name in ("trials", "repeats"))
+    return any(was["options"][name] != now["options"][name] for name in GROWS)
 
 
 # -- what to go on with

@@ -17,12 +17,12 @@ LAYERS = (
     },
     {"engines", "oracles", "results", "bundle"},
     {
-        *("observer", "trials", "scoring", "refit", "inspection", "resuming", "search"),
+        *("observer", "trials", "scoring", "racing", "refit", "inspection", "resuming", "search"),
         *("validation", "prediction", "comparing"),
     },
     {"console", "cli", "__main__"},
 )
-HEAVY = {"tensorflow", "keras", "keras_tuner", "jax", "sklearn"}
+HEAVY = {"tensorflow", "keras", "keras_tuner", "jax", "sklearn", "optuna", "torch"}
 # Modules that only a process which trains or predicts imports.
 MAY_IMPORT_HEAVY_LIBRARIES = {"engines/fused_program.py", "engines/tf_program.py"}
 

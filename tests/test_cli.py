@@ -17,6 +17,7 @@ from hpsearch.cli import main, parse_fixes, split_names
 from hpsearch.comparing import Contender, TrialComparison
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS
 from hpsearch.errors import BundleError, DataError, OptionError
+from hpsearch.oracles import oracle_names
 from hpsearch.prediction import Predicted
 from hpsearch.results import RunFolder
 from hpsearch.search import Search
@@ -103,6 +104,10 @@ def test_run_without_options_uses_the_defaults_of_the_python_api(calls):
         "engine": "auto",
         "jobs": None,
         "patience": None,
+        "race": "off",
+        "rungs": 1,
+        "until_decided": False,
+        "max_repeats": defaults.MAX_REPEATS,
         "metric": None,
         "split": "auto",
         "gap": 0,
@@ -141,6 +146,8 @@ def test_run_hands_the_datas_options_to_load(calls):
         ("--trials 3", {"trials": 3}),
         ("--folds 5 --repeats 7", {"folds": 5, "repeats": 7}),
         ("--epochs 9 --batch-size 16 --patience 4", {"epochs": 9, "batch_size": 16, "patience": 4}),
+        ("--race forgiving --rungs 2", {"race": "forgiving", "rungs": 2}),
+        ("--until-decided --max-repeats 9", {"until_decided": True, "max_repeats": 9}),
         ("--seed 1", {"seed": 1}),
         ("--out here", {"out": Path("here")}),
         ("--split time --gap 2", {"split": "time", "gap": 2}),
@@ -288,6 +295,7 @@ def test_resume_needs_nothing_but_the_folder(resumed):
         "data": None,
         "trials": None,
         "repeats": None,
+        "max_repeats": None,
         "test_data": None,
         "jobs": None,
         "trial_timeout": None,
@@ -299,6 +307,7 @@ def test_resume_needs_nothing_but_the_folder(resumed):
     ("arguments", "expected"),
     [
         ("--trials 100 --repeats 5", {"trials": 100, "repeats": 5}),
+        ("--max-repeats 20", {"max_repeats": 20}),
         ("--data a.csv --test-data b.csv", {"data": "a.csv", "test_data": "b.csv"}),
         ("--jobs 1 --trial-timeout 9.5", {"jobs": 1, "trial_timeout": 9.5}),
         ("--accept-changes --quiet", {"accept_changes": True}),
@@ -354,6 +363,23 @@ def test_help_names_every_command(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(name in text for name in ("run", "resume", "show", "compare", "predict", "space"))
+
+
+def test_the_help_of_run_has_a_line_for_each_oracle(capsys):
+    assert main(["run", "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in oracle_names():
+        assert any(f" {name}: " in line for line in lines), name
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp"])
+def test_an_oracle_that_is_not_installed_is_refused_before_any_work(name, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert main(["run", "sklearn:iris", "--oracle", name]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"The oracle '{name}' needs optuna, not installed here" in said
+    assert "pip install 'hpsearch[" in said
+    assert not Path("results").exists()
 
 
 def test_no_command_prints_the_help(capsys):

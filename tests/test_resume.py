@@ -165,7 +165,9 @@ def test_a_damaged_unit_is_trained_again(folder, search, resume, monkeypatch):
     whole, part = search("whole", trials=2), search("part", trials=2)
     (part.path / "best.json").unlink()
     with closing(sqlite3.connect(part.path / "journal.sqlite")) as connection, connection:
-        connection.execute("UPDATE units SET arrays = zeroblob(length(arrays)) WHERE key = 2")
+        connection.execute(
+            "UPDATE units SET arrays = zeroblob(length(arrays)) WHERE key = 2 * 1048576"
+        )
     notes = Notes()
     assert tables_of(resume("part", observer=notes)) == tables_of(whole)
     assert any("The journal was damaged" in text for text in notes.texts)
@@ -376,7 +378,7 @@ def test_changed_versions_are_refused_unless_accepted(search, resume, monkeypatc
     whole = search("whole", trials=2)
     search("run", trials=1)
     now = {**whole.settings["versions"], "keras": "9.9"}
-    monkeypatch.setattr("hpsearch.resuming.versions", lambda: now)
+    monkeypatch.setattr("hpsearch.resuming.versions", lambda oracle: now)
     with pytest.raises(InputError, match=r"version of keras \([\d.]+; now 9\.9\)\. .*--accept-ch"):
         resume("run", trials=2)
     with pytest.raises(InputError, match=r"option seed .*version of keras .*Restore"):
@@ -410,6 +412,32 @@ def test_more_repeats_are_refused_where_all_folds_stop_together(search, resume):
         resume("run", repeats=3)
     assert len(resume("run", trials=2).trials) == 2
     assert before["run.json"] != (resume("run").path / "run.json").read_bytes()
+
+
+@pytest.mark.parametrize("oracle", ["bayesian", "tpe"])
+def test_a_run_whose_oracle_learns_grows_to_the_tables_of_a_larger_one(
+    search, resume, trained, oracle
+):
+    """The last batch of the smaller one was cut short: the larger one's begins in the same way."""
+    options = {"oracle": oracle, "repeats": 1, "epochs": 1}
+    whole = search("whole", trials=12, **options)
+    everything = sorted(trained)
+    trained.clear()
+    search("run", trials=10, **options)
+    assert tables_of(resume("run", trials=12)) == tables_of(whole)
+    assert sorted(trained) == everything
+
+
+def test_more_repeats_are_refused_where_the_oracle_learns(search, resume):
+    search("run", trials=1, oracle="bayesian")
+    with pytest.raises(OptionError, match=r"'bayesian' decides by the scores, .* --repeats 3"):
+        resume("run", repeats=3)
+
+
+def test_a_run_that_ended_inside_a_bracket_does_not_grow(search, resume):
+    search("run", trials=4, epochs=9, repeats=1, oracle="hyperband")
+    with pytest.raises(OptionError, match=r"cut short at 4 trials, .* --trials 5\."):
+        resume("run", trials=5)
 
 
 def test_a_recorded_trial_that_the_oracle_would_not_ask_for_is_refused(search, resume, monkeypatch):

@@ -1,5 +1,7 @@
 """The search from a table to its files: what they hold, and what is refused before any training."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,9 @@ import hpsearch
 from hpsearch.errors import InputError, OptionError, RunExistsError, SearchFailedError, SpaceError
 from hpsearch.metrics import score
 from hpsearch.observer import SilentObserver
+from hpsearch.oracles import make_oracle, sample
+from hpsearch.oracles.base import OraclePlan
+from hpsearch.search import _Run
 from hpsearch.stats import corrected_se
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -183,6 +188,20 @@ def test_predictions_give_the_scores_of_their_folds(searched):
             assert_allclose(recorded[f"val_{name}"], found, rtol=1e-6)
 
 
+def test_a_search_holds_the_predictions_of_no_trial_in_memory(search_here, monkeypatch):
+    held = []
+    select = _Run._select
+
+    def selecting(run):
+        held.extend(array for trial in run.results for array in trial.predictions)
+        return select(run)
+
+    monkeypatch.setattr(_Run, "_select", selecting)
+    run = search_here(hpsearch.load(visits(), target="ill", drop="group"), trials=2)
+    assert held == [None] * 2 * run.settings["folds"] * run.settings["repeats"]
+    assert len(run.predictions) == 40 * run.settings["repeats"]
+
+
 def test_the_documents_say_what_was_asked_and_what_was_found(searched):
     run, data, _ = searched
     settings = run.settings
@@ -345,6 +364,73 @@ def test_a_space_that_is_used_up_ends_the_search_with_a_note(search_here):
     assert sorted(run.trials["hp.units"]) == [2, 3, 4]
     assert any("no more than 3 different" in text for [text] in recorder.heard("note"))
     assert run.best["n_trials"] == 3
+
+
+def build_with_a_rate(hp, problem):
+    """Two structures, and a continuous range that an oracle can learn about."""
+    import keras
+
+    layers = [
+        keras.Input(problem.input_shape),
+        keras.layers.Dense(hp.Choice("units", [2, 3]), "tanh"),
+        keras.layers.Dense(problem.n_outputs, activation=problem.output_activation),
+    ]
+    model = keras.Sequential(layers)
+    rate = hp.Float("rate", 1e-3, 1.0, sampling="log", default=0.05)
+    model.compile(keras.optimizers.SGD(rate), problem.loss, run_eagerly=True)
+    return model
+
+
+def drawn_rates(n):
+    """The first learning rates of a random search."""
+    from keras_tuner import HyperParameters
+
+    hp = HyperParameters()
+    hp.Choice("units", [2, 3])
+    hp.Float("rate", 1e-3, 1.0, sampling="log", default=0.05)
+    return [candidate.values["rate"] for candidate in sample(hp, n, seed=0)]
+
+
+@pytest.mark.parametrize("oracle", ["bayesian", "tpe"])
+def test_an_oracle_that_learns_draws_a_batch_and_then_proposes(search_here, oracle):
+    data = hpsearch.load(visits(), target="ill", drop="group")
+    run = search_here(data, build_with_a_rate, oracle=oracle, trials=10)
+    rates = run.trials.set_index("trial")["hp.rate"].sort_index().tolist()
+    assert rates[:8] == drawn_rates(8)
+    assert not set(rates[8:]) & set(drawn_rates(10))
+    assert run.settings["oracle"] == oracle
+    package = {"bayesian": "scikit-learn", "tpe": "optuna"}[oracle]
+    assert package in run.settings["versions"]
+
+
+@pytest.mark.skipif(not find_spec("torch"), reason="needs hpsearch[gp]")
+def test_the_oracle_on_pytorch_is_told_scores_as_well(search_here):
+    data = hpsearch.load(visits(), target="ill", drop="group")
+    run = search_here(data, build_with_a_rate, oracle="gp", trials=9)
+    [proposed] = run.trials.loc[run.trials["trial"] == 8, "hp.rate"]
+    assert proposed not in drawn_rates(9)
+    assert {"optuna", "torch"} <= run.settings["versions"].keys()
+
+
+def test_hyperband_scores_brackets_of_a_random_search(search_here):
+    data = hpsearch.load(visits(), target="ill", drop="group")
+    run = search_here(data, build_with_a_rate, oracle="hyperband", trials=5, epochs=9)
+    trials = run.trials.set_index("trial").sort_index()
+    assert trials["hp.rate"].tolist() == drawn_rates(5)
+    assert trials.loc[run.best["trial"], "epochs"] == 9
+
+
+def test_a_high_score_is_good_to_an_oracle_where_it_is_to_the_metric(search_here, monkeypatch):
+    plans = []
+
+    def noted(name, hp, plan):
+        plans.append(plan)
+        return make_oracle(name, hp, plan)
+
+    monkeypatch.setattr("hpsearch.search.make_oracle", noted)
+    data = hpsearch.load(visits(), target="ill", drop="group")
+    search_here(data, trials=1, metric="accuracy", epochs=2, seed=3)
+    assert plans == [OraclePlan(seed=3, max_trials=1, epochs=2, direction="max")]
 
 
 def build_that_may_fail(hp, problem):
@@ -550,6 +636,7 @@ def test_a_run_is_not_overwritten_by_a_search_that_cannot_start(search_here):
         ({"trial_timeout": 0}, "`trial_timeout` is a number of seconds above 0"),
         ({"trial_timeout": float("nan")}, "`trial_timeout` is a number of seconds above 0"),
         ({"oracle": "oracle"}, "no oracle called 'oracle'"),
+        ({"oracle": "hyperband", "epochs": 8}, "needs at least 9 epochs; received --epochs 8"),
         ({"engine": "steam"}, "`engine` is one of"),
         ({"test_data": "a.csv", "test_size": 0.2}, "received both"),
     ],

@@ -1,13 +1,14 @@
 """Oracles by name: each module here that does not begin with an underscore, but for ``base``.
 
-Such a module defines ``make(hp, *, seed, max_trials)`` and returns an ``Oracle``. Adding an
-algorithm is adding one file; the tests of the contract then run through it as well.
+Such a module defines ``ALGORITHM``, an ``hpsearch.oracles.base.Algorithm``. Adding an algorithm is
+adding one file; the tests of the contract then run through it as well.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from hpsearch.errors import OptionError
@@ -15,51 +16,110 @@ from hpsearch.errors import OptionError
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
-    from hpsearch.oracles.base import Oracle
+    from hpsearch.oracles.base import Algorithm, Oracle, OraclePlan
     from hpsearch.space import Candidate
 
 
 def oracle_names() -> tuple[str, ...]:
-    """Names of the oracles, in alphabetical order; imports none of them."""
+    """Names of the oracles, in alphabetical order, whether what they need is installed or not."""
     names = (module.name for module in pkgutil.iter_modules(__path__))
     return tuple(sorted(name for name in names if name != "base" and not name.startswith("_")))
 
 
-def make_oracle(name: str, hp: HyperParameters, *, seed: int, max_trials: int) -> Oracle:
+def check_oracle(name: str, *, epochs: int) -> None:
+    """Raise ``OptionError`` unless there is such an oracle, and it can be used here.
+
+    Parameters
+    ----------
+    name : one of ``oracle_names()``.
+    epochs : epochs that a trial trains to its end.
+    """
+    algorithm = _algorithm(name)
+    missing = [
+        package for package in algorithm.packages if algorithm.extra and not find_spec(package)
+    ]
+    if missing:
+        raise OptionError(
+            f"The oracle '{name}' needs {' and '.join(missing)}, not installed here. "
+            f"Run pip install 'hpsearch[{algorithm.extra}]', or choose another --oracle."
+        )
+    if epochs < algorithm.least_epochs:
+        raise OptionError(
+            f"The oracle '{name}' needs at least {algorithm.least_epochs} epochs; received "
+            f"--epochs {epochs}. Raise it, or choose --oracle random."
+        )
+
+
+def check_oracle_growth(
+    name: str, *, trials: tuple[int, int], repeats: tuple[int, int], epochs: int
+) -> None:
+    """Raise ``OptionError`` where a run with this oracle can't grow so.
+
+    Parameters
+    ----------
+    name : one of ``oracle_names()``.
+    trials, repeats : what the run had, and what it is to have.
+    epochs : epochs that a trial trains to its end.
+    """
+    algorithm = _algorithm(name)
+    if repeats[1] > repeats[0] and algorithm.uses_scores:
+        raise OptionError(
+            f"The oracle '{name}' decides by the scores, which more repeats would change; received "
+            f"--repeats {repeats[1]} for a run of {repeats[0]}. Run another search with --out."
+        )
+    if trials[1] > trials[0] and not algorithm.ends_whole(trials[0], epochs):
+        raise OptionError(
+            f"The oracle '{name}' trains whole brackets, and more trials would change how the last "
+            f"one of this run, cut short at {trials[0]} trials, was trained; received --trials "
+            f"{trials[1]}. Run another search with --out."
+        )
+
+
+def oracle_packages(name: str) -> tuple[str, ...]:
+    """Distributions whose versions decide what an oracle proposes, beyond hpsearch's usual ones."""
+    return _algorithm(name).packages
+
+
+def make_oracle(name: str, hp: HyperParameters, plan: OraclePlan) -> Oracle:
     """The oracle of this name for a declared space.
 
     Parameters
     ----------
     name : one of ``oracle_names()``.
     hp : the space, as ``Space.declared`` gives it.
-    seed : whole number of at least 0.
-    max_trials : candidates proposed at most, at least 1.
+    plan : what the search asks of it.
 
     Raises
     ------
     OptionError
-        If there is no such oracle, or a number is too small.
+        If there is no such oracle, or if it can't be used here.
 
     Examples
     --------
     >>> from keras_tuner import HyperParameters
+    >>> from hpsearch.oracles.base import OraclePlan
     >>> hp = HyperParameters()
     >>> _ = hp.Choice("units", [8, 16, 32])
-    >>> [candidate.values for candidate in make_oracle("grid", hp, seed=0, max_trials=2).ask(9)]
+    >>> plan = OraclePlan(seed=0, max_trials=2, epochs=100, direction="min")
+    >>> [candidate.values for candidate in make_oracle("grid", hp, plan).ask(9)]
     [{'units': 8}, {'units': 16}]
     """
-    if name not in oracle_names():
-        raise OptionError(
-            f"There is no oracle called '{name}'. Use one of {', '.join(oracle_names())}."
-        )
-    for option, value, least in (("seed", seed, 0), ("trials", max_trials, 1)):
-        if value < least:
-            raise OptionError(f"`{option}` must be at least {least}; received {value}. Raise it.")
-    module = importlib.import_module(f"{__name__}.{name}")
-    oracle: Oracle = module.make(hp, seed=seed, max_trials=max_trials)
-    return oracle
+    check_oracle(name, epochs=plan.epochs)
+    return _algorithm(name).make(hp, plan)
 
 
 def sample(hp: HyperParameters, n: int, seed: int) -> list[Candidate]:
     """The first ``n`` candidates that a random search with this seed scores, the defaults first."""
-    return make_oracle("random", hp, seed=seed, max_trials=n).ask(n)
+    from hpsearch.oracles.base import OraclePlan
+
+    plan = OraclePlan(seed=seed, max_trials=n, epochs=1, direction="min")
+    return make_oracle("random", hp, plan).ask(n)
+
+
+def _algorithm(name: str) -> Algorithm:
+    if name not in oracle_names():
+        raise OptionError(
+            f"There is no oracle called '{name}'. Use one of {', '.join(oracle_names())}."
+        )
+    algorithm: Algorithm = importlib.import_module(f"{__name__}.{name}").ALGORITHM
+    return algorithm

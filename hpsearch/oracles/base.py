@@ -1,20 +1,62 @@
 """The contract of an oracle: it proposes candidates and learns how they scored.
 
-Owns the protocol and the oracle whose plan does not depend on scores. Which values are proposed
-belongs to the modules beside this one, one an algorithm.
+Owns the protocol, what an oracle is told at the start, what is known of an algorithm before one is
+made, and the oracle whose plan does not depend on scores. Which values are proposed belongs to the
+modules beside this one, one an algorithm.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
+from hpsearch.errors import OptionError
 from hpsearch.hyperparameters import Values, values_key
 from hpsearch.space import Candidate
 
+if TYPE_CHECKING:
+    from keras_tuner import HyperParameters
+
 Status = Literal["completed", "stopped", "failed"]
+Direction = Literal["min", "max"]
+
+
+@dataclass(frozen=True)
+class OraclePlan:
+    """What a search asks of its oracle.
+
+    Parameters
+    ----------
+    seed : whole number of at least 0; the same seed gives the same proposals.
+    max_trials : candidates proposed at most, at least 1.
+    epochs : epochs that a trial trains to its end, at least 1.
+    direction : ``"min"`` where a low score is good, ``"max"`` where a high one is.
+
+    Raises
+    ------
+    OptionError
+        If a number is too small.
+
+    Examples
+    --------
+    >>> OraclePlan(seed=0, max_trials=20, epochs=100, direction="min")
+    OraclePlan(seed=0, max_trials=20, epochs=100, direction='min')
+    """
+
+    seed: int
+    max_trials: int
+    epochs: int
+    direction: Direction
+
+    def __post_init__(self) -> None:
+        numbers = (("seed", self.seed, 0), ("trials", self.max_trials, 1))
+        for option, value, least in (*numbers, ("epochs", self.epochs, 1)):
+            if value < least:
+                raise OptionError(
+                    f"`{option}` must be at least {least}; received {value}. Raise it."
+                )
 
 
 @dataclass(frozen=True)
@@ -28,7 +70,8 @@ class Outcome:
     ----------
     trial : the candidate's trial number.
     score : the score in the run's metric; None where there is none. A failed trial has none.
-    status : ``completed`` (scored on all folds), ``stopped`` (on some of them) or ``failed``.
+    status : ``completed`` (scored on all folds), ``stopped`` (after some of them, or after fewer
+        epochs) or ``failed``.
 
     Examples
     --------
@@ -51,13 +94,25 @@ class Outcome:
 class Oracle(Protocol):
     """Proposes candidates (ask) and learns their scores (tell).
 
-    The proposals depend on the space, the seed, the asks and the tells alone, so that telling a
-    new oracle what a journal holds brings it to where the old one stopped.
+    The proposals depend on the space, the plan, the asks and the tells alone, so that telling a
+    new oracle what a journal holds brings it to where the old one stopped. What a batch begins
+    with does not depend on its size, nor on ``max_trials``: a run that grows goes on with the
+    same sequence.
     """
 
     @property
     def exhausted(self) -> bool:
         """Whether every configuration of the space has been proposed."""
+        ...
+
+    @property
+    def n_rungs(self) -> int:
+        """Rungs that the candidates of the last ask go through; 1 trains all of them to the end.
+
+        The first of n rungs has ``ceil(epochs / 3 ** (n - 1))`` epochs, each other one three times
+        as many as the one before, at most ``epochs``; the best third of the candidates of a
+        rung, rounded up, goes on to the next.
+        """
         ...
 
     def batch_size(self, remaining: int) -> int:
@@ -68,15 +123,63 @@ class Oracle(Protocol):
         ...
 
     def ask(self, n: int) -> list[Candidate]:
-        """The next ``n`` candidates, fewer or none when the plan or the space has no more.
+        """The next ``n`` candidates, fewer where a batch ends, none when there are no more.
 
         Trials are numbered from 0 in the order of asking; no configuration comes twice.
         """
         ...
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Learn how trials ended; failures are ordinary outcomes."""
+        """Learn how trials ended; failures are ordinary outcomes.
+
+        Raises
+        ------
+        ValueError
+            If an outcome is of a trial that was not asked for, or was told before.
+        """
         ...
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What is known of an oracle before one is made: a module's ``ALGORITHM``.
+
+    Attributes
+    ----------
+    make : the oracle of a declared space and a plan.
+    uses_scores : whether scores decide what is proposed or how long it trains. More repeats would
+        change the scores, so such a run can't be given any.
+    packages : distributions whose versions decide what is proposed, beyond those that every run
+        depends on.
+    extra : hpsearch's extra that holds those of ``packages`` that hpsearch itself does without.
+    least_epochs : the fewest epochs that it makes sense with.
+    ends_whole : whether a run of so many trials and epochs ends where a batch ends; where it does
+        not, more trials would change how its last ones train.
+    """
+
+    make: Callable[[HyperParameters, OraclePlan], Oracle]
+    uses_scores: bool = False
+    packages: tuple[str, ...] = ()
+    extra: str | None = None
+    least_epochs: int = 1
+    ends_whole: Callable[[int, int], bool] = lambda trials, epochs: True
+
+
+class Told:
+    """Which trials have been told; each of those asked for is told once."""
+
+    def __init__(self) -> None:
+        self._trials: set[int] = set()
+
+    def add(self, outcomes: Sequence[Outcome], *, n_asked: int) -> None:
+        """Note these outcomes, or raise ``ValueError``: the caller has lost count."""
+        for outcome in outcomes:
+            if not 0 <= outcome.trial < n_asked or outcome.trial in self._trials:
+                raise ValueError(
+                    f"Each of the {n_asked} trials asked for is told once; "
+                    f"received an outcome of trial {outcome.trial}."
+                )
+            self._trials.add(outcome.trial)
 
 
 class PlannedOracle:
@@ -93,12 +196,17 @@ class PlannedOracle:
         self._next = next(self._upcoming, None)
         self._max_trials = max_trials
         self._n_asked = 0
-        self._told: set[int] = set()
+        self._told = Told()
 
     @property
     def exhausted(self) -> bool:
         """Whether every configuration of the space has been proposed."""
         return self._next is None
+
+    @property
+    def n_rungs(self) -> int:
+        """One: every candidate trains to the end."""
+        return 1
 
     def batch_size(self, remaining: int) -> int:
         """All of them: no proposal waits for a score."""
@@ -116,20 +224,8 @@ class PlannedOracle:
         return candidates
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Check that each outcome belongs to a trial that was asked and not told before.
-
-        Raises
-        ------
-        ValueError
-            If it does not: the caller has lost count.
-        """
-        for outcome in outcomes:
-            if not 0 <= outcome.trial < self._n_asked or outcome.trial in self._told:
-                raise ValueError(
-                    f"Each of the {self._n_asked} trials asked for is told once; "
-                    f"received an outcome of trial {outcome.trial}."
-                )
-            self._told.add(outcome.trial)
+        """Check that each outcome belongs to a trial that was asked and not told before."""
+        self._told.add(outcomes, n_asked=self._n_asked)
 
 
 def _distinct(configurations: Iterable[Values]) -> Iterator[Values]:

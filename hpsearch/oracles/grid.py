@@ -13,19 +13,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpsearch.hyperparameters import combinations, grid_values
-from hpsearch.oracles.base import PlannedOracle
+from hpsearch.oracles.base import Algorithm, OraclePlan, PlannedOracle
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
 
-def make(hp: HyperParameters, *, seed: int, max_trials: int) -> PlannedOracle:
+def make(hp: HyperParameters, plan: OraclePlan) -> PlannedOracle:
     """The grid oracle of a space.
 
     Parameters
     ----------
     hp : the declared space. A range without a step gives its default and ten values more.
-    seed : without effect: a grid has one order.
-    max_trials : candidates proposed at most.
+    plan : its number of trials matters; a grid has one order, whatever the seed.
     """
-    return PlannedOracle(combinations(hp, grid_values), max_trials=max_trials)
+    return PlannedOracle(combinations(hp, grid_values), max_trials=plan.max_trials)
+
+
+ALGORITHM = Algorithm(make)

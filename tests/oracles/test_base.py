@@ -1,27 +1,72 @@
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
 import pytest
 
 from hpsearch.errors import OptionError
-from hpsearch.oracles import make_oracle, oracle_names
-from hpsearch.oracles.base import Outcome, PlannedOracle
+from hpsearch.oracles import check_oracle, check_oracle_growth, make_oracle, oracle_names
+from hpsearch.oracles.base import OraclePlan, Outcome, PlannedOracle
+
+PLAN = {"seed": 0, "max_trials": 1, "epochs": 100, "direction": "min"}
 
 
 def test_the_oracles_are_those_with_a_file():
-    assert oracle_names() == ("grid", "random")
+    assert oracle_names() == ("bayesian", "gp", "grid", "hyperband", "random", "tpe")
 
 
 def test_an_unknown_oracle_is_refused_with_the_known_ones():
     from keras_tuner import HyperParameters
 
-    with pytest.raises(OptionError, match=r"called 'genetic'. Use one of grid, random"):
-        make_oracle("genetic", HyperParameters(), seed=0, max_trials=1)
+    with pytest.raises(OptionError, match=r"called 'genetic'. Use one of bayesian, gp, grid, "):
+        make_oracle("genetic", HyperParameters(), OraclePlan(**PLAN))
 
 
-@pytest.mark.parametrize(("option", "value"), [("seed", -1), ("max_trials", 0)])
+@pytest.mark.parametrize(("option", "value"), [("seed", -1), ("max_trials", 0), ("epochs", 0)])
 def test_numbers_that_are_too_small_are_refused(option, value):
-    from keras_tuner import HyperParameters
-
     with pytest.raises(OptionError, match=f"must be at least .*received {value}"):
-        make_oracle("random", HyperParameters(), **{"seed": 0, "max_trials": 1, option: value})
+        OraclePlan(**{**PLAN, option: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "remedy"),
+    [
+        ("tpe", "optuna", r"'tpe' needs optuna, not .* pip install 'hpsearch\[optuna\]'"),
+        ("gp", "optuna", r"'gp' needs optuna, not .* pip install 'hpsearch\[gp\]'"),
+        ("gp", "torch", r"needs .*torch, not .* pip install 'hpsearch\[gp\]'"),
+    ],
+)
+def test_an_oracle_whose_package_is_missing_says_what_to_install(
+    name, package, remedy, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    assert name in oracle_names()
+    with pytest.raises(OptionError, match=remedy):
+        check_oracle(name, epochs=100)
+
+
+def test_the_extras_hold_what_the_oracles_need():
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    for name in oracle_names():
+        algorithm = import_module(f"hpsearch.oracles.{name}").ALGORITHM
+        if algorithm.extra:
+            declared = " ".join(extras[algorithm.extra])
+            assert all(package in declared for package in algorithm.packages)
+
+
+@pytest.mark.parametrize("name", ["bayesian", "gp", "hyperband", "tpe"])
+def test_more_repeats_are_refused_where_scores_decide(name):
+    same = {"trials": (27, 27), "epochs": 100}
+    check_oracle_growth(name, repeats=(2, 2), **same)
+    with pytest.raises(OptionError, match=rf"'{name}' decides by the scores.*--repeats 3 for a r"):
+        check_oracle_growth(name, repeats=(2, 3), **same)
+
+
+@pytest.mark.parametrize("name", ["grid", "random"])
+def test_more_repeats_are_fine_where_scores_do_not_decide(name):
+    check_oracle_growth(name, trials=(5, 9), repeats=(2, 3), epochs=100)
 
 
 @pytest.mark.parametrize("score", [None, float("nan"), float("inf")])

@@ -4,6 +4,7 @@ import pytest
 
 from hpsearch.hyperparameters import values_key
 from hpsearch.oracles import make_oracle, sample
+from hpsearch.oracles.base import OraclePlan
 
 
 def two_floats():
@@ -16,7 +17,8 @@ def two_floats():
 
 
 def proposals(seed, hp=None, n=20):
-    oracle = make_oracle("random", hp or two_floats(), seed=seed, max_trials=n)
+    plan = OraclePlan(seed=seed, max_trials=n, epochs=100, direction="min")
+    oracle = make_oracle("random", hp or two_floats(), plan)
     return [candidate.values for candidate in oracle.ask(n)]
 
 
