@@ -118,9 +118,9 @@ def phases():
 def show_footprints():
     """Start a worker, and end it when it has been looked at: all is imported, without data."""
     from hpsearch.engines.fused import import_jax
-    from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers
+    from hpsearch.engines.workers import WORKER_ENVIRONMENTS, LokyWorkers
 
-    with Workers(1, import_jax, environment=WORKER_ENVIRONMENTS["jax"], pin=True) as workers:
+    with LokyWorkers(1, import_jax, environment=WORKER_ENVIRONMENTS["jax"], pin=True) as workers:
         workers.call(os.getpid)
         mark("footprint")
         time.sleep(4 * SECONDS_BETWEEN_LOOKS)

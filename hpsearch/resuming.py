@@ -7,9 +7,7 @@ it. Going on itself is the search's own loop.
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Mapping
-from importlib.metadata import version
 from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +16,7 @@ from hpsearch.data import Dataset, load
 from hpsearch.errors import InputError, OptionError
 from hpsearch.space import Space
 from hpsearch.space_source import SpaceSource
+from hpsearch.versions import versions
 
 OPTIONS: Final = (
     *("trials", "folds", "repeats", "epochs", "batch_size", "seed", "oracle", "engine", "patience"),
@@ -27,10 +26,6 @@ OPTIONS: Final = (
 """Options of a search that a resumed run takes over."""
 
 MAY_CHANGE: Final = ("trials", "repeats", "trial_timeout")
-
-_PACKAGES: Final = (
-    *("hpsearch", "keras", "tensorflow", "jax", "jaxlib", "keras-tuner", "numpy", "pandas"),
-)
 
 Record = dict[str, Any]
 
@@ -68,12 +63,6 @@ def record_of(search: Any, dataset: Dataset, space: Space, test: Dataset | None)
         },
         "versions": versions(),
     }
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that a number may depend on."""
-    packages = {package: version(package) for package in _PACKAGES}
-    return {"python": platform.python_version(), **packages}
 
 
 def _table(dataset: Dataset) -> Record:

@@ -23,7 +23,7 @@ from hpsearch.bundle import BUNDLE_FORMAT
 from hpsearch.data import Dataset, load
 from hpsearch.engines.base import FitOptions
 from hpsearch.engines.choose import ENGINE_OPTIONS, EngineOption
-from hpsearch.engines.workers import WORKER_ENVIRONMENTS, default_jobs
+from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Backend, check_backend
 from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import Fold, Splitter, choose_splitter, hold_back, make_folds
 from hpsearch.folds.plan import Split
@@ -51,11 +51,11 @@ from hpsearch.resuming import (
     record_of,
     space_of,
     test_data_of,
-    versions,
 )
 from hpsearch.scoring import ScaleTarget, Session, SessionPlan, encode_dataset
 from hpsearch.space import Candidate, Space, fit_settings
 from hpsearch.trials import TrialResult, prediction_parts
+from hpsearch.versions import versions
 
 SECONDS_BETWEEN_WRITES = 5.0
 """The tables are written this often while trials end, and always when the last one has."""
@@ -77,7 +77,13 @@ class Search:
     out : the run's folder; by default ``results/NAME``, or ``NAME-2`` where that is taken.
     oracle : ``"random"`` or ``"grid"``; both begin with the space's default configuration.
     engine : ``"fused"``, ``"keras"``, or ``"auto"``, which takes the fused one where it applies.
-    jobs : worker processes, by default one per core; the tables don't depend on it.
+    jobs : units trained at the same time, by default one per core, or as many as a cluster takes;
+        the tables don't depend on it.
+    backend : where units are trained: ``"loky"``, processes on this machine, or the workers of a
+        ``"dask"`` or ``"ray"`` cluster; the tables don't depend on it.
+    address : the cluster's, such as ``"tcp://10.0.0.1:8786"`` of a Dask scheduler,
+        ``"10.0.0.1:6379"``, ``"ray://10.0.0.1:10001"`` or ``"auto"``; Ray starts on this machine
+        where there is none.
     patience : stop all replicas of a trial after so many epochs without improvement of their
         mean validation curve; None trains every epoch.
     metric : the metric that selects; by default the problem type's first.
@@ -115,6 +121,8 @@ class Search:
     oracle: str = field(default="random", kw_only=True)
     engine: EngineOption = field(default="auto", kw_only=True)
     jobs: int | None = field(default=None, kw_only=True)
+    backend: Backend = field(default="loky", kw_only=True)
+    address: str | None = field(default=None, kw_only=True)
     patience: int | None = field(default=None, kw_only=True)
     metric: str | None = field(default=None, kw_only=True)
     split: Split = field(default="auto", kw_only=True)
@@ -139,6 +147,7 @@ class Search:
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
         check_seconds("trial_timeout", self.trial_timeout)
+        check_backend(self.backend, self.address)
         if self.engine not in ENGINE_OPTIONS:
             raise OptionError(
                 f"`engine` is one of {', '.join(ENGINE_OPTIONS)}; received {self.engine!r}."
@@ -202,6 +211,8 @@ def resume(
     space: Any = None,
     test_data: Any = None,
     jobs: int | None = None,
+    backend: Backend = "loky",
+    address: str | None = None,
     trial_timeout: float | None = None,
     accept_changes: bool = False,
     observer: Observer | None = None,
@@ -219,7 +230,7 @@ def resume(
         where it was.
     trials, repeats : the run's new size; by default what it was asked.
     space, test_data : to be given again where they were Python objects.
-    jobs, observer : as in ``Search``; trial_timeout : by default as it was.
+    jobs, backend, address, observer : as in ``Search``; trial_timeout : by default as it was.
     accept_changes : go on although versions of Python or of packages changed.
     options : further options of ``Search``, if any, must be what they were.
 
@@ -246,6 +257,8 @@ def resume(
             **{**was["options"], **options, **given},
             test_data=test_data_of(was, test_data),
             jobs=jobs,
+            backend=backend,
+            address=address,
             out=path,
             observer=observer,
         )
@@ -269,7 +282,6 @@ class _Run:
         self.space = Space.load(search.space)
         self.metrics = resolve_metric(dataset.target.kind, search.metric)
         self.direction = METRICS[self.metrics[0]].direction
-        self.jobs = search.jobs or default_jobs()
         self.results: list[TrialResult] = []
         self._written = 0.0
         self.source = dataset
@@ -328,7 +340,7 @@ class _Run:
             n_folds=len(self.folds),
             metric=self.metrics[0],
             direction=self.direction,
-            jobs=self.jobs,
+            jobs=self.session.jobs,
         )
         try:
             while remaining := search.trials - len(self.results):
@@ -475,12 +487,14 @@ class _Run:
                 patience=search.patience,
                 metrics=self.metrics,
             ),
-            jobs=self.jobs,
+            jobs=search.jobs,
             scale_target=search.scale_target,
             max_levels=search.max_levels,
             max_words=search.max_words,
             must_save=True,
             trial_timeout=search.trial_timeout,
+            backend=search.backend,
+            address=search.address,
         )
 
     def _say_what_was_understood(self) -> None:
@@ -515,7 +529,7 @@ class _Run:
                 "predictions are in its own units."
             )
         self.observer.note(
-            f"Engine: {self.session.choice.engine}, {self.jobs} processes of one thread: "
+            f"Engine: {self.session.choice.engine}, {self.session.jobs} processes of one thread: "
             f"{self.session.choice.reason}."
         )
 

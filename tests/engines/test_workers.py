@@ -13,8 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from hpsearch.engines import workers as module
-from hpsearch.engines.workers import WORKER_ENVIRONMENT, Lost, Workers
+from hpsearch.engines.workers import WORKER_ENVIRONMENT, LokyWorkers, Lost, policy
 from hpsearch.errors import HpsearchError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -23,7 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.fixture(scope="module")
 def workers():
     """Two processes that import nothing, shared by the tests; those that die are replaced."""
-    with Workers(2) as workers:
+    with LokyWorkers(2) as workers:
         yield workers
 
 
@@ -75,7 +74,7 @@ def test_a_call_whose_worker_dies_each_time_ends_with_one_clear_line(workers, mo
     def die():
         os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(module, "MAX_ATTEMPTS", 1)
+    monkeypatch.setattr(policy, "MAX_ATTEMPTS", 1)
     with pytest.raises(HpsearchError, match=r"died 1 times in die: .*memory ran out.*--jobs"):
         workers.call(die)
     assert workers.call(abs, -1) == 1
@@ -96,7 +95,7 @@ def test_a_task_that_takes_too_long_is_tried_twice_and_the_others_complete(tmp_p
             time.sleep(60)
         return number
 
-    with Workers(2, timeout=1.0) as workers:
+    with LokyWorkers(2, timeout=1.0) as workers:
         results = list(workers.map_unordered(work, [0, 1, 2, 3]))
     [lost] = [result for result in results if isinstance(result, Lost)]
     assert lost == Lost(1, attempts=2, limit=1.0)
@@ -110,7 +109,7 @@ def test_time_in_the_queue_does_not_count():
         time.sleep(0.3)
         return number
 
-    with Workers(1, timeout=1.0) as workers:
+    with LokyWorkers(1, timeout=1.0) as workers:
         assert sorted(workers.map_unordered(work, list(range(6)))) == list(range(6))
 
 
@@ -127,9 +126,9 @@ def test_a_task_without_memory_is_tried_three_times_and_the_others_complete(work
 
 PARENT = """
 import os, time
-from hpsearch.engines.workers import Workers
+from hpsearch.engines.workers import LokyWorkers
 
-with Workers(1) as workers:
+with LokyWorkers(1) as workers:
     print(workers.call(os.getpid), flush=True)
     workers.submit(time.sleep, 60)
     time.sleep(60)
