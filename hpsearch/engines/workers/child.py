@@ -11,14 +11,13 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 import cloudpickle
 
 from hpsearch.engines.workers.environment import WORKER_GROWTH_BYTES, one_core_seen
-from hpsearch.engines.workers.files import SharedFolder, lie_in
+from hpsearch.engines.workers.files import lie_in
 
 READY = b"ready"
 
@@ -27,10 +26,9 @@ def main() -> None:
     """Answer calls until the pipe ends."""
     calls, answers = _take_pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    session, warm_up = cloudpickle.loads(calls.recv_bytes())
-    folder = SharedFolder(session)
+    warm_up = cloudpickle.loads(calls.recv_bytes())
     received: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(calls, received, folder), daemon=True).start()
+    threading.Thread(target=_receive, args=(calls, received), daemon=True).start()
     with one_core_seen():
         if warm_up is not None:
             warm_up()
@@ -79,13 +77,12 @@ def _take_pipes() -> tuple[Connection, Connection]:
     return Connection(calls, writable=False), Connection(answers, readable=False)
 
 
-def _receive(calls: Connection, received: queue.SimpleQueue[bytes], folder: SharedFolder) -> None:
+def _receive(calls: Connection, received: queue.SimpleQueue[bytes]) -> None:
     """Pass calls on; end the process with its host, in the middle of a call too."""
     try:
         while True:
             received.put(calls.recv_bytes())
     except (EOFError, OSError):
-        folder.leave()
         os._exit(0)
 
 
@@ -93,9 +90,3 @@ def _size() -> int:
     import psutil
 
     return int(psutil.Process().memory_info().rss)
-
-
-WarmUp = Callable[[], None]
-
-if __name__ == "__main__":
-    main()

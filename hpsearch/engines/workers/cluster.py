@@ -191,8 +191,8 @@ class ClusterMachines:
         while not self._are_found(waited := time.monotonic() - began):
             if waited > SECONDS_TO_FIND_HOSTS:
                 raise OptionError(
-                    f"{self.where} must have a worker that is free; none answered within "
-                    f"{SECONDS_TO_FIND_HOSTS:g} s. Start one, or end what keeps them busy."
+                    f"A cluster must have a worker that is free; none of {self.where} answered "
+                    f"within {SECONDS_TO_FIND_HOSTS:g} s. Start one, or end what keeps them busy."
                 )
             time.sleep(0.02)
             self.look()
@@ -390,8 +390,8 @@ class ClusterWorkers(Workers):
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > SECONDS_TO_FIND_HOSTS:
                 raise HpsearchError(
-                    f"{machines.where} has had no worker for {SECONDS_TO_FIND_HOSTS:g} s. "
-                    "Start one, then resume the run."
+                    f"A cluster must have a worker; {machines.where} has had none for "
+                    f"{SECONDS_TO_FIND_HOSTS:g} s. Start one, then resume the run."
                 )
             with suppress(queue.Empty):
                 future = arrived.get(timeout=SECONDS_BETWEEN_LOOKS if running else 0.05)

@@ -59,7 +59,7 @@ class DaskConnection:
             seats: dict[str, int] = self._client.nthreads()
         except Exception as error:  # whatever ends a connection
             raise HpsearchError(
-                f"{self.where} must answer while a search works; its scheduler does no more "
+                f"A cluster must answer while a search works; {self.where} does no more "
                 f"({type(error).__name__}). Resume the run when it does."
             ) from None
         return seats

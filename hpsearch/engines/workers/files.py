@@ -2,13 +2,15 @@
 
 The process that drives a search writes them once. On its own machine workers map them where they
 are; on another machine they lie in a scratch folder that all of the session's processes there
-share, and that the last one to leave removes, however the others ended.
+share, and that a process apart from them removes when the last one is gone, however it ended.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -34,10 +36,23 @@ def lie_in(folders: Mapping[str, str]) -> None:
     _FOLDERS.update(folders)
 
 
+_REMOVE_AFTER_USE = """
+import fcntl, os, shutil, sys
+if os.fork():
+    os._exit(0)  # no child of a process that may have its children killed
+os.setsid()
+folder = sys.argv[1]
+fcntl.flock(os.open(folder + "/.users", os.O_RDWR), fcntl.LOCK_EX)
+os.rename(folder, folder + ".gone")  # at once, so that nobody joins half of it
+shutil.rmtree(folder + ".gone", ignore_errors=True)
+"""
+
+
 class SharedFolder:
     """A scratch folder of all processes of one session on one machine.
 
     Each holds a shared lock on a file in it, which the system takes back whatever ends a process.
+    The process that makes the folder starts one that waits for all of them, and then removes it.
     Linux and macOS have such locks.
 
     Parameters
@@ -47,7 +62,7 @@ class SharedFolder:
 
     def __init__(self, session: str) -> None:
         self.path = Path(tempfile.gettempdir()) / f"hpsearch-{session}"
-        self._lock = self._join()
+        self._lock: int | None = self._join()
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -72,26 +87,32 @@ class SharedFolder:
         return (self.path / folder).is_dir()
 
     def leave(self) -> None:
-        """Let go of the folder; the last one removes it. Safe to call twice."""
+        """Let go of the folder; it is removed when all have. Safe to call twice."""
+        if self._lock is not None:
+            lock, self._lock = self._lock, None
+            os.close(lock)
+
+    def _join(self) -> int:
         import fcntl
 
-        if self._lock is None:
-            return
-        lock, self._lock = self._lock, None
-        with suppress(BlockingIOError):  # others are still there
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(self.path, ignore_errors=True)
-        os.close(lock)
-
-    def _join(self) -> int | None:
-        import fcntl
-
-        file = self.path / ".users"
+        users = self.path / ".users"
         while True:
-            with suppress(FileNotFoundError):  # the last of the others has just removed it
-                self.path.mkdir(mode=0o700, exist_ok=True)
-                lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-                fcntl.flock(lock, fcntl.LOCK_SH)
-                if file.exists() and os.path.samestat(os.fstat(lock), file.stat()):
-                    return lock
-                os.close(lock)
+            is_new = self._make()
+            try:
+                lock = os.open(users, os.O_RDWR | os.O_CREAT, 0o600)
+            except FileNotFoundError:  # it was removed after the last of the others
+                continue
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            if is_new:
+                command = [sys.executable, "-I", "-S", "-c", _REMOVE_AFTER_USE, str(self.path)]
+                nowhere = subprocess.DEVNULL
+                subprocess.run(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, check=True)
+            if users.exists() and os.path.samestat(os.fstat(lock), users.stat()):
+                return lock
+            os.close(lock)
+
+    def _make(self) -> bool:
+        with suppress(FileExistsError):
+            self.path.mkdir(mode=0o700)
+            return True
+        return False

@@ -81,14 +81,13 @@ class Host:
     """
 
     def __init__(self, session: str) -> None:
-        self._session = session
         self._folder = SharedFolder(session)
         self._lock = threading.Lock()
         self._children: dict[Setup, list[_Child]] = {}
         self._idle: dict[Setup, list[_Child]] = {}
         self._folders: dict[str, str] = {}
         self._is_open = False
-        self.n_received = 0
+        self._n_received = 0
 
     def facts(self) -> Facts:
         """What this machine is."""
@@ -101,8 +100,12 @@ class Host:
 
     def receive(self, folder: str, content: Mapping[str, bytes]) -> None:
         """Write a folder of the driving process for all hosts of this machine."""
-        self.n_received += 1
+        self._n_received += 1
         self._folder.write(_name_of(folder), content)
+
+    def n_received(self) -> int:
+        """How many folders were sent to this process."""
+        return self._n_received
 
     def admit(self, folders: tuple[str, ...]) -> None:
         """Take units from now on, that read these folders."""
@@ -165,7 +168,7 @@ class Host:
         return self._start(setup)
 
     def _start(self, setup: Setup) -> _Child:
-        child = _Child(self._session, setup)
+        child = _Child(setup)
         with self._lock:
             self._children.setdefault(setup, []).append(child)
         return child
@@ -179,7 +182,7 @@ class Host:
 class _Child:
     """A child process, and the pipes to it."""
 
-    def __init__(self, session: str, setup: Setup) -> None:
+    def __init__(self, setup: Setup) -> None:
         calls_end, calls = os.pipe()
         answers, answers_end = os.pipe()
         self._process = subprocess.Popen(
@@ -196,7 +199,7 @@ class _Child:
         )
         self._is_ready = False
         with suppress(OSError):  # it is dead already, which the first call will find
-            self._calls.send_bytes(dumped((session, _Pickled(setup.warm_up))))
+            self._calls.send_bytes(setup.warm_up)
 
     def ask(self, call: bytes, limit: float | None) -> tuple[bool, bytes]:
         """Send a call and wait for the answer; whether the process has grown too much since."""
@@ -213,18 +216,6 @@ class _Child:
         self._process.kill()
         self._process.wait()
         self._calls.close()
-
-
-class _Pickled:
-    """Something pickled, which only the process that unpickles this one unpickles."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        import cloudpickle
-
-        return cloudpickle.loads, (self._data,)
 
 
 def _name_of(folder: str) -> str:

@@ -15,7 +15,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -43,7 +43,8 @@ class RayConnection:
     """
 
     def __init__(self, address: str | None, jobs: int | None) -> None:
-        import ray
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed")
+        import ray  # prints such lines to standard output otherwise; what dies is seen to here
 
         self.where = f"the Ray cluster at {address}" if address else "Ray on this machine"
         self._ray = ray
@@ -55,7 +56,7 @@ class RayConnection:
         self._is_ours = not ray.is_initialized()
         if self._is_ours:
             _initialise(address)
-        self._host_class = ray.remote(num_cpus=1, max_restarts=0)(Host)
+        self._host_class = ray.remote(num_cpus=1, max_restarts=0, max_concurrency=2)(Host)
 
     def look(self) -> Mapping[str, int]:
         """The actors, one for each processor; new ones take the place of those that are gone."""
@@ -63,7 +64,7 @@ class RayConnection:
             n_processors = int(self._ray.cluster_resources().get("CPU", 0))
         except Exception as error:  # whatever ends a connection
             raise HpsearchError(
-                f"{self.where} must answer while a search works; it does no more "
+                f"A cluster must answer while a search works; {self.where} does no more "
                 f"({type(error).__name__}). Resume the run when it does."
             ) from None
         wanted = n_processors if self._jobs is None else min(self._jobs, n_processors)
@@ -100,12 +101,9 @@ class RayConnection:
                 self._ray.kill(actor)
 
     def close(self) -> None:
-        """End all actors; those that do nothing clear up first, the others' children do."""
-        idle = [host for host in self._actors if not self._calls.get(host)]
-        closing = [self.call(host, "close") for host in idle]
-        for call in closing:
-            with suppress(HostGoneError, TimeoutError):
-                call.result(timeout=SECONDS_TO_CLOSE)
+        """End all actors; beside what each does, it is asked to clear up."""
+        closing = [self.call(host, "close") for host in self._actors]
+        wait(closing, timeout=SECONDS_TO_CLOSE)
         for host in list(self._actors):
             self.forget(host)
         if self._is_ours:
@@ -117,7 +115,7 @@ def _initialise(address: str | None) -> None:
     import ray
 
     _check_answers(address)
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if address is None and "RAY_ADDRESS" not in os.environ:
         options["include_dashboard"] = False
     with _signals_kept():
