@@ -23,6 +23,7 @@ from hpsearch.engines.workers import Lost, machines
 from hpsearch.engines.workers.files import SharedFolder, here
 from hpsearch.errors import HpsearchError, OptionError
 from hpsearch.observer import SilentObserver
+from hpsearch.versions import versions
 
 pytestmark = [
     pytest.mark.cluster,
@@ -320,7 +321,7 @@ def test_a_shared_folder_is_removed_after_the_last_has_left():
 
 
 def test_workers_with_other_versions_are_refused_by_name(cluster, monkeypatch, nothing_left):
-    now = {**hpsearch.versions.versions(), "keras": "3.0.0"}
+    now = {**versions(), "keras": "3.0.0"}
     monkeypatch.setattr("hpsearch.engines.workers.cluster.versions", lambda: now)
     with pytest.raises(OptionError, match=r"must have the versions .*keras 3\.\d+\.\d+ there, 3.0.0 here"):  # fmt: skip  # noqa: E501
         machines(*cluster, None).__enter__()
@@ -356,9 +357,29 @@ def test_a_cluster_without_workers_is_refused_within_bounds(monkeypatch):
             machines("dask", address, None).__enter__()
 
 
-def test_a_scheduler_that_goes_away_ends_the_search_with_one_line():
+def test_a_machine_without_room_for_the_data_is_named(tmp_path, monkeypatch, nothing_left):
     from distributed import LocalCluster
 
+    def write(folder, name, content):
+        raise OSError(28, "No space left on device")
+
+    def share():
+        with workers_on(("dask", cluster.scheduler_address), share=tmp_path):
+            pass
+
+    monkeypatch.setattr(SharedFolder, "write", write)
+    here = {"n_workers": 1, "processes": False}  # so that it has that function
+    with (
+        LocalCluster(**here, dashboard_address=":0", silence_logs=logging.CRITICAL) as cluster,
+        pytest.raises(HpsearchError, match=r"room for the data .*No space left"),
+    ):
+        share()
+
+
+def test_a_scheduler_that_goes_away_ends_the_search_with_one_line(monkeypatch, nothing_left):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr("hpsearch.engines.workers.dask_cluster.SECONDS_TO_CLOSE", 1.0)
     cluster = LocalCluster(
         n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
     )
@@ -431,6 +452,7 @@ def build(hp, problem):
 """
 FLAG = Path(tempfile.gettempdir(), f"hpsearch-test-of-clusters-{os.getuid()}")
 BUDGET = {"folds": 2, "repeats": 2, "epochs": 4, "engine": "fused"}
+VALIDATION = {"cv": 2, "epochs": 3, "engine": "fused"}
 SAME = ("trials.csv", "folds.csv", "curves.csv", "predictions.csv", "run.json", "best.json")
 
 
@@ -451,37 +473,53 @@ def on_this_machine(space, tmp_path_factory):
     return out
 
 
+@pytest.fixture(scope="module")
+def validated(space):
+    """A cross-validation with loky."""
+    return hpsearch.cross_validate(str(space), "sklearn:iris", jobs=1, **VALIDATION)
+
+
 class Killer(SilentObserver):
-    """Has a process of the cluster's killed once the first trial is done."""
+    """Has a process of the cluster's killed once the second trial is done."""
 
     n_done = 0
 
     def trial_done(self, row):
         self.n_done += 1
-        if self.n_done == 1:
+        if self.n_done == 2:
             FLAG.touch()
 
 
-def test_a_search_on_a_cluster_that_loses_a_process_gives_the_same_bytes(
-    cluster, space, on_this_machine, tmp_path, nothing_left
+def different_from(folder, other):
+    return [name for name in SAME if (folder / name).read_bytes() != (other / name).read_bytes()]
+
+
+def test_a_search_whose_cluster_loses_a_process_gives_the_same_bytes(
+    dask_address, space, on_this_machine, tmp_path, nothing_left
 ):
-    """Three trials without a mishap; then it is resumed, and a process is killed."""
-    where = {"backend": cluster[0], "address": cluster[1]}
-    out = tmp_path / "run"
-    hpsearch.Search(str(space), trials=3, out=out, **where, **BUDGET).run("sklearn:iris")
     killer = Killer()
-    hpsearch.resume(out, trials=5, observer=killer, **where)
+    hpsearch.Search(str(space), trials=5, out=tmp_path / "run", observer=killer, backend="dask",
+                    address=dask_address, **BUDGET).run("sklearn:iris")  # fmt: skip
     assert not FLAG.exists()  # it was killed
     assert killer.n_done == 5
-    different = [n for n in SAME if (out / n).read_bytes() != (on_this_machine / n).read_bytes()]
-    assert different == []
+    assert different_from(tmp_path / "run", on_this_machine) == []
 
 
-def test_a_cross_validation_on_a_cluster_gives_the_same_tables(cluster, space):
-    options = {"cv": 2, "epochs": 3, "engine": "fused"}
-    [ours, theirs] = [
-        hpsearch.cross_validate(str(space), "sklearn:iris", **options, **where)
-        for where in ({"jobs": 1}, {"backend": cluster[0], "address": cluster[1]})
-    ]
+def test_a_search_begun_here_goes_on_on_a_cluster_that_loses_a_process(
+    ray_address, space, on_this_machine, tmp_path, nothing_left
+):
+    out, killer = tmp_path / "run", Killer()
+    hpsearch.Search(str(space), trials=1, out=out, jobs=1, **BUDGET).run("sklearn:iris")
+    hpsearch.resume(out, trials=5, observer=killer, backend="ray", address=ray_address)
+    assert not FLAG.exists()
+    assert killer.n_done == 5
+    assert different_from(out, on_this_machine) == []
+
+
+def test_a_cross_validation_on_a_cluster_gives_the_same_tables(cluster, space, validated):
+    kind, address = cluster
+    there = hpsearch.cross_validate(
+        str(space), "sklearn:iris", backend=kind, address=address, **VALIDATION
+    )
     for table in ("folds", "curves", "predictions"):
-        assert_frame_equal(getattr(ours, table), getattr(theirs, table), check_exact=True)
+        assert_frame_equal(getattr(there, table), getattr(validated, table), check_exact=True)

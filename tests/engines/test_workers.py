@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from hpsearch.engines.workers import WORKER_ENVIRONMENT, LokyWorkers, Lost, policy
+from hpsearch.engines.workers.environment import environment_like, one_core_seen
 from hpsearch.errors import HpsearchError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -85,6 +87,32 @@ def test_workers_run_one_thread_each(workers):
     assert WORKER_ENVIRONMENT.items() <= environment.items()
     threads = [value for name, value in WORKER_ENVIRONMENT.items() if "THREADS" in name]
     assert set(threads) == {"1"}
+
+
+def test_a_worker_elsewhere_has_the_variables_of_the_driver_that_change_numbers():
+    ours = {"PATH": "/bin", "JAX_ENABLE_X64": "1", "KERAS_HOME": "/there", "OMP_NUM_THREADS": "8"}
+    theirs = {"PATH": "/here", "TF_ENABLE_ONEDNN_OPTS": "0", "KERAS_HOME": "/here"}
+    assert environment_like(ours, theirs, {"OMP_NUM_THREADS": "1"}) == {
+        "PATH": "/bin",
+        "KERAS_HOME": "/there",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no such call")
+def test_a_process_sees_one_core_while_it_starts_and_all_of_its_threads_get_back_the_others():
+    cores = os.sched_getaffinity(0)
+    go_on = threading.Event()
+    with one_core_seen():
+        seen = os.sched_getaffinity(0)
+        thread = threading.Thread(target=go_on.wait)
+        thread.start()
+    of_thread = os.sched_getaffinity(thread.native_id or 0)
+    go_on.set()
+    thread.join()
+    assert len(seen) == 1
+    assert of_thread == os.sched_getaffinity(0) == cores
 
 
 def test_a_task_that_takes_too_long_is_tried_twice_and_the_others_complete(tmp_path):

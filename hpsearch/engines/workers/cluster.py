@@ -30,7 +30,7 @@ import cloudpickle
 from hpsearch.engines.workers.environment import numerical_variables
 from hpsearch.engines.workers.host import Answer, Facts, HostGoneError, Setup
 from hpsearch.engines.workers.loky import LokyWorkers
-from hpsearch.engines.workers.policy import Failure, Value, Workers
+from hpsearch.engines.workers.policy import MAX_ATTEMPTS, Failure, Value, Workers
 from hpsearch.errors import HpsearchError, OptionError
 from hpsearch.versions import versions
 
@@ -72,8 +72,16 @@ class Connection(Protocol):
     def call(self, host: str, method: str, *arguments: Any) -> Future[Any]:
         """Call a method of a ``Host``; fails with ``HostGoneError`` where it is gone."""
 
-    def deliver(self, hosts: Sequence[str], folder: str, content: Mapping[str, bytes]) -> None:
-        """Have hosts receive the files of a folder, sent to all of them together."""
+    def deliver(
+        self, hosts: Sequence[str], folder: str, content: Mapping[str, bytes]
+    ) -> list[tuple[str, Future[None]]]:
+        """Have hosts receive the files of a folder, sent to all of them together.
+
+        Raises
+        ------
+        HostGoneError
+            If one of them is gone, and nothing was sent.
+        """
 
     def forget(self, host: str) -> None:
         """Let a host go, and fail the calls that it has."""
@@ -140,8 +148,10 @@ class ClusterMachines:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._connection.close()  # first: what the admissions wait for fails then
-        self._admissions.shutdown(wait=True, cancel_futures=True)
+        try:
+            self._connection.close()  # first: what the admissions wait for fails then
+        finally:
+            self._admissions.shutdown(wait=True, cancel_futures=True)
 
     @property
     def jobs(self) -> int:
@@ -236,7 +246,7 @@ class ClusterMachines:
             self._processors.add(facts.processor)
             self._ship(name)
             for setup in self._setups:
-                self._connection.call(name, "warm", setup, self._n_warm(host)).result()
+                self._ask([name], "warm", setup, self._n_warm(host))
         except (HostGoneError, OptionError):
             raise
         except Exception as error:
@@ -258,22 +268,41 @@ class ClusterMachines:
             if host.is_admitted or name == newcomer
         }
         for folder in self._folders:
-            while lacking := [n for n, holds in self._ask(hosts, "holds", folder) if not holds]:
+            for _ in range(MAX_ATTEMPTS):
+                lacking = [n for n, holds in self._ask(hosts, "holds", folder) if not holds]
+                if not lacking:
+                    break
                 one_of_each = {hosts[name].facts.result().machine: name for name in lacking}
-                files = (path for path in Path(folder).iterdir() if path.is_file())
-                content = {path.name: path.read_bytes() for path in files}
-                with suppress(HostGoneError):
-                    self._connection.deliver(list(one_of_each.values()), folder, content)
+                self._deliver(list(one_of_each.values()), folder)
         self._ask(hosts, "admit", tuple(self._folders))
+
+    def _deliver(self, names: Sequence[str], folder: str) -> None:
+        files = (path for path in Path(folder).iterdir() if path.is_file())
+        content = {path.name: path.read_bytes() for path in files}
+        with suppress(HostGoneError):
+            try:
+                self._answers(self._connection.deliver(names, folder, content))
+            except OSError as error:
+                raise HpsearchError(
+                    "Workers must have room for the data in a folder for temporary files; one of "
+                    f"{', '.join(names)} answered: {error}. Free some, or set TMPDIR there."
+                ) from None
 
     def _ask(self, names: Iterable[str], method: str, *arguments: Any) -> list[tuple[str, Any]]:
         """Call a method of several hosts at once: the answers of those that are still there."""
         there = [name for name in names if name in self._hosts]
-        calls = [(name, self._connection.call(name, method, *arguments)) for name in there]
+        call = self._connection.call
+        return self._answers([(name, call(name, method, *arguments)) for name in there])
+
+    def _answers(self, calls: Iterable[tuple[str, Future[R]]]) -> list[tuple[str, R]]:
+        """The answers of hosts that are still there; they may go while this thread waits."""
         answers = []
         for name, call in calls:
+            while name in self._hosts and not call.done():
+                wait([call], timeout=SECONDS_BETWEEN_LOOKS)
             with suppress(HostGoneError):
-                answers.append((name, call.result()))
+                if call.done():
+                    answers.append((name, call.result()))
         return [(name, answer) for name, answer in answers if name in self._hosts]
 
     def _wait(self, future: Future[R]) -> R:

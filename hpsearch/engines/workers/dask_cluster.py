@@ -76,13 +76,17 @@ class DaskConnection:
         task.add_done_callback(partial(_settle, calls, result))
         return result
 
-    def deliver(self, hosts: Sequence[str], folder: str, content: Mapping[str, bytes]) -> None:
+    def deliver(
+        self, hosts: Sequence[str], folder: str, content: Mapping[str, bytes]
+    ) -> list[tuple[str, Future[None]]]:
         """Have hosts receive files, which go from one host to the next."""
-        sent = self._client.scatter(
-            [dict(content)], workers=list(hosts), broadcast=True, hash=False
-        )
-        for call in [self.call(host, "receive", folder, sent[0]) for host in hosts]:
-            call.result()
+        try:
+            [sent] = self._client.scatter(
+                [dict(content)], workers=list(hosts), broadcast=True, hash=False
+            )
+        except (OSError, ValueError) as error:  # one has just gone
+            raise HostGoneError from error
+        return [(host, self.call(host, "receive", folder, sent)) for host in hosts]
 
     def forget(self, host: str) -> None:
         """Let a host go, and fail the calls that it has."""

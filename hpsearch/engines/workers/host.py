@@ -108,13 +108,14 @@ class Host:
         return self._n_received
 
     def admit(self, folders: tuple[str, ...]) -> None:
-        """Take units from now on, that read these folders."""
+        """Take units from now on, that read these folders; not if one is not here."""
         self._folders = {f: str(self._folder.path / _name_of(f)) for f in folders}
-        self._is_open = True
+        self._is_open = all(self.holds(folder) for folder in folders)
 
     def warm(self, setup: Setup, n_children: int) -> None:
-        """Start children, so that they import while the driving process plans."""
-        children = [self._start(setup) for _ in range(n_children)]
+        """Have so many children, so that they import while the driving process plans."""
+        n_missing = n_children - len(self._children.get(setup, ()))
+        children = [self._start(setup) for _ in range(n_missing)]
         with self._lock:
             self._idle.setdefault(setup, []).extend(children)
 

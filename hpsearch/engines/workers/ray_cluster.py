@@ -85,11 +85,12 @@ class RayConnection:
         answer.add_done_callback(partial(_settle, calls, result))
         return result
 
-    def deliver(self, hosts: Sequence[str], folder: str, content: Mapping[str, bytes]) -> None:
+    def deliver(
+        self, hosts: Sequence[str], folder: str, content: Mapping[str, bytes]
+    ) -> list[tuple[str, Future[None]]]:
         """Have actors receive files, which Ray brings to each machine once."""
         sent = self._ray.put(dict(content))
-        for call in [self.call(host, "receive", folder, sent) for host in hosts]:
-            call.result()
+        return [(host, self.call(host, "receive", folder, sent)) for host in hosts]
 
     def forget(self, host: str) -> None:
         """Let an actor go, and fail the calls that it has."""
