@@ -303,6 +303,39 @@ def run(
             rich_help_panel=_SEARCH,
         ),
     ] = None,
+    race: Annotated[
+        str,
+        typer.Option(
+            metavar="RULE",
+            help="End trials early that can't win: off, forgiving or corrected-t.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = "off",
+    rungs: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Levels of successive halving over epochs, each three times as long.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = 1,
+    until_decided: Annotated[
+        bool,
+        typer.Option(
+            "--until-decided",
+            metavar="",
+            help="Give the leaders more repeats until the winner is clear.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = False,
+    max_repeats: Annotated[
+        int,
+        typer.Option(
+            metavar="P",
+            help="Most reshuffles with --until-decided.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = defaults.MAX_REPEATS,
     seed: Annotated[
         int,
         typer.Option(
@@ -437,6 +470,10 @@ def run(
         address=address,
         batch_size=batch_size,
         patience=patience,
+        race=cast("Any", race),
+        rungs=rungs,
+        until_decided=until_decided,
+        max_repeats=max_repeats,
         metric=metric,
         split=cast("Any", split),
         gap=gap,
@@ -467,6 +504,10 @@ def resume(
     repeats: Annotated[
         int | None,
         typer.Option("--repeats", "-p", metavar="P", help="Reshuffles in all. Default: as before."),
+    ] = None,
+    max_repeats: Annotated[
+        int | None,
+        typer.Option(metavar="P", help="Most reshuffles with --until-decided, as before."),
     ] = None,
     data: Annotated[
         str | None,
@@ -511,6 +552,7 @@ def resume(
             data,
             trials=trials,
             repeats=repeats,
+            max_repeats=max_repeats,
             test_data=test_data,
             jobs=jobs,
             backend=cast("Any", backend),

@@ -11,6 +11,7 @@ SPACE: Final = "mlp"
 TRIALS: Final = 20
 FOLDS: Final = 4
 REPEATS: Final = 3
+MAX_REPEATS: Final = 10
 EPOCHS: Final = 100
 BATCH_SIZE: Final = 32
 SEED: Final = 0

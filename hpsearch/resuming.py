@@ -21,11 +21,12 @@ from hpsearch.versions import versions
 OPTIONS: Final = (
     *("trials", "folds", "repeats", "epochs", "batch_size", "seed", "oracle", "engine", "patience"),
     *("metric", "split", "gap", "duplicates", "fix", "test_size", "scale_target", "max_levels"),
-    *("max_words", "trial_timeout"),
+    *("max_words", "trial_timeout", "race", "rungs", "until_decided", "max_repeats"),
 )
 """Options of a search that a resumed run takes over."""
 
-MAY_CHANGE: Final = ("trials", "repeats", "trial_timeout")
+GROWS: Final = ("trials", "repeats", "max_repeats")
+MAY_CHANGE: Final = (*GROWS, "trial_timeout")
 
 Record = dict[str, Any]
 
@@ -149,10 +150,11 @@ def _changed_values(
 def check_growth(was: Record, now: Record) -> None:
     """Raise ``OptionError`` where a run was to shrink, or to grow in a way that it cannot."""
     old, new = was["options"], now["options"]
-    for name in ("trials", "repeats"):
+    for name in GROWS:
         if new[name] < old[name]:
             raise OptionError(
-                f"A run only grows; it has {old[name]} {name}, received --{name} {new[name]}. "
+                f"A run only grows; it has {old[name]} {_words(name)}, received "
+                f"--{name.replace('_', '-')} {new[name]}. "
                 "Give a larger number, or run another search with --out."
             )
     if new["repeats"] > old["repeats"] and new["patience"] is not None:
@@ -163,9 +165,13 @@ def check_growth(was: Record, now: Record) -> None:
         )
 
 
+def _words(option: str) -> str:
+    return {"max_repeats": "repeats at most"}.get(option, option)
+
+
 def has_grown(was: Record, now: Record) -> bool:
     """Whether more trials or repeats are asked for."""
-    return any(was["options"][name] != now["options"][name] for name in ("trials", "repeats"))
+    return any(was["options"][name] != now["options"][name] for name in GROWS)
 
 
 # -- what to go on with

@@ -7,10 +7,13 @@ training starts.
 
 from __future__ import annotations
 
+import operator
+import pickle
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -24,6 +27,7 @@ from hpsearch.engines.base import (
     FitOptions,
     FoldResult,
     Job,
+    Span,
     UnitResult,
     WorkUnit,
     problem_of,
@@ -54,7 +58,7 @@ from hpsearch.folds import Fold
 from hpsearch.observer import Observer, SilentObserver
 from hpsearch.preprocessing import Encoded, Layout, Statistics, encode, fit_statistics
 from hpsearch.results.journal import NoJournal, Recorder, check_asked
-from hpsearch.space import Candidate, Space
+from hpsearch.space import Candidate, Space, fit_settings
 from hpsearch.task import Problem
 from hpsearch.trials import TrialResult, combine, slimmed
 
@@ -62,6 +66,9 @@ if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
 ScaleTarget = Literal["auto", True, False]
+HALVING_RATE: Final = 3
+"""How many times as long the next rung trains, and the share of trials that reach it, inverted."""
+
 NO_JOURNAL: Final = NoJournal()
 SILENT: Final = SilentObserver()
 
@@ -98,6 +105,43 @@ class SessionPlan:
     address: str | None = None
 
 
+@dataclass(frozen=True)
+class Stage:
+    """How far trials are trained before they are compared.
+
+    Attributes
+    ----------
+    folds : positions in ``FitData.folds``, those of earlier stages included.
+    rung : with several rungs of epochs, the number of this one, from 0; the last is the budget.
+    n_rungs : how many there are.
+    """
+
+    folds: tuple[int, ...]
+    rung: int = 0
+    n_rungs: int = 1
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its folds are trained for all epochs."""
+        return self.rung == self.n_rungs - 1
+
+    def span(self, epochs: int) -> Span:
+        """The epochs from the first one to its last, for a budget.
+
+        The first rung has ``ceil(epochs / HALVING_RATE ** (n_rungs - 1))`` epochs, and each rung
+        ``HALVING_RATE`` times those of the one before it, at most the budget.
+
+        Examples
+        --------
+        >>> [Stage((0, 1), rung, n_rungs=3).span(100).end(100) for rung in range(3)]
+        [12, 36, 100]
+        """
+        if self.n_rungs == 1:
+            return Span()
+        block = -(-epochs // HALVING_RATE ** (self.n_rungs - 1))
+        return Span(0, None if self.is_whole else block * HALVING_RATE**self.rung, block)
+
+
 class Session:
     """Scores candidates; a context manager that owns worker processes and a scratch folder."""
 
@@ -112,6 +156,7 @@ class Session:
         self._note = note
         self._dataset = dataset
         self._folds = tuple(folds)
+        self._counted: set[tuple[int, int]] = set()
         self.layout = Layout.of(
             dataset.schema, max_levels=plan.max_levels, max_words=plan.max_words
         )
@@ -120,6 +165,7 @@ class Session:
         self.choice = first_choice(self.plan.engine, self.layout, self.plan.space)
         self._exit = ExitStack()
         self._scratch = self._exit.enter_context(tempfile.TemporaryDirectory(prefix="hpsearch-"))
+        self._states = _States(self.scratch)
         try:
             self._machines = self._exit.enter_context(
                 machines(self.plan.backend, self.plan.address, self.plan.jobs, self._note)
@@ -249,57 +295,90 @@ class Session:
         )
         return self._exit.enter_context(workers)
 
+    @cached_property
     def _engine(self) -> Engine:
         if self.choice.engine == "fused":
             return FusedEngine(self.workers, self.job, self.data, self._score_by_reference)
         return ReferenceEngine(self.workers, self.job)
 
+    @cached_property
+    def _second_engine(self) -> ReferenceEngine:
+        """What scores networks that the fused engine cannot trace; its workers start now."""
+        return ReferenceEngine(self._start_workers(Choice("keras", "")), self.job)
+
     def _score_by_reference(self, work: Sequence[WorkUnit], reason: str) -> Iterator[UnitResult]:
         """Score what the fused engine cannot trace."""
+        n_candidates = len({unit.candidate.trial for unit in work})
         self._note(
-            f"{len(work)} candidates go to the keras engine: the fused one cannot train "
+            f"{n_candidates} candidates go to the keras engine: the fused one cannot train "
             f"them ({reason})."
         )
-        workers = self._start_workers(Choice("keras", reason))
-        yield from ReferenceEngine(workers, self.job).score(work)
+        yield from self._second_engine.score(work)
+
+    @cached_property
+    def every_fold(self) -> Stage:
+        """All folds, all epochs."""
+        return Stage(tuple(range(len(self._folds))))
 
     def score(
         self,
         candidates: Sequence[Candidate],
         journal: Recorder = NO_JOURNAL,
         observer: Observer = SILENT,
+        stage: Stage | None = None,
+        *,
+        is_last: bool = True,
     ) -> Iterator[TrialResult]:
-        """Score candidates on every fold; each comes as soon as all its folds are there.
+        """Score candidates; each comes as soon as all that the stage asks for is there.
 
         What the journal holds is not trained again, and what is trained is recorded in it.
+
+        Parameters
+        ----------
+        stage : the folds and epochs to score, those of earlier stages included; all by default.
+        is_last : whether no stage comes after it; ``finish`` each trial yourself otherwise.
         """
+        stage = stage or self.every_fold
         return_freed_memory()  # after encoding and statistics, and after each trial
         arrived: dict[int, list[UnitResult]] = {}
-        work = []
+        waiting: dict[int, int] = {}
+        work: list[WorkUnit] = []
         for candidate in candidates:
-            units = self._recorded(candidate, journal)
-            missing = self._missing(units)
+            units = self._recorded(candidate, stage, journal)
+            missing = self._missing(candidate, stage, units)
+            self._count(observer, candidate, units)
             if missing:
                 arrived[candidate.trial] = units
-                work.append(WorkUnit(candidate, missing))
-                if units:
-                    observer.folds_done(candidate.trial, len(self._folds) - len(missing))
+                waiting[candidate.trial] = sum(len(unit.folds) for unit in missing)
+                work += missing
             else:
                 yield self._combine(candidate, units)
         if not work:
             return
         observer.training_started()
-        for result in self._engine().score(work):
-            candidate = result.unit.candidate
-            units = arrived[candidate.trial]
+        for arriving in self._engine.score(work):
+            result = self._states.kept(arriving)
+            candidate, trial = result.unit.candidate, result.unit.candidate.trial
+            units = arrived[trial]
             units.append(result)
-            trial = None if self._missing(units) else self._combine(candidate, units)
-            journal.record([result] if trial is None else self._slimmed(trial, units))
-            observer.folds_done(candidate.trial, len(result.unit.folds))
-            if trial is not None:
-                del arrived[candidate.trial]
-                yield trial
+            waiting[trial] -= len(result.unit.folds)
+            ended = self._combine(candidate, units) if waiting[trial] == 0 else None
+            journal.record(self._slimmed(ended, units) if ended and is_last else [result])
+            self._count(observer, candidate, [result])
+            if ended is not None:
+                del arrived[trial]
+                if is_last:
+                    self._states.forget(trial)
+                yield ended
                 return_freed_memory()
+
+    def finish(self, trial: TrialResult, stage: Stage, journal: Recorder) -> None:
+        """Let go of what only a later stage of a trial would have needed."""
+        self._states.forget(trial.candidate.trial)
+        recorded = journal.units(trial.candidate.trial)
+        units = self._parts_of(recorded, trial.candidate, stage)
+        if len(units) == len(recorded) and all(map(operator.is_, units, recorded)):
+            journal.record(self._slimmed(trial, units))
 
     def restore_predictions(self, trial: TrialResult, journal: Recorder) -> TrialResult:
         """A trial with all its predictions: those that were let go are made again.
@@ -311,34 +390,93 @@ class Session:
         HpsearchError
             If the training fails this time.
         """
-        gone = tuple(p for p, array in enumerate(trial.predictions) if array is None)
+        arrays = zip(trial.positions, trial.predictions, strict=True)
+        gone = tuple(position for position, array in arrays if array is None)
         if not gone:
             return trial
-        units = journal.units(trial.candidate.trial)
-        asked = units[0].unit.candidate
+        stage = Stage(trial.positions)
+        units = self._recorded(trial.candidate, stage, journal)
         made: dict[int, FoldResult] = {}
-        for result in self._engine().score([WorkUnit(asked, gone)]):
+        asked = units[0].unit.candidate
+        blocks = {p: unit.unit.span.block for unit in units for p in unit.unit.folds}
+        work = [
+            WorkUnit(asked, tuple(p for p in gone if blocks[p] == block), Span(block=block))
+            for block in sorted({blocks[p] for p in gone}, key=str)
+        ]
+        for result in self._engine.score(work):
             if result.error is not None:
                 raise HpsearchError(
                     f"The predictions of trial {asked.trial} at its best epoch could not be made "
                     f"again: {result.error}. Resume the run to try once more."
                 )
             made |= {fold.position: fold for fold in result.folds}
-        units = [replace(u, folds=tuple(made.get(f.position, f) for f in u.folds)) for u in units]
+        units = [replace(u, folds=tuple(_again(f, made) for f in u.folds)) for u in units]
         restored = self._combine(asked, units)
         journal.record(self._slimmed(restored, units))
         return restored
 
-    def _recorded(self, candidate: Candidate, journal: Recorder) -> list[UnitResult]:
-        """What the journal holds of a candidate; no part of it where all folds stop together."""
+    def _recorded(self, candidate: Candidate, stage: Stage, journal: Recorder) -> list[UnitResult]:
+        """What the journal holds of a stage; no part of it where all folds stop together."""
         units = journal.units(candidate.trial)
         check_asked(units, candidate)
-        return [] if self.plan.options.patience and self._missing(units) else units
+        found = self._parts_of(units, candidate, stage)
+        if self.plan.options.patience and self._missing(candidate, stage, found):
+            return []
+        return found
 
-    def _missing(self, units: Sequence[UnitResult]) -> tuple[int, ...]:
-        """The positions of the folds that no unit has."""
-        there = {position for result in units for position in result.unit.folds}
-        return tuple(p for p in range(len(self._folds)) if p not in there)
+    def _parts_of(
+        self, units: Sequence[UnitResult], candidate: Candidate, stage: Stage
+    ) -> list[UnitResult]:
+        """What a stage asks for, out of what there is."""
+        epochs = self._epochs(candidate)
+        end = stage.span(epochs).end(epochs)
+        parts = (_part_of(u, stage.folds, end) for u in units if u.unit.span.since < end)
+        return [part for part in parts if part.unit.folds]
+
+    def _missing(
+        self, candidate: Candidate, stage: Stage, units: Sequence[UnitResult]
+    ) -> list[WorkUnit]:
+        """What has to be trained; folds that stand at the same epoch go together."""
+        epochs = self._epochs(candidate)
+        span = stage.span(epochs)
+        reached = dict.fromkeys(stage.folds, 0)
+        for unit in sorted(units, key=lambda unit: unit.unit.span.since):
+            ended = unit.error is not None or self.plan.options.patience
+            for position in unit.unit.folds:
+                if ended:
+                    reached[position] = epochs
+            for fold in unit.folds:
+                if fold.since == reached[fold.position]:
+                    reached[fold.position] = fold.until
+        groups: dict[tuple[int, bool], list[int]] = {}
+        for position, since in reached.items():
+            if since < span.end(epochs):
+                has_state = self._states.has(candidate.trial, position, since)
+                groups.setdefault((since, has_state), []).append(position)
+        return [
+            WorkUnit(
+                candidate,
+                tuple(positions),
+                replace(span, since=since),
+                self._states.read(candidate.trial, positions) if has_state else None,
+            )
+            for (since, has_state), positions in groups.items()
+        ]
+
+    def _epochs(self, candidate: Candidate) -> int:
+        options = self.plan.options
+        return fit_settings(candidate.values, options.batch_size, options.epochs).epochs
+
+    def _count(self, observer: Observer, candidate: Candidate, units: Sequence[UnitResult]) -> None:
+        """Tell of replicas that are trained to the end, each once."""
+        epochs, trial = self._epochs(candidate), candidate.trial
+        for unit in units:
+            if unit.error is None and unit.unit.span.end(epochs) < epochs:
+                continue
+            new = {(trial, position) for position in unit.unit.folds} - self._counted
+            if new:
+                self._counted |= new
+                observer.folds_done(trial, len(new))
 
     def _combine(self, candidate: Candidate, units: Sequence[UnitResult]) -> TrialResult:
         return combine(candidate, units, self.data, self.plan.options.metrics)
@@ -353,6 +491,57 @@ class Session:
             n_train=smallest_training_set(self._folds),
             epochs=self.plan.options.epochs,
         )
+
+
+def _part_of(result: UnitResult, positions: Sequence[int], end: int) -> UnitResult:
+    """The part of a result on some folds, up to an epoch; the result itself where that is all."""
+    unit = result.unit
+    folds = tuple(position for position in unit.folds if position in positions)
+    if folds == unit.folds and all(fold.until <= end for fold in result.folds):
+        return result
+    kept = (fold for fold in result.folds if fold.position in positions)
+    cut = tuple(fold if fold.until <= end else fold.between(fold.since, end) for fold in kept)
+    return replace(result, unit=replace(unit, folds=folds), folds=cut)
+
+
+def _again(fold: FoldResult, made: Mapping[int, FoldResult]) -> FoldResult:
+    """A recorded part of a fold, out of a training of the whole fold where there is one."""
+    whole = made.get(fold.position)
+    return fold if whole is None else whole.between(fold.since, fold.until)
+
+
+class _States:
+    """Where unfinished trainings stand: files of this session, so that they take no memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._epochs: dict[tuple[int, int], int] = {}
+
+    def kept(self, result: UnitResult) -> UnitResult:
+        """Keep the states of a result; the result without them."""
+        for fold in result.folds:
+            if fold.state is not None:
+                key = result.unit.candidate.trial, fold.position
+                self._path(*key).write_bytes(pickle.dumps(fold.state, pickle.HIGHEST_PROTOCOL))
+                self._epochs[key] = fold.until
+        return replace(result, folds=tuple(replace(fold, state=None) for fold in result.folds))
+
+    def has(self, trial: int, position: int, epoch: int) -> bool:
+        """Whether a fold's state after so many epochs is here."""
+        return self._epochs.get((trial, position)) == epoch
+
+    def read(self, trial: int, positions: Sequence[int]) -> dict[int, Any]:
+        """Each fold's state."""
+        return {p: pickle.loads(self._path(trial, p).read_bytes()) for p in positions}
+
+    def forget(self, trial: int) -> None:
+        """Let go of a trial's states."""
+        for key in [key for key in self._epochs if key[0] == trial]:
+            self._path(*key).unlink()
+            del self._epochs[key]
+
+    def _path(self, trial: int, position: int) -> Path:
+        return self._folder / f"state-{trial}-{position}.pickle"
 
 
 def encode_dataset(dataset: Dataset) -> Encoded:

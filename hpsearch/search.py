@@ -33,6 +33,7 @@ from hpsearch.observer import Observer, SilentObserver
 from hpsearch.oracles import make_oracle, oracle_names
 from hpsearch.oracles.base import Oracle, Outcome
 from hpsearch.preprocessing import Encoded
+from hpsearch.racing import RACES, Race, Racing
 from hpsearch.refit import Refitted, ReloadCheck, refit_and_export, refit_steps
 from hpsearch.results import Run, RunFolder, free_name, open_run
 from hpsearch.results.journal import Journal
@@ -86,6 +87,13 @@ class Search:
         where there is none.
     patience : stop all replicas of a trial after so many epochs without improvement of their
         mean validation curve; None trains every epoch.
+    race : after each repeat, end the trials that can't win: ``"forgiving"`` those whose mean is
+        worse than the leader's worst fold, ``"corrected-t"`` those that a corrected paired t-test
+        finds worse than the leader; ``"off"`` gives every trial every repeat.
+    rungs : levels of successive halving over epochs, within the first repeat: a third of the
+        trials of a batch goes on from one to the next, which is three times as long. 1 for none.
+    until_decided : at the end, give the leading trials more repeats, up to ``max_repeats`` in
+        all, until the winner is clear or within one standard error of the next.
     metric : the metric that selects; by default the problem type's first.
     split : how rows are dealt to folds; ``"auto"`` follows from the data.
     gap : rows left out between training and validation rows in time order.
@@ -124,6 +132,10 @@ class Search:
     backend: Backend = field(default="loky", kw_only=True)
     address: str | None = field(default=None, kw_only=True)
     patience: int | None = field(default=None, kw_only=True)
+    race: Race = field(default="off", kw_only=True)
+    rungs: int = field(default=1, kw_only=True)
+    until_decided: bool = field(default=False, kw_only=True)
+    max_repeats: int = field(default=defaults.MAX_REPEATS, kw_only=True)
     metric: str | None = field(default=None, kw_only=True)
     split: Split = field(default="auto", kw_only=True)
     gap: int = field(default=0, kw_only=True)
@@ -141,7 +153,8 @@ class Search:
     def __post_init__(self) -> None:
         for name in ("trials", "folds", "repeats", "epochs", "batch_size", "max_levels"):
             check_count(name, getattr(self, name))
-        check_count("max_words", self.max_words)
+        for name in ("max_words", "rungs", "max_repeats"):
+            check_count(name, getattr(self, name))
         check_count("seed", self.seed, least=0)
         for name in ("jobs", "patience"):
             if getattr(self, name) is not None:
@@ -157,15 +170,48 @@ class Search:
                 f"There is no oracle called {self.oracle!r}. Use one of "
                 f"{', '.join(oracle_names())}."
             )
+        self._check_racing()
         if self.test_data is not None and self.test_size is not None and not self._holds_out:
             raise OptionError(
                 "The test rows come from `test_data` or from `test_size`; received both. "
                 "Leave one out."
             )
 
+    def _check_racing(self) -> None:
+        if self.race not in RACES:
+            raise OptionError(f"`race` is one of {', '.join(RACES)}; received {self.race!r}.")
+        if self.race != "off" and self.repeats == 1:
+            raise OptionError(
+                "A race compares trials after each repeat, and there is one; received "
+                f"--race {self.race} --repeats 1. Raise --repeats, or use --rungs."
+            )
+        if self.rungs > 1 and self.oracle == "hyperband":
+            raise OptionError(
+                f"The hyperband oracle sets the rungs itself; received --rungs {self.rungs}. "
+                "Leave --rungs out."
+            )
+        if self.until_decided and self.max_repeats <= self.repeats:
+            raise OptionError(
+                "--until-decided adds repeats up to --max-repeats, which must be above --repeats; "
+                f"received {self.max_repeats} and {self.repeats}."
+            )
+        if self.patience is None:
+            return
+        for option, is_on in (
+            ("--race", self.race != "off"),
+            ("--rungs", self.rungs > 1),
+            ("--until-decided", self.until_decided),
+            ("--oracle hyperband", self.oracle == "hyperband"),
+        ):
+            if is_on:
+                raise OptionError(
+                    "With --patience all folds of a trial stop together, which "
+                    f"{option} would take apart; received both. Leave one out."
+                )
+
     @property
     def n_replicas(self) -> int:
-        """Trainings of the whole search, the refit aside: trials x repeats x folds."""
+        """Trainings of the whole search at most, refit and --until-decided aside."""
         return self.trials * self.repeats * self.folds
 
     @property
@@ -208,6 +254,7 @@ def resume(
     *,
     trials: int | None = None,
     repeats: int | None = None,
+    max_repeats: int | None = None,
     space: Any = None,
     test_data: Any = None,
     jobs: int | None = None,
@@ -228,7 +275,7 @@ def resume(
     path : the run's folder.
     data : where the table is now, as ``hpsearch.load`` takes it, or a ``Dataset``; by default
         where it was.
-    trials, repeats : the run's new size; by default what it was asked.
+    trials, repeats, max_repeats : the run's new size; by default what it was asked.
     space, test_data : to be given again where they were Python objects.
     jobs, backend, address, observer : as in ``Search``; trial_timeout : by default as it was.
     accept_changes : go on although versions of Python or of packages changed.
@@ -247,7 +294,12 @@ def resume(
     >>> import hpsearch
     >>> run = hpsearch.resume("results/iris", trials=100)  # doctest: +SKIP
     """
-    given = {"trials": trials, "repeats": repeats, "trial_timeout": trial_timeout}
+    given = {
+        "trials": trials,
+        "repeats": repeats,
+        "max_repeats": max_repeats,
+        "trial_timeout": trial_timeout,
+    }
     given = {name: value for name, value in given.items() if value is not None}
     observer = observer or SilentObserver()
     with observer, RunFolder.reopen(path) as folder, folder.journal() as journal:
@@ -335,9 +387,11 @@ class _Run:
 
     def _score_trials(self, oracle: Oracle) -> None:
         search = self.search
+        n_repeats = min(search.repeats, self.n_repeats)
+        racing = Racing(self.session, self.journal, self.observer, search.race, n_repeats)
         self.observer.search_started(
             n_trials=search.trials,
-            n_folds=len(self.folds),
+            n_folds=sum(fold.repeat < n_repeats for fold in self.folds),
             metric=self.metrics[0],
             direction=self.direction,
             jobs=self.session.jobs,
@@ -351,17 +405,29 @@ class _Run:
                         "configurations; all of them are scored."
                     )
                     break
-                oracle.tell(self._score(candidates))
+                n_rungs = max(oracle.n_rungs, search.rungs)
+                oracle.tell(self._score(racing, candidates, n_rungs))
+            if search.until_decided:
+                for results in racing.play_off(self.results, self.n_repeats):
+                    self._replace(results)
         finally:
             self._write_tables()
 
-    def _score(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+    def _score(
+        self, racing: Racing, candidates: Sequence[Candidate], n_rungs: int
+    ) -> list[Outcome]:
         """Score and record candidates; outcomes in the order of their trials."""
         outcomes = []
-        for result in self.session.score(candidates, self.journal, self.observer):
+        for result in racing.score(candidates, n_rungs, tuple(self.results)):
             self._add(result)
-            outcomes.append(Outcome(result.row["trial"], result.score, result.row["status"]))
+            outcomes.append(Outcome(result.row["trial"], result.score, result.status))
         return sorted(outcomes, key=lambda outcome: outcome.trial)
+
+    def _replace(self, results: Sequence[TrialResult]) -> None:
+        """Put trials with more repeats in the place of what they were."""
+        new = {result.candidate.trial: result for result in results}
+        self.results = [new.get(r.candidate.trial, r) for r in self.results]
+        self._write_tables()
 
     def _add(self, result: TrialResult) -> None:
         self.results.append(result)
@@ -386,7 +452,7 @@ class _Run:
         )
 
     def _select(self) -> TrialResult:
-        completed = [r for r in self.results if r.score is not None]
+        completed = [r for r in self.results if r.status == "completed"]
         if not completed:
             self.observer.search_ended(None)
             reasons = sorted({str(r.row.get("error")) for r in self.results})
@@ -396,7 +462,9 @@ class _Run:
                 f"{self.folder.path / 'trials.csv'}."
             )
         sign = 1.0 if self.direction == "min" else -1.0
-        return min(completed, key=lambda r: (sign * (r.score or 0.0), r.candidate.trial))
+        most = max(len(r.positions) for r in completed)
+        leaders = [r for r in completed if len(r.positions) == most]
+        return min(leaders, key=lambda r: (sign * (r.score or 0.0), r.candidate.trial))
 
     def _refit(self, best: TrialResult) -> tuple[Refitted, int]:
         self.observer.stage("refit")
@@ -462,13 +530,21 @@ class _Run:
             self.dataset,
             split=search.split,
             folds=search.folds,
-            repeats=search.repeats,
+            repeats=search.max_repeats if search.until_decided else search.repeats,
             gap=search.gap,
             test_size=search.test_size if search._holds_out else None,
             seed=search.seed,
             duplicates=search.duplicates,
         )
-        return make_folds(splitter, self.dataset), reason
+        folds = make_folds(splitter, self.dataset)
+        self.n_repeats = max(fold.repeat for fold in folds) + 1
+        if self.n_repeats == 1 and (search.race != "off" or search.until_decided):
+            raise OptionError(
+                "This split has one repeat, so there is nothing to race over and nothing to add; "
+                f"received {'--until-decided' if search.until_decided else '--race'} with the "
+                f"split: {reason} Leave the option out, or use --rungs."
+            )
+        return folds, reason
 
     def _plan(self, journal: Journal | None) -> SessionPlan:
         """How to score; a run that goes on keeps the engine that it began with."""
@@ -557,7 +633,11 @@ class _Run:
             "metrics": list(self.metrics),
             "trials": search.trials,
             "folds": search.folds,
-            "repeats": max(fold.repeat for fold in self.folds) + 1,
+            "repeats": min(search.repeats, self.n_repeats),
+            "race": search.race,
+            "rungs": search.rungs,
+            "until_decided": search.until_decided,
+            "max_repeats": self.n_repeats if search.until_decided else None,
             "epochs": search.epochs,
             "batch_size": search.batch_size,
             "patience": search.patience,

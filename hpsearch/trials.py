@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hpsearch.engines.base import FitData, FoldResult, UnitResult
 from hpsearch.metrics import METRICS
+from hpsearch.oracles.base import Status
 from hpsearch.results.tables import fold_predictions
 from hpsearch.space import Candidate
 from hpsearch.stats import best_epoch, corrected_se, t_interval
@@ -36,8 +37,9 @@ class TrialResult:
     candidate : its trial number and the hyperparameters that were used.
     row : its row of ``trials.csv``, without the rank.
     folds, curves : its rows of those tables; empty where it failed.
-    predictions : out-of-fold predictions at the best epoch, one array per fold, in fold order;
-        None for a fold whose predictions at that epoch were let go.
+    positions : positions in ``FitData.folds`` of the folds that it was scored on, in their order.
+    predictions : out-of-fold predictions at the best epoch, one array for each position; None
+        where the predictions at that epoch were let go.
     seconds : summed over its replicas.
     traceback : why it failed, for people, or None.
     """
@@ -46,6 +48,7 @@ class TrialResult:
     row: Row
     folds: tuple[Row, ...] = ()
     curves: tuple[Row, ...] = ()
+    positions: tuple[int, ...] = ()
     predictions: tuple[NDArray[np.float32] | None, ...] = field(default=(), repr=False)
     seconds: float = 0.0
     traceback: str | None = None
@@ -55,6 +58,20 @@ class TrialResult:
         """The selecting metric at the best epoch, or None where the trial failed."""
         score: float | None = self.row.get("score")
         return score
+
+    @property
+    def status(self) -> Status:
+        """``completed``, ``stopped`` or ``failed``."""
+        status: Status = self.row["status"]
+        return status
+
+    def fold_scores(self, metric: str) -> NDArray[np.float64]:
+        """A metric on each fold's validation rows at the best epoch (n_folds,)."""
+        return np.array([row[f"val_{metric}"] for row in self.folds])
+
+    def stopped(self) -> TrialResult:
+        """The trial as one that was ended early, with what it did."""
+        return replace(self, row={**self.row, "status": "stopped"})
 
 
 def combine(
@@ -71,7 +88,7 @@ def combine(
     failed = next((result for result in ordered if result.error is not None), None)
     head: Row = {"trial": candidate.trial}
     tail: Row = {f"hp.{name}": value for name, value in sorted(values.items())}
-    folds = sorted((f for r in ordered for f in r.folds), key=lambda fold: fold.position)
+    folds = joined_folds(ordered)
     error = failed.error if failed else _undefined(folds, metrics[0])
     if error is not None:
         row = {**head, "status": "failed", "error": error, **tail}
@@ -84,9 +101,19 @@ def combine(
         row={**head, "status": "completed", **curves.summary(), "n_params": n_params, **tail},
         folds=tuple({**head, **row} for row in curves.fold_rows()),
         curves=tuple({**head, **row} for row in curves.epoch_rows()),
+        positions=tuple(fold.position for fold in folds),
         predictions=tuple(_copied(fold.predictions_after(curves.best)) for fold in folds),
         seconds=seconds,
     )
+
+
+def joined_folds(results: Sequence[UnitResult]) -> list[FoldResult]:
+    """Each replica's whole curves, in the order of the folds, out of units of some epochs each."""
+    parts: dict[int, list[FoldResult]] = {}
+    for result in sorted(results, key=lambda result: result.unit.span.since):
+        for fold in result.folds:
+            parts.setdefault(fold.position, []).append(fold)
+    return [FoldResult.joined(parts[position]) for position in sorted(parts)]
 
 
 def slimmed(
@@ -99,7 +126,7 @@ def slimmed(
     """
     kept: tuple[int, ...] = ()
     if trial.score is not None:
-        folds = [fold for result in results for fold in result.folds]
+        folds = joined_folds(results)
         bytes_an_epoch = sum(4 * math.prod(fold.predictions.shape[1:]) for fold in folds)
         ranked = _Curves(folds, data, metrics).ranked_epochs()
         kept = tuple(sorted(ranked[: max(1, KEPT_BYTES // bytes_an_epoch)]))
@@ -110,12 +137,12 @@ def slimmed(
 
 
 def _with_predictions(fold: FoldResult, epochs: tuple[int, ...]) -> FoldResult:
-    """A fold result with the predictions after some epochs, of those that it has."""
+    """A fold result with the predictions after some epochs, of those that it has; no state."""
     found = {epoch: fold.predictions_after(epoch) for epoch in epochs}
     there = {epoch: array for epoch, array in found.items() if array is not None}
     shape = (len(there), *fold.predictions.shape[1:])
     arrays = np.stack(list(there.values())) if there else np.zeros(shape, np.float32)
-    return replace(fold, predictions=arrays, predicted=tuple(there))
+    return replace(fold, predictions=arrays, predicted=tuple(there), state=None)
 
 
 def _copied(array: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
@@ -125,7 +152,8 @@ def _copied(array: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
 
 def prediction_parts(trial: TrialResult, data: FitData) -> Iterator[pd.DataFrame]:
     """The trial's parts of ``predictions.csv``, one per fold."""
-    for fold, predictions in zip(data.folds, trial.predictions, strict=True):
+    for position, predictions in zip(trial.positions, trial.predictions, strict=True):
+        fold = data.folds[position]
         if predictions is None:
             raise ValueError(f"Trial {trial.candidate.trial} has no predictions of some folds.")
         yield fold_predictions(

@@ -16,7 +16,17 @@ LAYERS = (
         *("space", "space_source", "discovery", "hyperparameters", "network_checks"),
     },
     {"engines", "oracles", "results", "bundle"},
-    {"observer", "trials", "scoring", "refit", "resuming", "search", "validation", "prediction"},
+    {
+        "observer",
+        "trials",
+        "scoring",
+        "racing",
+        "refit",
+        "resuming",
+        "search",
+        "validation",
+        "prediction",
+    },
     {"console", "cli", "__main__"},
 )
 HEAVY = {"tensorflow", "keras", "keras_tuner", "jax", "sklearn"}

@@ -165,7 +165,9 @@ def test_a_damaged_unit_is_trained_again(folder, search, resume, monkeypatch):
     whole, part = search("whole", trials=2), search("part", trials=2)
     (part.path / "best.json").unlink()
     with closing(sqlite3.connect(part.path / "journal.sqlite")) as connection, connection:
-        connection.execute("UPDATE units SET arrays = zeroblob(length(arrays)) WHERE key = 2")
+        connection.execute(
+            "UPDATE units SET arrays = zeroblob(length(arrays)) WHERE key = 2 * 1048576"
+        )
     notes = Notes()
     assert tables_of(resume("part", observer=notes)) == tables_of(whole)
     assert any("The journal was damaged" in text for text in notes.texts)

@@ -81,16 +81,69 @@ class FitOptions:
 
 
 @dataclass(frozen=True)
+class Span:
+    """Epochs of a training: those after ``since``, up to ``until``.
+
+    Attributes
+    ----------
+    since : epochs trained before, whose curves are known.
+    until : the last epoch; None for the candidate's budget.
+    block : with rungs, the epochs of the first one, of which every rung is a multiple. A program
+        trains so many at a time, or a divisor of them, so that stopping at a rung and going on
+        changes no bit. None without rungs.
+    """
+
+    since: int = 0
+    until: int | None = None
+    block: int | None = None
+
+    def end(self, epochs: int) -> int:
+        """The last epoch, where the budget is ``epochs``."""
+        return epochs if self.until is None else min(self.until, epochs)
+
+
+WHOLE = Span()
+
+ReplicaState = Sequence[Any]
+"""A replica's variables between two epochs, as its engine orders them; arrays, nested or not."""
+
+
+@dataclass(frozen=True)
 class WorkUnit:
-    """Replicas of one candidate that one worker trains: positions in ``FitData.folds``."""
+    """Replicas of one candidate that one worker trains.
+
+    Attributes
+    ----------
+    folds : positions in ``FitData.folds``.
+    span : the epochs whose curves and predictions are wanted.
+    states : each fold's state after ``span.since`` epochs, by position. Without them those epochs
+        are trained again, with the same numbers.
+    """
 
     candidate: Candidate
     folds: tuple[int, ...]
+    span: Span = WHOLE
+    states: Mapping[int, ReplicaState] | None = field(default=None, repr=False, compare=False)
 
     @property
-    def key(self) -> tuple[int, int]:
+    def key(self) -> tuple[int, int, int]:
         """Sorts units in the order of the plan."""
-        return self.candidate.trial, self.folds[0]
+        return self.candidate.trial, self.folds[0], self.span.since
+
+    @property
+    def first_epoch(self) -> int:
+        """Epochs that need not be trained."""
+        return 0 if self.states is None else self.span.since
+
+    def of(self, folds: Sequence[int]) -> WorkUnit:
+        """The part of the unit on some of its folds."""
+        positions = tuple(folds)
+        states = self.states and {position: self.states[position] for position in positions}
+        return WorkUnit(self.candidate, positions, self.span, states)
+
+    def without_states(self) -> WorkUnit:
+        """The unit as a result names it."""
+        return replace(self, states=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,12 +154,14 @@ class FoldResult:
     ----------
     position : the fold's position in ``FitData.folds``.
     seed : the replica's seed.
-    epochs : epochs trained.
+    epochs : epochs whose curves are here.
     train_loss : float64 (epochs,), as Keras reports it while fitting.
     validation, train : metric name to float64 (epochs,), in inference mode, in target units.
     predictions : canonical predictions of the validation rows after the epochs in ``predicted``,
         float32 (n_predicted, n_validation, ...).
     predicted : the epochs, from 1, that ``predictions`` holds; None where it holds each.
+    since : epochs before those whose curves are here.
+    state : where the training stood after them, if it may go on; the journal doesn't keep it.
     """
 
     position: int
@@ -117,14 +172,68 @@ class FoldResult:
     train: Mapping[str, NDArray[np.float64]]
     predictions: NDArray[np.float32]
     predicted: tuple[int, ...] | None = None
+    since: int = 0
+    state: ReplicaState | None = field(default=None, repr=False)
+
+    @property
+    def until(self) -> int:
+        """The last epoch whose curves are here."""
+        return self.since + self.epochs
+
+    @property
+    def predicted_epochs(self) -> tuple[int, ...]:
+        """The epochs, from 1, that ``predictions`` holds."""
+        every = tuple(range(self.since + 1, self.until + 1))
+        return every if self.predicted is None else self.predicted
 
     def predictions_after(self, epoch: int) -> NDArray[np.float32] | None:
         """Predictions of the validation rows after an epoch, or None where they are not kept."""
-        if self.predicted is not None and epoch not in self.predicted:
+        epochs = self.predicted_epochs
+        if epoch not in epochs:
             return None
-        row = epoch - 1 if self.predicted is None else self.predicted.index(epoch)
-        after: NDArray[np.float32] = self.predictions[row]
+        after: NDArray[np.float32] = self.predictions[epochs.index(epoch)]
         return after
+
+    def between(self, since: int, until: int) -> FoldResult:
+        """The part of the curves and predictions after one epoch, up to another."""
+        first, last = since - self.since, until - self.since
+        chosen = [i for i, e in enumerate(self.predicted_epochs) if since < e <= until]
+        epochs = tuple(self.predicted_epochs[i] for i in chosen)
+        return replace(
+            self,
+            epochs=last - first,
+            train_loss=self.train_loss[first:last],
+            validation={name: curve[first:last] for name, curve in self.validation.items()},
+            train={name: curve[first:last] for name, curve in self.train.items()},
+            predictions=self.predictions[chosen],
+            predicted=None if self.predicted is None else epochs,
+            since=since,
+        )
+
+    @staticmethod
+    def joined(parts: Sequence[FoldResult]) -> FoldResult:
+        """One replica's results, one span after the other, as one."""
+        if len(parts) == 1:
+            return parts[0]
+        first, last = parts[0], parts[-1]
+        every = all(part.predicted is None for part in parts)
+        predicted = tuple(epoch for part in parts for epoch in part.predicted_epochs)
+        return replace(
+            first,
+            epochs=last.until - first.since,
+            train_loss=np.concatenate([part.train_loss for part in parts]),
+            validation=_joined_curves([part.validation for part in parts]),
+            train=_joined_curves([part.train for part in parts]),
+            predictions=np.concatenate([part.predictions for part in parts]),
+            predicted=None if every else predicted,
+            state=last.state,
+        )
+
+
+def _joined_curves(
+    parts: Sequence[Mapping[str, NDArray[np.float64]]],
+) -> dict[str, NDArray[np.float64]]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +304,7 @@ def plan_units(
         for position in unit.folds:
             part = 0 if patience else cut[position]
             parts.setdefault(part, []).append(position)
-        units += [WorkUnit(unit.candidate, tuple(positions)) for positions in parts.values()]
+        units += [unit.of(positions) for positions in parts.values()]
     return units
 
 

@@ -33,6 +33,7 @@ from hpsearch.engines.base import (
     FitOptions,
     FoldResult,
     Job,
+    Span,
     UnitResult,
     WorkUnit,
     batch_order,
@@ -92,7 +93,8 @@ class Sketch:
     Attributes
     ----------
     key : candidates of one key can train in one program.
-    work : multiplications of one epoch, roughly; larger units start first.
+    work : multiplications of a whole training, roughly; larger units start first.
+    epochs : its budget.
     reason : why the network cannot be traced under JAX, or None.
     error, traceback : why it cannot be built at all, or None.
     """
@@ -100,6 +102,7 @@ class Sketch:
     candidate: Candidate
     key: str = ""
     work: float = 0.0
+    epochs: int = 1
     reason: str | None = None
     error: str | None = None
     traceback: str | None = None
@@ -141,22 +144,23 @@ class FusedEngine:
         self._job = job
         self._data = data
         self._fall_back = fall_back
+        self._sketches: dict[int, Sketch] = {}
 
     def score(self, work: Sequence[WorkUnit]) -> Iterator[UnitResult]:
         """Train the given folds of each candidate; yield results as soon as they are there."""
-        sketches = self._sketch([unit.candidate for unit in work])
-        wanted = {unit.candidate.trial: unit for unit in work}
-        for sketch in sketches:
+        sketches = self._sketch({unit.candidate.trial: unit.candidate for unit in work})
+        pairs = [(sketches[unit.candidate.trial], unit) for unit in work]
+        for sketch, unit in pairs:
             if sketch.error is not None:
-                yield failed_unit(wanted[sketch.candidate.trial], sketch)
-        traced = [(s, wanted[s.candidate.trial].folds) for s in sketches if s.key]
+                yield failed_unit(unit, sketch)
+        traced = [(sketch, unit) for sketch, unit in pairs if sketch.key]
         yield from self._train(
             plan_fused_units(traced, parts_of(self._data.folds), self._job.options.patience)
         )
-        untraceable = [sketch for sketch in sketches if sketch.reason is not None]
+        untraceable = [(sketch, unit) for sketch, unit in pairs if sketch.reason is not None]
         if untraceable:
-            reason = str(untraceable[0].reason)
-            yield from self._fall_back([wanted[s.candidate.trial] for s in untraceable], reason)
+            reason = str(untraceable[0][0].reason)
+            yield from self._fall_back([unit for _, unit in untraceable], reason)
 
     def _train(self, units: Sequence[FusedUnit]) -> Iterator[UnitResult]:
         """Train units; where one is given up, each of its trials gets another chance alone."""
@@ -170,26 +174,35 @@ class FusedEngine:
                 again += alone
             else:
                 for part in outcome.task[1].parts:
-                    yield UnitResult(part, error=outcome.reason)
+                    yield UnitResult(part.without_states(), error=outcome.reason)
         if again:
             yield from self._train(again)
 
-    def _sketch(self, candidates: Sequence[Candidate]) -> list[Sketch]:
-        """A sketch of every candidate, in their order."""
-        tasks = [(self._job, candidate) for candidate in candidates]
-        sketches = []
+    def _sketch(self, candidates: Mapping[int, Candidate]) -> dict[int, Sketch]:
+        """A sketch of every candidate, by trial; one that is known is not made again."""
+        known = {
+            trial: self._sketches[trial]
+            for trial, candidate in candidates.items()
+            if trial in self._sketches and self._sketches[trial].candidate == candidate
+        }
+        tasks = [(self._job, c) for trial, c in candidates.items() if trial not in known]
         for outcome in self._workers.map_unordered(_sketch_task, tasks):
             if isinstance(outcome, Lost):
-                sketches.append(Sketch(outcome.task[1], error=outcome.reason))
+                sketch = Sketch(outcome.task[1], error=outcome.reason)
             else:
-                sketches.append(outcome)
-        return sorted(sketches, key=lambda sketch: sketch.candidate.trial)
+                sketch = outcome
+            known[sketch.candidate.trial] = sketch
+        self._sketches |= known
+        return known
 
 
 def failed_unit(unit: WorkUnit, sketch: Sketch) -> UnitResult:
     """The result of a unit whose candidate's network cannot be built."""
     return UnitResult(
-        unit, values=unit.candidate.values, error=sketch.error, traceback=sketch.traceback
+        unit.without_states(),
+        values=unit.candidate.values,
+        error=sketch.error,
+        traceback=sketch.traceback,
     )
 
 
@@ -211,7 +224,7 @@ def parts_of(folds: Sequence[Fold]) -> list[tuple[int, ...]]:
 
 
 def plan_fused_units(
-    work: Sequence[tuple[Sketch, Sequence[int]]],
+    work: Sequence[tuple[Sketch, WorkUnit]],
     parts: Sequence[tuple[int, ...]],
     patience: int | None,
 ) -> list[FusedUnit]:
@@ -221,20 +234,22 @@ def plan_fused_units(
 
     Parameters
     ----------
-    work : each candidate's sketch, and the fold positions to train it on.
+    work : what to train, each with its candidate's sketch.
     parts : the positions that train side by side; see ``parts_of``.
     """
     width = len(parts[0])
-    groups: dict[str, list[list[WorkUnit]]] = {}
-    size: dict[str, float] = {}
-    for sketch, positions in work:
-        wanted = (tuple(p for p in part if p in positions) for part in parts)
-        trial = [WorkUnit(sketch.candidate, part) for part in wanted if part]
-        groups.setdefault(sketch.key, []).extend([trial] if patience else [[p] for p in trial])
-        size[sketch.key] = sketch.work
+    groups: dict[tuple[str, int, Span], list[list[WorkUnit]]] = {}
+    size: dict[tuple[str, int, Span], float] = {}
+    for sketch, unit in work:
+        wanted = (tuple(p for p in part if p in unit.folds) for part in parts)
+        trial = [unit.of(part) for part in wanted if part]
+        key = sketch.key, unit.first_epoch, unit.span
+        groups.setdefault(key, []).extend([trial] if patience else [[p] for p in trial])
+        epochs = unit.span.end(sketch.epochs) - unit.first_epoch
+        size[key] = sketch.work * epochs / sketch.epochs
     for n_replicas in UNIT_SIZES:
         planned = [
-            (-size[key] * sum(len(part.folds) for part in chosen), FusedUnit(chosen, width, key))
+            (-size[key] * sum(len(part.folds) for part in chosen), FusedUnit(chosen, width, key[0]))
             for key, indivisible in groups.items()
             for chosen in _cut(indivisible, n_replicas)
         ]
@@ -285,8 +300,9 @@ def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
         key = structure_key(model, configuration.settings.batch_size, configuration.values)
     except Exception as error:
         return Sketch(candidate, reason=reason_of(error))
-    work = float(configuration.n_params) * data.encoded.n_rows * configuration.settings.epochs
-    return Sketch(candidate, key=f"{key}-{configuration.settings.epochs}", work=work)
+    epochs = configuration.settings.epochs
+    work = float(configuration.n_params) * data.encoded.n_rows * epochs
+    return Sketch(candidate, key=f"{key}-{epochs}", work=work, epochs=epochs)
 
 
 _ODD_SIZE = 1009
@@ -434,7 +450,12 @@ def train_fused_unit(job: Job, unit: FusedUnit) -> list[UnitResult]:
             return [result for one in alone for result in train_fused_unit(job, one)]
         reason, trace = reason_of(error), traceback.format_exc()
         results = [
-            UnitResult(part, values=part.candidate.values, error=reason, traceback=trace)
+            UnitResult(
+                part.without_states(),
+                values=part.candidate.values,
+                error=reason,
+                traceback=trace,
+            )
             for part in unit.parts
         ]
     seconds = time.perf_counter() - started
@@ -459,8 +480,9 @@ class UnitTraining:
 
     def run(self) -> None:
         """Train block after block, scoring each, until the epochs or the patience end."""
-        n_epochs, block = self._parts[0].settings.epochs, self._parts[0].shapes.n_epochs
-        for first in range(0, n_epochs, block):
+        first_part = self._parts[0]
+        start, block = first_part.part.first_epoch, first_part.shapes.n_epochs
+        for first in range(start, first_part.end, block):
             for part in self._parts:
                 part.train(first)
             if self._all_ended():
@@ -520,6 +542,11 @@ class PartTraining:
         self._padded = [*self.replicas, *[self.replicas[-1]] * n_missing]
 
     @property
+    def end(self) -> int:
+        """The last epoch to train."""
+        return self.part.span.end(self.settings.epochs)
+
+    @property
     def failed(self) -> bool:
         """Whether a replica has failed, and with it the part."""
         return any(replica.failure for replica in self.replicas)
@@ -528,7 +555,7 @@ class PartTraining:
         """Train and score one block of epochs, unless the part has ended."""
         if self.has_ended:
             return
-        n_epochs = min(self.shapes.n_epochs, self.settings.epochs - first_epoch)
+        n_epochs = min(self.shapes.n_epochs, self.end - first_epoch)
         inputs = self._inputs(first_epoch)
         self._state, losses, outputs = self._program.run(self._state, inputs)
         losses, outputs = np.asarray(losses), np.asarray(outputs)
@@ -539,11 +566,23 @@ class PartTraining:
         """What the part gave: its folds, or the first failure among them, by epoch."""
         failures = [r.failure for r in self.replicas if r.failure is not None]
         return UnitResult(
-            self.part,
-            folds=() if failures else tuple(replica.result() for replica in self.replicas),
+            self.part.without_states(),
+            folds=() if failures else self._folds(),
             values=self._configuration.values,
             n_params=self._configuration.n_params,
             error=min(failures, key=lambda failure: failure.epoch).text if failures else None,
+        )
+
+    def _folds(self) -> tuple[FoldResult, ...]:
+        since = self.part.span.since
+        folds = [replica.result() for replica in self.replicas]
+        folds = [fold.between(since, fold.until) for fold in folds]
+        if self.end == self.settings.epochs:
+            return tuple(folds)
+        state = [[np.asarray(variable) for variable in group] for group in self._state]
+        return tuple(
+            replace(fold, state=[[v[number].copy() for v in group] for group in state])
+            for number, fold in enumerate(folds)
         )
 
     def _shapes(self) -> Shapes:
@@ -557,11 +596,14 @@ class PartTraining:
         n_epochs = max(1, min(settings.epochs, BLOCK_BYTES // bytes_per_epoch))
         if self._job.options.patience:
             n_epochs = min(n_epochs, STOP_CHECK_EPOCHS)
+        rung = self.part.span.block
         n_visits = max(sizes) * settings.epochs
         return Shapes(
             batch_size=batch_size,
             n_steps=n_steps,
-            n_epochs=-(-settings.epochs // -(-settings.epochs // n_epochs)),
+            n_epochs=_largest_divisor(rung, n_epochs)
+            if rung
+            else -(-settings.epochs // -(-settings.epochs // n_epochs)),
             pads=any(size % batch_size for size in sizes),
             idles=any(-(-size // batch_size) < n_steps for size in sizes),
             predicts=True,
@@ -586,6 +628,10 @@ class PartTraining:
             statistics=design_statistics(self._data, [r.position for r in replicas]),
             y=None if shared_target(self._data) else np.stack([r.scaled_target for r in replicas]),
         )
+
+
+def _largest_divisor(number: int, most: int) -> int:
+    return next(d for d in range(min(number, most), 0, -1) if number % d == 0)
 
 
 def _stop(replicas: Sequence[Replica], options: FitOptions) -> bool:
@@ -624,6 +670,7 @@ class Replica:
         self._statistics = data.statistics[position]
         self.trial = part.candidate.trial
         self.position = position
+        self._first_epoch = part.first_epoch
         self.seed = replica_seed(options.seed, self.trial, self._fold.repeat, self._fold.fold)
         self.form = form
         self.numbers = numbers
@@ -657,6 +704,8 @@ class Replica:
             configuration.form,
             configuration.numbers(n_steps),
         )
+        if part.states is not None:
+            return replica, part.states[position]
         return replica, configuration.initial_state(replica.seed)
 
     @property
@@ -717,6 +766,7 @@ class Replica:
             validation=curves["validation"],
             train=curves["train"],
             predictions=np.concatenate(self._predictions)[: self.kept],
+            since=self._first_epoch,
         )
 
     def _canonical(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -738,7 +788,7 @@ class Replica:
         finite = np.isfinite(losses) & np.isfinite(canonical.reshape(len(losses), -1)).all(axis=1)
         if finite.all():
             return
-        epoch = sum(map(len, self._losses)) + int(np.argmin(finite)) + 1
+        epoch = self._first_epoch + sum(map(len, self._losses)) + int(np.argmin(finite)) + 1
         value = float(losses[int(np.argmin(finite))])
         self.failure = Failure(
             epoch,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,7 @@ class ReferenceEngine:
         tasks = [(self._job, unit) for unit in units]
         for result in self._workers.map_unordered(_train_task, tasks):
             if isinstance(result, Lost):
-                yield UnitResult(result.task[1], error=result.reason)
+                yield UnitResult(result.task[1].without_states(), error=result.reason)
             else:
                 yield result
 
@@ -100,7 +101,7 @@ def train_unit(job: Job, unit: WorkUnit) -> UnitResult:
         network = Network(job, unit.candidate.values)
         folds = train_replicas(network, job, unit)
         return UnitResult(
-            unit,
+            unit.without_states(),
             folds=folds,
             values=network.values,
             n_params=network.program.n_params,
@@ -109,7 +110,7 @@ def train_unit(job: Job, unit: WorkUnit) -> UnitResult:
     except Exception as error:  # a failing trial is recorded, whatever a user's network raises
         raise_if_out_of_memory(error)
         return UnitResult(
-            unit,
+            unit.without_states(),
             values=network.values if network else unit.candidate.values,
             seconds=time.perf_counter() - started,
             error=reason_of(error),
@@ -157,16 +158,18 @@ class Network:
 
 def train_replicas(network: Network, job: Job, unit: WorkUnit) -> tuple[FoldResult, ...]:
     """Train a unit's replicas, all for the same number of epochs."""
-    options, epochs, patience = job.options, network.settings.epochs, job.options.patience
-    block = STOP_CHECK_EPOCHS if patience else epochs
-    replicas = [Replica(network, options, unit.candidate.trial, p) for p in unit.folds]
-    for done in range(0, epochs, block):
+    options, patience = job.options, job.options.patience
+    end = unit.span.end(network.settings.epochs)
+    block = STOP_CHECK_EPOCHS if patience else end
+    keeps_state = end < network.settings.epochs
+    replicas = [Replica(network, options, unit, position) for position in unit.folds]
+    for done in range(unit.first_epoch, end, block):
         for replica in replicas:
-            replica.advance(min(block, epochs - done), more_to_come=block < epochs)
-        kept = _epochs_kept(replicas, options) if patience else epochs
-        if kept < min(done + block, epochs):
-            return tuple(replica.result(kept) for replica in replicas)
-    return tuple(replica.result(epochs) for replica in replicas)
+            replica.advance(min(block, end - done), more_to_come=keeps_state or done + block < end)
+        kept = _epochs_kept(replicas, options) if patience else end
+        if kept < min(done + block, end):
+            return tuple(replace(replica.result(0, kept), state=None) for replica in replicas)
+    return tuple(replica.result(unit.span.since, end) for replica in replicas)
 
 
 def _epochs_kept(replicas: Sequence[Replica], options: FitOptions) -> int:
@@ -178,8 +181,10 @@ def _epochs_kept(replicas: Sequence[Replica], options: FitOptions) -> int:
 class Replica:
     """One training: a configuration on one fold, with its own seed, state and curves."""
 
-    def __init__(self, network: Network, options: FitOptions, trial: int, position: int) -> None:
-        data = network.data
+    def __init__(
+        self, network: Network, options: FitOptions, unit: WorkUnit, position: int
+    ) -> None:
+        data, trial = network.data, unit.candidate.trial
         self._fold = data.folds[position]
         self._position = position
         self._seed = replica_seed(options.seed, trial, self._fold.repeat, self._fold.fold)
@@ -187,7 +192,8 @@ class Replica:
         self._metrics = options.metrics
         self._kind = data.target.kind
         self._statistics = data.statistics[position]
-        self._state: State | None = None
+        self._state: State | None = None if unit.states is None else [*unit.states[position]]
+        self._first_epoch = unit.first_epoch
         self._losses: list[float] = []
         self._predictions: list[NDArray[np.float32]] = []
         self._scores: dict[str, dict[str, list[float]]] = {
@@ -202,7 +208,8 @@ class Replica:
         else:
             program.restore(self._state)
         tensors, y = training_tensors(self._network, self._statistics)
-        for epoch in range(len(self._losses), len(self._losses) + n_epochs):
+        done = self._first_epoch + len(self._losses)
+        for epoch in range(done, done + n_epochs):
             order = fold.train[batch_order(self._seed, epoch, len(fold.train))]
             self._losses.append(self._finite(program.train_epoch(tensors, y, order), epoch))
             for side, rows in (("train", fold.train), ("validation", fold.validation)):
@@ -215,21 +222,24 @@ class Replica:
         """The metric on the validation rows after each epoch so far."""
         return np.array(self._scores["validation"][metric])
 
-    def result(self, n_epochs: int) -> FoldResult:
-        """Curves and predictions of the first ``n_epochs`` epochs."""
+    def result(self, since: int, until: int) -> FoldResult:
+        """Curves and predictions of the epochs after ``since``, up to ``until``."""
         curves = {
-            side: {name: np.array(values[:n_epochs]) for name, values in scores.items()}
+            side: {name: np.array(values) for name, values in scores.items()}
             for side, scores in self._scores.items()
         }
-        return FoldResult(
+        trained = FoldResult(
             position=self._position,
             seed=self._seed,
-            epochs=n_epochs,
-            train_loss=np.array(self._losses[:n_epochs]),
+            epochs=len(self._losses),
+            train_loss=np.array(self._losses),
             validation=curves["validation"],
             train=curves["train"],
-            predictions=np.stack(self._predictions[:n_epochs]),
+            predictions=np.stack(self._predictions),
+            since=self._first_epoch,
+            state=self._state,
         )
+        return trained.between(since, until)
 
     def _score(
         self, side: str, y: NDArray[Any], predictions: NDArray[np.float32], epoch: int

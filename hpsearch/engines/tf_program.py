@@ -139,8 +139,7 @@ class Program:
     def start(self, seed: int) -> None:
         """Begin a replica: the state of a network built anew under the replica's seed."""
         keras.utils.set_random_seed(seed)
-        model = self._build()
-        model.optimizer.build(model.trainable_variables)
+        model = self._built()
         if self.model is None:
             self._adopt(model)
         else:
@@ -148,6 +147,8 @@ class Program:
 
     def restore(self, state: State) -> None:
         """Continue from a replica's state."""
+        if self.model is None:
+            self._adopt(self._built())
         for variable, value in zip(_variables(self.model), state, strict=True):
             variable.assign(value)
 
@@ -181,6 +182,11 @@ class Program:
             values = self.form.canonical(numpy_links, target, output, centre, scale)
             values = np.asarray(values, np.float32)
         return values.ravel() if target.kind == "binary" else values
+
+    def _built(self) -> Any:
+        model = self._build()
+        model.optimizer.build(model.trainable_variables)
+        return model
 
     def _adopt(self, model: Any) -> None:
         self.model = model

@@ -60,6 +60,11 @@ class Oracle(Protocol):
         """Whether every configuration of the space has been proposed."""
         ...
 
+    @property
+    def n_rungs(self) -> int:
+        """Rungs of epochs that the candidates of the last ask go through; 1 for none."""
+        ...
+
     def batch_size(self, remaining: int) -> int:
         """How many candidates to ask for at once when ``remaining`` trials are left.
 
@@ -99,6 +104,11 @@ class PlannedOracle:
     def exhausted(self) -> bool:
         """Whether every configuration of the space has been proposed."""
         return self._next is None
+
+    @property
+    def n_rungs(self) -> int:
+        """1: the search decides."""
+        return 1
 
     def batch_size(self, remaining: int) -> int:
         """All of them: no proposal waits for a score."""

@@ -34,7 +34,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.engines.base import FoldResult, UnitResult, WorkUnit
+from hpsearch.engines.base import FoldResult, Span, UnitResult, WorkUnit
 from hpsearch.errors import InputError, StorageError
 from hpsearch.results.files import sync_folder, temporary_path
 from hpsearch.space import Candidate
@@ -42,13 +42,14 @@ from hpsearch.space import Candidate
 APPLICATION: Final = 0x68707372
 """SQLite's application id of a journal: ``hpsr``."""
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _SCHEMA: Final = (
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT, digest BLOB) WITHOUT ROWID",
     "CREATE TABLE units (key INTEGER PRIMARY KEY, head TEXT, arrays BLOB, digest BLOB)",
 )
 _SYNCHRONOUS: Final = "EXTRA"
 _MAX_FOLDS: Final = 2**20
+_MAX_EPOCHS: Final = 2**20
 _SECONDS_TO_WAIT: Final = 30.0
 
 
@@ -60,7 +61,7 @@ class Recorder(Protocol):
         ...
 
     def record(self, results: Sequence[UnitResult]) -> None:
-        """Remember units, in place of those with the same first folds."""
+        """Remember units, in place of those with the same keys."""
         ...
 
 
@@ -156,17 +157,17 @@ class Journal:
             self._connection.execute(_INSERT_SETTINGS, _settings_row(settings))
 
     def units(self, trial: int) -> list[UnitResult]:
-        """The units of a trial that are there, in the order of their folds."""
-        first = trial * _MAX_FOLDS
+        """The units of a trial that are there, in the order of their folds, then of epochs."""
+        n_keys = _MAX_FOLDS * _MAX_EPOCHS
         with _clear_stop(self.path):
             rows = self._connection.execute(
                 "SELECT head, arrays FROM units WHERE key BETWEEN ? AND ? ORDER BY key",
-                (first, first + _MAX_FOLDS - 1),
+                (trial * n_keys, (trial + 1) * n_keys - 1),
             ).fetchall()
         return [_decoded(head, arrays) for head, arrays in rows]
 
     def record(self, results: Sequence[UnitResult]) -> None:
-        """Write units in one transaction, in place of those with the same first folds.
+        """Write units in one transaction, in place of those with the same keys.
 
         Raises
         ------
@@ -424,8 +425,8 @@ def _text(value: Any) -> str:
 
 
 def _key(unit: WorkUnit) -> int:
-    trial, first_fold = unit.key
-    return trial * _MAX_FOLDS + first_fold
+    trial, first_fold, since = unit.key
+    return (trial * _MAX_FOLDS + first_fold) * _MAX_EPOCHS + since
 
 
 def _encoded(result: UnitResult) -> _UnitRow:
@@ -433,6 +434,9 @@ def _encoded(result: UnitResult) -> _UnitRow:
     head = {
         "trial": result.unit.candidate.trial,
         "folds": result.unit.folds,
+        "since": result.unit.span.since,
+        "until": result.unit.span.until,
+        "block": result.unit.span.block,
         "asked": dict(result.unit.candidate.values),
         "values": dict(result.values),
         "n_params": result.n_params,
@@ -468,7 +472,9 @@ def _decoded(text: str, arrays: bytes) -> UnitResult:
     head = json.loads(text)
     candidate = Candidate(head["trial"], head["asked"])
     return UnitResult(
-        WorkUnit(candidate, tuple(head["folds"])),
+        WorkUnit(
+            candidate, tuple(head["folds"]), Span(head["since"], head["until"], head["block"])
+        ),
         folds=tuple(_decoded_folds(head, arrays)),
         values=head["values"],
         n_params=head["n_params"],
@@ -497,6 +503,7 @@ def _decoded_folds(head: Mapping[str, Any], arrays: bytes) -> Iterator[FoldResul
             train=_named(metrics, sides[len(metrics) :]),
             predictions=predictions[:, first:last],
             predicted=None if predicted is None else tuple(predicted),
+            since=head["since"],
         )
 
 

@@ -85,8 +85,9 @@ def trials_table(
 
     Returns
     -------
-    A canonical frame. ``rank`` counts from 1 over completed trials with a finite score, ties by
-    trial number; it is empty for the others. ``hp.`` columns are the sorted union over trials.
+    A canonical frame. ``rank`` counts from 1 over completed trials with a finite score, those
+    scored on more folds first, ties by trial number; it is empty for the others. ``hp.`` columns
+    are the sorted union over trials.
 
     Examples
     --------
@@ -214,11 +215,11 @@ def _with_ranks(rows: list[dict[str, Any]], direction: str) -> list[dict[str, An
     """The rows in table order, each with its rank or None."""
     sign = 1.0 if direction == "min" else -1.0
 
-    def position(row: dict[str, Any]) -> tuple[int, float, int]:
+    def position(row: dict[str, Any]) -> tuple[int, int, float, int]:
         score = _number(row.get("score"))
         if row["status"] == "completed" and math.isfinite(score):
-            return (0, sign * score, row["trial"])
-        return (1 + _STATUS_ORDER[row["status"]], 0.0, row["trial"])
+            return (0, -(row.get("n_folds") or 0), sign * score, row["trial"])
+        return (1 + _STATUS_ORDER[row["status"]], 0, 0.0, row["trial"])
 
     ordered = sorted(rows, key=position)
     for number, row in enumerate(ordered, start=1):

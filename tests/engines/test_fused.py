@@ -209,7 +209,8 @@ def test_functions_of_one_name_that_hold_other_numbers_share_no_program(
     assert first.reason is second.reason is None
     assert first.key != second.key
     folds = read_fit_data(job.data_path).folds
-    whole = [(sketch, range(N_FOLDS)) for sketch in (first, second)]
+    every = tuple(range(N_FOLDS))
+    whole = [(sketch, WorkUnit(sketch.candidate, every)) for sketch in (first, second)]
     units = plan_fused_units(whole, parts_of(folds), None)
     fused = on_jax("fused_results", job, units)
     for candidate in candidates:
@@ -267,7 +268,7 @@ def test_a_part_is_a_repeat_or_what_fits_side_by_side(n_folds, widths):
 
 def sketched(n, keys="a", positions=range(12)):
     sketches = [Sketch(Candidate(t, {}), key=keys[t % len(keys)], work=1.0) for t in range(n)]
-    return [(sketch, tuple(positions)) for sketch in sketches]
+    return [(sketch, WorkUnit(sketch.candidate, tuple(positions))) for sketch in sketches]
 
 
 def test_units_hold_every_replica_once_and_parts_of_one_structure():

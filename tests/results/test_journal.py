@@ -154,7 +154,7 @@ def test_the_format_of_another_version_is_refused(path, monkeypatch):
     monkeypatch.setattr(module, "FORMAT", 7)
     Journal.create(path, SETTINGS).close()
     monkeypatch.undo()
-    with pytest.raises(InputError, match=r"has the format 7, this version writes 1"):
+    with pytest.raises(InputError, match=r"has the format 7, this version writes 2"):
         Journal.open(path)
 
 
