@@ -61,6 +61,9 @@ from hpsearch.versions import versions
 SECONDS_BETWEEN_WRITES = 5.0
 """The tables are written this often while trials end, and always when the last one has."""
 
+SHARE_OF_WRITING = 0.05
+"""Large tables are written less often, so that writing takes no more of the time than this."""
+
 
 @dataclass(frozen=True)
 class Search:
@@ -335,7 +338,7 @@ class _Run:
         self.metrics = resolve_metric(dataset.target.kind, search.metric)
         self.direction = METRICS[self.metrics[0]].direction
         self.results: list[TrialResult] = []
-        self._written = 0.0
+        self._next_write = 0.0
         self.source = dataset
         self.dataset, self.rows, self.test = self._part_test_rows(dataset)
         self.folds, self.split_reason = self._make_folds()
@@ -431,13 +434,13 @@ class _Run:
 
     def _add(self, result: TrialResult) -> None:
         self.results.append(result)
-        if time.monotonic() - self._written > SECONDS_BETWEEN_WRITES:
+        if time.monotonic() > self._next_write:
             self._write_tables()
         self.observer.trial_done(result.row)
 
     def _write_tables(self) -> None:
         """Write what is there; whole tables, so not after each of many short trials."""
-        self._written = time.monotonic()
+        began = time.monotonic()
         results = sorted(self.results, key=lambda r: r.candidate.trial)
         metrics = self.metrics
         self.folder.write_tables(
@@ -450,6 +453,8 @@ class _Run:
                 {"trial": r.candidate.trial, "seconds": r.seconds} for r in results
             ),
         )
+        took = time.monotonic() - began
+        self._next_write = began + max(SECONDS_BETWEEN_WRITES, took / SHARE_OF_WRITING)
 
     def _select(self) -> TrialResult:
         completed = [r for r in self.results if r.status == "completed"]

@@ -33,7 +33,8 @@ class RayConnection:
     Parameters
     ----------
     address : of a cluster: ``HOST:PORT``, ``ray://HOST:PORT`` or ``auto``; None for the one that
-        ``RAY_ADDRESS`` names, or one that this process starts on its machine.
+        ``RAY_ADDRESS`` names or that runs on this machine, else this process starts one. A Ray
+        that this process uses already is taken whatever the address.
     jobs : actors at most; None for one for each processor.
 
     Raises
