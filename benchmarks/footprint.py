@@ -30,9 +30,9 @@ def mark(phase, **facts):
 def show_footprints():
     """Start a worker, and end it when it has been looked at: all is imported, without data."""
     from hpsearch.engines.fused import import_jax
-    from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers
+    from hpsearch.engines.workers import WORKER_ENVIRONMENTS, LokyWorkers
 
-    with Workers(1, import_jax, environment=WORKER_ENVIRONMENTS["jax"], pin=True) as workers:
+    with LokyWorkers(1, import_jax, environment=WORKER_ENVIRONMENTS["jax"], pin=True) as workers:
         workers.call(os.getpid)
         mark(FOOTPRINT)
         time.sleep(4 * SECONDS_BETWEEN_LOOKS)

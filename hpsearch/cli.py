@@ -116,6 +116,24 @@ _DATA, _FOLDS, _SEARCH, _TRAINING, _RESULTS = (
 RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run's folder, such as results/breast_cancer.")
 ]
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Where trainings run: loky (processes on this machine), or the workers of a dask or "
+        "ray cluster.",
+        rich_help_panel=_TRAINING,
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="The cluster's: tcp://HOST:8786 (dask); HOST:6379, ray://HOST:10001 or auto (ray; "
+        "without one, Ray starts here).",
+        rich_help_panel=_TRAINING,
+    ),
+]
 FixOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -416,10 +434,13 @@ def run(
             "--jobs",
             "-j",
             metavar="N",
-            help="Processes that train at the same time. Default: one a core.",
+            help="Processes that train at the same time. Default: one a core, or as many as a "
+            "cluster takes.",
             rich_help_panel=_TRAINING,
         ),
     ] = None,
+    backend: BackendOption = "loky",
+    address: AddressOption = None,
     trial_timeout: Annotated[
         float | None,
         typer.Option(
@@ -485,6 +506,8 @@ def run(
         oracle=oracle,
         engine=cast("Any", engine),
         jobs=jobs,
+        backend=cast("Any", backend),
+        address=address,
         batch_size=batch_size,
         patience=patience,
         race=cast("Any", race),
@@ -538,6 +561,8 @@ def resume(
         int | None,
         typer.Option("--jobs", "-j", metavar="N", help="Processes. Default: one a core."),
     ] = None,
+    backend: BackendOption = "loky",
+    address: AddressOption = None,
     trial_timeout: Annotated[
         float | None,
         typer.Option(
@@ -570,6 +595,8 @@ def resume(
             max_repeats=max_repeats,
             test_data=test_data,
             jobs=jobs,
+            backend=cast("Any", backend),
+            address=address,
             trial_timeout=trial_timeout,
             accept_changes=accept_changes,
             observer=observer_for(quiet=quiet),

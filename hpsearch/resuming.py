@@ -7,9 +7,7 @@ it. Going on itself is the search's own loop.
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Mapping
-from importlib.metadata import version
 from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +17,7 @@ from hpsearch.errors import InputError, OptionError
 from hpsearch.oracles import check_oracle_growth, oracle_packages
 from hpsearch.space import Space
 from hpsearch.space_source import SpaceSource
+from hpsearch.versions import versions
 
 OPTIONS: Final = (
     *("trials", "folds", "repeats", "epochs", "batch_size", "seed", "oracle", "engine", "patience"),
@@ -29,10 +28,6 @@ OPTIONS: Final = (
 
 GROWS: Final = ("trials", "repeats", "max_repeats")
 MAY_CHANGE: Final = (*GROWS, "trial_timeout")
-
-_PACKAGES: Final = (
-    *("hpsearch", "keras", "tensorflow", "jax", "jaxlib", "keras-tuner", "numpy", "pandas"),
-)
 
 Record = dict[str, Any]
 
@@ -68,14 +63,8 @@ def record_of(search: Any, dataset: Dataset, space: Space, test: Dataset | None)
             "is_given": given is not None,
             "source": _whole_path(given) if isinstance(given, str | os.PathLike) else None,
         },
-        "versions": versions(search.oracle),
+        "versions": versions(oracle_packages(search.oracle)),
     }
-
-
-def versions(oracle: str) -> dict[str, str]:
-    """Versions of everything that a number may depend on in a search with this oracle."""
-    packages = {package: version(package) for package in (*_PACKAGES, *oracle_packages(oracle))}
-    return {"python": platform.python_version(), **packages}
 
 
 def _table(dataset: Dataset) -> Record:

@@ -46,7 +46,13 @@ from hpsearch.engines.fused import FusedEngine, import_jax
 from hpsearch.engines.pace import few_batches, is_very_large, seconds_per_epoch
 from hpsearch.engines.probe import Probe, probe_space
 from hpsearch.engines.reference import ReferenceEngine, import_tensorflow
-from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers, return_freed_memory
+from hpsearch.engines.workers import (
+    WORKER_ENVIRONMENTS,
+    Backend,
+    Workers,
+    machines,
+    return_freed_memory,
+)
 from hpsearch.errors import HpsearchError
 from hpsearch.folds import Fold
 from hpsearch.observer import Observer, SilentObserver
@@ -76,7 +82,8 @@ class SessionPlan:
     space, fixes : the networks, and the hyperparameters that are held.
     engine : ``"auto"``, ``"fused"`` or ``"keras"``.
     options : how candidates are trained.
-    jobs : worker processes.
+    jobs : units that are trained at the same time; None for as many as the machines take.
+    backend, address : the machines; as in ``Search``.
     trial_timeout : seconds that a work unit may take; None for any time.
     scale_target : standardise a regression target; ``"auto"`` does where the last layer is linear
         and the loss measures a distance, as a network with a positive output could not follow.
@@ -88,12 +95,14 @@ class SessionPlan:
     fixes: Mapping[str, Any]
     engine: EngineOption
     options: FitOptions
-    jobs: int
+    jobs: int | None
     scale_target: ScaleTarget
     max_levels: int
     max_words: int
     must_save: bool
     trial_timeout: float | None = None
+    backend: Backend = "loky"
+    address: str | None = None
 
 
 @dataclass(frozen=True)
@@ -157,7 +166,14 @@ class Session:
         self._exit = ExitStack()
         self._scratch = self._exit.enter_context(tempfile.TemporaryDirectory(prefix="hpsearch-"))
         self._states = _States(self.scratch)
-        self.workers = self._start_workers(self.choice)
+        try:
+            self._machines = self._exit.enter_context(
+                machines(self.plan.backend, self.plan.address, self.plan.jobs, self._note)
+            )
+            self.workers = self._start_workers(self.choice)
+        except BaseException:
+            self._exit.close()
+            raise
         return self
 
     def __exit__(
@@ -167,6 +183,11 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         self._exit.__exit__(kind, error, traceback)
+
+    @property
+    def jobs(self) -> int:
+        """Units that are trained at the same time."""
+        return self._machines.jobs
 
     @property
     def scratch(self) -> Path:
@@ -203,7 +224,7 @@ class Session:
         )
         self.data = data.without_features()
         self.job = Job(
-            data_path=write_fit_data(data, self.scratch),
+            data_path=self._write_for_all(data),
             space=self.plan.space.to_bytes(),
             fixes=tuple(self.plan.fixes.items()),
             options=self.plan.options,
@@ -211,6 +232,14 @@ class Session:
         if self.plan.engine == "auto" and self.choice.engine == "fused" and not probe.on_gpu:
             self._try_both_if_very_large(active_values(declared, declared.values))
         return declared
+
+    def _write_for_all(self, data: FitData) -> str:
+        """Write the data where all workers, on whichever machine, find them."""
+        folder = self.scratch / "data"
+        folder.mkdir()
+        path = write_fit_data(data, folder)
+        self._machines.share(folder)
+        return path
 
     def _probe(self, problem: Problem, defaults: Mapping[str, Any] | None) -> Probe:
         """Try the default network where it will train; that may change the engine."""
@@ -244,6 +273,7 @@ class Session:
         )
         candidate = Candidate(0, dict(defaults))
         job = few_batches(self.job, candidate, n_params, self.scratch / "pace")
+        self._machines.share(self.scratch / "pace")
 
         def fused(job: Job) -> Engine:
             return FusedEngine(self.workers, job, read_fit_data(job.data_path), lambda *_: iter(()))
@@ -257,8 +287,7 @@ class Session:
 
     def _start_workers(self, choice: Choice) -> Workers:
         fused = choice.engine == "fused"
-        workers = Workers(
-            self.plan.jobs,
+        workers = self._machines.start(
             import_jax if fused else import_tensorflow,
             environment=WORKER_ENVIRONMENTS[choice.backend],
             pin=fused,

@@ -23,14 +23,14 @@ from hpsearch.bundle import BUNDLE_FORMAT
 from hpsearch.data import Dataset, load
 from hpsearch.engines.base import FitOptions
 from hpsearch.engines.choose import ENGINE_OPTIONS, EngineOption
-from hpsearch.engines.workers import WORKER_ENVIRONMENTS, default_jobs
+from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Backend, check_backend
 from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import Fold, Splitter, choose_splitter, hold_back, make_folds
 from hpsearch.folds.plan import Split
 from hpsearch.folds.splitters import Duplicates
 from hpsearch.metrics import METRICS, resolve_metric, score
 from hpsearch.observer import Observer, SilentObserver
-from hpsearch.oracles import check_oracle, make_oracle
+from hpsearch.oracles import check_oracle, make_oracle, oracle_packages
 from hpsearch.oracles.base import Oracle, OraclePlan, Outcome
 from hpsearch.preprocessing import Encoded
 from hpsearch.racing import RACES, Race, Racing
@@ -52,14 +52,17 @@ from hpsearch.resuming import (
     record_of,
     space_of,
     test_data_of,
-    versions,
 )
 from hpsearch.scoring import ScaleTarget, Session, SessionPlan, encode_dataset
 from hpsearch.space import Candidate, Space, fit_settings
 from hpsearch.trials import TrialResult, prediction_parts
+from hpsearch.versions import versions
 
 SECONDS_BETWEEN_WRITES = 5.0
 """The tables are written this often while trials end, and always when the last one has."""
+
+SHARE_OF_WRITING = 0.05
+"""Large tables are written less often, so that writing takes no more of the time than this."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,13 @@ class Search:
         ``"grid"``, ``"hyperband"``, ``"bayesian"``, or Optuna's ``"tpe"`` and ``"gp"``, which are
         extras of the installation. All but the first two decide by the scores.
     engine : ``"fused"``, ``"keras"``, or ``"auto"``, which takes the fused one where it applies.
-    jobs : worker processes, by default one per core; the tables don't depend on it.
+    jobs : units trained at the same time, by default one per core, or as many as a cluster takes;
+        the tables don't depend on it.
+    backend : where units are trained: ``"loky"``, processes on this machine, or the workers of a
+        ``"dask"`` or ``"ray"`` cluster; the tables don't depend on it.
+    address : the cluster's, such as ``"tcp://10.0.0.1:8786"`` of a Dask scheduler,
+        ``"10.0.0.1:6379"``, ``"ray://10.0.0.1:10001"`` or ``"auto"``; Ray starts on this machine
+        where there is none.
     patience : stop all replicas of a trial after so many epochs without improvement of their
         mean validation curve; None trains every epoch.
     race : after each repeat, end the trials that can't win: ``"forgiving"`` those whose mean is
@@ -125,6 +134,8 @@ class Search:
     oracle: str = field(default="random", kw_only=True)
     engine: EngineOption = field(default="auto", kw_only=True)
     jobs: int | None = field(default=None, kw_only=True)
+    backend: Backend = field(default="loky", kw_only=True)
+    address: str | None = field(default=None, kw_only=True)
     patience: int | None = field(default=None, kw_only=True)
     race: Race = field(default="off", kw_only=True)
     rungs: int = field(default=1, kw_only=True)
@@ -154,6 +165,7 @@ class Search:
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
         check_seconds("trial_timeout", self.trial_timeout)
+        check_backend(self.backend, self.address)
         if self.engine not in ENGINE_OPTIONS:
             raise OptionError(
                 f"`engine` is one of {', '.join(ENGINE_OPTIONS)}; received {self.engine!r}."
@@ -247,6 +259,8 @@ def resume(
     space: Any = None,
     test_data: Any = None,
     jobs: int | None = None,
+    backend: Backend = "loky",
+    address: str | None = None,
     trial_timeout: float | None = None,
     accept_changes: bool = False,
     observer: Observer | None = None,
@@ -264,7 +278,7 @@ def resume(
         where it was.
     trials, repeats, max_repeats : the run's new size; by default what it was asked.
     space, test_data : to be given again where they were Python objects.
-    jobs, observer : as in ``Search``; trial_timeout : by default as it was.
+    jobs, backend, address, observer : as in ``Search``; trial_timeout : by default as it was.
     accept_changes : go on although versions of Python or of packages changed.
     options : further options of ``Search``, if any, must be what they were.
 
@@ -296,6 +310,8 @@ def resume(
             **{**was["options"], **options, **given},
             test_data=test_data_of(was, test_data),
             jobs=jobs,
+            backend=backend,
+            address=address,
             out=path,
             observer=observer,
         )
@@ -319,9 +335,8 @@ class _Run:
         self.space = Space.load(search.space)
         self.metrics = resolve_metric(dataset.target.kind, search.metric)
         self.direction = METRICS[self.metrics[0]].direction
-        self.jobs = search.jobs or default_jobs()
         self.results: list[TrialResult] = []
-        self._written = 0.0
+        self._next_write = 0.0
         self.source = dataset
         self.dataset, self.rows, self.test = self._part_test_rows(dataset)
         self.folds, self.split_reason = self._make_folds()
@@ -375,7 +390,7 @@ class _Run:
             n_folds=sum(fold.repeat < n_repeats for fold in self.folds),
             metric=self.metrics[0],
             direction=self.direction,
-            jobs=self.jobs,
+            jobs=self.session.jobs,
         )
         try:
             while remaining := search.trials - len(self.results):
@@ -412,13 +427,13 @@ class _Run:
 
     def _add(self, result: TrialResult) -> None:
         self.results.append(result.without_predictions())  # the journal has them
-        if time.monotonic() - self._written > SECONDS_BETWEEN_WRITES:
+        if time.monotonic() > self._next_write:
             self._write_tables()
         self.observer.trial_done(result.row)
 
     def _write_tables(self) -> None:
         """Write what is there; whole tables, so not after each of many short trials."""
-        self._written = time.monotonic()
+        began = time.monotonic()
         results = sorted(self.results, key=lambda r: r.candidate.trial)
         metrics = self.metrics
         self.folder.write_tables(
@@ -431,6 +446,8 @@ class _Run:
                 {"trial": r.candidate.trial, "seconds": r.seconds} for r in results
             ),
         )
+        took = time.monotonic() - began
+        self._next_write = began + max(SECONDS_BETWEEN_WRITES, took / SHARE_OF_WRITING)
 
     def _select(self) -> TrialResult:
         completed = [r for r in self.results if r.status == "completed"]
@@ -544,12 +561,14 @@ class _Run:
                 patience=search.patience,
                 metrics=self.metrics,
             ),
-            jobs=self.jobs,
+            jobs=search.jobs,
             scale_target=search.scale_target,
             max_levels=search.max_levels,
             max_words=search.max_words,
             must_save=True,
             trial_timeout=search.trial_timeout,
+            backend=search.backend,
+            address=search.address,
         )
 
     def _oracle_plan(self) -> OraclePlan:
@@ -593,7 +612,7 @@ class _Run:
                 "predictions are in its own units."
             )
         self.observer.note(
-            f"Engine: {self.session.choice.engine}, {self.jobs} processes of one thread: "
+            f"Engine: {self.session.choice.engine}, {self.session.jobs} processes of one thread: "
             f"{self.session.choice.reason}."
         )
 
@@ -640,7 +659,7 @@ class _Run:
             "max_words": search.max_words,
             "seed": search.seed,
             "worker_environment": WORKER_ENVIRONMENTS[self.session.choice.backend],
-            "versions": versions(search.oracle),
+            "versions": versions(oracle_packages(search.oracle)),
         }
 
     def _write_documents(self, best: TrialResult, refitted: Refitted, steps: int) -> None:

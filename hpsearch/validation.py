@@ -13,7 +13,7 @@ from hpsearch import defaults
 from hpsearch.data import Dataset, load
 from hpsearch.engines.base import FitOptions
 from hpsearch.engines.choose import EngineOption
-from hpsearch.engines.workers import default_jobs
+from hpsearch.engines.workers import Backend, check_backend
 from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import IteratedKFold, choose_splitter, make_folds
 from hpsearch.hyperparameters import active_values
@@ -72,6 +72,8 @@ def cross_validate(
     metric: str | None = None,
     seed: int = defaults.SEED,
     jobs: int | None = None,
+    backend: Backend = "loky",
+    address: str | None = None,
     task: str | None = None,
     groups: Any = None,
     engine: EngineOption = "auto",
@@ -89,8 +91,8 @@ def cross_validate(
     cv : a splitter with scikit-learn's contract, or the number of folds, then reshuffled as often
         as in ``Search``; by default what ``Search`` would take for the data.
     values : hyperparameters, by default the space's own defaults.
-    epochs, batch_size, patience, metric, seed, jobs, engine, scale_target, max_levels, max_words :
-        as in ``Search``.
+    epochs, batch_size, patience, metric, seed, jobs, backend, address, engine, scale_target : as in
+        ``Search``, like max_levels and max_words.
     task, groups : as in ``hpsearch.load``.
 
     Raises
@@ -106,6 +108,7 @@ def cross_validate(
         if optional is not None:
             check_count(name, optional)
     check_count("seed", seed, least=0)
+    check_backend(backend, address)
     dataset = load(data, y, task=task, groups=groups)
     folds = make_folds(_splitter(cv, dataset, seed), dataset)
     metrics = resolve_metric(dataset.target.kind, metric)
@@ -114,11 +117,13 @@ def cross_validate(
         fixes=dict(values or {}),
         engine=engine,
         options=FitOptions(seed, epochs, batch_size, patience, metrics),
-        jobs=jobs or default_jobs(),
+        jobs=jobs,
         scale_target=scale_target,
         max_levels=max_levels,
         max_words=max_words,
         must_save=False,
+        backend=backend,
+        address=address,
     )
     with Session(plan, dataset, folds) as session:
         declared = session.prepare()

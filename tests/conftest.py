@@ -102,16 +102,24 @@ def mixed_rows():
     return frame, arrays
 
 
-class WorkersHere:
-    """Stands for ``Workers``: does every task in this process, one after the other."""
+class MachinesHere:
+    """Stands for ``Machines`` and ``Workers``: each task in this process, one after the other."""
 
-    def __init__(self, jobs, warm_up=None, **options):
-        self.jobs = jobs
+    jobs = 1
+
+    def __init__(self, *arguments):
+        pass
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
+        return None
+
+    def start(self, warm_up, **options):
+        return self
+
+    def share(self, folder):
         return None
 
     def call(self, function, *arguments):
@@ -150,7 +158,7 @@ def train_here():
     @contextmanager
     def train_here():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("hpsearch.scoring.Workers", WorkersHere)
+            patch.setattr("hpsearch.scoring.machines", MachinesHere)
             patch.setattr("hpsearch.search.ReloadCheck", ReloadCheckHere)
             gc.freeze()  # as in a worker
             yield

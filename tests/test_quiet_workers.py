@@ -13,9 +13,9 @@ ROOT = Path(__file__).parent.parent
 
 STOPPED_WHILE_TASKS_WAIT = """
 import time
-from hpsearch.engines.workers import Workers
+from hpsearch.engines.workers import LokyWorkers
 
-with Workers(2) as workers:
+with LokyWorkers(2) as workers:
     results = workers.map_unordered(time.sleep, [0.02] * 60)
     for _ in range(10):
         next(results)
@@ -24,7 +24,7 @@ with Workers(2) as workers:
 
 REPLACED_FOR_ITS_MEMORY = """
 import os
-from hpsearch.engines.workers import Workers
+from hpsearch.engines.workers import LokyWorkers
 
 def grow(number):
     import time
@@ -34,7 +34,7 @@ def grow(number):
     time.sleep(1.1)  # loky looks at a worker's memory once a second
     return os.getpid()
 
-with Workers(1) as workers:
+with LokyWorkers(1) as workers:
     print(len(set(workers.map_unordered(grow, range(3)))))
 """
 

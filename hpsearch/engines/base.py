@@ -21,6 +21,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.engines.workers.files import here
 from hpsearch.errors import HpsearchError
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Encoded, Layout, Statistics
@@ -361,6 +362,7 @@ def write_fit_data(data: FitData, folder: Path) -> str:
 def read_fit_data(path: str) -> FitData:
     """The data, memory-mapped read-only."""
     data: FitData
+    path = here(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # joblib: small arrays are not mapped
         data, words, n_dense = joblib.load(path, mmap_mode="r")

@@ -14,7 +14,7 @@ import pytest
 import hpsearch
 from hpsearch.engines.base import FitOptions, Job, WorkUnit, write_fit_data
 from hpsearch.engines.fused import import_jax
-from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers
+from hpsearch.engines.workers import WORKER_ENVIRONMENTS, LokyWorkers
 from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.metrics import resolve_metric
 from hpsearch.preprocessing import Layout
@@ -37,7 +37,7 @@ def engine_side():
 @pytest.fixture(scope="session")
 def on_jax(engine_side):
     """Call a function of ``engine_side`` in the one worker with Keras on JAX."""
-    with Workers(1, import_jax, environment=WORKER_ENVIRONMENTS["jax"], pin=True) as workers:
+    with LokyWorkers(1, import_jax, environment=WORKER_ENVIRONMENTS["jax"], pin=True) as workers:
 
         def run(payload):
             return pickle.loads(payload)()

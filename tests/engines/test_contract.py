@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 from hpsearch.engines.base import WorkUnit, batch_order, read_fit_data, replica_seed
 from hpsearch.engines.fused import FusedEngine, import_jax
 from hpsearch.engines.reference import ReferenceEngine, import_tensorflow
-from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Workers
+from hpsearch.engines.workers import WORKER_ENVIRONMENTS, LokyWorkers
 from hpsearch.space import Candidate
 from hpsearch.stats import patience_stop
 
@@ -558,13 +558,13 @@ def build(hp, problem):
 def test_a_trial_that_kills_its_worker_is_tried_again_then_given_up_and_the_others_complete(
     backend, killers, table, make_job, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("hpsearch.engines.workers.MAX_ATTEMPTS", 2)
+    monkeypatch.setattr("hpsearch.engines.workers.policy.MAX_ATTEMPTS", 2)
     space = tmp_path / "killer.py"
     space.write_text(KILLER)
     job = make_job(table("regression"), space, n_folds=2, epochs=1, patience=1)
     asked = [Candidate(trial, {"kills": killers.get(trial, "never")}) for trial in range(4)]
     warm_up = import_jax if backend == "jax" else import_tensorflow
-    with Workers(1, warm_up, environment=WORKER_ENVIRONMENTS[backend]) as workers:
+    with LokyWorkers(1, warm_up, environment=WORKER_ENVIRONMENTS[backend]) as workers:
         if backend == "jax":
             engine = FusedEngine(workers, job, read_fit_data(job.data_path), fall_back=None)
         else:

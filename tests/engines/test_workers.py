@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from concurrent.futures.process import BrokenProcessPool
@@ -13,8 +14,8 @@ import numpy as np
 import psutil
 import pytest
 
-from hpsearch.engines import workers as module
-from hpsearch.engines.workers import WORKER_ENVIRONMENT, Lost, Workers
+from hpsearch.engines.workers import WORKER_ENVIRONMENT, LokyWorkers, Lost, policy
+from hpsearch.engines.workers.environment import environment_like, one_core_seen
 from hpsearch.errors import HpsearchError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.fixture(scope="module")
 def workers():
     """Two processes that import nothing, shared by the tests; those that die are replaced."""
-    with Workers(2) as workers:
+    with LokyWorkers(2) as workers:
         yield workers
 
 
@@ -75,7 +76,7 @@ def test_a_call_whose_worker_dies_each_time_ends_with_one_clear_line(workers, mo
     def die():
         os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(module, "MAX_ATTEMPTS", 1)
+    monkeypatch.setattr(policy, "MAX_ATTEMPTS", 1)
     with pytest.raises(HpsearchError, match=r"died 1 times in die: .*memory ran out.*--jobs"):
         workers.call(die)
     assert workers.call(abs, -1) == 1
@@ -88,6 +89,32 @@ def test_workers_run_one_thread_each(workers):
     assert set(threads) == {"1"}
 
 
+def test_a_worker_elsewhere_has_the_variables_of_the_driver_that_change_numbers():
+    ours = {"PATH": "/bin", "JAX_ENABLE_X64": "1", "KERAS_HOME": "/there", "OMP_NUM_THREADS": "8"}
+    theirs = {"PATH": "/here", "TF_ENABLE_ONEDNN_OPTS": "0", "KERAS_HOME": "/here"}
+    assert environment_like(ours, theirs, {"OMP_NUM_THREADS": "1"}) == {
+        "PATH": "/bin",
+        "KERAS_HOME": "/there",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no such call")
+def test_a_process_sees_one_core_while_it_starts_and_all_of_its_threads_get_back_the_others():
+    cores = os.sched_getaffinity(0)
+    go_on = threading.Event()
+    with one_core_seen():
+        seen = os.sched_getaffinity(0)
+        thread = threading.Thread(target=go_on.wait)
+        thread.start()
+    of_thread = os.sched_getaffinity(thread.native_id or 0)
+    go_on.set()
+    thread.join()
+    assert len(seen) == 1
+    assert of_thread == os.sched_getaffinity(0) == cores
+
+
 def test_a_task_that_takes_too_long_is_tried_twice_and_the_others_complete(tmp_path):
     def work(number):
         with open(tmp_path / str(number), "a") as stream:
@@ -96,7 +123,7 @@ def test_a_task_that_takes_too_long_is_tried_twice_and_the_others_complete(tmp_p
             time.sleep(60)
         return number
 
-    with Workers(2, timeout=1.0) as workers:
+    with LokyWorkers(2, timeout=1.0) as workers:
         results = list(workers.map_unordered(work, [0, 1, 2, 3]))
     [lost] = [result for result in results if isinstance(result, Lost)]
     assert lost == Lost(1, attempts=2, limit=1.0)
@@ -110,7 +137,7 @@ def test_time_in_the_queue_does_not_count():
         time.sleep(0.3)
         return number
 
-    with Workers(1, timeout=1.0) as workers:
+    with LokyWorkers(1, timeout=1.0) as workers:
         assert sorted(workers.map_unordered(work, list(range(6)))) == list(range(6))
 
 
@@ -127,9 +154,9 @@ def test_a_task_without_memory_is_tried_three_times_and_the_others_complete(work
 
 PARENT = """
 import os, time
-from hpsearch.engines.workers import Workers
+from hpsearch.engines.workers import LokyWorkers
 
-with Workers(1) as workers:
+with LokyWorkers(1) as workers:
     print(workers.call(os.getpid), flush=True)
     workers.submit(time.sleep, 60)
     time.sleep(60)

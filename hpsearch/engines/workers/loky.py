@@ -1,106 +1,39 @@
-"""Worker processes: joblib's loky executor, set up so that results don't depend on the machine.
+"""Workers on this machine: joblib's loky executor, set up so that results don't depend on it.
 
-The one module that knows about processes. Every worker computes with one thread, ends with
-its parent, and is replaced when it dies, runs out of memory or takes too long: the work it had is
-given out again a bounded number of times, then reported as lost.
+Every worker computes with one thread, ends with its parent, and is replaced when it dies, runs out
+of memory or takes too long. The pool breaks as a whole when one of its processes dies.
 """
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import signal
-import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, TypeVar
 
+from hpsearch.engines.workers import policy
+from hpsearch.engines.workers.environment import (
+    WORKER_ENVIRONMENT,
+    WORKER_GROWTH_BYTES,
+    end_with_parent,
+)
+from hpsearch.engines.workers.policy import Failure, Value, Workers
 from hpsearch.errors import HpsearchError
-
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-WORKER_ENVIRONMENTS = {
-    "tensorflow": {
-        **_ONE_THREAD,
-        "KERAS_BACKEND": "tensorflow",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "TF_ENABLE_ONEDNN_OPTS": "0",
-        "TF_NUM_INTRAOP_THREADS": "1",
-        "TF_NUM_INTEROP_THREADS": "1",
-        "CUDA_VISIBLE_DEVICES": "-1",
-    },
-    "jax": {
-        **_ONE_THREAD,
-        "KERAS_BACKEND": "jax",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
-    },
-}
-"""Threads of a worker by Keras backend, recorded in run.json: part of what fixes the bytes."""
-
-WORKER_ENVIRONMENT = WORKER_ENVIRONMENTS["tensorflow"]
-
-MAX_ATTEMPTS = 3
-"""Attempts at a task whose worker dies or whose memory runs out."""
-
-MAX_LATE_ATTEMPTS = 2
-"""Attempts at a task that takes longer than is allowed: each costs that time."""
 
 SECONDS_BETWEEN_LOOKS = 0.2
 """How often the parent looks whether a task takes too long, where there is a limit."""
-
-WORKER_GROWTH_BYTES = 2**30
-"""A worker that grew by this much is replaced between two tasks; loky's own limit is 300 MB,
-which a few compiled programs reach."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
-class Lost(Generic[T]):
-    """A task that was given up.
-
-    Attributes
-    ----------
-    task, attempts : what it was, and how often it was tried.
-    limit : the seconds that it may take, where it was given up because it took longer.
-    """
-
-    task: T
-    attempts: int
-    limit: float | None = None
-
-    @property
-    def reason(self) -> str:
-        """Why, for a table's cell."""
-        if self.limit is None:
-            return f"its worker process died {self.attempts} times (killed, or out of memory)"
-        return f"it took longer than --trial-timeout {self.limit:g}, {self.attempts} times"
-
-
-def return_freed_memory() -> None:
-    """Give the system what this process has freed; glibc would keep much of it for later."""
-    if sys.platform == "linux":
-        with suppress(AttributeError):  # another C library
-            ctypes.CDLL(None).malloc_trim(0)
-
-
-def default_jobs() -> int:
-    """Workers by default: the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return max(1, os.cpu_count() or 1)
-
-
-class Workers:
+class LokyWorkers(Workers):
     """A pool of worker processes, started at once so that they import while the parent plans.
 
     Parameters
@@ -112,6 +45,8 @@ class Workers:
     timeout : seconds that a task of ``map_unordered`` may take; None for any time.
     """
 
+    company = 0
+
     def __init__(
         self,
         jobs: int,
@@ -122,22 +57,15 @@ class Workers:
         timeout: float | None = None,
     ) -> None:
         self.jobs = jobs
-        self._timeout = timeout
+        self.timeout = timeout
         self._warm_up = warm_up
         self._environment = dict(environment)
         self._pin = pin
         self._executor = self._start()
 
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is not None:
+    def close(self, *, at_once: bool) -> None:
+        """End the processes."""
+        if at_once:
             self._kill()
         self._executor.shutdown(wait=True)
 
@@ -151,15 +79,15 @@ class Workers:
         """
         from concurrent.futures.process import BrokenProcessPool
 
-        for _ in range(MAX_ATTEMPTS):
+        for _ in range(policy.MAX_ATTEMPTS):
             try:
                 result: R = self.submit(function, *arguments).result()
                 return result
             except BrokenProcessPool:
                 self._restart()
         raise HpsearchError(
-            f"A worker process died {MAX_ATTEMPTS} times in {function.__name__}: it was killed, "
-            "or memory ran out. Use fewer --jobs, or a smaller network."
+            f"A worker process died {policy.MAX_ATTEMPTS} times in {function.__name__}: it was "
+            "killed, or memory ran out. Use fewer --jobs, or a smaller network."
         )
 
     def submit(self, function: Callable[..., R], *arguments: Any) -> Future[R]:
@@ -167,41 +95,15 @@ class Workers:
         future: Future[R] = self._executor.submit(function, *arguments)
         return future
 
-    def map_unordered(
-        self, function: Callable[[T], R], tasks: Sequence[T]
-    ) -> Iterator[R | Lost[T]]:
-        """Each task's result as soon as it is there; a dead worker's tasks are tried again.
-
-        After a worker died, the tasks that may have killed it go one at a time, so that only the
-        one that does is given up, after ``MAX_ATTEMPTS`` attempts. A task that takes longer than
-        is allowed has its worker killed, and is given up after ``MAX_LATE_ATTEMPTS``.
-        """
-        remaining: dict[int, T] = dict(enumerate(tasks))
-        suspects: dict[int, int] = {}
-        late: dict[int, int] = {}
-        while remaining:
-            alone = [number for number in suspects if number in remaining][:1]
-            for number, result in self._round(function, remaining, alone or list(remaining)):
-                if isinstance(result, _Value):
-                    del remaining[number]
-                    yield result.value
-                    continue
-                attempts = late if result == "late" else suspects
-                attempts[number] = attempts.get(number, 0) + 1
-                if late.get(number, 0) >= MAX_LATE_ATTEMPTS:
-                    yield Lost(remaining.pop(number), late[number], self._timeout)
-                elif suspects.get(number, 0) >= MAX_ATTEMPTS:
-                    yield Lost(remaining.pop(number), suspects[number])
-
-    def _round(
-        self, function: Callable[[T], R], tasks: dict[int, T], numbers: list[int]
-    ) -> Iterator[tuple[int, _Value[R] | _Failure]]:
+    def round(
+        self, function: Callable[[T], R], tasks: Mapping[int, T], numbers: Sequence[int]
+    ) -> Iterator[tuple[int, Value[R] | Failure]]:
         """Results of the given tasks, until a worker dies or one takes too long."""
         from concurrent.futures.process import BrokenProcessPool
 
         futures: dict[Future[R], int] = {}
         died_early = False
-        with _Stopwatch(self._timeout) as stopwatch:
+        with _Stopwatch(self.timeout) as stopwatch:
             try:
                 for number in numbers:
                     task = stopwatch.timed(number, function, tasks[number])
@@ -224,7 +126,7 @@ class Workers:
                     elif isinstance(error, MemoryError):
                         yield futures.pop(future), "died"
                     else:
-                        yield futures.pop(future), _Value(future.result())
+                        yield futures.pop(future), Value(future.result())
                 if broken:
                     self._restart()
                     suspects = sorted(futures[future] for future in broken)[: self.jobs + 1]
@@ -279,14 +181,6 @@ class Workers:
     def _restart(self) -> None:
         self._executor.shutdown(wait=False, kill_workers=True)
         self._executor = self._start()
-
-
-_Failure = Literal["died", "late"]
-
-
-@dataclass(frozen=True)
-class _Value(Generic[R]):
-    value: R
 
 
 class _Stopwatch:
@@ -345,15 +239,6 @@ def _initialise(
     if warm_up is not None:
         warm_up()
     gc.freeze()  # what is imported stays: looking it through for garbage takes 0.2 s a unit
-
-
-def end_with_parent(parent: int) -> None:
-    """Have the system end this process when its parent ends, however that happens (on Linux)."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 def _keep_to_one_of(cores: Sequence[int]) -> None:

@@ -1,0 +1,124 @@
+"""What becomes of tasks whose worker dies or takes too long: one policy, whoever runs them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
+
+MAX_ATTEMPTS = 3
+"""Attempts at a task whose worker dies or whose memory runs out."""
+
+MAX_LATE_ATTEMPTS = 2
+"""Attempts at a task that takes longer than is allowed: each costs that time."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Lost(Generic[T]):
+    """A task that was given up.
+
+    Attributes
+    ----------
+    task, attempts : what it was, and how often it was tried.
+    limit : the seconds that it may take, where it was given up because it took longer.
+    """
+
+    task: T
+    attempts: int
+    limit: float | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why, for a table's cell."""
+        if self.limit is None:
+            return f"its worker process died {self.attempts} times (killed, or out of memory)"
+        return f"it took longer than --trial-timeout {self.limit:g}, {self.attempts} times"
+
+
+@dataclass(frozen=True)
+class Value(Generic[R]):
+    """What a task gave."""
+
+    value: R
+
+
+Failure = Literal["died", "late"]
+"""Why a task has to be tried again: its worker is gone, or was ended for taking too long."""
+
+
+class Workers(ABC):
+    """Processes that run tasks; a context manager that ends them.
+
+    Attributes
+    ----------
+    jobs : tasks that run at the same time.
+    timeout : seconds that a task of ``map_unordered`` may take; None for any time.
+    company : deaths of a worker up to which a task is tried again beside others; after that it
+        goes alone, so that only the one that kills workers is given up.
+    """
+
+    jobs: int
+    timeout: float | None
+    company: ClassVar[int]
+
+    @abstractmethod
+    def call(self, function: Callable[..., R], *arguments: Any) -> R:
+        """Run one call in a process of this machine; its exceptions are raised here.
+
+        Raises
+        ------
+        HpsearchError
+            If its worker died ``MAX_ATTEMPTS`` times.
+        """
+
+    @abstractmethod
+    def round(
+        self, function: Callable[[T], R], tasks: Mapping[int, T], numbers: Sequence[int]
+    ) -> Iterator[tuple[int, Value[R] | Failure]]:
+        """Try the tasks of the given numbers once; those without an outcome are tried again."""
+
+    @abstractmethod
+    def close(self, *, at_once: bool) -> None:
+        """End the processes: when their tasks are done, or at once."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(at_once=kind is not None)
+
+    def map_unordered(
+        self, function: Callable[[T], R], tasks: Sequence[T]
+    ) -> Iterator[R | Lost[T]]:
+        """Each task's result as soon as it is there; a dead worker's tasks are tried again.
+
+        After workers died, the tasks that may have killed them go one at a time, so that only the
+        one that does is given up, after ``MAX_ATTEMPTS`` attempts. A task that takes longer than
+        is allowed has its worker ended, and is given up after ``MAX_LATE_ATTEMPTS``.
+        """
+        remaining: dict[int, T] = dict(enumerate(tasks))
+        deaths: dict[int, int] = {}
+        late: dict[int, int] = {}
+        while remaining:
+            suspects = [n for n, count in deaths.items() if count > self.company and n in remaining]
+            for number, result in self.round(function, remaining, suspects[:1] or list(remaining)):
+                if isinstance(result, Value):
+                    del remaining[number]
+                    yield result.value
+                    continue
+                attempts = late if result == "late" else deaths
+                attempts[number] = attempts.get(number, 0) + 1
+                if late.get(number, 0) >= MAX_LATE_ATTEMPTS:
+                    yield Lost(remaining.pop(number), late[number], self.timeout)
+                elif deaths.get(number, 0) >= MAX_ATTEMPTS:
+                    yield Lost(remaining.pop(number), deaths[number])
