@@ -103,6 +103,8 @@ def test_run_without_options_uses_the_defaults_of_the_python_api(calls):
         "oracle": "random",
         "engine": "auto",
         "jobs": None,
+        "backend": "loky",
+        "address": None,
         "patience": None,
         "race": "off",
         "rungs": 1,
@@ -298,6 +300,8 @@ def test_resume_needs_nothing_but_the_folder(resumed):
         "max_repeats": None,
         "test_data": None,
         "jobs": None,
+        "backend": "loky",
+        "address": None,
         "trial_timeout": None,
         "accept_changes": False,
     }
