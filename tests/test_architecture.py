@@ -15,6 +15,7 @@ LAYERS = (
         *("preprocessing", "folds", "stats", "metrics"),
         *("space", "space_source", "discovery", "hyperparameters", "network_checks"),
     },
+    {"ledger"},
     {"engines", "oracles", "results", "bundle"},
     {"observer", "trials", "scoring", "refit", "resuming", "search", "validation", "prediction"},
     {"console", "cli", "__main__"},

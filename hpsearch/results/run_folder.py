@@ -34,6 +34,7 @@ from hpsearch.results.lock import HOLDER, LOCK, FolderLock, is_locked, locked_te
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hpsearch.ledger import Ledger
     from hpsearch.results.journal import Journal
 
 RUN_FORMAT: Final = "hpsearch run 1"
@@ -273,6 +274,7 @@ class Run:
     path : the run's folder.
     trials, folds, curves, predictions, timings : the CSV tables as frames.
     settings, best, model_card : ``run.json``, ``best.json`` and ``model.json`` as dictionaries.
+    ledger : what the winner's score is worth (``hpsearch.ledger.Ledger``), out of ``best.json``.
     model_path : the retrained model, ``model.keras``.
 
     Raises
@@ -322,6 +324,22 @@ class Run:
     def model_card(self) -> dict[str, Any]:
         """Label order, column schema and the checks that the model passed."""
         return _read_json(self.path / MODEL_CARD)
+
+    @cached_property
+    def ledger(self) -> Ledger | None:
+        """What the winner's score is worth; None where an older version wrote the run."""
+        from hpsearch.ledger import Ledger
+
+        value = self.best.get("ledger")
+        if value is None:
+            return None
+        try:
+            return Ledger.from_json(value)
+        except ValueError as error:
+            raise InputError(
+                f"{BEST} of a run holds its ledger; the one in {str(self.path)!r} is damaged "
+                f"({error}). Run it again."
+            ) from error
 
     @property
     def model_path(self) -> Path:
