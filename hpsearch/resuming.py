@@ -22,7 +22,7 @@ from hpsearch.space_source import SpaceSource
 OPTIONS: Final = (
     *("trials", "folds", "repeats", "epochs", "batch_size", "seed", "oracle", "engine", "patience"),
     *("metric", "split", "gap", "duplicates", "fix", "test_size", "scale_target", "max_levels"),
-    *("max_words", "trial_timeout"),
+    *("max_words", "trial_timeout", "select", "nested", "baselines"),
 )
 """Options of a search that a resumed run takes over."""
 

@@ -90,7 +90,15 @@ class SessionPlan:
 
 
 class Session:
-    """Scores candidates; a context manager that owns worker processes and a scratch folder."""
+    """Scores candidates; a context manager that owns worker processes and a scratch folder.
+
+    With ``like``, an open session on other rows of the same table, it takes over that one's
+    worker processes, engine and probe.
+    """
+
+    choice: Choice
+    workers: Workers
+    probe: Probe
 
     def __init__(
         self,
@@ -98,8 +106,10 @@ class Session:
         dataset: Dataset,
         folds: Sequence[Fold],
         note: Callable[[str], None] = lambda text: None,
+        like: Session | None = None,
     ) -> None:
         self.plan = plan
+        self._like = like
         self._note = note
         self._dataset = dataset
         self._folds = tuple(folds)
@@ -108,9 +118,12 @@ class Session:
         )
 
     def __enter__(self) -> Session:
-        self.choice = first_choice(self.plan.engine, self.layout, self.plan.space)
         self._exit = ExitStack()
         self._scratch = self._exit.enter_context(tempfile.TemporaryDirectory(prefix="hpsearch-"))
+        if self._like is not None:
+            self.choice, self.workers = self._like.choice, self._like.workers
+            return self
+        self.choice = first_choice(self.plan.engine, self.layout, self.plan.space)
         self.workers = self._start_workers(self.choice)
         return self
 
@@ -145,7 +158,7 @@ class Session:
             self.plan.space.declared(problem, self.plan.fixes) if self.plan.space.declares else None
         )
         defaults = None if declared is None else active_values(declared, declared.values)
-        probe = self._probe(problem, defaults)
+        probe = self._probe(problem, defaults) if self._like is None else self._like.probe
         if declared is None:
             declared = HyperParameters.from_config(probe.hyperparameters)
         self.probe = probe
@@ -162,7 +175,8 @@ class Session:
             fixes=tuple(self.plan.fixes.items()),
             options=self.plan.options,
         )
-        if self.plan.engine == "auto" and self.choice.engine == "fused" and not probe.on_gpu:
+        undecided = self.plan.engine == "auto" and self._like is None
+        if undecided and self.choice.engine == "fused" and not probe.on_gpu:
             self._try_both_if_very_large(active_values(declared, declared.values))
         return declared
 

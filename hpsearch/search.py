@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +19,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch import defaults
+from hpsearch.baselines import BaselineScores, score_baselines
+from hpsearch.bookkeeping import Books
 from hpsearch.bundle import BUNDLE_FORMAT
 from hpsearch.data import Dataset, load
 from hpsearch.engines.base import FitOptions
 from hpsearch.engines.choose import ENGINE_OPTIONS, EngineOption
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, default_jobs
-from hpsearch.errors import OptionError, SearchFailedError
+from hpsearch.errors import FoldError, OptionError, SearchFailedError
 from hpsearch.folds import Fold, Splitter, choose_splitter, hold_back, make_folds
 from hpsearch.folds.plan import Split
 from hpsearch.folds.splitters import Duplicates
+from hpsearch.ledger import Ledger, NestedFold
+from hpsearch.ledger.choice import RULES, select
+from hpsearch.ledger.record import Rule
 from hpsearch.metrics import METRICS, resolve_metric, score
+from hpsearch.nesting import Outcome as NestedOutcome
+from hpsearch.nesting import cost, outer_folds, run_nested
 from hpsearch.observer import Observer, SilentObserver
 from hpsearch.oracles import make_oracle, oracle_names
 from hpsearch.oracles.base import Oracle, Outcome
 from hpsearch.preprocessing import Encoded
-from hpsearch.refit import Refitted, ReloadCheck, refit_and_export, refit_steps
+from hpsearch.refit import (
+    Refitted,
+    ReloadCheck,
+    refit_and_export,
+    refit_and_predict,
+    refit_steps,
+)
 from hpsearch.results import Run, RunFolder, free_name, open_run
 from hpsearch.results.journal import Journal
 from hpsearch.results.tables import (
+    baselines_table,
     curves_table,
     folds_table,
+    nested_table,
     predictions_table,
     timings_table,
     trials_table,
@@ -89,6 +104,11 @@ class Search:
     test_data : rows scored once, after everything is decided: a file, a table or a ``Dataset``.
     test_size : share of the rows held back for that instead.
     scale_target : whether a regression target is standardised; ``"auto"`` asks the network.
+    select : what is selected, ``"best"``, the trial with the best score, or ``"one-se"``, the
+        smallest model within one corrected standard error of it.
+    nested : also search inside each of so many outer folds and score the winners outside: an
+        estimate that no selection flatters, at the cost of so many more searches. None for none.
+    baselines : whether a constant, a linear model and boosted trees are scored on the same folds.
     trial_timeout : seconds that a work unit, some folds of a trial, may take; it is tried twice
         before its trial fails. None for any time.
     max_levels, max_words : features at most for a category or text column; rarer levels share
@@ -126,6 +146,9 @@ class Search:
     scale_target: ScaleTarget = field(default="auto", kw_only=True)
     max_levels: int = field(default=defaults.MAX_LEVELS, kw_only=True)
     max_words: int = field(default=defaults.MAX_WORDS, kw_only=True)
+    select: Rule = field(default="best", kw_only=True)
+    nested: int | None = field(default=None, kw_only=True)
+    baselines: bool = field(default=True, kw_only=True)
     trial_timeout: float | None = field(default=None, kw_only=True)
     overwrite: bool = field(default=False, kw_only=True)
     observer: Observer = field(default_factory=SilentObserver, kw_only=True, repr=False)
@@ -139,6 +162,10 @@ class Search:
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
         check_seconds("trial_timeout", self.trial_timeout)
+        if self.nested is not None:
+            check_count("nested", self.nested, least=2)
+        if self.select not in RULES:
+            raise OptionError(f"`select` is {' or '.join(RULES)}; received {self.select!r}.")
         if self.engine not in ENGINE_OPTIONS:
             raise OptionError(
                 f"`engine` is one of {', '.join(ENGINE_OPTIONS)}; received {self.engine!r}."
@@ -275,6 +302,7 @@ class _Run:
         self.source = dataset
         self.dataset, self.rows, self.test = self._part_test_rows(dataset)
         self.folds, self.split_reason = self._make_folds()
+        self.outer = self._make_outer_folds()
         self.record = record_of(search, dataset, self.space, self.test)
 
     def execute(self, folder: RunFolder, journal: Journal | None = None) -> Run:
@@ -291,22 +319,38 @@ class _Run:
         with Session(self._plan(journal), self.dataset, self.folds, note) as session:
             self.session = session
             self.observer.stage("check")
-            oracle = make_oracle(
-                self.search.oracle,
-                session.prepare(),
-                seed=self.search.seed,
-                max_trials=self.search.trials,
-            )
+            oracle = self._oracle()
             self._say_how_networks_are_trained()
             with self._begin(journal) as self.journal:
                 self._score_trials(oracle)
                 best = self.session.restore_predictions(self._select(), self.journal)
+                books = self._books(best)
+                corrected = books.bias_corrected(self.journal, self._restore)
             self.folder.write_tables(predictions=predictions_table(self._prediction_parts(best)))
+            baselines, nested = self._score_baselines(best), self._search_nested()
             refitted, steps = self._refit(best)
-            self._write_documents(best, refitted, steps)
+            ledger = books.ledger(
+                bias_corrected=corrected,
+                baselines=baselines,
+                outer=nested.nested,
+                nested_failures=nested.failures,
+                test=self.test,
+                test_predictions=refitted.predictions,
+                declared=self.declared,
+            )
+            self._write_documents(best, refitted, steps, ledger)
         run = open_run(self.folder.path)
         self.observer.search_ended(run)
         return run
+
+    def _oracle(self) -> Oracle:
+        self.declared = self.session.prepare()
+        return make_oracle(
+            self.search.oracle,
+            self.declared,
+            seed=self.search.seed,
+            max_trials=self.search.trials,
+        )
 
     def _begin(self, journal: Journal | None) -> Journal:
         """Begin the run's journal, or go on with it, and say in run.json what is asked."""
@@ -383,8 +427,120 @@ class _Run:
                 f"reason: {reasons[0]}. See the column 'error' of "
                 f"{self.folder.path / 'trials.csv'}."
             )
-        sign = 1.0 if self.direction == "min" else -1.0
-        return min(completed, key=lambda r: (sign * (r.score or 0.0), r.candidate.trial))
+        completed.sort(key=lambda r: r.candidate.trial)
+        return completed[select([r.row for r in completed], self.search.select, self.direction)]
+
+    def _books(self, best: TrialResult) -> Books:
+        return Books(
+            results=tuple(self.results),
+            best=best,
+            dataset=self.dataset,
+            folds=self.folds,
+            metrics=self.metrics,
+            rule=self.search.select,
+            keeps_copies_together=self.search.duplicates == "together",
+            seed=self.search.seed,
+        )
+
+    def _restore(self, trial: TrialResult) -> TrialResult:
+        return self.session.restore_predictions(trial, self.journal)
+
+    def _score_baselines(self, best: TrialResult) -> list[BaselineScores]:
+        """Score models that need no search on the folds of the selected trial."""
+        if not self.search.baselines:
+            return []
+        self.observer.stage("baselines")
+        there = {(row["repeat"], row["fold"]) for row in best.folds}
+        found = score_baselines(
+            self.session.workers,
+            self.session.job.data_path,
+            self.session.data,
+            [at for at, fold in enumerate(self.folds) if (fold.repeat, fold.fold) in there],
+            self.metrics,
+            self.search.seed,
+        )
+        rows = [row for scores in found for row in scores.rows]
+        self.folder.write_tables(baselines=baselines_table(rows, metrics=self.metrics))
+        return found
+
+    def _search_nested(self) -> NestedOutcome:
+        """Do all of it again inside each outer fold, where that was asked for."""
+        if not self.outer:
+            return NestedOutcome((), None, ())
+        outcome = run_nested(
+            self.outer, self.folder, self.record, self._search_inside, self.observer.stage
+        )
+        self.folder.write_tables(nested=nested_table(outcome.rows))
+        return outcome
+
+    def _search_inside(self, outer: Fold, journal: Journal) -> NestedFold:
+        """Search on the training rows of an outer fold, and score the winner on the others."""
+        inner = self._inside(outer)
+        inner.journal, inner.folder = journal, _NoFolder()
+        plan = inner._plan(None)
+        with Session(plan, inner.dataset, inner.folds, like=self.session) as inner.session:
+            inner._score_trials(inner._oracle())
+            best = inner._select()
+            rows = self.dataset.take(outer.validation)
+            predictions = inner.session.workers.call(
+                refit_and_predict,
+                inner.session.choice.engine,
+                inner.session.job,
+                best.candidate,
+                inner._refit_steps(best),
+                encode_dataset(rows),
+            )
+        value = float(score(self.metrics[0], rows.y, predictions, kind=rows.target.kind))
+        if not math.isfinite(value):
+            raise SearchFailedError(
+                f"The winner of outer fold {outer.fold}, trial {best.candidate.trial}, has no "
+                f"{self.metrics[0]} on its validation rows: its refit diverged, or the metric is "
+                "not defined there."
+            )
+        return NestedFold(
+            fold=outer.fold,
+            n_train=len(outer.train),
+            n_test=len(outer.validation),
+            trial=best.candidate.trial,
+            epoch=best.row["best_epoch"],
+            inner_score=best.row["score"],
+            outer_score=value,
+            hyperparameters=dict(best.candidate.values),
+        )
+
+    def _inside(self, outer: Fold) -> _Run:
+        """The same search on the training rows of an outer fold: all but its end."""
+        search = replace(
+            self.search,
+            nested=None,
+            test_data=None,
+            test_size=self.search.test_size if self.search._holds_out else None,
+            observer=SilentObserver(),
+        )
+        try:
+            return _Run(search, self.dataset.take(outer.train))
+        except FoldError as error:
+            raise FoldError(
+                f"`--nested {self.search.nested}` searches on the training rows of each outer "
+                f"fold; those of outer fold {outer.fold} cannot be dealt: {error}"
+            ) from error
+
+    def _make_outer_folds(self) -> tuple[Fold, ...]:
+        """The outer folds of a nested search, each tried: refusals come before any training."""
+        search = self.search
+        if search.nested is None:
+            return ()
+        folds = outer_folds(
+            self.dataset,
+            search.nested,
+            split=search.split,
+            gap=search.gap,
+            seed=search.seed,
+            duplicates=search.duplicates,
+        )
+        for fold in folds:
+            self._inside(fold)
+        return folds
 
     def _refit(self, best: TrialResult) -> tuple[Refitted, int]:
         self.observer.stage("refit")
@@ -497,7 +653,14 @@ class _Run:
             )
             for text in self.test.notes if self.search.test_data is not None else ():
                 self.observer.note(f"Test: {text}")
+        if self.search.nested is not None:
+            self.observer.note(cost(self.search.nested, self.n_replicas))
         self.observer.note(f"Results: {self.folder.path}")
+
+    @property
+    def n_replicas(self) -> int:
+        """Trainings of the search itself."""
+        return self.search.trials * len(self.folds)
 
     def _say_what_is_recorded(self, journal: Journal) -> None:
         if journal.was_damaged:
@@ -538,6 +701,9 @@ class _Run:
             "fix": dict(search.fix or {}),
             "oracle": search.oracle,
             "engine": self.session.choice.engine,
+            "select": search.select,
+            "nested": search.nested,
+            "baselines": search.baselines,
             "metric": self.metrics[0],
             "direction": self.direction,
             "metrics": list(self.metrics),
@@ -561,7 +727,9 @@ class _Run:
             "versions": versions(),
         }
 
-    def _write_documents(self, best: TrialResult, refitted: Refitted, steps: int) -> None:
+    def _write_documents(
+        self, best: TrialResult, refitted: Refitted, steps: int, ledger: Ledger
+    ) -> None:
         names = ("trial", "score", "score_std", "score_se", "ci_low", "ci_high", "n_folds")
         self.folder.write_json("model.json", self._model_card(best, refitted, steps))
         self.folder.write_json(
@@ -577,6 +745,8 @@ class _Run:
                 "n_trials": len(self.results),
                 "refit": {"n_rows": self.dataset.n_rows, "n_steps": steps},
                 "test": self._test_scores(refitted),
+                "selected_by": {"rule": ledger.choice.rule, "reason": ledger.choice.reason},
+                "ledger": ledger.to_json(),
             },
         )
 
@@ -608,6 +778,16 @@ class _Run:
                 "a fresh process reloads it in safe mode and predicts the same bits",
             ],
         }
+
+
+class _NoFolder(RunFolder):
+    """Stands for the folder of a search inside an outer fold, which leaves no tables."""
+
+    def __init__(self) -> None:
+        self.path = Path("nested")
+
+    def write_tables(self, **tables: Any) -> None:
+        """Write nothing."""
 
 
 def _test_rows(source: Any, dataset: Dataset) -> Dataset:

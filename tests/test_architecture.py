@@ -17,7 +17,10 @@ LAYERS = (
     },
     {"ledger"},
     {"engines", "oracles", "results", "bundle"},
-    {"observer", "trials", "scoring", "refit", "resuming", "search", "validation", "prediction"},
+    {
+        *("observer", "trials", "scoring", "refit", "resuming", "search", "validation"),
+        *("prediction", "baselines", "bookkeeping", "nesting"),
+    },
     {"console", "cli", "__main__"},
 )
 HEAVY = {"tensorflow", "keras", "keras_tuner", "jax", "sklearn"}
