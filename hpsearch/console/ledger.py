@@ -1,0 +1,223 @@
+"""The ledger on a terminal: what the winner's score is worth, in a few short tables.
+
+A number that must not be used is struck through; where the terminal has no styles, it stands
+between double tildes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from hpsearch.console import words
+
+if TYPE_CHECKING:
+    from hpsearch.ledger import Baseline, BiasCorrection, Ledger, LedgerWarning, Variance
+
+_SOURCES: Final = {
+    "nested": "from the nested search",
+    "bias_corrected": "the selection's flattery taken off",
+    "mean": "the mean over the folds; that it was selected flatters it",
+}
+_VERDICTS: Final = {
+    "within": "within what was promised",
+    "better": "better than was promised",
+    "worse": "worse than was promised",
+    "unknown": "",
+}
+_PARTS: Final = {"fold": "folds", "reshuffle": "reshuffles", "seed": "initial weights"}
+_INDENT: Final = (0, 0, 0, 2)
+
+
+@dataclass(frozen=True)
+class LedgerView:
+    """A ledger, laid out for a terminal of any width, with styles or without.
+
+    Attributes
+    ----------
+    ledger : what is shown.
+    metrics : every metric's mean over the folds.
+    """
+
+    ledger: Ledger
+    metrics: Mapping[str, Any]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The parts that there are, an empty line between them."""
+        ledger = self.ledger
+        parts = [
+            self._head(),
+            self._estimates(has_styles=console.color_system is not None),
+            _choice(ledger),
+            _baselines(ledger),
+            _variance(ledger.variance),
+            _warnings(ledger.warnings),
+        ]
+        shown = [part for part in parts if part is not None]
+        for number, part in enumerate(shown):
+            yield part
+            if number < len(shown) - 1:
+                yield ""
+
+    def _head(self) -> RenderableType:
+        ledger, promise = self.ledger, self.ledger.promise
+        bounds = words.interval(promise.low, promise.high)
+        return Text.assemble(
+            (f"on new rows expect {ledger.metric} {words.score(promise.value)}", "bold"),
+            f", {bounds}" if bounds else "",
+            (f" ({_SOURCES[promise.source]})", "dim"),
+        )
+
+    def _estimates(self, *, has_styles: bool) -> RenderableType:
+        ledger, mean = self.ledger, self.ledger.mean
+        table = _table("estimate", ledger.metric, "se", "95 % interval", "")
+        shape = f"mean of {mean.n_repeats} x {mean.n_folds} folds"
+        table.add_row(shape, *_cells(mean.value, mean.corrected), "corrected for shared rows")
+        naive = [_struck(cell, has_styles) for cell in _cells(mean.value, mean.naive)]
+        if mean.naive.se is not None:
+            table.add_row("  naive", "", *naive[1:], Text("folds are not independent", "dim"))
+        corrected = ledger.bias_corrected
+        if corrected.value is not None:
+            what = "trial and epoch" if corrected.of_epochs else "trial"
+            bounds = words.interval(corrected.low, corrected.high)
+            value = words.score(corrected.value)
+            table.add_row("bias-corrected", value, "", bounds, f"choice of {what} taken off")
+        if ledger.foldwise is not None:
+            value = words.score(ledger.foldwise.value)
+            table.add_row("Tibshirani", value, "", "", Text("the same by folds' winners", "dim"))
+        if ledger.nested is not None:
+            cells = _cells(ledger.nested.value, ledger.nested.corrected)
+            n_outer = words.counted(len(ledger.nested.folds), "outer fold")
+            table.add_row("nested", *cells, f"{n_outer}, a search in each")
+        if ledger.test is not None:
+            test = ledger.test
+            bounds = words.interval(test.low, test.high)
+            verdict = Text(_VERDICTS[test.verdict], "yellow" if test.verdict == "worse" else "")
+            name = words.counted(test.n_rows, "test row")
+            table.add_row(name, words.score(test.value), "", bounds, verdict)
+        return Group(table, *(Text(line, "dim") for line in self._remarks()))
+
+    def _remarks(self) -> Iterator[str]:
+        """How the correction was made, what it leaves out, and the other metrics."""
+        yield from _how_corrected(self.ledger.bias_corrected)
+        others = {n: v for n, v in self.metrics.items() if n != self.ledger.metric}
+        test = self.ledger.test
+        if others:
+            yield "also: " + ", ".join(f"{n} {words.score(v)}" for n, v in others.items())
+        if others and test is not None:
+            on_test = ", ".join(f"{n} {words.score(test.metrics.get(n))}" for n in others)
+            yield f"on the test rows: {on_test}"
+
+
+def _how_corrected(corrected: BiasCorrection) -> Iterator[str]:
+    if corrected.missing:
+        yield f"no bias-corrected estimate: {corrected.missing}"
+        return
+    what = words.counted(corrected.n_trials, "trial")
+    if corrected.of_epochs:
+        what += f" x {words.counted(corrected.n_epochs, 'epoch')}"
+    drawn = f"{corrected.n_rows:,} rows"
+    if corrected.blocks != "rows":
+        drawn += f", {corrected.blocks} together"
+    skipped = f", {corrected.n_skipped} skipped" if corrected.n_skipped else ""
+    yield (
+        f"bias-corrected: {what}, {corrected.n_bootstraps:,} bootstraps of {drawn}{skipped} "
+        "(Tsamardinos et al. 2018)"
+    )
+    yield from corrected.notes
+
+
+def _choice(ledger: Ledger) -> RenderableType:
+    choice = ledger.choice
+    line = words.one_line(choice.reason)
+    if choice.cost > 0:
+        line += f" It costs {words.score(choice.cost)} of {ledger.metric}."
+    if choice.tolerance is not None and choice.n_completed > 1:
+        near = f"{choice.n_near} of {words.counted(choice.n_completed, 'trial')}"
+        line += f" Within one standard error of the best: {near}."
+    return Text(line)
+
+
+def _baselines(ledger: Ledger) -> RenderableType | None:
+    if not ledger.baselines:
+        return None
+    table = _table("baseline", f"{ledger.metric} ± se", "winner better by", "95 % interval", "")
+    remarks = []
+    for baseline in ledger.baselines:
+        if baseline.missing:
+            remarks.append(f"{baseline.label} left out: {baseline.missing}")
+            continue
+        remarks += [f"{baseline.label}: {words.one_line(note)}" for note in baseline.notes]
+        table.add_row(
+            baseline.label,
+            words.score(baseline.value, baseline.corrected.se),
+            words.score(baseline.gain),
+            words.interval(baseline.gain_low, baseline.gain_high),
+            _said_of(baseline),
+        )
+    lines = [Text(words.one_line(remark), "dim") for remark in remarks]
+    return Group(table, *lines) if table.row_count else Group(*lines)
+
+
+def _said_of(baseline: Baseline) -> Text:
+    if baseline.is_beaten:
+        return Text("")
+    if baseline.gain is not None and baseline.gain > 0:
+        return Text("may be chance", "yellow")
+    return Text("not beaten", "yellow")
+
+
+def _variance(variance: Variance | None) -> RenderableType | None:
+    if variance is None:
+        return None
+    shares = ", ".join(
+        f"{_PARTS.get(name, name)} {share:.0%}" for name, share in variance.shares.items()
+    )
+    head = Text.assemble(("variance of the scores", "bold"), f"  {shares}" if shares else "")
+    return Group(head, Text(variance.advice), Text(variance.note, "dim"))
+
+
+def _warnings(warnings: Sequence[LedgerWarning]) -> RenderableType | None:
+    if not warnings:
+        return None
+    lines: list[RenderableType] = [Text("what to look at", "bold yellow")]
+    for warning in warnings:
+        lines.append(_bullet(Text(words.one_line(warning.text))))
+        lines.append(Padding(Text(words.one_line(warning.remedy), "dim"), _INDENT))
+    return Group(*lines)
+
+
+def _bullet(text: Text) -> Table:
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_column(width=1)
+    row.add_column()
+    row.add_row(Text("!", "yellow"), text)
+    return row
+
+
+def _table(*heads: str) -> Table:
+    """Columns with a bold head; the last one takes what is left of the line."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.show_header, table.header_style = True, "bold"
+    for head in heads[:-1]:
+        table.add_column(head, no_wrap=True)
+    table.add_column(heads[-1], overflow="fold")
+    return table
+
+
+def _cells(value: float, spread: Any) -> list[str]:
+    """A value to its error's second digit, the error, and the interval."""
+    mean, _, error = words.score(value, spread.se).partition(" ± ")
+    return [mean, error, words.interval(spread.low, spread.high)]
+
+
+def _struck(text: str, has_styles: bool) -> Text:
+    if not text:
+        return Text("")
+    return Text(text, "strike dim") if has_styles else Text(f"~~{text}~~")
