@@ -129,8 +129,7 @@ def words_dataset():
 def test_words_stay_sparse_and_have_no_trees(tmp_path, workers):
     data, path = prepared(words_dataset(), tmp_path)
     constant, linear, trees = score_baselines(workers, path, data, [0], ["accuracy"], 0)
-    assert linear.rows[0]["val_accuracy"] == 1.0
-    assert constant.rows[0]["val_accuracy"] < 0.9
+    assert linear.rows[0]["val_accuracy"] > constant.rows[0]["val_accuracy"] + 0.1
     assert "words are sparse" in trees.missing
     assert sparse.issparse(baselines._features(data, data.statistics[0], np.arange(5)))
 

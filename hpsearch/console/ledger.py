@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -29,10 +31,15 @@ _VERDICTS: Final = {
     "within": "within what was promised",
     "better": "better than was promised",
     "worse": "worse than was promised",
-    "unknown": "",
 }
 _PARTS: Final = {"fold": "folds", "reshuffle": "reshuffles", "seed": "initial weights"}
 _INDENT: Final = (0, 0, 0, 2)
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -50,14 +57,13 @@ class LedgerView:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The parts that there are, an empty line between them."""
-        ledger = self.ledger
         parts = [
             self._head(),
             self._estimates(has_styles=console.color_system is not None),
-            _choice(ledger),
-            _baselines(ledger),
-            _variance(ledger.variance),
-            _warnings(ledger.warnings),
+            _choice(self.ledger),
+            self._baselines(),
+            _variance(self.ledger.variance),
+            _warnings(self.ledger.warnings),
         ]
         shown = [part for part in parts if part is not None]
         for number, part in enumerate(shown):
@@ -67,41 +73,85 @@ class LedgerView:
 
     def _head(self) -> RenderableType:
         ledger, promise = self.ledger, self.ledger.promise
-        bounds = words.interval(promise.low, promise.high)
+        bounds = self._interval(promise)
         return Text.assemble(
-            (f"on new rows expect {ledger.metric} {words.score(promise.value)}", "bold"),
+            (f"on new rows expect {ledger.metric} {self._number(promise.value)}", "bold"),
             f", {bounds}" if bounds else "",
             (f" ({_SOURCES[promise.source]})", "dim"),
         )
 
     def _estimates(self, *, has_styles: bool) -> RenderableType:
         ledger, mean = self.ledger, self.ledger.mean
-        table = _table("estimate", ledger.metric, "se", "95 % interval", "")
+        table = _table("estimate", ledger.metric, "se", "95 % interval")
         shape = f"mean of {mean.n_repeats} x {mean.n_folds} folds"
-        table.add_row(shape, *_cells(mean.value, mean.corrected), "corrected for shared rows")
-        naive = [_struck(cell, has_styles) for cell in _cells(mean.value, mean.naive)]
+        table.add_row(shape, *self._cells(mean.value, mean.corrected))
         if mean.naive.se is not None:
-            table.add_row("  naive", "", *naive[1:], Text("folds are not independent", "dim"))
+            cells = self._cells(mean.value, mean.naive)
+            struck = [_struck(cell, has_styles) for cell in cells[1:]]
+            table.add_row(Text("  as if folds were independent", "dim"), "", *struck)
         corrected = ledger.bias_corrected
         if corrected.value is not None:
             what = "trial and epoch" if corrected.of_epochs else "trial"
-            bounds = words.interval(corrected.low, corrected.high)
-            value = words.score(corrected.value)
-            table.add_row("bias-corrected", value, "", bounds, f"choice of {what} taken off")
+            cells = [self._number(corrected.value), "", self._interval(corrected)]
+            table.add_row(f"corrected for choosing {what}", *cells)
         if ledger.foldwise is not None:
-            value = words.score(ledger.foldwise.value)
-            table.add_row("Tibshirani", value, "", "", Text("the same by folds' winners", "dim"))
+            value = Text(self._number(ledger.foldwise.value), "dim")
+            table.add_row(Text("  after Tibshirani & Tibshirani", "dim"), value, "", "")
         if ledger.nested is not None:
-            cells = _cells(ledger.nested.value, ledger.nested.corrected)
+            cells = self._cells(ledger.nested.value, ledger.nested.corrected)
             n_outer = words.counted(len(ledger.nested.folds), "outer fold")
-            table.add_row("nested", *cells, f"{n_outer}, a search in each")
+            table.add_row(f"nested in {n_outer}", *cells)
         if ledger.test is not None:
             test = ledger.test
-            bounds = words.interval(test.low, test.high)
-            verdict = Text(_VERDICTS[test.verdict], "yellow" if test.verdict == "worse" else "")
             name = words.counted(test.n_rows, "test row")
-            table.add_row(name, words.score(test.value), "", bounds, verdict)
-        return Group(table, *(Text(line, "dim") for line in self._remarks()))
+            table.add_row(name, self._number(test.value), "", self._interval(test))
+        return Group(table, *self._verdict(), *(Text(line, "dim") for line in self._remarks()))
+
+    def _verdict(self) -> Iterator[Text]:
+        test = self.ledger.test
+        if test is not None and test.verdict in _VERDICTS:
+            style = "yellow" if test.verdict == "worse" else "green"
+            yield Text(f"The score on the test rows is {_VERDICTS[test.verdict]}.", style)
+
+    def _baselines(self) -> RenderableType | None:
+        ledger = self.ledger
+        if not ledger.baselines:
+            return None
+        table = _table("baseline", f"{ledger.metric} ± se", "winner better by", "")
+        remarks = []
+        for baseline in ledger.baselines:
+            if baseline.missing:
+                remarks.append(f"{baseline.label} left out: {baseline.missing}")
+                continue
+            remarks += [f"{baseline.label}: {note}" for note in baseline.notes]
+            value, error, _ = self._cells(baseline.value, baseline.corrected)
+            bounds = self._interval(_Bounds(baseline.gain_low, baseline.gain_high))
+            table.add_row(
+                baseline.label,
+                f"{value} ± {error}" if error else value,
+                self._number(baseline.gain) + (f" ({bounds})" if bounds else ""),
+                _said_of(baseline),
+            )
+        lines = [Text(words.one_line(remark), "dim") for remark in remarks]
+        return Group(table, *lines) if table.row_count else Group(*lines)
+
+    @cached_property
+    def _decimals(self) -> int:
+        """All scores have the decimals that the corrected error of the mean calls for."""
+        return words.decimals_for(self.ledger.mean.corrected.se, self.ledger.mean.value)
+
+    def _number(self, value: Any) -> str:
+        return words.fixed(value, self._decimals)
+
+    def _interval(self, spread: Any) -> str:
+        if spread.low is None or spread.high is None:
+            return ""
+        return f"{self._number(spread.low)} to {self._number(spread.high)}"
+
+    def _cells(self, value: Any, spread: Any) -> list[str]:
+        """A value, its error and its interval."""
+        error = "" if spread.se is None else words.fixed(spread.se, self._decimals)
+        return [self._number(value), error, self._interval(spread)]
 
     def _remarks(self) -> Iterator[str]:
         """How the correction was made, what it leaves out, and the other metrics."""
@@ -127,7 +177,7 @@ def _how_corrected(corrected: BiasCorrection) -> Iterator[str]:
         drawn += f", {corrected.blocks} together"
     skipped = f", {corrected.n_skipped} skipped" if corrected.n_skipped else ""
     yield (
-        f"bias-corrected: {what}, {corrected.n_bootstraps:,} bootstraps of {drawn}{skipped} "
+        f"corrected by {corrected.n_bootstraps:,} bootstraps of {drawn}{skipped}; {what} "
         "(Tsamardinos et al. 2018)"
     )
     yield from corrected.notes
@@ -144,27 +194,6 @@ def _choice(ledger: Ledger) -> RenderableType:
     return Text(line)
 
 
-def _baselines(ledger: Ledger) -> RenderableType | None:
-    if not ledger.baselines:
-        return None
-    table = _table("baseline", f"{ledger.metric} ± se", "winner better by", "95 % interval", "")
-    remarks = []
-    for baseline in ledger.baselines:
-        if baseline.missing:
-            remarks.append(f"{baseline.label} left out: {baseline.missing}")
-            continue
-        remarks += [f"{baseline.label}: {words.one_line(note)}" for note in baseline.notes]
-        table.add_row(
-            baseline.label,
-            words.score(baseline.value, baseline.corrected.se),
-            words.score(baseline.gain),
-            words.interval(baseline.gain_low, baseline.gain_high),
-            _said_of(baseline),
-        )
-    lines = [Text(words.one_line(remark), "dim") for remark in remarks]
-    return Group(table, *lines) if table.row_count else Group(*lines)
-
-
 def _said_of(baseline: Baseline) -> Text:
     if baseline.is_beaten:
         return Text("")
@@ -177,7 +206,7 @@ def _variance(variance: Variance | None) -> RenderableType | None:
     if variance is None:
         return None
     shares = ", ".join(
-        f"{_PARTS.get(name, name)} {share:.0%}" for name, share in variance.shares.items()
+        f"{_PARTS.get(name, name)} {100 * share:.0f} %" for name, share in variance.shares.items()
     )
     head = Text.assemble(("variance of the scores", "bold"), f"  {shares}" if shares else "")
     return Group(head, Text(variance.advice), Text(variance.note, "dim"))
@@ -187,9 +216,9 @@ def _warnings(warnings: Sequence[LedgerWarning]) -> RenderableType | None:
     if not warnings:
         return None
     lines: list[RenderableType] = [Text("what to look at", "bold yellow")]
-    for warning in warnings:
-        lines.append(_bullet(Text(words.one_line(warning.text))))
-        lines.append(Padding(Text(words.one_line(warning.remedy), "dim"), _INDENT))
+    for remedy, alike in groupby(warnings, key=lambda warning: warning.remedy):
+        lines += [_bullet(Text(words.one_line(warning.text))) for warning in alike]
+        lines.append(Padding(Text(words.one_line(remedy), "dim"), _INDENT))
     return Group(*lines)
 
 
@@ -202,19 +231,12 @@ def _bullet(text: Text) -> Table:
 
 
 def _table(*heads: str) -> Table:
-    """Columns with a bold head; the last one takes what is left of the line."""
+    """Columns with a bold head."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.show_header, table.header_style = True, "bold"
-    for head in heads[:-1]:
-        table.add_column(head, no_wrap=True)
-    table.add_column(heads[-1], overflow="fold")
+    for head in heads:
+        table.add_column(head, overflow="fold")
     return table
-
-
-def _cells(value: float, spread: Any) -> list[str]:
-    """A value to its error's second digit, the error, and the interval."""
-    mean, _, error = words.score(value, spread.se).partition(" ± ")
-    return [mean, error, words.interval(spread.low, spread.high)]
 
 
 def _struck(text: str, has_styles: bool) -> Text:
