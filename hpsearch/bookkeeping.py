@@ -216,7 +216,11 @@ class Books:
         remarks = []
         n_left_out = len(self.results) - len(self.completed)
         if n_left_out:
-            remarks.append(f"{n_left_out} trials that failed or were stopped early take no part.")
+            remarks.append(
+                "1 trial that failed or was stopped early takes no part."
+                if n_left_out == 1
+                else f"{n_left_out} trials that failed or were stopped early take no part."
+            )
         if len(folds) < len(self.best.folds):
             remarks.append(
                 f"Trials are compared on the {len(folds)} folds that all of them were scored on; "

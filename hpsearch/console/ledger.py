@@ -187,7 +187,7 @@ def _choice(ledger: Ledger) -> RenderableType:
     choice = ledger.choice
     line = words.one_line(choice.reason)
     if choice.cost > 0:
-        line += f" It costs {words.score(choice.cost)} of {ledger.metric}."
+        line += f" It costs {words.number(choice.cost, digits=2)} of {ledger.metric}."
     if choice.tolerance is not None and choice.n_completed > 1:
         near = f"{choice.n_near} of {words.counted(choice.n_completed, 'trial')}"
         line += f" Within one standard error of the best: {near}."
