@@ -189,9 +189,7 @@ class Books:
 
     def _folds_in_common(self) -> list[int]:
         """Positions of the folds that every completed trial was scored on."""
-        places = {(fold.repeat, fold.fold): at for at, fold in enumerate(self.folds)}
-        found = [{places[row["repeat"], row["fold"]] for row in r.folds} for r in self.completed]
-        return sorted(set.intersection(*found))
+        return sorted(set.intersection(*({*positions_of(r, self.folds)} for r in self.completed)))
 
     def _of_equal_rank(self) -> list[TrialResult]:
         """Completed trials with as many folds as the selected one."""
@@ -269,6 +267,12 @@ class Books:
             *cautions.small_folds(self.folds, self.dataset.y, self.dataset.target),
             *cautions.ties(rows, self.best.candidate.trial),
         )
+
+
+def positions_of(result: TrialResult, folds: Sequence[Fold]) -> list[int]:
+    """The positions of the folds that a trial was scored on."""
+    places = {(fold.repeat, fold.fold): at for at, fold in enumerate(folds)}
+    return [places[row["repeat"], row["fold"]] for row in result.folds]
 
 
 def _takes_several(declared: HyperParameters, name: str) -> bool:

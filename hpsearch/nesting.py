@@ -11,27 +11,45 @@ settings hold the outcome, so that it is not even replayed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hpsearch.data import Dataset
-from hpsearch.errors import FoldError, HpsearchError, InputError
+from hpsearch.errors import FoldError, InputError, SearchFailedError
 from hpsearch.folds import Fold, Splitter, choose_splitter, make_folds
-from hpsearch.folds.plan import Split
-from hpsearch.folds.splitters import Duplicates
 from hpsearch.ledger import Nested, NestedFold, estimates
+from hpsearch.metrics import score
+from hpsearch.observer import SilentObserver
 from hpsearch.results import RunFolder
 from hpsearch.results.journal import Journal
+from hpsearch.scoring import Session
+from hpsearch.trials import TrialResult
 
 Row = dict[str, Any]
 
-SearchInside = Callable[[Fold, Journal], NestedFold]
-"""Searches on an outer fold's training rows and scores the winner on its validation rows."""
+
+class Searching(Protocol):
+    """A search on some rows that has not begun yet."""
+
+    def search_within(
+        self, like: Session, journal: Journal, new_rows: Dataset
+    ) -> tuple[TrialResult, NDArray[np.float32]]:
+        """Search; the winner, and what it predicts of other rows."""
+        ...
+
+
+Prepare = Callable[[Any, Dataset], Searching]
+"""Makes a search of its options and its rows; what they do not allow is refused here."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class NestedOutcome:
     """What the nested search gave.
 
     Attributes
@@ -41,98 +59,154 @@ class Outcome:
     failures : why, a sentence for each such fold.
     """
 
-    rows: tuple[Row, ...]
-    nested: Nested | None
-    failures: tuple[str, ...]
+    rows: tuple[Row, ...] = ()
+    nested: Nested | None = None
+    failures: tuple[str, ...] = ()
 
 
-def outer_folds(
-    dataset: Dataset,
-    n_folds: int,
-    *,
-    split: Split,
-    gap: int,
-    seed: int,
-    duplicates: Duplicates,
-) -> tuple[Fold, ...]:
-    """The outer folds, by the kind of splitter that the search itself uses.
+@dataclass(frozen=True, eq=False)
+class Nesting:
+    """The outer folds of a search, and how to search inside them.
 
-    Raises
-    ------
-    InputError
-        The rows do not allow them.
+    Attributes
+    ----------
+    search : the options of each inner search: those of the outer one, but for what comes after.
+    dataset, folds : the rows, and the outer folds.
+    metric : the selecting metric.
+    prepare : makes an inner search.
     """
+
+    search: Any
+    dataset: Dataset
+    folds: tuple[Fold, ...]
+    metric: str
+    prepare: Prepare
+
+    @classmethod
+    def of(cls, search: Any, dataset: Dataset, metric: str, prepare: Prepare) -> Nesting | None:
+        """The nesting that a search asks for, each outer fold tried; None where it asks for none.
+
+        Parameters
+        ----------
+        search : the options, a ``Search``. dataset : the rows that it may see.
+
+        Raises
+        ------
+        InputError
+            The rows do not allow the outer folds, or the folds inside one.
+        """
+        if search.nested is None:
+            return None
+        inner = replace(
+            search,
+            nested=None,
+            test_data=None,
+            test_size=search.test_size if search.holds_out else None,
+            observer=SilentObserver(),
+        )
+        nesting = cls(inner, dataset, _outer_folds(search, dataset), metric, prepare)
+        for fold in nesting.folds:
+            nesting._prepared(fold)
+        return nesting
+
+    def cost(self, n_replicas: int) -> str:
+        """What it adds to a search of so many trainings, a sentence for people."""
+        n_folds = len(self.folds)
+        return (
+            f"Nested: {n_folds} more searches follow, one in each outer fold: "
+            f"{n_folds * n_replicas:,} trainings beside the {n_replicas:,}."
+        )
+
+    def run(
+        self, session: Session, folder: RunFolder, record: Row, said: Callable[[str], None]
+    ) -> NestedOutcome:
+        """Search inside each outer fold, or read what is recorded of it.
+
+        Parameters
+        ----------
+        session : the outer search's, whose workers do the work; folder : the run's.
+        record : what the run is asked (``resuming.record_of``): an outcome of other options does
+            not count.
+        said : hears what is done.
+        """
+        rows: list[Row] = []
+        found: list[NestedFold] = []
+        for fold in self.folds:
+            said(f"nested search {fold.fold + 1} of {len(self.folds)}")
+            asked = {"options": record["options"], "outer": _identity(fold, len(self.folds))}
+            with folder.nested_journal(fold.fold, len(self.folds), asked) as journal:
+                try:
+                    done = _recorded(journal, asked) or self._searched(fold, session, journal)
+                except SearchFailedError as error:
+                    rows.append(_failed(fold, error))
+                    continue
+                journal.update({**asked, "outcome": asdict(done)})
+            found.append(done)
+            rows.append(_row(done))
+        failures = tuple(row["error"] for row in rows if row.get("error"))
+        return NestedOutcome(tuple(rows), None if failures else estimates.nested(found), failures)
+
+    def _searched(self, fold: Fold, session: Session, journal: Journal) -> NestedFold:
+        """Search on the training rows of an outer fold, and score the winner on the others."""
+        outside = self.dataset.take(fold.validation)
+        best, predictions = self._prepared(fold).search_within(session, journal, outside)
+        value = float(score(self.metric, outside.y, predictions, kind=outside.target.kind))
+        if not math.isfinite(value):
+            raise SearchFailedError(
+                f"The winner of outer fold {fold.fold}, trial {best.candidate.trial}, has no "
+                f"{self.metric} on its validation rows: its refit diverged, or the metric is not "
+                "defined there."
+            )
+        return NestedFold(
+            fold=fold.fold,
+            n_train=len(fold.train),
+            n_test=len(fold.validation),
+            trial=best.candidate.trial,
+            epoch=best.row["best_epoch"],
+            inner_score=best.row["score"],
+            outer_score=value,
+            hyperparameters=dict(best.candidate.values),
+        )
+
+    def _prepared(self, fold: Fold) -> Searching:
+        try:
+            return self.prepare(self.search, self.dataset.take(fold.train))
+        except FoldError as error:
+            raise FoldError(
+                f"`--nested {len(self.folds)}` searches on the training rows of each outer fold; "
+                f"those of outer fold {fold.fold} cannot be dealt: {error}"
+            ) from error
+
+
+class NoFolder(RunFolder):
+    """Stands for the folder of a search inside an outer fold, which leaves no tables."""
+
+    def __init__(self) -> None:
+        self.path = Path("nested")
+
+    def write_tables(self, **tables: Any) -> None:
+        """Write nothing."""
+
+
+def _outer_folds(search: Any, dataset: Dataset) -> tuple[Fold, ...]:
+    """The outer folds, by the kind of splitter that the search itself uses."""
     splitter: Splitter
     splitter, _ = choose_splitter(
         dataset,
-        split="auto" if split == "holdout" else split,
-        folds=n_folds,
+        split="auto" if search.split == "holdout" else search.split,
+        folds=search.nested,
         repeats=1,
-        gap=gap,
-        seed=seed,
-        duplicates=duplicates,
+        gap=search.gap,
+        seed=search.seed,
+        duplicates=search.duplicates,
     )
     try:
         return make_folds(splitter, dataset)
     except FoldError as error:
-        raise FoldError(f"`--nested {n_folds}` cannot be dealt: {error}") from error
+        raise FoldError(f"`--nested {search.nested}` cannot be dealt: {error}") from error
 
 
-def cost(n_folds: int, n_replicas: int) -> str:
-    """What nesting adds to a search, a sentence for people.
-
-    Examples
-    --------
-    >>> cost(5, 240)
-    'Nested: 5 more searches follow, one in each outer fold: 1,200 trainings beside the 240.'
-    """
-    return (
-        f"Nested: {n_folds} more searches follow, one in each outer fold: "
-        f"{n_folds * n_replicas:,} trainings beside the {n_replicas:,}."
-    )
-
-
-def run_nested(
-    folds: Sequence[Fold],
-    folder: RunFolder,
-    record: Row,
-    search_inside: SearchInside,
-    said: Callable[[str], None],
-) -> Outcome:
-    """Search inside each outer fold, or read what is recorded of it.
-
-    Parameters
-    ----------
-    folds : the outer folds; folder : the run's.
-    record : what the run is asked (``resuming.record_of``): an outcome of other options does not
-        count.
-    search_inside : does the work of one fold, recording its trials in the journal that it gets.
-    said : hears what is done.
-    """
-    rows: list[Row] = []
-    found: list[NestedFold] = []
-    for fold in folds:
-        said(f"nested search {fold.fold + 1} of {len(folds)}")
-        asked = {"options": record["options"], "outer": _outer(fold, len(folds))}
-        with folder.nested_journal(fold.fold, len(folds), asked) as journal:
-            try:
-                done = _recorded(journal, asked) or _recording(
-                    journal, asked, search_inside(fold, journal)
-                )
-            except InputError:
-                raise
-            except HpsearchError as error:
-                if isinstance(error, OSError):  # the disk, not the search
-                    raise
-                rows.append(_failed(fold, error))
-                continue
-        found.append(done)
-        rows.append(_row(done))
-    failures = tuple(row["error"] for row in rows if row.get("error"))
-    return Outcome(tuple(rows), None if failures else estimates.nested(found), failures)
-
-
-def _outer(fold: Fold, n_folds: int) -> Row:
+def _identity(fold: Fold, n_folds: int) -> Row:
     digest = hashlib.sha256(fold.train.tobytes() + fold.validation.tobytes()).hexdigest()
     return {"fold": fold.fold, "of": n_folds, "rows": digest}
 
@@ -149,11 +223,6 @@ def _recorded(journal: Journal, asked: Row) -> NestedFold | None:
         journal.update(asked)
         return None
     return NestedFold(**was["outcome"]) if "outcome" in was else None
-
-
-def _recording(journal: Journal, asked: Row, done: NestedFold) -> NestedFold:
-    journal.update({**asked, "outcome": asdict(done)})
-    return done
 
 
 def _row(done: NestedFold) -> Row:

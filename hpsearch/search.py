@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +20,21 @@ from numpy.typing import NDArray
 
 from hpsearch import defaults
 from hpsearch.baselines import BaselineScores, score_baselines
-from hpsearch.bookkeeping import Books
+from hpsearch.bookkeeping import Books, positions_of
 from hpsearch.bundle import BUNDLE_FORMAT
 from hpsearch.data import Dataset, load
 from hpsearch.engines.base import FitOptions
 from hpsearch.engines.choose import ENGINE_OPTIONS, EngineOption
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, default_jobs
-from hpsearch.errors import FoldError, OptionError, SearchFailedError
+from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import Fold, Splitter, choose_splitter, hold_back, make_folds
 from hpsearch.folds.plan import Split
 from hpsearch.folds.splitters import Duplicates
-from hpsearch.ledger import Ledger, NestedFold
+from hpsearch.ledger import Ledger
 from hpsearch.ledger.choice import RULES, select
 from hpsearch.ledger.record import Rule
 from hpsearch.metrics import METRICS, resolve_metric, score
-from hpsearch.nesting import Outcome as NestedOutcome
-from hpsearch.nesting import cost, outer_folds, run_nested
+from hpsearch.nesting import NestedOutcome, Nesting, NoFolder
 from hpsearch.observer import Observer, SilentObserver
 from hpsearch.oracles import make_oracle, oracle_names
 from hpsearch.oracles.base import Oracle, Outcome
@@ -175,7 +174,7 @@ class Search:
                 f"There is no oracle called {self.oracle!r}. Use one of "
                 f"{', '.join(oracle_names())}."
             )
-        if self.test_data is not None and self.test_size is not None and not self._holds_out:
+        if self.test_data is not None and self.test_size is not None and not self.holds_out:
             raise OptionError(
                 "The test rows come from `test_data` or from `test_size`; received both. "
                 "Leave one out."
@@ -187,7 +186,8 @@ class Search:
         return self.trials * self.repeats * self.folds
 
     @property
-    def _holds_out(self) -> bool:
+    def holds_out(self) -> bool:
+        """Whether one share of the rows validates, in place of folds."""
         return self.folds == 1 or self.split == "holdout"
 
     def run(self, data: Any) -> Run:
@@ -302,7 +302,7 @@ class _Run:
         self.source = dataset
         self.dataset, self.rows, self.test = self._part_test_rows(dataset)
         self.folds, self.split_reason = self._make_folds()
-        self.outer = self._make_outer_folds()
+        self.nesting = Nesting.of(search, self.dataset, self.metrics[0], _Run)
         self.record = record_of(search, dataset, self.space, self.test)
 
     def execute(self, folder: RunFolder, journal: Journal | None = None) -> Run:
@@ -450,12 +450,12 @@ class _Run:
         if not self.search.baselines:
             return []
         self.observer.stage("baselines")
-        there = {(row["repeat"], row["fold"]) for row in best.folds}
+        session = self.session
         found = score_baselines(
-            self.session.workers,
-            self.session.job.data_path,
-            self.session.data,
-            [at for at, fold in enumerate(self.folds) if (fold.repeat, fold.fold) in there],
+            session.workers,
+            session.job.data_path,
+            session.data,
+            positions_of(best, self.folds),
             self.metrics,
             self.search.seed,
         )
@@ -465,82 +465,35 @@ class _Run:
 
     def _search_nested(self) -> NestedOutcome:
         """Do all of it again inside each outer fold, where that was asked for."""
-        if not self.outer:
-            return NestedOutcome((), None, ())
-        outcome = run_nested(
-            self.outer, self.folder, self.record, self._search_inside, self.observer.stage
-        )
+        if self.nesting is None:
+            return NestedOutcome()
+        outcome = self.nesting.run(self.session, self.folder, self.record, self.observer.stage)
         self.folder.write_tables(nested=nested_table(outcome.rows))
         return outcome
 
-    def _search_inside(self, outer: Fold, journal: Journal) -> NestedFold:
-        """Search on the training rows of an outer fold, and score the winner on the others."""
-        inner = self._inside(outer)
-        inner.journal, inner.folder = journal, _NoFolder()
-        plan = inner._plan(None)
-        with Session(plan, inner.dataset, inner.folds, like=self.session) as inner.session:
-            inner._score_trials(inner._oracle())
-            best = inner._select()
-            rows = self.dataset.take(outer.validation)
-            predictions = inner.session.workers.call(
+    def search_within(
+        self, like: Session, journal: Journal, new_rows: Dataset
+    ) -> tuple[TrialResult, NDArray[np.float32]]:
+        """Search without leaving any file: the winner, and what it predicts of other rows.
+
+        Parameters
+        ----------
+        like : an open session on more rows of the same table, whose workers do the work.
+        journal : where the trials are recorded.
+        new_rows : what is predicted by the winner, trained on all rows of this search.
+        """
+        self.journal, self.folder = journal, NoFolder()
+        with Session(self._plan(None), self.dataset, self.folds, like=like) as self.session:
+            self._score_trials(self._oracle())
+            best = self._select()
+            return best, self.session.workers.call(
                 refit_and_predict,
-                inner.session.choice.engine,
-                inner.session.job,
+                self.session.choice.engine,
+                self.session.job,
                 best.candidate,
-                inner._refit_steps(best),
-                encode_dataset(rows),
+                self._refit_steps(best),
+                encode_dataset(new_rows),
             )
-        value = float(score(self.metrics[0], rows.y, predictions, kind=rows.target.kind))
-        if not math.isfinite(value):
-            raise SearchFailedError(
-                f"The winner of outer fold {outer.fold}, trial {best.candidate.trial}, has no "
-                f"{self.metrics[0]} on its validation rows: its refit diverged, or the metric is "
-                "not defined there."
-            )
-        return NestedFold(
-            fold=outer.fold,
-            n_train=len(outer.train),
-            n_test=len(outer.validation),
-            trial=best.candidate.trial,
-            epoch=best.row["best_epoch"],
-            inner_score=best.row["score"],
-            outer_score=value,
-            hyperparameters=dict(best.candidate.values),
-        )
-
-    def _inside(self, outer: Fold) -> _Run:
-        """The same search on the training rows of an outer fold: all but its end."""
-        search = replace(
-            self.search,
-            nested=None,
-            test_data=None,
-            test_size=self.search.test_size if self.search._holds_out else None,
-            observer=SilentObserver(),
-        )
-        try:
-            return _Run(search, self.dataset.take(outer.train))
-        except FoldError as error:
-            raise FoldError(
-                f"`--nested {self.search.nested}` searches on the training rows of each outer "
-                f"fold; those of outer fold {outer.fold} cannot be dealt: {error}"
-            ) from error
-
-    def _make_outer_folds(self) -> tuple[Fold, ...]:
-        """The outer folds of a nested search, each tried: refusals come before any training."""
-        search = self.search
-        if search.nested is None:
-            return ()
-        folds = outer_folds(
-            self.dataset,
-            search.nested,
-            split=search.split,
-            gap=search.gap,
-            seed=search.seed,
-            duplicates=search.duplicates,
-        )
-        for fold in folds:
-            self._inside(fold)
-        return folds
 
     def _refit(self, best: TrialResult) -> tuple[Refitted, int]:
         self.observer.stage("refit")
@@ -588,7 +541,7 @@ class _Run:
         every_row = np.arange(dataset.n_rows)
         if search.test_data is not None:
             return dataset, every_row, _test_rows(search.test_data, dataset)
-        if search.test_size is not None and not search._holds_out:
+        if search.test_size is not None and not search.holds_out:
             rows, test_rows = hold_back(
                 dataset,
                 search.test_size,
@@ -608,7 +561,7 @@ class _Run:
             folds=search.folds,
             repeats=search.repeats,
             gap=search.gap,
-            test_size=search.test_size if search._holds_out else None,
+            test_size=search.test_size if search.holds_out else None,
             seed=search.seed,
             duplicates=search.duplicates,
         )
@@ -653,14 +606,9 @@ class _Run:
             )
             for text in self.test.notes if self.search.test_data is not None else ():
                 self.observer.note(f"Test: {text}")
-        if self.search.nested is not None:
-            self.observer.note(cost(self.search.nested, self.n_replicas))
+        if self.nesting is not None:
+            self.observer.note(self.nesting.cost(self.search.trials * len(self.folds)))
         self.observer.note(f"Results: {self.folder.path}")
-
-    @property
-    def n_replicas(self) -> int:
-        """Trainings of the search itself."""
-        return self.search.trials * len(self.folds)
 
     def _say_what_is_recorded(self, journal: Journal) -> None:
         if journal.was_damaged:
@@ -778,16 +726,6 @@ class _Run:
                 "a fresh process reloads it in safe mode and predicts the same bits",
             ],
         }
-
-
-class _NoFolder(RunFolder):
-    """Stands for the folder of a search inside an outer fold, which leaves no tables."""
-
-    def __init__(self) -> None:
-        self.path = Path("nested")
-
-    def write_tables(self, **tables: Any) -> None:
-        """Write nothing."""
 
 
 def _test_rows(source: Any, dataset: Dataset) -> Dataset:

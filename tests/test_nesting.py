@@ -11,6 +11,7 @@ import hpsearch
 from hpsearch.engines import reference
 from hpsearch.errors import FoldError, InputError, OptionError
 from hpsearch.metrics import score
+from hpsearch.nesting import _outer_folds
 from hpsearch.observer import SilentObserver
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -99,9 +100,7 @@ def test_each_outer_fold_has_its_row_and_the_ledger_its_mean(search):
 def test_rows_outside_change_nothing_inside_but_the_outer_score(search, monkeypatch):
     plain = search("plain", data_of(flats()))
     seen = []
-    monkeypatch.setattr(
-        "hpsearch.search._Run._make_outer_folds", remembering(seen, hpsearch.search._Run)
-    )
+    monkeypatch.setattr("hpsearch.nesting._outer_folds", remembering(seen))
     search("again", data_of(flats()))
     outside = seen[0][0].validation
     changed = flats()
@@ -116,23 +115,20 @@ def test_rows_outside_change_nothing_inside_but_the_outer_score(search, monkeypa
     assert (plain.nested.iloc[1][inside] != other.nested.iloc[1][inside]).any()
 
 
-def remembering(seen, run):
-    make = run._make_outer_folds
+def remembering(seen):
+    """Outer folds as ever, kept in a list as well."""
 
-    def make_outer_folds(self):
-        folds = make(self)
-        if folds:
-            seen.append(folds)
+    def outer_folds(search, dataset):
+        folds = _outer_folds(search, dataset)
+        seen.append(folds)
         return folds
 
-    return make_outer_folds
+    return outer_folds
 
 
 def test_the_outer_score_is_that_of_the_same_search_on_the_outer_training_rows(search, monkeypatch):
     seen, data = [], data_of(flats())
-    monkeypatch.setattr(
-        "hpsearch.search._Run._make_outer_folds", remembering(seen, hpsearch.search._Run)
-    )
+    monkeypatch.setattr("hpsearch.nesting._outer_folds", remembering(seen))
     nested = search("nested", data).nested.iloc[1]
     fold = seen[0][1]
     alone = search("alone", data.take(fold.train), nested=None)
@@ -221,9 +217,7 @@ def test_damage_inside_is_trained_again(search, train_here, tmp_path):
 
 def test_groups_stay_on_one_side_of_outer_folds(search, monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        "hpsearch.search._Run._make_outer_folds", remembering(seen, hpsearch.search._Run)
-    )
+    monkeypatch.setattr("hpsearch.nesting._outer_folds", remembering(seen))
     data = data_of(flats(), groups="group", drop=[])
     search("run", data, trials=1)
     for fold in seen[0]:
@@ -232,9 +226,7 @@ def test_groups_stay_on_one_side_of_outer_folds(search, monkeypatch):
 
 def test_time_runs_forward_in_outer_folds(search, monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        "hpsearch.search._Run._make_outer_folds", remembering(seen, hpsearch.search._Run)
-    )
+    monkeypatch.setattr("hpsearch.nesting._outer_folds", remembering(seen))
     data = data_of(flats().rename(columns={"group": "week"}), time="week", drop=[])
     search("run", data, trials=1)
     for fold in seen[0]:
