@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +26,16 @@ from hpsearch.errors import FoldError, InputError, SearchFailedError
 from hpsearch.folds import Fold, Splitter, choose_splitter, make_folds
 from hpsearch.ledger import Nested, NestedFold, estimates
 from hpsearch.metrics import score
-from hpsearch.observer import SilentObserver
+from hpsearch.observer import Observer, SilentObserver
 from hpsearch.results import RunFolder
 from hpsearch.results.journal import Journal
-from hpsearch.scoring import Session
+from hpsearch.scoring import SILENT, Session
 from hpsearch.trials import TrialResult
 
 Row = dict[str, Any]
+
+SECONDS_BETWEEN_LINES: Final = 10.0
+"""An inner search says how far it has come this often."""
 
 
 class Searching(Protocol):
@@ -102,7 +106,6 @@ class Nesting:
             nested=None,
             test_data=None,
             test_size=search.test_size if search.holds_out else None,
-            observer=SilentObserver(),
         )
         nesting = cls(inner, dataset, _outer_folds(search, dataset), metric, prepare)
         for fold in nesting.folds:
@@ -132,11 +135,13 @@ class Nesting:
         rows: list[Row] = []
         found: list[NestedFold] = []
         for fold in self.folds:
-            said(f"nested search {fold.fold + 1} of {len(self.folds)}")
+            progress = _Progress(f"nested search {fold.fold + 1} of {len(self.folds)}", said)
             asked = {"options": record["options"], "outer": _identity(fold, len(self.folds))}
             with folder.nested_journal(fold.fold, len(self.folds), asked) as journal:
                 try:
-                    done = _recorded(journal, asked) or self._searched(fold, session, journal)
+                    done = _recorded(journal, asked) or self._searched(
+                        fold, session, journal, progress
+                    )
                 except SearchFailedError as error:
                     rows.append(_failed(fold, error))
                     continue
@@ -146,10 +151,13 @@ class Nesting:
         failures = tuple(row["error"] for row in rows if row.get("error"))
         return NestedOutcome(tuple(rows), None if failures else estimates.nested(found), failures)
 
-    def _searched(self, fold: Fold, session: Session, journal: Journal) -> NestedFold:
+    def _searched(
+        self, fold: Fold, session: Session, journal: Journal, progress: Observer
+    ) -> NestedFold:
         """Search on the training rows of an outer fold, and score the winner on the others."""
         outside = self.dataset.take(fold.validation)
-        best, predictions = self._prepared(fold).search_within(session, journal, outside)
+        searching = self._prepared(fold, progress)
+        best, predictions = searching.search_within(session, journal, outside)
         value = float(score(self.metric, outside.y, predictions, kind=outside.target.kind))
         if not math.isfinite(value):
             raise SearchFailedError(
@@ -168,14 +176,39 @@ class Nesting:
             hyperparameters=dict(best.candidate.values),
         )
 
-    def _prepared(self, fold: Fold) -> Searching:
+    def _prepared(self, fold: Fold, observer: Observer = SILENT) -> Searching:
         try:
-            return self.prepare(self.search, self.dataset.take(fold.train))
+            inner = replace(self.search, observer=observer)
+            return self.prepare(inner, self.dataset.take(fold.train))
         except FoldError as error:
             raise FoldError(
                 f"`--nested {len(self.folds)}` searches on the training rows of each outer fold; "
                 f"those of outer fold {fold.fold} cannot be dealt: {error}"
             ) from error
+
+
+class _Progress(SilentObserver):
+    """Says that an inner search begins, and now and then how far it has come."""
+
+    def __init__(self, name: str, said: Callable[[str], None]) -> None:
+        self._name, self._said = name, said
+        self._n_replicas = self._n_done = 0
+        self._last_line = time.monotonic()
+        said(name)
+
+    def search_started(
+        self, *, n_trials: int, n_folds: int, metric: str, direction: str, jobs: int
+    ) -> None:
+        """Count what there is to do."""
+        self._n_replicas = n_trials * n_folds
+
+    def folds_done(self, trial: int, n: int) -> None:
+        """Count, and say so where the last line is some seconds old."""
+        self._n_done += n
+        now = time.monotonic()
+        if now - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            self._said(f"{self._name}: {self._n_done} of {self._n_replicas} trainings")
 
 
 class NoFolder(RunFolder):

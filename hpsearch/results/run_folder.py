@@ -11,8 +11,9 @@ these keys where they are there: ``data`` (``name``, ``n_rows``, ``n_columns``, 
 ``seed``.
 ``best.json`` holds the selected trial: ``trial``, ``metric``, ``direction``, ``score``,
 ``score_se``, ``ci_low``, ``ci_high``, ``n_folds``, ``best_epoch``, ``hyperparameters`` (name to
-value), ``metrics`` (metric to mean), and where test rows were given ``test`` (metric to value). It
-is written last: a run without it did not finish.
+value), ``metrics`` (metric to mean), ``selected_by`` (``rule``, ``reason``), ``ledger`` (the form
+of ``hpsearch.ledger.Ledger``), and where test rows were given ``test`` (metric to value). It is
+written last: a run without it did not finish.
 """
 
 from __future__ import annotations
