@@ -264,7 +264,11 @@ class Books:
             *cautions.not_beaten(ledger.baselines),
             *cautions.edges(rows, ranges),
             *cautions.few_trials(len(self.completed), searched),
-            *cautions.small_folds(self.folds, self.dataset.y, self.dataset.target),
+            *cautions.small_folds(
+                [self.folds[position] for position in positions_of(self.best, self.folds)],
+                self.dataset.y,
+                self.dataset.target,
+            ),
             *cautions.ties(rows, self.best.candidate.trial),
         )
 

@@ -428,7 +428,9 @@ class _Run:
                 f"{self.folder.path / 'trials.csv'}."
             )
         completed.sort(key=lambda r: r.candidate.trial)
-        return completed[select([r.row for r in completed], self.search.select, self.direction)]
+        most = max(len(r.folds) for r in completed)
+        leaders = [r for r in completed if len(r.folds) == most]
+        return leaders[select([r.row for r in leaders], self.search.select, self.direction)]
 
     def _books(self, best: TrialResult) -> Books:
         return Books(
