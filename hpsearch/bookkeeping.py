@@ -300,7 +300,7 @@ def _predictions(
         for fold in unit.folds:
             if fold.position in places:
                 after = {epoch: fold.predictions_after(epoch) for epoch in epochs}
-                found[places[fold.position]] = {
-                    epoch: array for epoch, array in after.items() if array is not None
-                }
+                found.setdefault(places[fold.position], {}).update(
+                    {epoch: array for epoch, array in after.items() if array is not None}
+                )
     return dict(sorted(found.items()))

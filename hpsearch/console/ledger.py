@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _SOURCES: Final = {
     "nested": "from the nested search",
-    "bias_corrected": "the selection's flattery taken off",
-    "mean": "the mean over the folds; that it was selected flatters it",
+    "bias_corrected": "corrected for having been selected",
+    "mean": "the mean over the folds, which having been selected flatters",
 }
 _VERDICTS: Final = {
     "within": "within what was promised",
@@ -208,7 +208,8 @@ def _variance(variance: Variance | None) -> RenderableType | None:
     shares = ", ".join(
         f"{_PARTS.get(name, name)} {100 * share:.0f} %" for name, share in variance.shares.items()
     )
-    head = Text.assemble(("variance of the scores", "bold"), f"  {shares}" if shares else "")
+    several = len(variance.shares) > 1
+    head = Text.assemble(("variance of the scores", "bold"), f"  {shares}" if several else "")
     return Group(head, Text(variance.advice), Text(variance.note, "dim"))
 
 

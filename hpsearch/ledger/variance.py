@@ -31,7 +31,7 @@ def variance(scores: Sequence[float], repeats: Sequence[int]) -> Variance | None
     --------
     >>> said = variance([0.80, 0.70, 0.82, 0.72], [0, 0, 1, 1])
     >>> said.advice
-    'Raise --folds to 3: 2 trainings more for each trial, standard error 0.071 in place of 0.079.'
+    'Raise --folds to 3: 2 trainings more for each trial take 11 % off the standard error.'
     """
     found = [
         [s for s, r in zip(scores, repeats, strict=True) if r == q] for q in sorted({*repeats})
@@ -68,15 +68,16 @@ def _advice(parts: VarianceComponents) -> str:
     if now == 0:
         return "All folds score the same: neither more repeats nor more folds would show more."
     best = max(parts.gains(), key=lambda gain: (now - gain.se) / gain.n_trainings)
-    if now - best.se < WORTH_IT * now:
+    share = 1 - best.se / now
+    if share < WORTH_IT:
         return (
-            f"Nothing that is cheap: one more {best.what} would bring the standard error from "
-            f"{now:.2g} to {best.se:.2g}. What is left is due to the rows, so more rows help."
+            f"Nothing that is cheap: one more {best.what} would take {100 * share:.1g} % off the "
+            "standard error. What is left is due to the rows, so more rows help."
         )
     counts = {"repeat": parts.n_repeats, "fold": parts.n_folds, "seed": parts.n_seeds}
     return (
         f"Raise {_OPTIONS[best.what]} to {counts[best.what] + 1}: {best.n_trainings} trainings "
-        f"more for each trial, standard error {best.se:.2g} in place of {now:.2g}."
+        f"more for each trial take {100 * share:.0f} % off the standard error."
     )
 
 
