@@ -232,7 +232,9 @@ class Books:
             )
         elif (epochs == 0).any():
             fewest = int((epochs > 0).sum(axis=1).min())
-            remarks.append(f"Of some trials {fewest} epochs take part: no others are kept.")
+            remarks.append(
+                f"Of some trials only {fewest} epochs take part: no others were trained or kept."
+            )
         return remarks
 
     def _foldwise(self) -> Foldwise | None:

@@ -445,6 +445,12 @@ class _Run:
         )
 
     def _restore(self, trial: TrialResult) -> TrialResult:
+        """A trial with its predictions, which the ledger compares."""
+        if any(array is None for array in trial.predictions):
+            self.observer.note(
+                f"The best epoch of trial {trial.candidate.trial} moved to one whose predictions "
+                "were let go; they are made again."
+            )
         return self.session.restore_predictions(trial, self.journal)
 
     def _score_baselines(self, best: TrialResult) -> list[BaselineScores]:

@@ -87,6 +87,7 @@ def test_every_figure_has_its_line_and_all_scores_the_same_decimals():
         "114 test rows 0.082 0.043 to 0.128",
         "The score on the test rows is within what was promised.",
         "corrected by 990 bootstraps of 455 rows, copies together, 10 skipped; 6 trials x 12 ep",
+        "nested: inside the outer folds the winners scored 0.090",
         "also: accuracy 0.9725",
         "on the test rows: accuracy 0.9700",
         "Trial 4 has the best score. Within one standard error of the best: 3 of 6 trials.",

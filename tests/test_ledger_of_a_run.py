@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 import hpsearch
 from hpsearch.errors import InputError, OptionError
 from hpsearch.ledger import Ledger
+from hpsearch.observer import SilentObserver
 from hpsearch.stats import bias_corrected_cv, bias_corrected_cv_of_epochs
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -212,3 +213,39 @@ def test_any_number_of_workers_gives_the_same_ledger_and_tables(tmp_path):
         assert done.returncode == 0, done.stderr
     for name in ("best.json", "nested.csv", "baselines.csv", "trials.csv", "predictions.csv"):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def noisy(hp, problem):
+    """Networks whose best epochs are a matter of luck."""
+    import keras
+
+    model = keras.Sequential([keras.Input(problem.input_shape), keras.layers.Dense(1, "sigmoid")])
+    rate = 40.0 + hp.Choice("more", [0, 1, 2])
+    model.compile(keras.optimizers.SGD(rate), problem.loss, run_eagerly=True)
+    return model
+
+
+class Notes(SilentObserver):
+    def __init__(self):
+        self.texts = []
+
+    def note(self, text):
+        self.texts.append(text)
+
+
+def test_more_repeats_give_the_ledger_of_one_run_although_predictions_were_let_go(
+    search, train_here, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("hpsearch.trials.KEPT_BYTES", 1)
+    data = hpsearch.load(X, TARGETS["binary"], name="noise")
+    options = {"space": noisy, "epochs": 8, "trials": 3, "baselines": False, "oracle": "grid"}
+    whole = search(data, "whole", **options)
+    search(data, "part", **options, repeats=1)
+    notes = Notes()
+    with train_here():
+        grown = hpsearch.resume(tmp_path / "part", data, space=noisy, repeats=2, observer=notes)
+    assert any("they are made again" in text for text in notes.texts)
+    assert grown.ledger == whole.ledger
+    assert grown.ledger.bias_corrected.n_trials == 3
+    assert not grown.ledger.bias_corrected.of_epochs
+    assert "too few epochs' predictions are kept" in grown.ledger.bias_corrected.notes[0]

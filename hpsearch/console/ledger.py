@@ -156,6 +156,9 @@ class LedgerView:
     def _remarks(self) -> Iterator[str]:
         """How the correction was made, what it leaves out, and the other metrics."""
         yield from _how_corrected(self.ledger.bias_corrected)
+        if self.ledger.nested is not None:
+            inner = self._number(self.ledger.nested.inner)
+            yield f"nested: inside the outer folds the winners scored {inner}"
         others = {n: v for n, v in self.metrics.items() if n != self.ledger.metric}
         test = self.ledger.test
         if others:

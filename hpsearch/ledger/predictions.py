@@ -27,8 +27,8 @@ BOOTSTRAPS: Final = 1000
 FEWEST_BOOTSTRAPS: Final = 300
 ENOUGH_EPOCHS: Final = 10
 FEWEST_TRIALS: Final = 20
-MAX_BYTES: Final = 256 * 2**20
-"""Predictions that are held at a time, as float32."""
+MAX_BYTES: Final = 128 * 2**20
+"""Predictions that are compared, as float32; while they are stacked, there are two copies."""
 
 MAX_WORK: Final = 3e10
 """Predictions times samples: about ten seconds of one core."""
