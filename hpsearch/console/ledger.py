@@ -180,8 +180,7 @@ def _how_corrected(corrected: BiasCorrection) -> Iterator[str]:
         drawn += f", {corrected.blocks} together"
     skipped = f", {corrected.n_skipped} skipped" if corrected.n_skipped else ""
     yield (
-        f"corrected by {corrected.n_bootstraps:,} bootstraps of {drawn}{skipped}; {what} "
-        "(Tsamardinos et al. 2018)"
+        f"corrected by {corrected.n_bootstraps:,} bootstraps of {drawn}{skipped}; {what} (BBC-CV)"
     )
     yield from corrected.notes
 
