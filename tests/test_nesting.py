@@ -54,6 +54,18 @@ def search(train_here, tmp_path):
     return search
 
 
+@pytest.fixture(scope="module")
+def whole(train_here, tmp_path_factory):
+    """A nested search that nothing stopped."""
+    with train_here():
+        out = tmp_path_factory.mktemp("whole") / "run"
+        return hpsearch.Search(build, **NESTED, out=out).run(data_of(flats()))
+
+
+EVERYTHING = 3 * 2 * 2
+"""Replicas of a whole search: two trials on two folds, in the search and in two outer folds."""
+
+
 @pytest.fixture
 def trained(monkeypatch):
     """How many replicas are trained; counted as it goes."""
@@ -83,8 +95,8 @@ def tables_of(run):
     return {name: (run.path / name).read_bytes() for name in names}
 
 
-def test_each_outer_fold_has_its_row_and_the_ledger_its_mean(search):
-    run = search("run")
+def test_each_outer_fold_has_its_row_and_the_ledger_its_mean(whole):
+    run = whole
     table = run.nested
     assert list(table)[:8] == [
         *("fold", "n_train", "n_test", "trial", "epoch", "inner_score", "outer_score", "error")
@@ -97,22 +109,20 @@ def test_each_outer_fold_has_its_row_and_the_ledger_its_mean(search):
     assert run.ledger.promise.source == "nested"
 
 
-def test_rows_outside_change_nothing_inside_but_the_outer_score(search, monkeypatch):
-    plain = search("plain", data_of(flats()))
+def test_rows_outside_change_nothing_inside_but_the_outer_score(whole, search, monkeypatch):
+    outside = _outer_folds(hpsearch.Search(build, nested=2), data_of(flats()))[0].validation
     seen = []
     monkeypatch.setattr("hpsearch.nesting._outer_folds", remembering(seen))
-    search("again", data_of(flats()))
-    outside = seen[0][0].validation
     changed = flats()
     changed.loc[outside, ["rooms", "age"]] = 50 - 3 * changed.loc[outside, ["rooms", "age"]]
     changed.loc[outside, "rent"] = 1e4 + changed.loc[outside, "rent"] ** 2
     other = search("other", data_of(changed))
-    assert np.array_equal(seen[1][0].validation, outside)
+    assert np.array_equal(seen[0][0].validation, outside)
     inside = ["n_train", "n_test", "trial", "epoch", "inner_score", "hp.units"]
-    before, after = plain.nested.iloc[0], other.nested.iloc[0]
+    before, after = whole.nested.iloc[0], other.nested.iloc[0]
     assert before[inside].tolist() == after[inside].tolist()
     assert before["outer_score"] != after["outer_score"]
-    assert (plain.nested.iloc[1][inside] != other.nested.iloc[1][inside]).any()
+    assert (whole.nested.iloc[1][inside] != other.nested.iloc[1][inside]).any()
 
 
 def remembering(seen):
@@ -140,28 +150,24 @@ def test_the_outer_score_is_that_of_the_same_search_on_the_outer_training_rows(s
 
 
 @pytest.mark.parametrize("stage", ["nested search 1 of 2", "nested search 2 of 2", "refit"])
-def test_a_nested_search_goes_on_where_it_was_stopped(search, trained, train_here, tmp_path, stage):
-    whole = search("whole")
-    n_trained = len(trained)
-    trained.clear()
+def test_a_nested_search_goes_on_where_it_was_stopped(
+    whole, search, trained, train_here, tmp_path, stage
+):
     with pytest.raises(KeyboardInterrupt):
         search("part", observer=StopAt(stage))
     with train_here():
         run = hpsearch.resume(tmp_path / "part", data_of(flats()), space=build)
     assert tables_of(run) == tables_of(whole)
-    assert len(trained) == n_trained  # nothing twice
+    assert len(trained) == EVERYTHING  # nothing twice
 
 
 def test_an_inner_search_goes_on_where_it_was_stopped(
-    search, trained, train_here, tmp_path, monkeypatch
+    whole, search, trained, train_here, tmp_path, monkeypatch
 ):
-    whole = search("whole")
-    n_trained = len(trained)
-    trained.clear()
     train_unit = reference.train_unit
 
     def stopping(job, unit):
-        if len(trained) == n_trained - 1:
+        if len(trained) == EVERYTHING - 1:
             monkeypatch.setattr(reference, "train_unit", train_unit)
             raise KeyboardInterrupt
         return train_unit(job, unit)
@@ -172,7 +178,7 @@ def test_an_inner_search_goes_on_where_it_was_stopped(
     with train_here():
         run = hpsearch.resume(tmp_path / "part", data_of(flats()), space=build)
     assert tables_of(run) == tables_of(whole)
-    assert len(trained) == n_trained
+    assert len(trained) == EVERYTHING
 
 
 def test_more_trials_are_added_inside_too(search, trained, train_here, tmp_path):
@@ -203,8 +209,7 @@ def test_a_journal_of_other_outer_folds_is_refused(search, train_here, tmp_path)
         hpsearch.resume(tmp_path / "run", data_of(flats()), space=build)
 
 
-def test_damage_inside_is_trained_again(search, train_here, tmp_path):
-    whole = search("whole")
+def test_damage_inside_is_trained_again(whole, search, train_here, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         search("part", observer=StopAt("nested search 2 of 2"))
     path = tmp_path / "part/nested/outer-0-of-2.sqlite"
