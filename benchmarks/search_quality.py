@@ -215,7 +215,7 @@ class Arena:
         """Scores of configurations on the fresh folds after an epoch, and their corrected errors.
 
         A trial's number, hence its seeds, follows from its values: the same configuration is
-        scored the same, whoever selected it.
+        scored the same, whoever selected it. NaN where its training diverges on a fresh fold.
         """
         from hpsearch.space import Candidate
 
@@ -224,8 +224,9 @@ class Arena:
         trials = self.score(candidates, self.fresh)
         of = {text_of(c.values): trial for c, trial in zip(candidates, trials, strict=True)}
         for one in chosen:
-            row = of[text_of(one.values)].curves[one.epoch - 1]
-            yield row[f"val_{self.metric}"], row[f"val_{self.metric}_se"]
+            trial = of[text_of(one.values)]
+            row = trial.curves[one.epoch - 1] if trial.curves else {}
+            yield row.get(f"val_{self.metric}", np.nan), row.get(f"val_{self.metric}_se", np.nan)
 
 
 def text_of(values):
@@ -607,6 +608,8 @@ def rounded(row):
 def judged(rows):
     """The rows of complete groups (tables and seeds with every strategy), and three columns.
 
+    What diverged on a fresh fold counts as the worst that did not.
+
     - ``rank`` of the fresh score in its group, 1 for the best, means of ranks for ties;
     - ``regret``: how much worse it is than the group's best fresh score, in units of the full
       search's spread: 1 is the way from a median trial to the best one;
@@ -616,6 +619,7 @@ def judged(rows):
     keys = ["table", "seed"]
     rows = rows[rows.groupby(keys).strategy.transform("nunique") == len(names)].copy()
     rows["loss"] = rows.score_fresh * [sign_of(metric) for metric in rows.metric]
+    rows["loss"] = rows.groupby(keys).loss.transform(lambda loss: loss.fillna(loss.max()))
     full = rows[rows.strategy == FULL_SEARCH].set_index(keys)
     index = pd.MultiIndex.from_frame(rows[keys])
     groups = rows.groupby(keys).loss

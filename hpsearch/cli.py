@@ -376,6 +376,33 @@ def run(
             rich_help_panel=_SEARCH,
         ),
     ] = defaults.MAX_REPEATS,
+    select: Annotated[
+        str,
+        typer.Option(
+            metavar="RULE",
+            help="best, the best score, or one-se, the smallest model within one corrected "
+            "standard error of it.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = "best",
+    nested: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Also search inside each of K outer folds: an estimate that selecting does not "
+            "flatter, for K times the work.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines/--no-baselines",
+            metavar="",
+            help="Score a constant, a linear model and boosted trees on the same folds.",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = True,
     seed: Annotated[
         int,
         typer.Option(
@@ -524,6 +551,9 @@ def run(
         scale_target="auto" if scale_target is None else scale_target,
         max_levels=max_levels,
         max_words=max_words,
+        select=cast("Any", select),
+        nested=nested,
+        baselines=baselines,
         trial_timeout=trial_timeout,
         overwrite=overwrite,
         observer=observer_for(quiet=quiet),

@@ -78,6 +78,71 @@ def describe(hp: HyperParameters) -> list[Parameter]:
     ]
 
 
+@dataclass(frozen=True)
+class Range:
+    """The numbers that an active hyperparameter may take.
+
+    Attributes
+    ----------
+    low, high : its ends.
+    is_log : whether it is sampled on a logarithmic scale.
+    values : all of its numbers in ascending order, where they are few; else empty.
+    """
+
+    low: float
+    high: float
+    is_log: bool = False
+    values: tuple[float, ...] = ()
+
+
+MANY_VALUES = 20
+"""A range with more values than this counts as continuous."""
+
+
+def active_ranges(hp: HyperParameters, values: Mapping[str, Any]) -> dict[str, Range]:
+    """The ranges of the hyperparameters that are active for some values and take several numbers.
+
+    Examples
+    --------
+    >>> from keras_tuner import HyperParameters
+    >>> hp = HyperParameters()
+    >>> _ = hp.Choice("units", [64, 16, 32]), hp.Choice("act", ["relu"]), hp.Float("rate", 0.0, 1.0)
+    >>> active_ranges(hp, {})
+    {'units': Range(low=16.0, high=64.0, is_log=False, values=(16.0, 32.0, 64.0)), \
+'rate': Range(low=0.0, high=1.0, is_log=False, values=())}
+    """
+    resolved: Values = {}
+    found: dict[str, Range] = {}
+    for parameter in hp.space:
+        if parameter.name in resolved or not is_active(parameter, resolved):
+            continue
+        value = values.get(parameter.name, parameter.default)
+        resolved[parameter.name] = value
+        numbers = _range_of(parameter)
+        if numbers is not None:
+            found[parameter.name] = numbers
+    return found
+
+
+def _range_of(parameter: HyperParameter) -> Range | None:
+    """The parameter's numbers, or None where it has fewer than two or takes something else."""
+    if kind_of(parameter) in ("boolean", "fixed"):
+        return None
+    listed = all_values(parameter)
+    few = [] if listed is None or len(listed) > MANY_VALUES else list(listed)
+    if kind_of(parameter) == "choice":
+        few = list(parameter.values)
+        if any(isinstance(value, str | bool) for value in few):
+            return None
+        ends = (min(few), max(few))
+    else:
+        ends = (parameter.min_value, parameter.max_value)
+    if ends[0] == ends[1]:
+        return None
+    is_log = getattr(parameter, "sampling", "linear") in ("log", "reverse_log")
+    return Range(float(ends[0]), float(ends[1]), is_log, tuple(sorted(map(float, few))))
+
+
 def kind_of(parameter: HyperParameter) -> str:
     """``choice``, ``int``, ``float``, ``boolean`` or ``fixed``."""
     return type(parameter).__name__.lower()

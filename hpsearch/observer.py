@@ -42,7 +42,10 @@ class Observer(Protocol):
         """A trial ended: its row of ``trials.csv`` without the rank."""
 
     def stage(self, name: str) -> None:
-        """What comes before the trials, ``check``, or after: ``refit``, ``reload check``."""
+        """What comes before the trials, ``check``, or after them.
+
+        ``baselines``, ``nested search 1 of 5``, ``refit``, ``reload check``.
+        """
 
     def search_ended(self, run: Run | None) -> None:
         """Everything is written, or nothing could be selected."""

@@ -118,6 +118,26 @@ def refit_and_export(
     )
 
 
+def refit_and_predict(
+    engine: EngineName, job: Job, candidate: Candidate, n_steps: int, rows: Encoded
+) -> NDArray[np.float32]:
+    """Train on all rows of the job and predict others, canonically; runs in a worker.
+
+    What ``refit_and_export`` exports predicts the same, up to the last digits of float32.
+    """
+    data = read_fit_data(job.data_path)
+    network = _train(engine, job, candidate, n_steps)
+    form, statistics = OutputForm.of(network, data.target), data.refit_statistics
+    parts = []
+    for first in range(0, rows.n_rows, PREDICT_ROWS):
+        batch = design_rows(rows.take(slice(first, first + PREDICT_ROWS)), data.layout, statistics)
+        raw = side_by_side(numpy_links, network.predict_on_batch(batch))
+        centre, scale = statistics.target_centre, statistics.target_scale
+        parts.append(form.canonical(numpy_links, data.target, raw, centre, scale))
+    predictions = np.concatenate(parts).astype(np.float32)
+    return predictions[:, 0] if data.target.kind == "binary" else predictions
+
+
 def _train(engine: EngineName, job: Job, candidate: Candidate, n_steps: int) -> Any:
     if engine == "fused":
         from hpsearch.engines import fused

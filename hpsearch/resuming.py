@@ -22,7 +22,8 @@ from hpsearch.versions import versions
 OPTIONS: Final = (
     *("trials", "folds", "repeats", "epochs", "batch_size", "seed", "oracle", "engine", "patience"),
     *("metric", "split", "gap", "duplicates", "fix", "test_size", "scale_target", "max_levels"),
-    *("max_words", "trial_timeout", "race", "rungs", "until_decided", "max_repeats"),
+    *("max_words", "trial_timeout", "race", "rungs", "until_decided", "max_repeats", "select"),
+    *("nested", "baselines"),
 )
 """Options of a search that a resumed run takes over."""
 

@@ -49,6 +49,7 @@ from hpsearch.engines.reference import ReferenceEngine, import_tensorflow
 from hpsearch.engines.workers import (
     WORKER_ENVIRONMENTS,
     Backend,
+    Machines,
     Workers,
     machines,
     return_freed_memory,
@@ -143,7 +144,16 @@ class Stage:
 
 
 class Session:
-    """Scores candidates; a context manager that owns worker processes and a scratch folder."""
+    """Scores candidates; a context manager that owns worker processes and a scratch folder.
+
+    With ``like``, an open session on other rows of the same table, it takes over that one's
+    worker processes, engine and probe.
+    """
+
+    choice: Choice
+    workers: Workers
+    probe: Probe
+    _machines: Machines
 
     def __init__(
         self,
@@ -151,8 +161,10 @@ class Session:
         dataset: Dataset,
         folds: Sequence[Fold],
         note: Callable[[str], None] = lambda text: None,
+        like: Session | None = None,
     ) -> None:
         self.plan = plan
+        self._like = like
         self._note = note
         self._dataset = dataset
         self._folds = tuple(folds)
@@ -162,11 +174,15 @@ class Session:
         )
 
     def __enter__(self) -> Session:
-        self.choice = first_choice(self.plan.engine, self.layout, self.plan.space)
         self._exit = ExitStack()
         self._scratch = self._exit.enter_context(tempfile.TemporaryDirectory(prefix="hpsearch-"))
         self._states = _States(self.scratch)
+        if self._like is not None:
+            like = self._like
+            self.choice, self.workers, self._machines = like.choice, like.workers, like._machines
+            return self
         try:
+            self.choice = first_choice(self.plan.engine, self.layout, self.plan.space)
             self._machines = self._exit.enter_context(
                 machines(self.plan.backend, self.plan.address, self.plan.jobs, self._note)
             )
@@ -212,7 +228,7 @@ class Session:
             self.plan.space.declared(problem, self.plan.fixes) if self.plan.space.declares else None
         )
         defaults = None if declared is None else active_values(declared, declared.values)
-        probe = self._probe(problem, defaults)
+        probe = self._probe(problem, defaults) if self._like is None else self._like.probe
         if declared is None:
             declared = HyperParameters.from_config(probe.hyperparameters)
         self.probe = probe
@@ -229,7 +245,8 @@ class Session:
             fixes=tuple(self.plan.fixes.items()),
             options=self.plan.options,
         )
-        if self.plan.engine == "auto" and self.choice.engine == "fused" and not probe.on_gpu:
+        undecided = self.plan.engine == "auto" and self._like is None
+        if undecided and self.choice.engine == "fused" and not probe.on_gpu:
             self._try_both_if_very_large(active_values(declared, declared.values))
         return declared
 
@@ -399,6 +416,10 @@ class Session:
         gone = tuple(position for position, array in arrays if array is None)
         if not gone:
             return trial
+        self._note(
+            f"The predictions of trial {asked.trial} at its best epoch were let go; "
+            "they are made again."
+        )
         made: dict[int, FoldResult] = {}
         blocks = {p: unit.unit.span.block for unit in units for p in unit.unit.folds}
         work = [

@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch import defaults
+from hpsearch.baselines import BaselineScores, score_baselines
+from hpsearch.bookkeeping import Books, positions_of
 from hpsearch.bundle import BUNDLE_FORMAT
 from hpsearch.data import Dataset, load
 from hpsearch.engines.base import FitOptions
@@ -28,18 +30,30 @@ from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import Fold, Splitter, choose_splitter, hold_back, make_folds
 from hpsearch.folds.plan import Split
 from hpsearch.folds.splitters import Duplicates
+from hpsearch.ledger import Ledger
+from hpsearch.ledger.choice import RULES, select
+from hpsearch.ledger.record import Rule
 from hpsearch.metrics import METRICS, resolve_metric, score
+from hpsearch.nesting import NestedOutcome, Nesting, NoFolder
 from hpsearch.observer import Observer, SilentObserver
 from hpsearch.oracles import check_oracle, make_oracle, oracle_packages
 from hpsearch.oracles.base import Oracle, OraclePlan, Outcome
 from hpsearch.preprocessing import Encoded
 from hpsearch.racing import RACES, Race, Racing
-from hpsearch.refit import Refitted, ReloadCheck, refit_and_export, refit_steps
+from hpsearch.refit import (
+    Refitted,
+    ReloadCheck,
+    refit_and_export,
+    refit_and_predict,
+    refit_steps,
+)
 from hpsearch.results import Run, RunFolder, free_name, open_run
 from hpsearch.results.journal import Journal
 from hpsearch.results.tables import (
+    baselines_table,
     curves_table,
     folds_table,
+    nested_table,
     predictions_table,
     timings_table,
     trials_table,
@@ -108,6 +122,11 @@ class Search:
     test_data : rows scored once, after everything is decided: a file, a table or a ``Dataset``.
     test_size : share of the rows held back for that instead.
     scale_target : whether a regression target is standardised; ``"auto"`` asks the network.
+    select : what is selected, ``"best"``, the trial with the best score, or ``"one-se"``, the
+        smallest model within one corrected standard error of it.
+    nested : also search inside each of so many outer folds and score the winners outside: an
+        estimate that no selection flatters, at the cost of so many more searches. None for none.
+    baselines : whether a constant, a linear model and boosted trees are scored on the same folds.
     trial_timeout : seconds that a work unit, some folds of a trial, may take; it is tried twice
         before its trial fails. None for any time.
     max_levels, max_words : features at most for a category or text column; rarer levels share
@@ -151,6 +170,9 @@ class Search:
     scale_target: ScaleTarget = field(default="auto", kw_only=True)
     max_levels: int = field(default=defaults.MAX_LEVELS, kw_only=True)
     max_words: int = field(default=defaults.MAX_WORDS, kw_only=True)
+    select: Rule = field(default="best", kw_only=True)
+    nested: int | None = field(default=None, kw_only=True)
+    baselines: bool = field(default=True, kw_only=True)
     trial_timeout: float | None = field(default=None, kw_only=True)
     overwrite: bool = field(default=False, kw_only=True)
     observer: Observer = field(default_factory=SilentObserver, kw_only=True, repr=False)
@@ -166,13 +188,17 @@ class Search:
                 check_count(name, getattr(self, name))
         check_seconds("trial_timeout", self.trial_timeout)
         check_backend(self.backend, self.address)
+        if self.nested is not None:
+            check_count("nested", self.nested, least=2)
+        if self.select not in RULES:
+            raise OptionError(f"`select` is {' or '.join(RULES)}; received {self.select!r}.")
         if self.engine not in ENGINE_OPTIONS:
             raise OptionError(
                 f"`engine` is one of {', '.join(ENGINE_OPTIONS)}; received {self.engine!r}."
             )
         check_oracle(self.oracle, epochs=self.epochs)
         self._check_racing()
-        if self.test_data is not None and self.test_size is not None and not self._holds_out:
+        if self.test_data is not None and self.test_size is not None and not self.holds_out:
             raise OptionError(
                 "The test rows come from `test_data` or from `test_size`; received both. "
                 "Leave one out."
@@ -216,7 +242,8 @@ class Search:
         return self.trials * self.repeats * self.folds
 
     @property
-    def _holds_out(self) -> bool:
+    def holds_out(self) -> bool:
+        """Whether one share of the rows validates, in place of folds."""
         return self.folds == 1 or self.split == "holdout"
 
     def run(self, data: Any) -> Run:
@@ -340,6 +367,7 @@ class _Run:
         self.source = dataset
         self.dataset, self.rows, self.test = self._part_test_rows(dataset)
         self.folds, self.split_reason = self._make_folds()
+        self.nesting = Nesting.of(search, self.dataset, self.metrics[0], _Run)
         self.record = record_of(search, dataset, self.space, self.test)
 
     def execute(self, folder: RunFolder, journal: Journal | None = None) -> Run:
@@ -356,17 +384,33 @@ class _Run:
         with Session(self._plan(journal), self.dataset, self.folds, note) as session:
             self.session = session
             self.observer.stage("check")
-            oracle = make_oracle(self.search.oracle, session.prepare(), self._oracle_plan())
+            oracle = self._oracle()
             self._say_how_networks_are_trained()
             with self._begin(journal) as self.journal:
                 self._score_trials(oracle)
                 best = self.session.restore_predictions(self._select(), self.journal)
+                books = self._books(best)
+                corrected = books.bias_corrected(self.journal, self._restore)
             self.folder.write_tables(predictions=predictions_table(self._prediction_parts(best)))
+            baselines, nested = self._score_baselines(best), self._search_nested()
             refitted, steps = self._refit(best)
-            self._write_documents(best, refitted, steps)
+            ledger = books.ledger(
+                bias_corrected=corrected,
+                baselines=baselines,
+                outer=nested.nested,
+                nested_failures=nested.failures,
+                test=self.test,
+                test_predictions=refitted.predictions,
+                declared=self.declared,
+            )
+            self._write_documents(best, refitted, steps, ledger)
         run = open_run(self.folder.path)
         self.observer.search_ended(run)
         return run
+
+    def _oracle(self) -> Oracle:
+        self.declared = self.session.prepare()
+        return make_oracle(self.search.oracle, self.declared, self._oracle_plan())
 
     def _begin(self, journal: Journal | None) -> Journal:
         """Begin the run's journal, or go on with it, and say in run.json what is asked."""
@@ -459,10 +503,76 @@ class _Run:
                 f"reason: {reasons[0]}. See the column 'error' of "
                 f"{self.folder.path / 'trials.csv'}."
             )
-        sign = 1.0 if self.direction == "min" else -1.0
+        completed.sort(key=lambda r: r.candidate.trial)
         most = max(len(r.positions) for r in completed)
         leaders = [r for r in completed if len(r.positions) == most]
-        return min(leaders, key=lambda r: (sign * (r.score or 0.0), r.candidate.trial))
+        return leaders[select([r.row for r in leaders], self.search.select, self.direction)]
+
+    def _books(self, best: TrialResult) -> Books:
+        return Books(
+            results=tuple(self.results),
+            best=best,
+            dataset=self.dataset,
+            folds=self.folds,
+            metrics=self.metrics,
+            rule=self.search.select,
+            keeps_copies_together=self.search.duplicates == "together",
+            seed=self.search.seed,
+        )
+
+    def _restore(self, trial: TrialResult) -> TrialResult:
+        """A trial with its predictions, which the ledger compares."""
+        return self.session.restore_predictions(trial, self.journal)
+
+    def _score_baselines(self, best: TrialResult) -> list[BaselineScores]:
+        """Score models that need no search on the folds of the selected trial."""
+        if not self.search.baselines:
+            return []
+        self.observer.stage("baselines")
+        session = self.session
+        found = score_baselines(
+            session.workers,
+            session.job.data_path,
+            session.data,
+            positions_of(best, self.folds),
+            self.metrics,
+            self.search.seed,
+        )
+        rows = [row for scores in found for row in scores.rows]
+        self.folder.write_tables(baselines=baselines_table(rows, metrics=self.metrics))
+        return found
+
+    def _search_nested(self) -> NestedOutcome:
+        """Do all of it again inside each outer fold, where that was asked for."""
+        if self.nesting is None:
+            return NestedOutcome()
+        outcome = self.nesting.run(self.session, self.folder, self.record, self.observer.stage)
+        self.folder.write_tables(nested=nested_table(outcome.rows))
+        return outcome
+
+    def search_within(
+        self, like: Session, journal: Journal, new_rows: Dataset
+    ) -> tuple[TrialResult, NDArray[np.float32]]:
+        """Search without leaving any file: the winner, and what it predicts of other rows.
+
+        Parameters
+        ----------
+        like : an open session on more rows of the same table, whose workers do the work.
+        journal : where the trials are recorded.
+        new_rows : what is predicted by the winner, trained on all rows of this search.
+        """
+        self.journal, self.folder = journal, NoFolder()
+        with Session(self._plan(None), self.dataset, self.folds, like=like) as self.session:
+            self._score_trials(self._oracle())
+            best = self._select()
+            return best, self.session.workers.call(
+                refit_and_predict,
+                self.session.choice.engine,
+                self.session.job,
+                best.candidate,
+                self._refit_steps(best),
+                encode_dataset(new_rows),
+            )
 
     def _refit(self, best: TrialResult) -> tuple[Refitted, int]:
         self.observer.stage("refit")
@@ -510,7 +620,7 @@ class _Run:
         every_row = np.arange(dataset.n_rows)
         if search.test_data is not None:
             return dataset, every_row, _test_rows(search.test_data, dataset)
-        if search.test_size is not None and not search._holds_out:
+        if search.test_size is not None and not search.holds_out:
             rows, test_rows = hold_back(
                 dataset,
                 search.test_size,
@@ -530,7 +640,7 @@ class _Run:
             folds=search.folds,
             repeats=search.max_repeats if search.until_decided else search.repeats,
             gap=search.gap,
-            test_size=search.test_size if search._holds_out else None,
+            test_size=search.test_size if search.holds_out else None,
             seed=search.seed,
             duplicates=search.duplicates,
         )
@@ -594,6 +704,8 @@ class _Run:
             )
             for text in self.test.notes if self.search.test_data is not None else ():
                 self.observer.note(f"Test: {text}")
+        if self.nesting is not None:
+            self.observer.note(self.nesting.cost(self.search.n_replicas))
         self.observer.note(f"Results: {self.folder.path}")
 
     def _say_what_is_recorded(self, journal: Journal) -> None:
@@ -635,6 +747,9 @@ class _Run:
             "fix": dict(search.fix or {}),
             "oracle": search.oracle,
             "engine": self.session.choice.engine,
+            "select": search.select,
+            "nested": search.nested,
+            "baselines": search.baselines,
             "metric": self.metrics[0],
             "direction": self.direction,
             "metrics": list(self.metrics),
@@ -662,7 +777,9 @@ class _Run:
             "versions": versions(oracle_packages(search.oracle)),
         }
 
-    def _write_documents(self, best: TrialResult, refitted: Refitted, steps: int) -> None:
+    def _write_documents(
+        self, best: TrialResult, refitted: Refitted, steps: int, ledger: Ledger
+    ) -> None:
         names = ("trial", "score", "score_std", "score_se", "ci_low", "ci_high", "n_folds")
         self.folder.write_json("model.json", self._model_card(best, refitted, steps))
         self.folder.write_json(
@@ -679,6 +796,8 @@ class _Run:
                 "refit": {"n_rows": self.dataset.n_rows, "n_steps": steps},
                 "test": self._test_scores(refitted),
                 **refitted.inspected,
+                "selected_by": {"rule": ledger.choice.rule, "reason": ledger.choice.reason},
+                "ledger": ledger.to_json(),
             },
         )
 

@@ -15,10 +15,11 @@ LAYERS = (
         *("preprocessing", "folds", "stats", "metrics", "diagnoses"),
         *("space", "space_source", "discovery", "hyperparameters", "network_checks"),
     },
+    {"ledger"},
     {"engines", "oracles", "results", "bundle"},
     {
         *("observer", "trials", "scoring", "racing", "refit", "inspection", "resuming", "search"),
-        *("validation", "prediction", "comparing"),
+        *("validation", "prediction", "comparing", "baselines", "bookkeeping", "nesting"),
     },
     {"console", "cli", "__main__"},
 )

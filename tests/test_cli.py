@@ -120,6 +120,9 @@ def test_run_without_options_uses_the_defaults_of_the_python_api(calls):
         "scale_target": "auto",
         "max_levels": defaults.MAX_LEVELS,
         "max_words": defaults.MAX_WORDS,
+        "select": "best",
+        "nested": None,
+        "baselines": True,
         "trial_timeout": None,
         "overwrite": False,
     }
@@ -162,6 +165,8 @@ def test_run_hands_the_datas_options_to_load(calls):
         ("--scale-target", {"scale_target": True}),
         ("--no-scale-target", {"scale_target": False}),
         ("--max-levels 5 --max-words 6", {"max_levels": 5, "max_words": 6}),
+        ("--select one-se --nested 5", {"select": "one-se", "nested": 5}),
+        ("--no-baselines", {"baselines": False}),
         ("--trial-timeout 90", {"trial_timeout": 90.0}),
         ("--overwrite", {"overwrite": True}),
     ],

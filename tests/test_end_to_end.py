@@ -63,7 +63,8 @@ def test_a_search_leaves_every_file_it_names(searched):
     folder, _ = searched
     tables = {f"{name}.csv" for name in ("trials", "folds", "curves", "predictions", "timings")}
     documents = {"run.json", "best.json", "model.json", "model.keras", "journal.sqlite", ".lock"}
-    assert {path.name for path in (folder / "results/visits").iterdir()} == tables | documents
+    found = {path.name for path in (folder / "results/visits").iterdir()}
+    assert found == tables | documents | {"baselines.csv"}
 
 
 def test_the_tables_agree_with_each_other(searched):
@@ -89,6 +90,29 @@ def test_show_prints_the_run(searched):
     best = json.loads((folder / "results/visits/best.json").read_text(encoding="utf-8"))
     assert f"selected: trial {best['trial']}" in done.stdout
     assert "visits, binary, 60 rows, 2 columns" in done.stdout
+
+
+def test_show_prints_the_ledger_with_the_naive_error_struck(searched):
+    folder, _ = searched
+    done = hpsearch_command("show", "results/visits", folder=folder)
+    assert "on new rows expect log_loss" in done.stdout
+    [naive] = [line for line in done.stdout.splitlines() if "folds were independent" in line]
+    assert naive.count("~~") == 4
+    for line in ("corrected for choosing", "class frequencies", "logistic regression", "variance"):
+        assert line in done.stdout
+
+
+def test_the_ledger_is_in_python_as_it_is_in_the_file(searched):
+    folder, _ = searched
+    run = hpsearch.open_run(folder / "results/visits")
+    ledger = run.ledger
+    assert ledger.to_json() == run.best["ledger"]
+    assert ledger.mean.value == run.best["score"]
+    assert ledger.mean.corrected.se == run.best["score_se"]
+    assert len(run.baselines) == 3 * 2
+    assert [baseline.name for baseline in ledger.baselines] == ["constant", "linear", "trees"]
+    assert ledger.bias_corrected.of_epochs
+    assert run.nested is None
 
 
 def test_predict_reads_raw_rows_and_prints_labels(searched):

@@ -4,6 +4,8 @@ from hypothesis import strategies as st
 
 from hpsearch.errors import SpaceError
 from hpsearch.hyperparameters import (
+    Range,
+    active_ranges,
     active_values,
     all_values,
     combinations,
@@ -189,3 +191,28 @@ def test_a_fix_in_a_branch_that_another_fix_removes_is_refused():
     message = "'momentum' exists only where optimizer is sgd and use_momentum is True"
     with pytest.raises(SpaceError, match=message):
         narrow(declared(), {"optimizer": "adam", "momentum": 0.5})
+
+
+def test_ranges_are_those_of_the_active_declarations_that_take_several_numbers():
+    from keras_tuner import HyperParameters
+
+    hp = HyperParameters()
+    hp.Choice("optimizer", ["sgd", "adam"])
+    with hp.conditional_scope("optimizer", ["sgd"]):
+        hp.Float("rate", 1e-3, 1e-1, sampling="log")
+    with hp.conditional_scope("optimizer", ["adam"]):
+        hp.Float("rate", 1e-5, 1e-2, sampling="log")
+        hp.Float("beta", 0.5, 0.9, step=0.2)
+    hp.Int("layers", 1, 4)
+    hp.Int("wide", 1, 1000)
+    hp.Boolean("bias")
+    hp.Fixed("fixed", 3)
+    hp.Choice("one", [8])
+    found = active_ranges(hp, {"optimizer": "adam", "rate": 1e-4})
+    assert found == {
+        "rate": Range(1e-5, 1e-2, is_log=True),
+        "beta": Range(0.5, 0.9, values=(0.5, 0.7, 0.9)),
+        "layers": Range(1.0, 4.0, values=(1.0, 2.0, 3.0, 4.0)),
+        "wide": Range(1.0, 1000.0),
+    }
+    assert active_ranges(hp, {"optimizer": "sgd"})["rate"] == Range(1e-3, 1e-1, is_log=True)

@@ -128,7 +128,10 @@ def test_the_python_of_readme_runs(results, folder):
     assert run.best["hyperparameters"]["optimizer"] == "rmsprop"
 
 
-@pytest.mark.parametrize("name", ["trials", "folds", "curves", "predictions", "timings"])
+NAMES = ["trials", "folds", "curves", "predictions", "baselines", "timings"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.usefixtures("results")
 def test_a_table_has_the_columns_that_readme_lists(folder, name):
     [cells] = re.findall(rf"^\| `{name}\.csv` \|.*\| (.*) \|$", TEXT, flags=re.MULTILINE)

@@ -99,7 +99,7 @@ METRICS = ["log_loss", "accuracy", "roc_auc"]
 def test_a_run_leaves_every_file_and_nothing_else(searched):
     run, _, _ = searched
     names = {path.name for path in run.path.iterdir()}
-    assert names == {*TABLES, *DOCUMENTS, "journal.sqlite", ".lock"}
+    assert names == {*TABLES, *DOCUMENTS, "baselines.csv", "journal.sqlite", ".lock"}
 
 
 def test_the_tables_have_the_columns_that_are_promised(searched):
@@ -237,7 +237,12 @@ def test_the_observer_hears_of_every_fold_trial_and_stage(searched):
         folds[trial] += n
     assert folds == {0: 4, 1: 4, 2: 4}
     assert sorted(row["trial"] for [row] in recorder.heard("trial_done")) == [0, 1, 2]
-    assert [name for [name] in recorder.heard("stage")] == ["check", "refit", "reload check"]
+    assert [name for [name] in recorder.heard("stage")] == [
+        "check",
+        "baselines",
+        "refit",
+        "reload check",
+    ]
     assert [ended.path for [ended] in recorder.heard("search_ended")] == [run.path]
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES: Final = 10.0
 _STAGES: Final = {
     "check": "building and trying the space's default network",
+    "baselines": "scoring models that need no search on the same folds",
     "refit": "training the selected configuration on all rows",
     "reload check": "loading the model in a fresh process and comparing its predictions",
 }

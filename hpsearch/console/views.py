@@ -18,6 +18,7 @@ from rich.text import Text
 from hpsearch.console import words
 from hpsearch.console.curves import curves_view
 from hpsearch.console.findings import findings_view
+from hpsearch.console.ledger import LedgerView
 
 if TYPE_CHECKING:
     from hpsearch.data.named import NamedSet
@@ -30,6 +31,8 @@ _FILES: Final = {
     "folds.csv": "every fold's scores",
     "curves.csv": "every epoch's mean scores",
     "predictions.csv": "the selected trial's held-out predictions",
+    "baselines.csv": "models that need no search, on the same folds",
+    "nested.csv": "the search inside each outer fold, scored outside",
     "timings.csv": "seconds spent",
     "run.json": "what was asked",
     "best.json": "the selected configuration",
@@ -47,7 +50,7 @@ def run_view(run: Run, *, n_trials: int = 10) -> RenderableType:
         _ranking(run, n_trials),
         _failures(run),
         _selected(run),
-        _estimates(run),
+        _ledger(run) or _estimates(run),
         _curves(run),
         _findings(run),
         _files(run),
@@ -240,6 +243,12 @@ def _selected(run: Run) -> RenderableType:
         for name, value in sorted((best.get("hyperparameters") or {}).items())
     }
     return Group(Text(head, style="bold"), Padding(_pairs(values), (0, 0, 0, 2)))
+
+
+def _ledger(run: Run) -> RenderableType | None:
+    """What the score is worth, where the run has a ledger."""
+    ledger = run.ledger
+    return None if ledger is None else LedgerView(ledger, run.best.get("metrics") or {})
 
 
 def _estimates(run: Run) -> RenderableType | None:

@@ -96,6 +96,32 @@ def interval(low: Any, high: Any) -> str:
     return f"{_decimal(float(low), decimals)} to {_decimal(float(high), decimals)}"
 
 
+def decimals_for(error: Any, value: Any) -> int:
+    """Decimals that show an error's second digit, or four digits of a value without one.
+
+    Examples
+    --------
+    >>> decimals_for(0.0174, 0.0889), decimals_for(None, 0.5), decimals_for(120.4, 2345.6)
+    (3, 4, 0)
+    """
+    if is_missing(error) or not 0 < float(error) < math.inf:
+        return _decimals(float(value), digits=4)
+    return _decimals(float(error), digits=2)
+
+
+def fixed(value: Any, decimals: int) -> str:
+    """A number with so many decimals; nothing where it is missing.
+
+    Examples
+    --------
+    >>> fixed(0.08891, 3), fixed(-0.0001, 2), fixed(None, 2)
+    ('0.089', '0.00', '')
+    """
+    if is_missing(value):
+        return ""
+    return _decimal(round(float(value), decimals) + 0.0, decimals)
+
+
 def configuration(hyperparameters: Mapping[str, Any]) -> str:
     """Hyperparameters in one line, the telling ones first, common long names shortened.
 

@@ -11,8 +11,9 @@ these keys where they are there: ``data`` (``name``, ``n_rows``, ``n_columns``, 
 ``seed``.
 ``best.json`` holds the selected trial: ``trial``, ``metric``, ``direction``, ``score``,
 ``score_se``, ``ci_low``, ``ci_high``, ``n_folds``, ``best_epoch``, ``hyperparameters`` (name to
-value), ``metrics`` (metric to mean), ``modes`` and ``learning_rate`` of the retrained network, and
-where test rows were given ``test`` (metric to value). It is written last: a run without it did not
+value), ``metrics`` (metric to mean), ``selected_by`` (``rule``, ``reason``), ``ledger`` (the form
+of ``hpsearch.ledger.Ledger``), ``modes`` and ``learning_rate`` of the retrained network, and where
+test rows were given ``test`` (metric to value). It is written last: a run without it did not
 finish.
 """
 
@@ -36,10 +37,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hpsearch.diagnoses import Diagnosis, Tables
+    from hpsearch.ledger import Ledger
     from hpsearch.results.journal import Journal
 
 RUN_FORMAT: Final = "hpsearch run 1"
 TABLES: Final = ("trials.csv", "folds.csv", "curves.csv", "predictions.csv", "timings.csv")
+BASELINES: Final = "baselines.csv"
+NESTED_TABLE: Final = "nested.csv"
+NESTED: Final = "nested"
+"""The folder of the outer folds' journals."""
+
 SETTINGS: Final = "run.json"
 BEST: Final = "best.json"
 MODEL: Final = "model.keras"
@@ -49,7 +56,8 @@ JOURNAL: Final = "journal.sqlite"
 # says that it is a run, so that an interrupted removal leaves an unfinished run.
 _OUTCOME: Final = (BEST, MODEL, MODEL_CARD)
 _COMPANIONS: Final = tuple(f"{JOURNAL}-{end}" for end in ("journal", "wal", "shm"))
-RUN_FILES: Final = (*_OUTCOME, *TABLES, *_COMPANIONS, JOURNAL, SETTINGS)
+_WHERE_ASKED_FOR: Final = (BASELINES, NESTED_TABLE)
+RUN_FILES: Final = (*_OUTCOME, *TABLES, *_WHERE_ASKED_FOR, *_COMPANIONS, JOURNAL, SETTINGS)
 _TEMPORARY: Final = re.compile(
     r"\.(" + "|".join(map(re.escape, (*RUN_FILES, HOLDER))) + r")\.\d+\.tmp(-journal)?"
 )
@@ -187,6 +195,28 @@ class RunFolder:
             _remove_run(self.path)
             return Journal.create(self.path / JOURNAL, asked)
 
+    def nested_journal(self, fold: int, n_folds: int, asked: Mapping[str, Any]) -> Journal:
+        """The journal of one outer fold's search, new where there is none.
+
+        Parameters
+        ----------
+        fold, n_folds : which of how many.
+        asked : what a new one is to keep.
+
+        Raises
+        ------
+        InputError
+            The one that is there is damaged beyond use.
+        """
+        from hpsearch.results.journal import Journal
+
+        path = self.path / NESTED / f"outer-{fold}-of-{n_folds}.sqlite"
+        if path.is_file():
+            return Journal.open(path)
+        with self._writing():
+            path.parent.mkdir(exist_ok=True)
+        return Journal.create(path, asked)
+
     def journal(self) -> Journal:
         """The journal of the run that is there.
 
@@ -202,7 +232,7 @@ class RunFolder:
     def begin_again(self) -> None:
         """Take away what says that the run is finished."""
         with self._writing():
-            for name in (*_OUTCOME, "predictions.csv"):
+            for name in (*_OUTCOME, *_WHERE_ASKED_FOR, "predictions.csv"):
                 (self.path / name).unlink(missing_ok=True)
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
@@ -249,6 +279,8 @@ class RunFolder:
         curves: pd.DataFrame | None = None,
         predictions: pd.DataFrame | None = None,
         timings: pd.DataFrame | None = None,
+        baselines: pd.DataFrame | None = None,
+        nested: pd.DataFrame | None = None,
     ) -> None:
         """Write the tables that are given, each whole or not at all."""
         from hpsearch.results.tables import write_table
@@ -259,6 +291,8 @@ class RunFolder:
             "curves.csv": curves,
             "predictions.csv": predictions,
             "timings.csv": timings,
+            BASELINES: baselines,
+            NESTED_TABLE: nested,
         }
         with self._writing():
             for name, table in given.items():
@@ -274,7 +308,9 @@ class Run:
     ----------
     path : the run's folder.
     trials, folds, curves, predictions, timings : the CSV tables as frames.
+    baselines, nested : those of these names, or None where they were not asked for.
     settings, best, model_card : ``run.json``, ``best.json`` and ``model.json`` as dictionaries.
+    ledger : what the winner's score is worth (``hpsearch.ledger.Ledger``), out of ``best.json``.
     model_path : the retrained model, ``model.keras``.
     diagnoses : what the tables say about the training.
 
@@ -312,6 +348,16 @@ class Run:
         return self._table("timings.csv")
 
     @cached_property
+    def baselines(self) -> pd.DataFrame | None:
+        """One row per baseline, repeat and fold; None where they were switched off."""
+        return self._table(BASELINES) if (self.path / BASELINES).is_file() else None
+
+    @cached_property
+    def nested(self) -> pd.DataFrame | None:
+        """One row per outer fold; None where the search was not nested."""
+        return self._table(NESTED_TABLE) if (self.path / NESTED_TABLE).is_file() else None
+
+    @cached_property
     def settings(self) -> dict[str, Any]:
         """What was asked, the data's fingerprint, versions and seed."""
         return _read_json(self.path / SETTINGS)
@@ -325,6 +371,22 @@ class Run:
     def model_card(self) -> dict[str, Any]:
         """Label order, column schema and the checks that the model passed."""
         return _read_json(self.path / MODEL_CARD)
+
+    @cached_property
+    def ledger(self) -> Ledger | None:
+        """What the winner's score is worth; None where an older version wrote the run."""
+        from hpsearch.ledger import Ledger
+
+        value = self.best.get("ledger")
+        if value is None:
+            return None
+        try:
+            return Ledger.from_json(value)
+        except ValueError as error:
+            raise InputError(
+                f"{BEST} of a run holds its ledger; the one in {str(self.path)!r} is damaged "
+                f"({error}). Run it again."
+            ) from error
 
     @property
     def model_path(self) -> Path:
@@ -474,6 +536,10 @@ def _try_writing(path: Path) -> None:
 def _remove_run(path: Path) -> None:
     for name in RUN_FILES:
         (path / name).unlink(missing_ok=True)
+    for item in path.glob(f"{NESTED}/*outer-*.sqlite*"):
+        item.unlink(missing_ok=True)
+    with suppress(OSError):  # it isn't there, or holds what hpsearch did not write
+        (path / NESTED).rmdir()
     for item in path.iterdir():
         if _TEMPORARY.fullmatch(item.name):
             item.unlink(missing_ok=True)

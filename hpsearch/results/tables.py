@@ -1,9 +1,9 @@
 """The result tables: their columns, their row order, and CSV files that read back exactly.
 
 Owns the canonical form of a cell and the layout of ``trials.csv``, ``folds.csv``,
-``curves.csv``, ``predictions.csv`` and ``timings.csv``. How scores are computed belongs to
-``hpsearch.metrics`` and ``hpsearch.stats``; which folder the files go to belongs to
-``run_folder``.
+``curves.csv``, ``predictions.csv``, ``timings.csv``, ``baselines.csv`` and ``nested.csv``. How
+scores are computed belongs to ``hpsearch.metrics`` and ``hpsearch.stats``; which folder the files
+go to belongs to ``run_folder``.
 
 Canonical cells, so that ``pandas.read_csv(path)`` without options gives what was in memory:
 
@@ -52,13 +52,17 @@ FOLD_COLUMNS: Final = ("trial", "repeat", "fold", "seed", "n_train", "n_val", "e
 CURVE_COLUMNS: Final = ("trial", "epoch", "n_folds")
 PREDICTION_COLUMNS: Final = ("row", "repeat", "fold")
 TIMING_COLUMNS: Final = ("trial", "seconds")
+BASELINE_COLUMNS: Final = ("baseline", "repeat", "fold", "n_train", "n_val")
+NESTED_COLUMNS: Final = (
+    *("fold", "n_train", "n_test", "trial", "epoch", "inner_score", "outer_score", "error"),
+)
 
 SIGNIFICANT_DIGITS: Final = 12
 DECIMALS: Final = 22
 
 _INTEGER_COLUMNS: Final = frozenset(
     {"trial", "rank", "n_folds", "best_epoch", "epochs", "n_params", "repeat", "fold"}
-    | {"seed", "n_train", "n_val", "epoch", "row"}
+    | {"seed", "n_train", "n_val", "n_test", "epoch", "row"}
 )
 _STATUS_ORDER: Final = {"completed": 0, "stopped": 1, "failed": 2}
 _READ_AS_MISSING: Final = frozenset(
@@ -137,6 +141,25 @@ def timings_table(rows: Rows) -> pd.DataFrame:
     ordered = sorted(rows, key=lambda row: row["trial"])
     parts = sorted({key for row in ordered for key in row if key.endswith("_seconds")})
     return _frame(ordered, (*TIMING_COLUMNS, *parts))
+
+
+def baselines_table(rows: Rows, *, metrics: Sequence[str]) -> pd.DataFrame:
+    """``baselines.csv``: one row per baseline, repeat and fold; baselines in the order given.
+
+    ``rows`` hold keys of ``BASELINE_COLUMNS``, where ``n_train`` counts the rows that the model
+    was fitted on, and ``val_<metric>``.
+    """
+    return _frame(list(rows), (*BASELINE_COLUMNS, *(f"val_{name}" for name in metrics)))
+
+
+def nested_table(rows: Rows) -> pd.DataFrame:
+    """``nested.csv``: one row per outer fold.
+
+    ``rows`` hold keys of ``NESTED_COLUMNS`` and ``hp.<name>`` of the inner search's winner.
+    """
+    ordered = sorted(rows, key=lambda row: row["fold"])
+    hyperparameters = sorted({key for row in ordered for key in row if key.startswith("hp.")})
+    return _frame(ordered, (*NESTED_COLUMNS, *hyperparameters))
 
 
 def fold_predictions(

@@ -32,6 +32,8 @@ CHUNK_BYTES = 64 * 2**20  # memory for the counts of the samples that are scored
 Metric = str | Callable[[NDArray[Any], NDArray[Any]], float]
 """A key of ``hpsearch.metrics.METRICS``, or a function of truth and predictions of some rows."""
 Counts = NDArray[np.int64]
+Rule = Callable[[Floats], NDArray[np.int64]]
+"""Losses (b, C) of C candidates in b samples to the position that each sample selects, (b,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,7 @@ def bias_corrected_cv(
     kind: ProblemKind | None = None,
     direction: Direction | None = None,
     blocks: ArrayLike | None = None,
+    rule: Rule | None = None,
     n_bootstraps: int = 1000,
     level: float = 0.95,
     seed: int = 0,
@@ -122,6 +125,8 @@ def bias_corrected_cv(
     direction : whether small or large scores are good; a metric of a name knows.
     blocks : (n,) anything that is equal in rows which belong together, such as groups or copies;
         blocks are then drawn in place of rows.
+    rule : what a sample selects by, where that is not the best score: takes losses (b, T), small
+        ones good and infinite where undefined, and gives positions (b,).
     n_bootstraps : B.
     level : coverage of the interval.
     seed : what the samples follow from.
@@ -149,7 +154,7 @@ def bias_corrected_cv(
         )
     rows = _Rows(metric, np.asarray(y_true), kind, blocks)
     sense = _direction(metric, direction)
-    return _bias_corrected(rows, predictions, sense, n_bootstraps, level, seed)
+    return _bias_corrected(rows, predictions, sense, rule, n_bootstraps, level, seed)
 
 
 def bias_corrected_cv_of_epochs(
@@ -160,6 +165,7 @@ def bias_corrected_cv_of_epochs(
     kind: ProblemKind | None = None,
     direction: Direction | None = None,
     blocks: ArrayLike | None = None,
+    rule: Rule | None = None,
     n_bootstraps: int = 1000,
     level: float = 0.95,
     seed: int = 0,
@@ -173,6 +179,7 @@ def bias_corrected_cv_of_epochs(
     ----------
     y_pred : (T, E, P, n) or (T, E, P, n, outputs) out-of-fold predictions after each epoch; NaN
         where a trial has fewer epochs.
+    rule : as in ``bias_corrected_cv``; losses are (b, T E), a trial's epochs side by side.
     metric, y_true, kind, direction, blocks, n_bootstraps, level, seed : as in
         ``bias_corrected_cv``.
 
@@ -200,7 +207,7 @@ def bias_corrected_cv_of_epochs(
     sense = _direction(metric, direction)
     n_trials, n_epochs = predictions.shape[:2]
     candidates = predictions.reshape(-1, *predictions.shape[2:])
-    said = _bias_corrected(rows, candidates, sense, n_bootstraps, level, seed)
+    said = _bias_corrected(rows, candidates, sense, rule, n_bootstraps, level, seed)
     trial, epoch = divmod(said.trial, n_epochs)
     shares = said.shares.reshape(n_trials, n_epochs).sum(axis=1)
     return replace(said, trial=trial, epoch=epoch, shares=shares)
@@ -343,11 +350,13 @@ def _bias_corrected(
     rows: _Rows,
     predictions: NDArray[Any],
     direction: Direction,
+    rule: Rule | None,
     n_bootstraps: int,
     level: float,
     seed: int,
 ) -> BiasCorrected:
     """BBC-CV of candidates' predictions (C, P, n, ...)."""
+    select = rule or _best
     _check_options(n_bootstraps, level)
     once = np.ones((1, rows.n_rows), dtype=np.int64)
     on_all = _mean_scores(rows, predictions, once)[0]
@@ -358,10 +367,10 @@ def _bias_corrected(
             "defined on the rows; received none. Leave out rows without a prediction, or choose "
             "another metric."
         )
-    winner = int(np.argmin(losses))
+    winner = int(select(losses[np.newaxis])[0])
     n_candidates, n_repeats = predictions.shape[:2]
     outcomes = [
-        _select_and_score(rows, predictions, direction, counts)
+        _select_and_score(rows, predictions, direction, select, counts)
         for counts in rows.samples(n_bootstraps, n_candidates * n_repeats, seed)
     ]
     best, scores = (np.concatenate(parts) for parts in zip(*outcomes, strict=True))
@@ -381,15 +390,20 @@ def _bias_corrected(
     )
 
 
+def _best(losses: Floats) -> NDArray[np.int64]:
+    """The candidate with the smallest loss in each sample."""
+    return np.asarray(losses.argmin(axis=1), dtype=np.int64)
+
+
 def _select_and_score(
-    rows: _Rows, predictions: NDArray[Any], direction: Direction, counts: Counts
+    rows: _Rows, predictions: NDArray[Any], direction: Direction, select: Rule, counts: Counts
 ) -> tuple[NDArray[np.int64], Floats]:
     """The candidate that each sample selects, and its score on the rows left out, both (b,).
 
     The score is NaN where the metric is not defined on the rows drawn or on those left out.
     """
     losses = losses_of(_mean_scores(rows, predictions, counts), direction)
-    best = losses.argmin(axis=1)
+    best = select(losses)
     scores = np.full(len(counts), np.nan)
     left_out = (counts == 0).astype(np.int64)
     for candidate in np.unique(best):

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from hpsearch.results.tables import (
+    baselines_table,
     canonical,
     curves_table,
     fold_predictions,
     folds_table,
+    nested_table,
     predictions_table,
     read_table,
     table_text,
@@ -318,3 +320,28 @@ def test_predictions_are_in_order_whatever_the_order_of_the_folds(order):
     ]
     rows = predictions_table(parts)[["repeat", "fold", "row"]].to_numpy().tolist()
     assert rows == [[r, f, f + n] for r in (0, 1) for f in (0, 1) for n in (0, 2)]
+
+
+def test_baselines_have_a_row_for_each_fold_in_the_order_given():
+    rows = [
+        {"baseline": name, "repeat": 0, "fold": k, "n_train": 6, "n_val": 3, "val_mae": 0.5 + k}
+        for name in ("linear", "constant")
+        for k in range(2)
+    ]
+    assert table_text(baselines_table(rows, metrics=["mae"])) == (
+        "baseline,repeat,fold,n_train,n_val,val_mae\n"
+        "linear,0,0,6,3,0.5\nlinear,0,1,6,3,1.5\n"
+        "constant,0,0,6,3,0.5\nconstant,0,1,6,3,1.5\n"
+    )
+
+
+def test_an_outer_fold_without_a_score_has_its_reason():
+    rows = [
+        {"fold": 1, "n_train": 8, "n_test": 2, "error": "All 2 trials failed."},
+        {"fold": 0, "n_train": 8, "n_test": 2, "trial": 3, "epoch": 7, "inner_score": 0.25}
+        | {"outer_score": 0.5, "hp.units": 4},
+    ]
+    assert table_text(nested_table(rows)) == (
+        "fold,n_train,n_test,trial,epoch,inner_score,outer_score,error,hp.units\n"
+        "0,8,2,3,7,0.25,0.5,,4\n1,8,2,,,,,All 2 trials failed.,\n"
+    )

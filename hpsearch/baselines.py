@@ -1,0 +1,341 @@
+"""Baselines: models that need no search, on a run's own folds with its own preprocessing.
+
+The worker's half fits and scores them on one fold; the parent's half hands out the folds and
+collects the rows of ``baselines.csv``. What the winner is worth beside them belongs to
+``hpsearch.ledger.baselines``.
+
+Three models, by scikit-learn with its defaults: a constant (the mean, or the classes'
+frequencies), a linear one (logistic regression; ridge regression for numbers), and boosted trees
+(histogram gradient boosting, one ensemble a target column). Their features are the rows that a
+network sees: every statistic is fitted on a fold's training rows alone.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from hpsearch.engines.base import FitData, read_fit_data, reason_of
+from hpsearch.engines.workers import Lost, Workers
+from hpsearch.metrics import score
+from hpsearch.preprocessing import Statistics, design_rows
+from hpsearch.preprocessing.statistics import ABSENT
+from hpsearch.task import ProblemKind, Target
+
+NAMES: Final = ("constant", "linear", "trees")
+
+MAX_CELLS: Final = 10**7
+"""Cells of the training rows that a model is fitted on, for trees times the outputs: seconds."""
+
+SMALLEST_SHARE: Final = 0.1
+"""A model that could see a smaller share of the training rows than this is left out."""
+
+PREDICT_CELLS: Final = 4 * 10**6
+"""Cells of the rows that are predicted at a time."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class BaselineTask:
+    """What a worker is to do: all models on one fold.
+
+    Attributes
+    ----------
+    data_path : of ``FitData``; position : the fold's there.
+    names : models to fit; metrics : the metrics' names; seed : the run's.
+    """
+
+    data_path: str
+    position: int
+    names: tuple[str, ...]
+    metrics: tuple[str, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class BaselineScores:
+    """What became of one baseline.
+
+    Attributes
+    ----------
+    name, label : in the table, and for people.
+    rows : its rows of ``baselines.csv``.
+    notes : what was limited; missing : why there are no rows, or empty.
+    """
+
+    name: str
+    label: str
+    rows: tuple[Row, ...] = ()
+    notes: tuple[str, ...] = ()
+    missing: str = ""
+
+
+def score_baselines(
+    workers: Workers,
+    data_path: str,
+    data: FitData,
+    positions: Sequence[int],
+    metrics: Sequence[str],
+    seed: int,
+) -> list[BaselineScores]:
+    """Score the baselines on the given folds, one fold a task.
+
+    A fold's rows don't depend on which worker has it. A model that fails has its reason in
+    ``missing``: it is no cause to lose a search.
+
+    Parameters
+    ----------
+    workers : processes of one thread each.
+    data_path, data : of the run; ``data`` may lack its features.
+    positions : of the folds in ``data.folds``.
+    metrics : the metrics' names; seed : of the rows that a large table's models see.
+    """
+    sizes = _Sizes.of(data, positions)
+    obstacles = {name: sizes.obstacle(name) for name in NAMES}
+    names = tuple(name for name in NAMES if obstacles[name] is None)
+    tasks = [BaselineTask(data_path, p, names, tuple(metrics), seed) for p in positions]
+    rows: list[Row] = []
+    failed: dict[str, str] = {}
+    for result in workers.map_unordered(score_fold, tasks):
+        if isinstance(result, Lost):
+            failed |= dict.fromkeys(names, f"It could not be fitted: {result.reason}.")
+            continue
+        rows += [row for row in result if "error" not in row]
+        failed |= {row["baseline"]: row["error"] for row in result if "error" in row}
+    rows.sort(key=lambda row: (row["repeat"], row["fold"]))
+    return [
+        BaselineScores(
+            name=name,
+            label=label_of(name, data.target),
+            rows=tuple(r for r in rows if r["baseline"] == name and name not in failed),
+            notes=sizes.notes(name),
+            missing=obstacles[name] or failed.get(name, ""),
+        )
+        for name in NAMES
+    ]
+
+
+def label_of(name: str, target: Target) -> str:
+    """What a baseline is called for people.
+
+    Examples
+    --------
+    >>> label_of("constant", Target(("y",), "regression"))
+    'mean of the target'
+    """
+    of_values = target.kind in ("regression", "share")
+    labels = {
+        "constant": "mean of the target" if of_values else "class frequencies",
+        "linear": "ridge regression" if of_values else "logistic regression",
+        "trees": "boosted trees",
+    }
+    if target.kind == "multilabel":
+        labels["constant"] = "label frequencies"
+    return labels[name]
+
+
+# -- the worker's half
+
+
+def score_fold(task: BaselineTask) -> list[Row]:
+    """Fit and score the models on one fold; runs in a worker.
+
+    Returns
+    -------
+    Rows of ``baselines.csv``, each with ``error`` in place of scores where the model failed.
+    """
+    from threadpoolctl import threadpool_limits
+
+    data = read_fit_data(task.data_path)
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a solver would like more iterations
+        return [_score_one(task, name, data) for name in task.names]
+
+
+def _score_one(task: BaselineTask, name: str, data: FitData) -> Row:
+    fold, statistics = data.folds[task.position], data.statistics[task.position]
+    rows = _training_rows(name, data, task.position, task.seed)
+    head = {
+        "baseline": name,
+        "repeat": fold.repeat,
+        "fold": fold.fold,
+        "n_train": len(rows),
+        "n_val": len(fold.validation),
+    }
+    try:
+        predicted = fit_and_predict(name, data, statistics, rows, fold.validation)
+    except Exception as error:  # a baseline is no cause to lose a search
+        return {**head, "error": f"It could not be fitted: {reason_of(error)}."}
+    truth, kind = data.y[fold.validation], data.target.kind
+    return head | {f"val_{m}": float(score(m, truth, predicted, kind=kind)) for m in task.metrics}
+
+
+def fit_and_predict(
+    name: str,
+    data: FitData,
+    statistics: Statistics,
+    rows: NDArray[np.int64],
+    new_rows: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Canonical predictions of some rows, by a model fitted on others.
+
+    Parameters
+    ----------
+    name : one of ``NAMES``.
+    statistics : fitted on the training rows of the fold.
+    rows, new_rows : the rows to fit on, and to predict.
+    """
+    y = data.y[rows].reshape(len(rows), -1)
+    if name == "constant":
+        return _canonical(data.target, np.tile(_frequencies(data.target, y), (len(new_rows), 1)))
+    features = _features(data, statistics, rows)
+    columns = [y[:, 0]] if data.target.is_classification else list(y.T)
+    fitted = [_fitted(name, data.target, features, column) for column in columns]
+    step = max(1, PREDICT_CELLS // max(1, int(np.prod(data.layout.input_shape))))
+    parts = [
+        np.concatenate([_outputs(data.target, model, chunk) for model in fitted], axis=1)
+        for start in range(0, len(new_rows), step)
+        for chunk in [_features(data, statistics, new_rows[start : start + step])]
+    ]
+    return _canonical(data.target, np.concatenate(parts))
+
+
+def _frequencies(target: Target, y: NDArray[Any]) -> NDArray[np.float64]:
+    """What the constant predicts: a share of each class, or the mean of each column."""
+    if target.is_classification:
+        counts = np.bincount(y[:, 0].astype(np.int64), minlength=len(target.labels))
+        return np.asarray(counts / counts.sum(), dtype=np.float64)
+    return np.asarray(y.mean(axis=0, dtype=np.float64))
+
+
+class _Constant:
+    """Stands for a classifier where the training rows hold one class alone."""
+
+    def __init__(self, value: Any) -> None:
+        self.classes_ = np.array([value])
+
+    def predict_proba(self, features: Any) -> NDArray[np.float64]:
+        return np.ones((features.shape[0], 1))
+
+
+def _fitted(name: str, target: Target, features: Any, y: NDArray[Any]) -> Any:
+    """A model of one target column, or of the classes."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    of_values = target.kind in ("regression", "share")
+    if not of_values and len(np.unique(y)) == 1:
+        return _Constant(y[0])
+    if name == "linear":
+        model = Ridge() if of_values else LogisticRegression()
+    else:
+        trees = HistGradientBoostingRegressor if of_values else HistGradientBoostingClassifier
+        model = trees(early_stopping=False, random_state=0)
+    return model.fit(features, y if of_values else y.astype(np.int64))
+
+
+def _outputs(target: Target, model: Any, features: Any) -> NDArray[np.float64]:
+    """(n, 1) values or a label's probability, or (n, C) of the classes."""
+    if target.kind in ("regression", "share"):
+        return np.asarray(model.predict(features), dtype=np.float64).reshape(-1, 1)
+    n_classes = len(target.labels) if target.is_classification else 2
+    known = np.asarray(model.predict_proba(features), dtype=np.float64)
+    probabilities = np.zeros((len(known), n_classes))
+    probabilities[:, model.classes_.astype(np.int64)] = known
+    return probabilities if target.is_classification else probabilities[:, 1:]
+
+
+def _canonical(target: Target, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    if target.kind == "binary":
+        return outputs[:, 1]
+    return np.clip(outputs, 0.0, 1.0) if target.kind == "share" else outputs
+
+
+def _features(data: FitData, statistics: Statistics, rows: NDArray[np.int64]) -> Any:
+    """Preprocessed rows (n, features): arrays flattened, words as a sparse matrix."""
+    encoded, layout = data.encoded.take(rows), data.layout
+    if encoded.words is None:
+        return design_rows(encoded, layout, statistics).reshape(len(rows), -1)
+    words = _slotted(encoded.words, statistics.word_slots, sum(layout.word_slots))
+    if not (layout.numbers or layout.categories or layout.arrays):
+        return words
+    without = replace(layout, words=(), n_words=(), word_slots=())
+    others = design_rows(replace(encoded, words=None), without, statistics).reshape(len(rows), -1)
+    return sparse.hstack([sparse.csr_array(others), words], format="csr")
+
+
+def _slotted(words: Any, slot_of_word: NDArray[np.int32], n_slots: int) -> sparse.csr_array:
+    """The words that the training rows know, in their slots."""
+    slots = slot_of_word[words.indices]
+    rows = np.repeat(np.arange(words.shape[0]), np.diff(words.indptr))
+    known = slots != ABSENT
+    ones = np.ones(int(known.sum()), np.float32)
+    cells = (rows[known].astype(np.int32), slots[known].astype(np.int32))
+    return sparse.csr_array((ones, cells), shape=(words.shape[0], n_slots))
+
+
+# -- what is left out of large tables
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """How large the models' tables are, and so what they see of them."""
+
+    n_train: int
+    n_features: int
+    kind: ProblemKind
+    n_outputs: int
+    has_words: bool
+
+    @classmethod
+    def of(cls, data: FitData, positions: Sequence[int]) -> _Sizes:
+        return cls(
+            n_train=max(len(data.folds[p].train) for p in positions),
+            n_features=max(1, int(np.prod(data.layout.input_shape))),
+            kind=data.target.kind,
+            n_outputs=data.target.n_outputs,
+            has_words=bool(data.layout.words),
+        )
+
+    def most_rows(self, name: str) -> int:
+        """Training rows that a model may see."""
+        if name == "constant":
+            return self.n_train
+        if name == "linear" and self.has_words:
+            return self.n_train  # sparse rows are cheap
+        one_each = name == "trees" or self.kind == "multilabel"  # a fit for each output
+        cells = self.n_features * (self.n_outputs if one_each else 1)
+        return max(1, MAX_CELLS // cells)
+
+    def obstacle(self, name: str) -> str | None:
+        """Why a model is left out, or None."""
+        if name == "trees" and self.has_words:
+            return "Boosted trees need a dense table; words are sparse."
+        if self.most_rows(name) < SMALLEST_SHARE * self.n_train:
+            return (
+                f"It would take too long on {self.n_train:,} rows of {self.n_features:,} features."
+            )
+        return None
+
+    def notes(self, name: str) -> tuple[str, ...]:
+        """What a model was not given."""
+        most = self.most_rows(name)
+        if most >= self.n_train or self.obstacle(name):
+            return ()
+        return (f"fitted on {most:,} of up to {self.n_train:,} training rows, to save time",)
+
+
+def _training_rows(name: str, data: FitData, position: int, seed: int) -> NDArray[np.int64]:
+    """The fold's training rows, or a random share of them where the table is large."""
+    fold, most = data.folds[position], _Sizes.of(data, [position]).most_rows(name)
+    if most >= len(fold.train):
+        return fold.train
+    generator = np.random.default_rng([seed, fold.repeat, fold.fold])
+    return np.sort(generator.choice(fold.train, most, replace=False))

@@ -1,0 +1,259 @@
+"""Estimates of the winner's score: the mean, its corrections, nesting, the test set, the promise.
+
+Pure functions of scores and predictions to records. The formulas belong to ``hpsearch.stats``;
+which predictions can be compared to ``predictions``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hpsearch.errors import OptionError
+from hpsearch.ledger.predictions import Arranged
+from hpsearch.ledger.record import (
+    BiasCorrection,
+    FoldMean,
+    Foldwise,
+    Nested,
+    NestedFold,
+    Promise,
+    Spread,
+    TestScore,
+    known,
+)
+from hpsearch.metrics import METRICS, score
+from hpsearch.stats import (
+    bias_corrected_cv_of_epochs,
+    bootstrap_interval,
+    corrected_se,
+    naive_se,
+    t_interval,
+    tibshirani_correction,
+)
+from hpsearch.stats.bootstrap import Rule
+from hpsearch.task import ProblemKind
+
+TEST_BOOTSTRAPS: Final = 1000
+MAX_TEST_WORK: Final = 2e9
+"""Numbers predicted times samples of a test set's bootstrap."""
+
+
+def fold_mean(
+    scores: ArrayLike, n_train: ArrayLike, n_validation: ArrayLike, repeats: ArrayLike
+) -> FoldMean:
+    """The mean over folds with both its intervals.
+
+    Parameters
+    ----------
+    scores, n_train, n_validation, repeats : of each fold: its score, the rows of its sides, and
+        the number of its repeat.
+
+    Examples
+    --------
+    >>> mean = fold_mean([1.0, 2.0, 3.0, 4.0], 75, 25, [0, 0, 0, 0])
+    >>> mean.value, round(mean.corrected.se, 6), round(mean.naive.se, 6)
+    (2.5, 0.986013, 0.645497)
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    n_repeats = len(np.unique(np.asarray(repeats)))
+    return FoldMean(
+        value=float(values.mean()),
+        n_repeats=n_repeats,
+        n_folds=round(len(values) / n_repeats),
+        n_scores=len(values),
+        corrected=corrected_spread(values, n_train, n_validation),
+        naive=_spread(values, float(naive_se(values))),
+    )
+
+
+def corrected_spread(scores: ArrayLike, n_train: ArrayLike, n_validation: ArrayLike) -> Spread:
+    """Standard error and interval, corrected for shared training rows."""
+    values = np.asarray(scores, dtype=np.float64)
+    return _spread(values, float(corrected_se(values, n_train, n_validation)))
+
+
+def _spread(values: NDArray[np.float64], se: float) -> Spread:
+    low, high = t_interval(values.mean(), se, len(values) - 1)
+    return Spread(known(se), known(low), known(high))
+
+
+def bias_correction(
+    arranged: Arranged,
+    metric: str,
+    kind: ProblemKind,
+    *,
+    blocks: str,
+    rule: Rule | None = None,
+    n_bootstraps: int = 1000,
+    seed: int = 0,
+    notes: Sequence[str] = (),
+) -> BiasCorrection:
+    """The whole selection's score, from predictions of all its trials.
+
+    Parameters
+    ----------
+    arranged : the predictions; with several epochs a trial, the choice of the epoch is corrected
+        for as well.
+    metric, kind : the selecting metric, and the problem type.
+    blocks : the name of what ``arranged.blocks`` keeps together.
+    rule : what selects, where that is not the best score.
+    n_bootstraps, seed : samples, and what they follow from.
+    notes : what was limited before.
+    """
+    n_trials, n_epochs = arranged.predictions.shape[:2]
+    head = BiasCorrection(
+        of_epochs=n_epochs > 1,
+        n_trials=n_trials,
+        n_epochs=n_epochs,
+        n_rows=arranged.n_rows,
+        n_repeats=arranged.n_repeats,
+        blocks=blocks,
+        notes=tuple(notes),
+    )
+    try:
+        said = bias_corrected_cv_of_epochs(
+            metric,
+            arranged.y_true,
+            arranged.predictions,
+            kind=kind,
+            blocks=arranged.blocks,
+            rule=rule,
+            n_bootstraps=n_bootstraps,
+            seed=seed,
+        )
+    except OptionError:
+        raise
+    except ValueError as error:
+        return replace(head, missing=str(error))
+    return replace(
+        head,
+        value=said.estimate,
+        low=said.low,
+        high=said.high,
+        naive=said.naive,
+        n_bootstraps=said.n_bootstraps,
+        n_skipped=said.n_skipped,
+    )
+
+
+def foldwise(scores: ArrayLike, metric: str) -> Foldwise | None:
+    """Tibshirani & Tibshirani's correction of scores (T, J); None without two finite trials.
+
+    Examples
+    --------
+    >>> foldwise([[0.2, 0.3], [0.4, 0.2]], "log_loss").bias.__round__(4)
+    0.05
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    n_trials = int(np.isfinite(values).all(axis=1).sum()) if values.size else 0
+    if n_trials < 2 or values.shape[1] < 2:
+        return None
+    said = tibshirani_correction(values, METRICS[metric].direction)
+    return Foldwise(said.estimate, said.bias, n_trials)
+
+
+def nested(folds: Sequence[NestedFold]) -> Nested:
+    """The outer folds' mean, with both its intervals."""
+    outer = [fold.outer_score for fold in folds]
+    mean = fold_mean(outer, [f.n_train for f in folds], [f.n_test for f in folds], [0] * len(folds))
+    return Nested(
+        value=mean.value,
+        corrected=mean.corrected,
+        naive=mean.naive,
+        inner=float(np.mean([fold.inner_score for fold in folds])),
+        folds=tuple(folds),
+    )
+
+
+def promise(mean: FoldMean, corrected: BiasCorrection, outer: Nested | None) -> Promise:
+    """What to expect on new rows: nested, else bias-corrected, else the mean over the folds."""
+    if outer is not None and np.isfinite(outer.value):
+        return Promise("nested", outer.value, outer.corrected.low, outer.corrected.high)
+    if corrected.value is not None:
+        return Promise("bias_corrected", corrected.value, corrected.low, corrected.high)
+    return Promise("mean", mean.value, mean.corrected.low, mean.corrected.high)
+
+
+def on_test_rows(
+    metrics: Sequence[str],
+    y_true: NDArray[Any],
+    y_pred: NDArray[Any],
+    kind: ProblemKind,
+    *,
+    blocks: ArrayLike,
+    blocks_name: str,
+    promised: Promise,
+    seed: int = 0,
+) -> TestScore | None:
+    """The score on test rows, and whether it lies within what was promised.
+
+    Parameters
+    ----------
+    metrics : the metrics' names, the selecting one first.
+    y_true, y_pred : the test rows' targets and canonical predictions.
+    blocks, blocks_name : what is drawn together, and its name.
+    promised : what was expected before.
+
+    Returns
+    -------
+    None where the selecting metric is not defined on the test rows.
+    """
+    values = {name: known(score(name, y_true, y_pred, kind=kind)) for name in metrics}
+    value = values[metrics[0]]
+    if value is None:
+        return None
+    cells = int(np.asarray(y_pred).size)
+    low, high = None, None
+    try:
+        said = bootstrap_interval(
+            metrics[0],
+            y_true,
+            y_pred,
+            kind=kind,
+            blocks=blocks,
+            n_bootstraps=int(max(100, min(TEST_BOOTSTRAPS, MAX_TEST_WORK // cells))),
+            seed=seed,
+        )
+        low, high = said.low, said.high
+    except OptionError:
+        raise
+    except ValueError:  # too few rows of a class in every sample
+        pass
+    return TestScore(
+        value=value,
+        low=low,
+        high=high,
+        n_rows=len(y_true),
+        blocks=blocks_name,
+        verdict=_verdict(value, promised, METRICS[metrics[0]].direction == "min"),
+        overlaps=_overlaps(low, high, promised),
+        metrics=values,
+    )
+
+
+def _verdict(value: float, promised: Promise, small_is_good: bool) -> Any:
+    if promised.low is None or promised.high is None:
+        return "unknown"
+    if promised.low <= value <= promised.high:
+        return "within"
+    return "better" if (value < promised.low) == small_is_good else "worse"
+
+
+def _overlaps(low: float | None, high: float | None, promised: Promise) -> bool:
+    if low is None or high is None or promised.low is None or promised.high is None:
+        return False
+    return low <= promised.high and promised.low <= high
+
+
+def mean_scores(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> dict[str, Any]:
+    """The mean of each metric over the rows of some folds; None where one is not defined."""
+    return {name: known(np.mean([_number(row[f"val_{name}"]) for row in rows])) for name in metrics}
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)

@@ -1,0 +1,136 @@
+"""Every warning, provoked and silent."""
+
+import numpy as np
+import pytest
+
+from hpsearch.folds import Fold
+from hpsearch.hyperparameters import Range
+from hpsearch.ledger import Baseline, TestScore, cautions
+from hpsearch.task import Target
+
+RATE = Range(1e-4, 1e-1, is_log=True)
+UNITS = Range(16, 256, values=(16.0, 32.0, 64.0, 128.0, 256.0))
+
+
+def codes(warnings):
+    return [warning.code for warning in warnings]
+
+
+def rows(*values, name="rate"):
+    return [{"trial": number, f"hp.{name}": value} for number, value in enumerate(values)]
+
+
+# -- edges
+
+
+def test_a_best_value_on_the_edge_names_hyperparameter_and_range():
+    [warning] = cautions.edges(rows(0.09, 0.08, 0.095), {"rate": RATE})
+    assert warning.code == "edge_of_range"
+    assert "rate is 0.09, at the upper end of its range from 0.0001 to 0.1" in warning.text
+    assert warning.evidence["best_trials_at_this_end"] == 3
+    assert "Widen the upper end of rate" in warning.remedy
+
+
+def test_the_lower_edge_counts_too():
+    [warning] = cautions.edges(rows(1.1e-4), {"rate": RATE})
+    assert "lower end" in warning.text
+
+
+@pytest.mark.parametrize(
+    ("values", "span"),
+    [
+        ([0.01, 0.09, 0.09], RATE),  # the winner is inside
+        ([0.09, 0.01, 0.002], RATE),  # the other good ones are inside
+        ([0.0], Range(0.0, 0.5)),  # no dropout below 0
+        ([1], Range(1, 6, values=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0))),  # no fewer layers than 1
+        ([128], UNITS),
+        ([2.0], Range(1.0, 2.0, values=(1.0, 2.0))),  # two values have no inside
+        (["relu"], RATE),
+        ([None], RATE),
+    ],
+)
+def test_a_best_value_inside_its_range_is_no_matter(values, span):
+    assert not list(cautions.edges(rows(*values), {"rate": span}))
+
+
+def test_the_last_of_some_values_is_an_edge():
+    assert codes(cautions.edges(rows(256, 256, 64, name="units"), {"units": UNITS})) == [
+        "edge_of_range"
+    ]
+
+
+# -- trials
+
+
+def test_fewer_trials_than_hyperparameters():
+    [warning] = cautions.few_trials(3, ["a", "b", "c", "d"])
+    assert (warning.code, warning.evidence["n_hyperparameters"]) == ("few_trials", 4)
+    assert not list(cautions.few_trials(4, ["a", "b", "c", "d"]))
+
+
+# -- folds
+
+
+def fold(*validation):
+    return Fold(0, 0, np.array([10_000]), np.array(validation))
+
+
+NUMBERS = Target(("y",), "regression")
+CLASSES = Target(("y",), "multiclass", ("a", "b", "c"))
+
+
+def test_small_validation_folds():
+    y = np.zeros((40, 1))
+    [warning] = cautions.small_folds([fold(*range(19)), fold(*range(19, 40))], y, NUMBERS)
+    assert (warning.code, warning.evidence["smallest"]) == ("small_folds", 19)
+    assert not list(cautions.small_folds([fold(*range(20))], y, NUMBERS))
+
+
+def test_few_validation_rows_of_a_class_or_label():
+    y = np.array([0] * 20 + [1] * 20 + [2] * 4)
+    [warning] = cautions.small_folds([fold(*range(44))], y, CLASSES)
+    assert (warning.code, warning.evidence["label"]) == ("small_class", "c")
+    assert not list(cautions.small_folds([fold(*range(45))], np.append(y, 2), CLASSES))
+    labels = Target(("p", "q"), "multilabel", ("p", "q"))
+    [warning] = cautions.small_folds([fold(*range(30))], np.repeat([[1.0, 0.0]], 30, 0), labels)
+    assert (warning.code, warning.evidence["smallest"]) == ("small_class", 0)
+
+
+# -- ties, baselines, test rows, nesting
+
+
+def test_trials_that_tie_with_the_winner():
+    scores = [{"trial": t, "score": s} for t, s in enumerate([0.5, 0.25, 0.25, 0.25 + 1e-12])]
+    [warning] = cautions.ties(scores, 1)
+    assert (warning.code, warning.evidence) == ("ties", {"trials": [2, 3]})
+    assert not list(cautions.ties(scores, 0))
+
+
+def test_a_baseline_that_is_not_beaten():
+    beaten = Baseline("constant", "class frequencies", 0.5, gain=0.2, is_beaten=True)
+    left_out = Baseline("trees", "boosted trees", missing="It was too large.")
+    chance = Baseline("linear", "logistic regression", 0.3, gain=0.01, gain_low=-0.1)
+    better = Baseline("trees", "boosted trees", 0.2, gain=-0.1)
+    found = list(cautions.not_beaten([beaten, left_out, chance, better]))
+    assert codes(found) == ["baseline_not_beaten"] * 2
+    assert "beats logistic regression by 0.01, which may be chance" in found[0].text
+    assert "Boosted trees does as well" in found[1].text
+    assert not list(cautions.not_beaten([beaten, left_out]))
+
+
+def on_test(verdict, overlaps=False):
+    return TestScore(0.3, 0.2, 0.4, 50, "rows", verdict, overlaps, {})
+
+
+def test_test_rows_that_score_worse():
+    [warning] = cautions.worse_on_test(on_test("worse", overlaps=True))
+    assert warning.code == "worse_on_test"
+    assert "reaches into it" in warning.text
+    for silent in (None, on_test("within"), on_test("better"), on_test("unknown")):
+        assert not list(cautions.worse_on_test(silent))
+
+
+def test_outer_folds_without_a_score():
+    [warning] = cautions.nested_failed(["All 2 trials failed."])
+    assert warning.evidence == {"reasons": ["All 2 trials failed."]}
+    assert not list(cautions.nested_failed([]))
