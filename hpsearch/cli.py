@@ -748,7 +748,7 @@ def _say(label: str, style: str, message: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from hpsearch.console.words import one_line
+    from hpsearch.words import one_line
 
     line = Text.assemble((label, style), one_line(message))
     Console(stderr=True).print(line, soft_wrap=True)

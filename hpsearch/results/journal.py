@@ -222,6 +222,32 @@ def is_journal(path: Path) -> bool:
     return head[:15] == b"SQLite format 3" and head[68:72] == APPLICATION.to_bytes(4, "big")
 
 
+def read_units(path: Path, trial: int) -> list[UnitResult]:
+    """A trial's units, the file being left as it is; none where they can't be read.
+
+    For those who only look: a journal that is damaged, or that a process writes, is no error.
+    """
+    try:
+        with closing(_read_only(path)) as connection:
+            first, last = _keys_of(trial)
+            rows = connection.execute(
+                "SELECT head, arrays FROM units WHERE key BETWEEN ? AND ? ORDER BY key",
+                (first, last),
+            ).fetchall()
+        return [_decoded(head, arrays) for head, arrays in rows]
+    except (sqlite3.Error, OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+
+
+def _keys_of(trial: int) -> tuple[int, int]:
+    """The first and the last key that a unit of a trial may have."""
+    return trial * _MAX_FOLDS, (trial + 1) * _MAX_FOLDS - 1
+
+
 _INSERT_SETTINGS: Final = "INSERT OR REPLACE INTO settings VALUES ('run', ?, ?)"
 _INSERT_UNIT: Final = "INSERT OR REPLACE INTO units VALUES (?, ?, ?, ?)"
 

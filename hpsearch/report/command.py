@@ -1,0 +1,80 @@
+"""How to make a run again: the command line, or the Python call, that asks for the same."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from hpsearch import defaults
+
+_DEFAULTS: Final = {
+    "trials": defaults.TRIALS,
+    "folds": defaults.FOLDS,
+    "repeats": defaults.REPEATS,
+    "epochs": defaults.EPOCHS,
+    "batch_size": defaults.BATCH_SIZE,
+    "seed": None,  # always said
+    "oracle": "random",
+    "engine": None,
+    "patience": None,
+    "split": "auto",
+    "gap": 0,
+    "duplicates": "together",
+    "test_size": None,
+    "max_levels": defaults.MAX_LEVELS,
+    "max_words": defaults.MAX_WORDS,
+}
+
+
+def command(settings: Mapping[str, Any]) -> str:
+    """The command line of a run, from its ``run.json``; options at their defaults are left out.
+
+    What the settings can't give back, such as a table that was in memory, stands in capitals.
+
+    Examples
+    --------
+    >>> command({"data": {"source": "sklearn:iris"}, "trials": 3, "folds": 4, "seed": 0})
+    'hpsearch run sklearn:iris --trials 3 --seed 0'
+    """
+    return " ".join(["hpsearch", "run", *_words(settings)])
+
+
+def _words(settings: Mapping[str, Any]) -> Iterator[str]:
+    data = settings.get("data") or {}
+    how = data.get("load") or {}
+    source = data.get("source")
+    yield shlex.quote(source) if source else "DATA"
+    names = how.get("target") or ([] if str(source).startswith(("sklearn:", "keras:")) else None)
+    for name in data.get("target") or () if names is None else names:
+        yield f"--target {_name(name)}"
+    for option in ("drop", "text"):
+        for name in how.get(option) or ():
+            yield f"--{option} {_name(name)}"
+    for option in ("groups", "time"):
+        if name := how.get(option) or data.get(option):
+            yield f"--{option} {shlex.quote(str(name))}"
+    for option in ("task", "path"):
+        if how.get(option):
+            yield f"--{option} {shlex.quote(str(how[option]))}"
+    space = settings.get("space_path") or settings.get("space")
+    if space not in (None, defaults.SPACE):
+        yield f"--space {shlex.quote(str(space))}"
+    yield from _options(settings)
+
+
+def _options(settings: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in (settings.get("fix") or {}).items():
+        yield f"--fix {shlex.quote(f'{name}={value}')}"
+    for option, default in _DEFAULTS.items():
+        value = settings.get(option)
+        if value is not None and value != default:
+            yield f"--{option.replace('_', '-')} {shlex.quote(str(value))}"
+    if settings.get("test_rows") and settings.get("test_size") is None:
+        yield "--test-data FILE"
+
+
+def _name(name: Any) -> str:
+    """A column's name as an option that takes several, separated by commas, reads it."""
+    text = str(name)
+    return shlex.quote('"' + text.replace('"', '""') + '"' if "," in text else text)

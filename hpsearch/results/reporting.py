@@ -1,0 +1,133 @@
+"""What a report is made of, read from a run's folder, and the report written into it.
+
+Owns the reading, which forgives: a table or journal that is missing or damaged leaves its section
+out. What the page says and shows belongs to ``hpsearch.report``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from hpsearch import __version__
+from hpsearch.errors import InputError, OptionError, StorageError
+from hpsearch.report import FoldCurve, Material, report_html
+from hpsearch.results.files import write_atomically
+
+if TYPE_CHECKING:
+    from hpsearch.results.run_folder import Run
+
+_T = TypeVar("_T")
+
+MOST_FOLD_CURVES = 3000
+"""Curves of single folds that are read from the journal: those of the best trials."""
+
+
+def write_report(run: Run, path: str | Path | None = None) -> Path:
+    """Write a run's report and return its path; see ``Run.report``."""
+    target = run.path / "report.html" if path is None else Path(path)
+    if not target.parent.is_dir():
+        raise OptionError(
+            f"A report is written into a folder that is there; {str(target.parent)!r} is not. "
+            "Make the folder, or choose another file."
+        )
+    if target.is_dir():
+        raise OptionError(f"A report is a file; {str(target)!r} is a folder. Name a file in it.")
+    page = report_html(material_of(run), version=__version__)
+    try:
+        write_atomically(target, page.encode("utf-8"))
+    except OSError as error:
+        raise StorageError(
+            f"The report must be writable; {str(target)!r} is not ({error.strerror or error}). "
+            "Choose another file."
+        ) from error
+    return target
+
+
+def material_of(run: Run) -> Material:
+    """What a report is made of, as far as the run has it.
+
+    Raises
+    ------
+    InputError
+        ``trials.csv`` is missing or damaged.
+    """
+    trials = _or(lambda: run.trials, pd.DataFrame())
+    if not {"trial", "status", "score"} <= set(trials.columns) or trials.empty:
+        raise InputError(
+            f"A report is made from the trials of a run; {str(run.path / 'trials.csv')!r} is "
+            "missing or holds none. Restore the file, or run the search again."
+        )
+    folds = _with("trial", "repeat", "fold", table=_or(lambda: run.folds, pd.DataFrame()))
+    best: Mapping[str, Any] = _or(lambda: run.best, {})
+    material = Material(
+        trials=trials,
+        folds=folds,
+        curves=_with("trial", "epoch", table=_or(lambda: run.curves, pd.DataFrame())),
+        predictions=_or(lambda: run.predictions, pd.DataFrame()),
+        timings=_or(lambda: run.timings, pd.DataFrame()),
+        settings=_or(lambda: run.settings, {}),
+        best=best,
+        model=_or(lambda: run.model_card, {}),
+        diagnoses=[entry for entry in best.get("diagnoses") or () if isinstance(entry, Mapping)],
+    )
+    return _with_fold_curves(material, run.path)
+
+
+def _or(read: Callable[[], _T], otherwise: _T) -> _T:
+    """What is read, or something else where it is missing or damaged."""
+    try:
+        return read()
+    except (InputError, OSError, ValueError):  # pandas' parser errors are ValueErrors
+        return otherwise
+
+
+def _with(*columns: str, table: pd.DataFrame) -> pd.DataFrame:
+    """The table, or an empty one where it lacks a column."""
+    return table if set(columns) <= set(table.columns) else pd.DataFrame()
+
+
+def _with_fold_curves(material: Material, folder: Path) -> Material:
+    from dataclasses import replace
+
+    from hpsearch.results.journal import read_units
+    from hpsearch.results.run_folder import JOURNAL
+
+    if material.folds.empty or not (folder / JOURNAL).is_file():
+        return material
+    order = [int(trial) for trial in material.scored["trial"]]
+    order.sort(key=lambda trial: trial != material.selected)
+    places = {
+        int(trial): list(zip(rows["repeat"], rows["fold"], strict=True))
+        for trial, rows in material.folds.sort_values(["repeat", "fold"]).groupby("trial")
+    }
+    curves: dict[int, list[FoldCurve]] = {}
+    n_curves = 0
+    for trial in order:
+        n_curves += len(places.get(trial, ()))
+        if n_curves > MOST_FOLD_CURVES and curves:
+            break
+        curves[trial] = _fold_curves(read_units(folder / JOURNAL, trial), places.get(trial, []))
+    return replace(material, fold_curves=curves)
+
+
+def _fold_curves(units: list[Any], places: list[tuple[Any, Any]]) -> list[FoldCurve]:
+    """The curves of a trial's folds; ``places`` are their repeats and folds, in their order."""
+    parts: dict[int, list[Any]] = {}
+    for unit in units:
+        for fold in unit.folds:  # spans of epochs of one fold come one after the other
+            parts.setdefault(fold.position, []).append(fold.validation)
+    if len(parts) != len(places):
+        return []
+    return [
+        FoldCurve(
+            int(repeat),
+            int(fold),
+            {name: np.concatenate([part[name] for part in found]) for name in found[0]},
+        )
+        for (repeat, fold), (_, found) in zip(places, sorted(parts.items()), strict=True)
+    ]
