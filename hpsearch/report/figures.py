@@ -24,9 +24,10 @@ MOST_EPOCHS: Final = 120
 """Points of one curve; longer ones are thinned."""
 MOST_CURVE_NUMBERS: Final = 250_000
 MOST_FOLD_NUMBERS: Final = 150_000
-MOST_AXES: Final = 16
 _FAR: Final = 3.0
 _LEVELS: Final = 8
+_FEW_LEVELS: Final = 3
+_LOG_FROM: Final = 8.0
 
 
 def shown_range(values: Sequence[float] | NDArray[Any], direction: str) -> tuple[float, float]:
@@ -226,13 +227,13 @@ def axes(trials: pd.DataFrame) -> list[Axis]:
     """The hyperparameters in which the trials differ, those that most trials have first.
 
     Numbers with few different values, and texts, are drawn as levels; positive numbers over more
-    than a factor of 20 on a logarithmic scale.
+    than a factor of 8 on a logarithmic scale.
 
     Examples
     --------
-    >>> table = pd.DataFrame({"hp.rate": [1e-4, 1e-2], "hp.act": ["relu", "elu"], "hp.one": [1, 1]})
+    >>> table = pd.DataFrame({"hp.act": ["relu", "elu"], "hp.units": [64, 8], "hp.same": [1, 1]})
     >>> [(axis.name, axis.scale, axis.levels, axis.values) for axis in axes(table)]
-    [('act', 'levels', ('elu', 'relu'), (1, 0)), ('rate', 'log', (), (0.0001, 0.01))]
+    [('act', 'levels', ('elu', 'relu'), (1, 0)), ('units', 'levels', ('8', '64'), (1, 0))]
     """
     found = [
         _axis(str(name).removeprefix("hp."), trials[name])
@@ -253,8 +254,8 @@ def _axis(name: str, column: pd.Series) -> Axis:
     if numeric and present:
         numbers = [None if cell is None else finite(cell) for cell in cells]
         values = sorted({number for number in numbers if number is not None})
-        if len(values) > _LEVELS or 2 * len(values) > len(present):
-            is_log = bool(values) and values[0] > 0 and values[-1] / values[0] > 20
+        if len(values) > _LEVELS or 2 * len(values) > len(present) > 2 * _FEW_LEVELS:
+            is_log = bool(values) and values[0] > 0 and values[-1] / values[0] > _LOG_FROM
             rounded = tuple(short(number) for number in numbers)
             return Axis(name, "log" if is_log else "linear", (), rounded)
         places = {number: place for place, number in enumerate(values)}
@@ -277,19 +278,18 @@ def parallel(
 
     Parameters
     ----------
-    scored : ``Material.scored``; shown : ``axes(scored)``, of which ``MOST_AXES`` are drawn.
+    scored : ``Material.scored``; shown : ``axes(scored)``, the most telling first.
     """
     if len(scored) < 2 or not shown:
         return None
-    drawn = shown[:MOST_AXES]
     scores = [short(score) for score in scored["score"]]
     return {
         "kind": "parallel",
         "metric": metric,
         "direction": direction,
-        "axes": [_axis_spec(axis) for axis in drawn],
+        "axes": [_axis_spec(axis) for axis in shown],
         "rows": [
-            {"trial": int(trial), "values": [axis.values[i] for axis in drawn], "score": scores[i]}
+            {"trial": int(trial), "values": [axis.values[i] for axis in shown], "score": scores[i]}
             for i, trial in enumerate(scored["trial"])
         ],
         "range": _short_range(scored["score"], direction),

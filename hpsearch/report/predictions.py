@@ -220,6 +220,40 @@ def calibration(predicted: Predicted) -> Spec | None:
     }
 
 
+def spread(predicted: Predicted) -> Spec | None:
+    """How predicted probabilities are spread, over bins of one twentieth.
+
+    Of the positive class, for the rows of both classes; of a label, for the rows with and without
+    it, all labels together; of the true class in a multiclass problem. ``shares`` add up to 1.
+    """
+    edges = np.linspace(0, 1, 21)
+    parts: list[tuple[str, Floats]]
+    if predicted.kind == "multiclass":
+        of = "the true class"
+        own = np.take_along_axis(predicted.predicted, predicted.truth[:, np.newaxis], axis=1)
+        parts = [("rows", own[:, 0])]
+    elif predicted.kind in ("binary", "multilabel"):
+        questions = _binary_parts(predicted)
+        truth = np.concatenate([part[1] for part in questions])
+        scores = np.concatenate([part[2] for part in questions])
+        is_binary = predicted.kind == "binary"
+        of = predicted.names[1] if is_binary else "a label"
+        names = predicted.names if is_binary else ("without the label", "with the label")
+        parts = [(names[0], scores[~truth]), (names[1], scores[truth])]
+    else:
+        return None
+    series = [
+        {"name": name, "shares": [short(n / len(values), 4) for n in _counts(values, edges)]}
+        for name, values in parts
+        if len(values)
+    ]
+    return {"kind": "shares", "of": of, "edges": [short(e, 4) for e in edges], "series": series}
+
+
+def _counts(values: Floats, edges: Floats) -> list[int]:
+    return [int(n) for n in np.histogram(np.clip(values, 0, 1), bins=edges)[0]]
+
+
 def jeffreys(successes: float, n: float) -> tuple[float, float]:
     """Jeffreys's 95 % interval of a share: quantiles of Beta(successes + 1/2, n - successes + 1/2).
 

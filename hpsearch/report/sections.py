@@ -29,6 +29,7 @@ from hpsearch.report.predictions import (
     fitted,
     residuals,
     roc,
+    spread,
 )
 
 _ROWS_AT_FIRST: Final = 12
@@ -45,13 +46,15 @@ _CHART_ANCHORS: Final = {
 class Cell:
     """A table's cell: its text, what it is sorted by, and perhaps an interval drawn in it.
 
-    ``bar`` has the interval's ends and its middle as shares of the column's width.
+    ``bar`` has the interval's ends and its middle as shares of the column's width, ``badge`` a word
+    that marks the row; a long text is shown in small print.
     """
 
     text: str
     sort: float | str | None = None
     bar: tuple[float, float, float] | None = None
-    kind: str = ""
+    badge: str = ""
+    is_long: bool = False
 
 
 @dataclass(frozen=True)
@@ -239,6 +242,7 @@ def estimates_section(material: Material) -> Section | None:
                 "value": figures.short(estimate.value),
                 "low": figures.short(estimate.low),
                 "high": figures.short(estimate.high),
+                "text": _estimate_text(estimate),
                 "about": estimate.about,
             }
             for estimate in found
@@ -249,7 +253,7 @@ def estimates_section(material: Material) -> Section | None:
         f"Estimates of {metric}",
         ("estimate", metric, "95 % interval", "what it is"),
         [
-            (e.label, _number(e.value), words.interval(e.low, e.high) or "none", e.about)
+            (e.label, Cell(_value_of(e)), words.interval(e.low, e.high) or "none", e.about)
             for e in found
         ],
     )
@@ -267,10 +271,8 @@ def estimates_section(material: Material) -> Section | None:
 def _estimates_lead(material: Material, found: Sequence[Estimate]) -> str:
     expected = promised(material.best) or found[0]
     bounds = words.interval(expected.low, expected.high)
-    text = (
-        f"On new rows of the same kind expect a {material.metric} of about "
-        f"{words.number(expected.value)}" + (f", between {bounds.replace(' to ', ' and ')}" * bool(bounds))
-    ) + "."
+    text = f"On new rows of the same kind expect a {material.metric} of about {_value_of(expected)}"
+    text += f", between {bounds.replace(' to ', ' and ')}." if bounds else "."
     by_key = {estimate.key: estimate for estimate in found}
     naive, corrected = by_key.get("naive"), by_key.get("corrected")
     ratio = _width(corrected) / _width(naive) if naive and corrected and _width(naive) else math.nan
@@ -288,12 +290,23 @@ def _estimates_lead(material: Material, found: Sequence[Estimate]) -> str:
         is_better = sign * (strongest.value - expected.value) > 0
         name = strongest.label.removeprefix("Baseline: ")
         verb = "beats" if is_better else "does not beat"
-        text += f" It {verb} the best baseline, {name}, with {words.number(strongest.value)}."
+        text += f" It {verb} the best baseline, {name}, with {_value_of(strongest)}."
     return text
 
 
+def _value_of(estimate: Estimate) -> str:
+    """An estimate's value to the digits that its interval has."""
+    return words.within(estimate.value, _width(estimate) or None)
+
+
+def _estimate_text(estimate: Estimate) -> str:
+    bounds = words.interval(estimate.low, estimate.high)
+    return _value_of(estimate) + (f"  ({bounds})" if bounds else "")
+
+
 def _test_sentence(material: Material, test: Estimate, expected: Estimate) -> str:
-    score = f"The final model scores {words.number(test.value)} on the test rows"
+    value = words.within(test.value, _width(expected) or None)
+    score = f"The final model scores {value} on the test rows"
     if expected.low is None or expected.high is None or expected.key == "test":
         return f"{score}."
     if expected.low <= test.value <= expected.high:
@@ -407,18 +420,24 @@ def _trials_lead(material: Material) -> str:
 
 
 def _trials_table(material: Material, spec: Spec | None) -> Table:
-    low, high = spec["range"] if spec else (0.0, 1.0)
+    limits = tuple(map(float, spec["range"])) if spec else (0.0, 1.0)
     failed = material.with_status("failed")
     table = pd.concat([material.scored, failed]) if len(material.scored) else material.trials
     others = [m for m in material.metrics if m != material.metric]
     others = [m for m in others if f"metric.{m}" in table.columns]
+    plan = _Columns(
+        others=tuple(others),
+        with_folds=table["n_folds"].nunique() > 1 if "n_folds" in table.columns else False,
+        width=_usual_width(material.scored),
+        limits=(limits[0], limits[1]),
+    )
     rows = [
-        _trial_cells(row, place, material, others, float(low), float(high))
+        _trial_cells(row, place, material, plan)
         for place, row in enumerate(table.to_dict("records"), start=1)
     ]
-    columns = ("rank", "trial", "status", f"{material.metric} ± se", "95 % interval")
-    columns += (*others, "folds", "best epoch", "configuration")
-    numeric = (True, True, False, True, False, *(True for _ in others), True, True, False)
+    columns = ("rank", "trial", f"{material.metric} ± se", "95 % interval", *others)
+    columns += (*(("folds",) if plan.with_folds else ()), "epoch", "configuration")
+    numeric = tuple(name not in ("trial", "95 % interval", "configuration") for name in columns)
     return Table(
         "Trials by rank",
         columns,
@@ -430,13 +449,25 @@ def _trials_table(material: Material, spec: Spec | None) -> Table:
     )
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """What the table of trials shows: other metrics, numbers of folds, digits, drawn range."""
+
+    others: tuple[str, ...]
+    with_folds: bool
+    width: float | None
+    limits: tuple[float, float]
+
+
+def _usual_width(scored: pd.DataFrame) -> float | None:
+    """The median width of the intervals, which decides how many digits all of them get."""
+    if not {"ci_low", "ci_high"} <= set(scored.columns):
+        return None
+    return finite((scored["ci_high"] - scored["ci_low"]).median())
+
+
 def _trial_cells(
-    row: Mapping[str, Any],
-    place: int,
-    material: Material,
-    others: Sequence[str],
-    low: float,
-    high: float,
+    row: Mapping[str, Any], place: int, material: Material, plan: _Columns
 ) -> tuple[Cell, ...]:
     trial, status = int(row["trial"]), str(row["status"])
     score, rank = finite(row.get("score")), finite(row.get("rank"))
@@ -444,20 +475,17 @@ def _trial_cells(
     text = material.configurations[trial]
     if status == "failed":
         text = f"{words.error_line(row.get('error'))} [{text}]"
+    ends = [finite(row.get(name)) for name in ("ci_low", "ci_high")]
+    bounds = "" if None in ends else " to ".join(words.within(end, plan.width) for end in ends)
     return (
         Cell("-" if rank is None else f"{int(rank)}", sort=float(place)),
-        Cell(str(trial), sort=float(trial)),
-        Cell(mark, sort=float(place), kind=mark),
+        Cell(str(trial), sort=float(trial), badge="" if mark == "completed" else mark),
         Cell(words.score(score, row.get("score_se")), sort=score),
-        Cell(
-            words.interval(row.get("ci_low"), row.get("ci_high")),
-            sort=score,
-            bar=_bar(row, low, high),
-        ),
-        *(_number(row.get(f"metric.{name}")) for name in others),
-        _number(row.get("n_folds")),
+        Cell(bounds, sort=score, bar=_bar(row, *plan.limits)),
+        *(_number(row.get(f"metric.{name}")) for name in plan.others),
+        *((_number(row.get("n_folds")),) if plan.with_folds else ()),
         _number(row.get("best_epoch")),
-        Cell(text, kind="configuration"),
+        Cell(text, is_long=True),
     )
 
 
@@ -514,15 +542,15 @@ def _curves_lead(spec: Spec, drawn: Spec) -> str:
     validation, train = series["val"][place], (series["train"] or [None])[place]
     text = (
         f"Trial {spec['selected']} is best after epoch {best} of {epochs[-1]}, where the mean "
-        f"validation {metric} is {words.number(validation)}"
+        f"validation {metric} is {words.number(validation, digits=3)}"
     )
-    text += f" and the training rows' {words.number(train)}." if train is not None else "."
+    text += f" and the training rows' {words.number(train, digits=3)}." if train is not None else "."
     last = series["val"][-1]
     sign = 1 if spec["direction"] == "min" else -1
     if best == epochs[-1] and len(epochs) > 1:
         text += " That is the last epoch: longer training might give more."
     elif last is not None and validation is not None and sign * (last - validation) > 0:
-        text += f" By the last epoch it is {words.number(last)}."
+        text += f" By the last epoch it is {words.number(last, digits=3)}."
     return text
 
 
@@ -562,20 +590,16 @@ def parallel_section(
     )
     if spec is None:
         return None
-    n_left_out = len(shown) - len(spec["axes"])
-    notes = ()
-    if n_left_out:
-        left = ", ".join(axis.name for axis in shown[len(spec["axes"]) :])
-        notes = (f"Left out here for want of space: {left}. The next section has them all.",)
     good = max(2, math.ceil(len(material.scored) / 10))
     caption = (
-        "A line is a trial; the darker, the better. Drag along an axis to keep the trials within "
-        "a range, click to let them go. A line passes by axes that its trial doesn't use."
+        "A line is a trial, its colour the score; the thick one is the trial chosen under Learning "
+        "curves. Drag along an axis to keep the trials within a range, click it to let them go. A "
+        "line passes by axes that its trial doesn't use."
     )
     description = f"{len(material.scored)} trials over {len(spec['axes'])} hyperparameters."
     lead = _common_lead(material, shown, good)
     chart = Chart("parallel", spec, caption, description, width="tall")
-    return Section("parallel", "Configurations", lead, (chart,), (), notes)
+    return Section("parallel", "Configurations", lead, (chart,))
 
 
 def _common_lead(material: Material, shown: Sequence[Axis], good: int) -> str:
@@ -815,8 +839,8 @@ def _progress_lead(material: Material, points: Sequence[Spec], steps: Sequence[S
     gained = steps[0]["best"], last["best"]
     if len(steps) > 1 and steps[0]["trial"] == points[0]["trial"]:
         text += (
-            f"; the first configuration, the space's default, scores {words.number(gained[0])} "
-            f"and the best {words.number(gained[1])}"
+            f"; the first configuration, the space's default, scores "
+            f"{words.number(gained[0], digits=3)} and the best {words.number(gained[1], digits=3)}"
         )
     elif len(steps) == 1 and position == 1:
         text += ", the space's default"
@@ -854,8 +878,8 @@ def folds_section(material: Material) -> Section | None:
     chart = Chart(
         "folds",
         spec,
-        "Columns are trials by rank, the best on the left; rows are folds. The darker, the better. "
-        "A dark or light row is an easy or hard fold for every network.",
+        "Columns are trials by rank, the best on the left; rows are folds. A row of one colour is a "
+        "fold that is easy, or hard, for every network.",
         f"Scores of {len(spec['folds'])} folds and {len(spec['trials'])} trials; the table below "
         "has the median of each fold.",
     )
@@ -870,8 +894,8 @@ def _folds_lead(material: Material, spec: Spec, medians: Mapping[int, float]) ->
     hard = max(medians, key=lambda fold: sign * medians[fold])
     return (
         f"The hardest fold is {spec['folds'][hard]} (median {material.metric} over trials "
-        f"{words.number(medians[hard])}), the easiest {spec['folds'][easy]} "
-        f"({words.number(medians[easy])}): which rows validate matters that much."
+        f"{words.number(medians[hard], digits=3)}), the easiest {spec['folds'][easy]} "
+        f"({words.number(medians[easy], digits=3)}): which rows validate matters that much."
     )
 
 
@@ -939,6 +963,12 @@ def _classes_section(material: Material, predicted: Predicted) -> Section | None
                 ],
             )
         )
+    probabilities = spread(predicted)
+    if probabilities is not None:
+        caption = f"Predicted probability of {probabilities['of']}: how its rows are spread over it."
+        about = "A histogram of predicted probabilities."
+        charts.append(Chart("probabilities", probabilities, caption, about, width="half"))
+        tables.append(_probability_table(probabilities))
     if not charts:
         return None
     lead = " ".join([_classes_lead(predicted, matrix), _calibration_text(bins)]).strip()
@@ -958,6 +988,16 @@ def _confusion_table(matrix: Spec) -> Table:
         ("true \\ predicted", *names),
         rows,
     )
+
+
+def _probability_table(spec: Spec) -> Table:
+    edges = spec["edges"]
+    rows = [
+        (f"{low:.2f} to {high:.2f}", *(Cell(f"{line['shares'][i]:.1%}") for line in spec["series"]))
+        for i, (low, high) in enumerate(zip(edges, edges[1:], strict=False))
+    ]
+    columns = ("predicted probability", *(line["name"] for line in spec["series"]))
+    return _table(f"Predicted probability of {spec['of']}", columns, rows)
 
 
 def _classes_lead(predicted: Predicted, matrix: Spec | None) -> str:

@@ -46,6 +46,13 @@ function tick(value) {
 function shortened(text, most) {
   return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }
+/* A name in two lines, broken at an underscore where there is one. */
+function folded(name, most) {
+  if (name.length <= most) return name;
+  const breaks = [...name].map((c, i) => (/[_ .-]/.test(c) && i < most ? i : -1)).filter((i) => i > 0);
+  const at = breaks.length ? breaks.pop() + 1 : most;
+  return `${name.slice(0, at)}\n${shortened(name.slice(at), most)}`;
+}
 function clamp(value, [low, high]) {
   return Math.min(high, Math.max(low, value));
 }
@@ -84,7 +91,7 @@ function base(extra) {
 function axis(extra) {
   const t = state.theme;
   return {
-    axisLine: { show: true, lineStyle: { color: t.grey } },
+    axisLine: { show: true, onZero: false, lineStyle: { color: t.grey } },
     axisTick: { show: false },
     axisLabel: { color: t.muted, fontSize: 12, hideOverlap: true, ...(extra.type === "value" || extra.type === "log" ? { formatter: tick } : {}) },
     splitLine: { show: true, lineStyle: { color: t.grid } },
@@ -140,10 +147,28 @@ function ramp(spec, extra) {
   const text = spec.direction === "min" ? [`worse ${tick(bad)}`, `${tick(good)} better`] : [`better ${tick(good)}`, `${tick(bad)} worse`];
   return {
     type: "continuous", min: spec.range[0], max: spec.range[1], inRange: { color: colours }, orient: "horizontal",
-    right: 8, top: 0, itemWidth: 12, itemHeight: 120, text, textStyle: { color: t.muted, fontSize: 12 },
+    right: 8, top: 0, itemWidth: 12, itemHeight: innerWidth < 600 ? 60 : 120, text, textStyle: { color: t.muted, fontSize: 12 },
     hoverLink: false, ...extra,
   };
 }
+/* Logarithmic axes are drawn on the logarithm, so that they end where their values do. */
+function logTicks(values) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const decades = Math.log10(high / low);
+  const steps = decades > 3 ? [1] : decades > 1.3 ? [1, 3] : [1, 2, 5];
+  const ticks = [];
+  for (let k = Math.floor(Math.log10(low)); k <= Math.ceil(Math.log10(high)); k += decades > 8 ? 2 : 1) {
+    for (const step of steps) if (step * 10 ** k >= low * 0.999 && step * 10 ** k <= high * 1.001) ticks.push(Math.log10(step) + k);
+  }
+  return ticks.length > 1 ? ticks : [Math.log10(low), Math.log10(high)];
+}
+function logAxis(values) {
+  const known = values.filter((v) => v !== null);
+  const ends = [Math.log10(Math.min(...known)), Math.log10(Math.max(...known))];
+  const margin = 0.04 * (ends[1] - ends[0]) || 0.1;
+  return { type: "value", min: ends[0] - margin, max: ends[1] + margin, ticks: logTicks(known) };
+}
+const power = (v) => tick(Number((10 ** v).toPrecision(2)));
 function trialName(trial) {
   const label = curves && curves.labels[trial];
   return label || "";
@@ -161,8 +186,7 @@ const draw = {
     const isNarrow = box.clientWidth < 620;
     const tone = { naive: t.grey, corrected: t.blue, bias_corrected: t.blue, foldwise: t.blue, nested: t.purple, test: t.orange, baseline: t.green };
     const rows = spec.rows;
-    const texts = rows.map((r) => fmt(r.value) + (r.low === null ? "" : `  [${fmt(r.low)}, ${fmt(r.high)}]`));
-    const words = (r) => ({ color: r.key === "naive" ? t.muted : t.text });
+    const texts = rows.map((r) => r.text);
     const label = { color: t.text, fontSize: 13, width: isNarrow ? 118 : 290, overflow: "break", lineHeight: 16, hideOverlap: false, interval: 0 };
     const option = base({
       xAxis: xAxis(`${spec.metric} (${spec.direction === "min" ? "lower" : "higher"} is better)`, ranged(spec.range)),
@@ -180,7 +204,6 @@ const draw = {
     });
     option.tooltip.formatter = (p) => tip(rows[p.data.value[1]].label, texts[p.data.value[1]], rows[p.data.value[1]].about);
     option.grid.bottom = 26;
-    void words;
     return option;
   },
 
@@ -283,27 +306,30 @@ const draw = {
   parallel(spec, box) {
     const t = state.theme;
     const isNarrow = box.clientWidth < 640;
-    const last = spec.axes.length;
-    const axes = spec.axes.map((a, dim) => ({ dim, name: a.name, ...(a.scale === "levels" ? { type: "category", data: a.levels } : { type: a.scale === "log" ? "log" : "value", scale: true }) }));
+    const shown = spec.axes.slice(0, settings.get("parallel").all ? undefined : FIRST_AXES);
+    const last = shown.length;
+    const halo = { color: t.text, textBorderColor: t.card, textBorderWidth: 3 };
+    const axes = shown.map((a, dim) => ({ dim, name: a.name, ...(a.scale === "levels" ? { type: "category", data: a.levels } : a.scale === "log" ? logAxis(spec.rows.map((r) => r.values[dim])) : { type: "value", scale: true }) }));
     axes.push({ dim: last, name: spec.metric, type: "value", min: spec.range[0], max: spec.range[1] });
-    const width = isNarrow ? 999 : (box.clientWidth - 90) / last;
-    const most = Math.max(6, Math.floor(width / 7.2));
+    const width = (box.clientWidth - 100) / last;
+    const most = isNarrow ? 9 : Math.max(6, Math.floor(width / 7.5));
     for (const a of axes) {
-      a.nameTruncate = { maxWidth: isNarrow ? 110 : width - 8, ellipsis: "…" };
-      a.axisLabel = { color: t.text, fontSize: 11, showMinLabel: a.dim !== last, showMaxLabel: a.dim !== last, hideOverlap: true,
-        formatter: a.type === "category" ? (v) => shortened(v, isNarrow ? 8 : most) : tick,
-        ...(isNarrow && a.type === "category" ? { rotate: 25, interval: 0 } : {}) };
+      a.name = folded(a.name, isNarrow ? 14 : Math.max(8, Math.floor((width - 6) / 7)));
+      a.axisLabel = { ...halo, fontSize: 11, showMinLabel: a.dim !== last, showMaxLabel: a.dim !== last, hideOverlap: true,
+        formatter: a.type === "category" ? (v) => shortened(v, most) : a.ticks ? power : tick, ...(a.ticks ? { customValues: a.ticks } : {}) };
     }
-    const lines = spec.rows.map((r) => ({ value: [...r.values.map((v, i) => (v !== null && spec.axes[i].scale === "levels" ? spec.axes[i].levels[v] : v)), clamp(r.score, spec.range)],
+    const place = (v, i) => (v === null ? null : shown[i].scale === "levels" ? shown[i].levels[v] : shown[i].scale === "log" ? Math.log10(v) : v);
+    const lines = spec.rows.map((r) => ({ value: [...r.values.slice(0, last).map(place), clamp(r.score, spec.range)],
       name: String(r.trial), lineStyle: r.trial === state.trial ? { width: 4, opacity: 1 } : {} }));
+    const isMany = spec.rows.length > 100;
     const option = base({
       visualMap: { ...ramp(spec), dimension: last, seriesIndex: 0 },
-      parallel: { layout: isNarrow ? "vertical" : "horizontal", left: isNarrow ? 112 : 40, right: isNarrow ? 26 : 60, top: isNarrow ? 40 : 74, bottom: isNarrow ? 34 : 24,
-        parallelAxisDefault: { nameLocation: isNarrow ? "start" : "end", nameGap: 14, nameTextStyle: { color: t.text, fontSize: 12, fontWeight: 600, rotate: 0 },
-          axisLine: { lineStyle: { color: t.grey, width: 1.5 } }, axisTick: { show: false }, splitLine: { show: false },
+      parallel: { layout: isNarrow ? "vertical" : "horizontal", left: isNarrow ? 112 : 40, right: isNarrow ? 26 : 60, top: isNarrow ? 44 : 78, bottom: isNarrow ? 34 : 24,
+        parallelAxisDefault: { nameLocation: isNarrow ? "start" : "end", nameGap: isNarrow ? 12 : 14, nameTextStyle: { color: t.text, fontSize: 12, lineHeight: 15, fontWeight: 600 },
+          axisLine: { lineStyle: { color: t.grey, width: 1.5 } }, axisTick: { show: false }, splitLine: { show: false }, z: 5,
           areaSelectStyle: { width: 18, borderWidth: 1, borderColor: t.accent, color: t.accent, opacity: 0.25 } } },
       parallelAxis: axes,
-      series: [{ type: "parallel", lineStyle: { width: spec.rows.length > 100 ? 1.2 : 1.8, opacity: spec.rows.length > 100 ? 0.55 : 0.75 }, inactiveOpacity: 0.04,
+      series: [{ type: "parallel", lineStyle: { width: isMany ? 1.2 : 1.8, opacity: isMany ? 0.55 : 0.75 }, inactiveOpacity: 0.04,
         emphasis: { lineStyle: { width: 4, opacity: 1 } }, smooth: 0.05, data: lines, z: 3 }],
     });
     option.tooltip.formatter = (p) => { const r = spec.rows[p.dataIndex]; return tip(`Trial ${r.trial}`, `${spec.metric} ${fmt(r.score)}`, trialName(r.trial)); };
@@ -317,19 +343,20 @@ const draw = {
     const wide = spec.levels.length * 34 > box.clientWidth - 50 || spec.levels.some((l) => l.length * 7 * spec.levels.length > box.clientWidth - 60);
     const jitter = (trial) => (((trial * 7919) % 101) / 100 - 0.5) * 0.5;
     const chosen = (p) => p[2] === state.trial;
-    const points = spec.points.map((p) => ({ value: [isLevels ? p[0] + jitter(p[2]) : p[0], clamp(p[1], spec.range)],
+    const isLog = spec.scale === "log";
+    const points = spec.points.map((p) => ({ value: [isLevels ? p[0] + jitter(p[2]) : isLog ? Math.log10(p[0]) : p[0], clamp(p[1], spec.range)],
       symbol: isOutside(p[1], spec.range) ? "triangle" : "circle", symbolSize: chosen(p) ? 11 : spec.points.length > 100 ? 5 : 7,
       itemStyle: chosen(p) ? { color: "transparent", borderColor: t.orange, borderWidth: 3, opacity: 1 } : p[3] ? { color: "transparent", borderColor: t.purple, borderWidth: 1.5 } : { color: t.blue, opacity: 0.7 } }));
     const xs = isLevels
       ? { min: -0.6, max: spec.levels.length - 0.4, interval: 1, splitLine: { show: false },
         axisLabel: { color: t.muted, fontSize: 11, hideOverlap: !wide, customValues: spec.levels.map((_, i) => i), rotate: wide ? 32 : 0, showMinLabel: true, showMaxLabel: true, formatter: (v) => shortened(spec.levels[Math.round(v)] ?? "", 12) } }
-      : { type: spec.scale === "log" ? "log" : "value", scale: true, splitLine: { show: false }, splitNumber: 4 };
+      : isLog ? logSlice(spec) : { type: "value", scale: true, splitLine: { show: false }, splitNumber: 4 };
     const option = base({
       xAxis: axis({ type: "value", ...xs }),
       yAxis: yAxis("", ranged(spec.range, { splitNumber: 3 })),
       series: [{ type: "scatter", data: points, z: 2 }, ...(isLevels ? [medians(spec)] : [])],
     });
-    option.grid = { left: 4, right: 10, top: 10, bottom: 4, containLabel: true };
+    option.grid = { left: 4, right: 16, top: 10, bottom: 4, containLabel: true };
     option.tooltip.formatter = (p) => { const [x, score, trial, stopped] = spec.points[p.dataIndex];
       return tip(`Trial ${trial}${stopped ? ", stopped" : ""}`, `${spec.name} = ${isLevels ? spec.levels[x] : fmt(x)}`, `${spec.metric} ${fmt(score)}`); };
     option.trialAt = (p) => (p.seriesIndex === 0 ? spec.points[p.dataIndex][2] : null);
@@ -393,7 +420,7 @@ const draw = {
       xAxis: axis({ type: "category", data: spec.names, name: "predicted", nameLocation: "middle", nameGap: 26, splitLine: { show: false }, axisLabel: { color: t.text, interval: 0, hideOverlap: true, formatter: (v) => shortened(v, most) } }),
       yAxis: axis({ type: "category", inverse: true, data: spec.names, name: "true", nameLocation: "start", splitLine: { show: false }, axisLabel: { color: t.text, interval: 0, formatter: (v) => shortened(v, 14) } }),
       series: [{ type: "heatmap", data: cells, itemStyle: { borderColor: t.line, borderWidth: 1 }, emphasis: { disabled: true },
-        label: { show: room > 26, fontSize: n > 6 ? 11 : 14, formatter: (p) => (room > 60 && n <= 6 ? `${fmt(Number(p.value[3].toFixed(1)))}\n${(100 * p.value[2]).toFixed(1)} %` : `${Math.round(p.value[3])}`) } }],
+        label: { show: room > 26, lineHeight: 19, fontSize: n > 6 ? 11 : 14, formatter: (p) => (room > 60 && n <= 6 ? `${fmt(Number(p.value[3].toFixed(1)))}\n${(100 * p.value[2]).toFixed(1)} %` : `${Math.round(p.value[3])}`) } }],
     });
     option.series[0].data = cells.map((c) => ({ value: c, label: { color: c[2] > 0.45 ? t.ink0 : t.text } }));
     option.tooltip.formatter = (p) => tip(`${spec.names[p.value[1]]} predicted as ${spec.names[p.value[0]]}`, `${fmt(p.value[3])} rows, ${(100 * p.value[2]).toFixed(1)} % of the class`);
@@ -408,7 +435,7 @@ const draw = {
     const tone = (i) => (spec.series.every((s) => s.name.startsWith("repeat")) ? faded(t.blue, 0.75) : t.lines[i % t.lines.length]);
     const types = ["solid", "dashed", "dotted"];
     const option = base({
-      legend: { show: true, bottom: 30, right: 24, orient: "vertical", textStyle: { color: t.text, fontSize: 12 }, itemWidth: 18, itemHeight: 8, data: spec.series.map((s) => `${s.name}: ${fmt(s.auc)}`) },
+      legend: { show: true, bottom: 64, right: 26, orient: "vertical", icon: "path://M0,3L22,3L22,5L0,5Z", textStyle: { color: t.text, fontSize: 12 }, itemWidth: 18, itemHeight: 8, data: spec.series.map((s) => `${s.name}: ${fmt(s.auc)}`) },
       xAxis: xAxis("other rows predicted so (false positive rate)", { min: 0, max: 1 }),
       yAxis: yAxis("own rows found (true positive rate)", { min: 0, max: 1 }),
       series: [...spec.series.map((s, i) => ({ type: "line", name: `${s.name}: ${fmt(s.auc)}`, data: s.points, showSymbol: false, symbol: "none", lineStyle: { width: 2, color: tone(i), type: isMany ? types[i % 3] : types[i % 3] }, itemStyle: { color: tone(i) } })), diagonal([0, 1])],
@@ -446,6 +473,26 @@ const draw = {
     return titled(option);
   },
 
+  shares(spec) {
+    const t = state.theme;
+    const { edges } = spec;
+    const tones = spec.series.length > 1 ? [t.blue, t.orange] : [t.blue];
+    const n = spec.series.length;
+    const option = base({
+      legend: { show: n > 1, top: 0, right: 8, textStyle: { color: t.text, fontSize: 12 }, itemWidth: 14, itemHeight: 10, icon: "rect", selectedMode: false },
+      xAxis: xAxis("predicted probability", { min: 0, max: 1, splitLine: { show: false } }),
+      yAxis: yAxis("share of rows", { min: 0, axisLabel: { color: t.muted, fontSize: 12, formatter: (v) => `${Math.round(100 * v)} %` } }),
+      series: spec.series.map((line, k) => ({ type: "custom", name: line.name, itemStyle: { color: tones[k] }, encode: { x: [0, 1], y: 2 }, data: line.shares.map((s, i) => [edges[i], edges[i + 1], s]), renderItem: (_, api) => {
+        const [x0, y0] = api.coord([api.value(0), api.value(2)]), [x1, y1] = api.coord([api.value(1), 0]);
+        const width = (x1 - x0 - 2) / n;
+        return { type: "rect", shape: { x: x0 + 1 + k * width, y: y0, width: Math.max(1, width), height: y1 - y0 }, style: { fill: tones[k] } };
+      } })),
+    });
+    option.tooltip.formatter = (p) => tip(p.seriesName, `probability ${fmt(p.value[0])} to ${fmt(p.value[1])}`, `${(100 * p.value[2]).toFixed(1)} % of these rows`);
+    option.grid.bottom = 26;
+    return titled(option);
+  },
+
   histogram(spec) {
     const t = state.theme;
     const { edges, counts } = spec;
@@ -465,6 +512,10 @@ const draw = {
 
 function diagonal([low, high]) {
   return { type: "line", silent: true, symbol: "none", data: [[low, low], [high, high]], lineStyle: { color: state.theme.grey, type: "dashed", width: 1.5 }, tooltip: { show: false }, z: 1 };
+}
+function logSlice(spec) {
+  const { ticks, ...rest } = logAxis(spec.points.map((p) => p[0]));
+  return { ...rest, splitLine: { show: false }, axisLabel: { color: state.theme.muted, fontSize: 12, hideOverlap: true, customValues: ticks, formatter: power } };
 }
 function medians(spec) {
   const byLevel = spec.levels.map((_, i) => spec.points.filter((p) => p[0] === i).map((p) => p[1]).sort((a, b) => a - b));
@@ -543,6 +594,15 @@ if (specs.progress) {
     controls("progress").append(control("Against", select([["trial", "trials in their order"], ["seconds", "seconds of training"]], "trial", (v) => { own.seconds = v === "seconds"; redraw("progress"); })));
   }
 }
+const FIRST_AXES = 10;
+if (specs.parallel) {
+  const own = { all: false };
+  settings.set("parallel", own);
+  const n = specs.parallel.axes.length;
+  if (n > FIRST_AXES) {
+    controls("parallel").append(control(`all ${n} hyperparameters, not only the first ${FIRST_AXES}`, check(false, (v) => { own.all = v; redraw("parallel"); })));
+  }
+}
 function kept(chart) {
   const spec = specs.parallel;
   const rows = chart.getModel().getSeriesByIndex(0).getRawIndicesByActiveState("active");
@@ -566,13 +626,23 @@ function heightOf(spec, box) {
   if (spec.kind === "forest") return Math.max(150, 62 + spec.rows.length * (isNarrow ? 46 : 38));
   if (spec.kind === "bars") return 62 + spec.rows.length * 24;
   if (spec.kind === "heat") return 90 + Math.max(80, Math.min(420, spec.folds.length * 22));
-  if (spec.kind === "parallel") return box.clientWidth < 640 ? 90 + 66 * (spec.axes.length + 1) : 420;
+  if (spec.kind === "parallel") return box.clientWidth < 640 ? 90 + 64 * (axesShown(spec) + 1) : 420;
   if (spec.kind === "matrix") return Math.max(300, Math.min(620, 110 + 26 * spec.names.length));
   return null;
+}
+function axesShown(spec) {
+  return settings.get("parallel").all ? spec.axes.length : Math.min(FIRST_AXES, spec.axes.length);
 }
 function paint(name) {
   const spec = specs[name];
   const box = document.getElementById(`chart-${name}`);
+  if (spec.kind === "parallel") {
+    const scroller = box.parentElement;
+    const wanted = scroller.clientWidth >= 640 && settings.get("parallel").all ? 100 + 84 * axesShown(spec) : 0;
+    const isWide = wanted > scroller.clientWidth;
+    box.style.width = isWide ? `${wanted}px` : "";
+    if (isWide) scroller.tabIndex = 0; else scroller.removeAttribute("tabindex");
+  }
   const height = heightOf(spec, box);
   if (height) box.style.height = `${height}px`;
   let chart = drawn.get(name);
@@ -588,7 +658,16 @@ function paint(name) {
   const option = draw[spec.kind](spec, box);
   chart.trialAt = option.trialAt;
   delete option.trialAt;
-  chart.setOption(option, true);
+  chart.setOption(withFont(option), true);
+}
+/* ECharts measures labels in its own font unless each is told the page's. */
+function withFont(part) {
+  for (const [key, value] of Object.entries(part)) {
+    if (value === null || typeof value !== "object" || key === "data") continue;
+    if (["axisLabel", "nameTextStyle", "textStyle", "label"].includes(key)) value.fontFamily = state.theme.font;
+    if (Array.isArray(value)) value.forEach((item) => item && typeof item === "object" && withFont(item)); else withFont(value);
+  }
+  return part;
 }
 function redraw(name) {
   if (drawn.has(name)) paint(name);
