@@ -508,6 +508,31 @@ def show(
 
 
 @app.command(
+    epilog="[bold]Examples[/bold]\n\nhpsearch report results/breast_cancer\n\n"
+    "hpsearch report results/breast_cancer -o breast_cancer.html"
+)
+def report(
+    run: RunArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The .html file to write. Default: report.html in the run's folder.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", metavar="", help="Replace the file if it is there.")
+    ] = False,
+) -> None:
+    """Write a finished run's report: one HTML file with charts and tables, without a network."""
+    if output is not None:
+        _check_output(output, endings=(".html", ".htm"), overwrite=overwrite)
+    print(hpsearch.open_run(run).report(output))
+
+
+@app.command(
     epilog="[bold]Examples[/bold]\n\nhpsearch predict results/breast_cancer new.csv -o out.csv\n\n"
     "hpsearch predict results/breast_cancer new.parquet > out.csv"
 )
@@ -535,7 +560,7 @@ def predict(
 ) -> None:
     """Predict labels or values for new rows with a run's model."""
     if output is not None:
-        _check_output(output, overwrite=overwrite)
+        _check_output(output, endings=(".csv", ".parquet"), overwrite=overwrite)
     opened = hpsearch.open_run(run)
     _use_the_workers_environment(str(opened.model_card.get("backend")))
     from hpsearch.prediction import predict_rows
@@ -765,10 +790,10 @@ def _silence_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _check_output(path: Path, *, overwrite: bool) -> None:
-    if path.suffix.lower() not in (".csv", ".parquet"):
+def _check_output(path: Path, *, endings: tuple[str, str], overwrite: bool) -> None:
+    if path.suffix.lower() not in endings:
         raise OptionError(
-            f"Predictions are written as .csv or .parquet; received {str(path)!r}. "
+            f"--output is a file that ends in {' or '.join(endings)}; received {str(path)!r}. "
             "Change the file's ending."
         )
     if not path.parent.is_dir():

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch import defaults
-from hpsearch.bundle import BUNDLE_FORMAT
+from hpsearch.bundle import BUNDLE_FORMAT, seen_ranges
 from hpsearch.data import Dataset, load
 from hpsearch.engines.base import FitOptions
 from hpsearch.engines.choose import ENGINE_OPTIONS, EngineOption
@@ -34,6 +34,7 @@ from hpsearch.oracles import make_oracle, oracle_names
 from hpsearch.oracles.base import Oracle, Outcome
 from hpsearch.preprocessing import Encoded
 from hpsearch.refit import Refitted, ReloadCheck, refit_and_export, refit_steps
+from hpsearch.report import model_card_text
 from hpsearch.results import Run, RunFolder, free_name, open_run
 from hpsearch.results.journal import Journal
 from hpsearch.results.tables import (
@@ -305,8 +306,19 @@ class _Run:
             refitted, steps = self._refit(best)
             self._write_documents(best, refitted, steps)
         run = open_run(self.folder.path)
+        self._report(run)
         self.observer.search_ended(run)
         return run
+
+    def _report(self, run: Run) -> None:
+        """Write the report; the run is finished, so what goes wrong here is only a warning."""
+        try:
+            run.report()
+        except Exception as error:
+            self.observer.warn(
+                f"The report was not written ({type(error).__name__}: {error}). Everything else "
+                f"is there; `hpsearch report {self.folder.path}` tries again."
+            )
 
     def _begin(self, journal: Journal | None) -> Journal:
         """Begin the run's journal, or go on with it, and say in run.json what is asked."""
@@ -531,6 +543,8 @@ class _Run:
                 "target": list(data.target.names),
                 "groups": data.groups_name or None,
                 "time": data.time_name or None,
+                "source": self.record["data"]["source"],
+                "load": self.record["data"]["load"],
             },
             "warnings": [*data.warnings, *self.session.probe.warnings],
             "space": self.space.name,
@@ -563,22 +577,23 @@ class _Run:
 
     def _write_documents(self, best: TrialResult, refitted: Refitted, steps: int) -> None:
         names = ("trial", "score", "score_std", "score_se", "ci_low", "ci_high", "n_folds")
-        self.folder.write_json("model.json", self._model_card(best, refitted, steps))
-        self.folder.write_json(
-            "best.json",
-            {
-                **{name: best.row[name] for name in names},
-                "best_epoch": best.row["best_epoch"],
-                "metric": self.metrics[0],
-                "direction": self.direction,
-                "metrics": {name: best.row[f"metric.{name}"] for name in self.metrics},
-                "hyperparameters": dict(best.candidate.values),
-                "n_params": refitted.n_params,
-                "n_trials": len(self.results),
-                "refit": {"n_rows": self.dataset.n_rows, "n_steps": steps},
-                "test": self._test_scores(refitted),
-            },
-        )
+        outcome = {
+            **{name: best.row[name] for name in names},
+            "best_epoch": best.row["best_epoch"],
+            "metric": self.metrics[0],
+            "direction": self.direction,
+            "metrics": {name: best.row[f"metric.{name}"] for name in self.metrics},
+            "hyperparameters": dict(best.candidate.values),
+            "n_params": refitted.n_params,
+            "n_trials": len(self.results),
+            "refit": {"n_rows": self.dataset.n_rows, "n_steps": steps},
+            "test": self._test_scores(refitted),
+        }
+        model = self._model_card(best, refitted, steps)
+        self.folder.write_json("model.json", model)
+        text = model_card_text(self._settings(), outcome, model)
+        self.folder.write_file("model_card.md", text.encode("utf-8"))
+        self.folder.write_json("best.json", outcome)
 
     def _test_scores(self, refitted: Refitted) -> dict[str, float] | None:
         if self.test is None or refitted.predictions is None:
@@ -594,6 +609,7 @@ class _Run:
             "backend": self.session.choice.backend,
             "sha256": refitted.sha256,
             "schema": self.dataset.schema.to_json(),
+            "ranges": seen_ranges(self.dataset),
             "limits": {
                 "max_levels": self.search.max_levels,
                 "max_words": self.search.max_words,

@@ -9,12 +9,13 @@ PACKAGE = Path(__file__).parent.parent / "hpsearch"
 
 # From the bottom up: a module may import its own layer and those above it in this list.
 LAYERS = (
-    {"errors", "defaults"},
+    {"errors", "defaults", "words"},
     {"data", "task"},
     {
         *("preprocessing", "folds", "stats", "metrics"),
         *("space", "space_source", "discovery", "hyperparameters", "network_checks"),
     },
+    {"report"},
     {"engines", "oracles", "results", "bundle"},
     {"observer", "trials", "scoring", "refit", "resuming", "search", "validation", "prediction"},
     {"console", "cli", "__main__"},

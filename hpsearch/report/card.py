@@ -103,9 +103,7 @@ def _estimates(best: Mapping[str, Any]) -> Iterator[str]:
         for e in estimates(best)
     ]
     yield from _table([f"{metric}", "value", "95 % interval", "what it is"], rows)
-    others = {
-        name: value for name, value in (best.get("metrics") or {}).items() if name != metric
-    }
+    others = {name: value for name, value in (best.get("metrics") or {}).items() if name != metric}
     if others:
         test = best.get("test") or {}
         head = ["other metric", "mean over the folds", *(["test rows"] if test else [])]
@@ -139,7 +137,7 @@ def _limits(model: Mapping[str, Any]) -> Iterator[str]:
         )
     missing = [column["name"] for column in columns if column.get("has_missing")]
     if missing:
-        yield f"- Cells were missing in: {_text(_listed(missing))}. They are filled with training values."
+        yield f"- Cells were missing in: {_text(_listed(missing))}. Training values fill them."
     if set(kinds) - {"words", "array"} and len(missing) < len(columns):
         yield "- Missing cells in the other columns never occurred in training."
 
@@ -215,12 +213,12 @@ def _count(number: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """Text in which nothing is Markdown or HTML.
+    r"""Text in which nothing is Markdown or HTML.
 
     Examples
     --------
     >>> print(_text("a|b <script> *x* _y_"))
-    a\\|b &lt;script&gt; \\*x\\* \\_y\\_
+    a\|b &lt;script&gt; \*x\* \_y\_
     """
     text = words.one_line(str(value)).replace("&", "&amp;").replace("<", "&lt;")
     text = text.replace(">", "&gt;").replace("\\", "\\\\")

@@ -57,7 +57,7 @@ def _words(settings: Mapping[str, Any]) -> Iterator[str]:
     for option in ("task", "path"):
         if how.get(option):
             yield f"--{option} {shlex.quote(str(how[option]))}"
-    space = settings.get("space_path") or settings.get("space")
+    space = settings.get("space")
     if space not in (None, defaults.SPACE):
         yield f"--space {shlex.quote(str(space))}"
     yield from _options(settings)

@@ -91,13 +91,13 @@ def _of_scores(best: Mapping[str, Any]) -> Iterator[Estimate | None]:
     n_folds = int(finite(best.get("n_folds")) or 0)
     if score is not None and deviation is not None and n_folds > 1:
         low, high = t_interval(score, deviation / math.sqrt(n_folds), n_folds - 1)
-        ends = {"low": float(low), "high": float(high)}
+        ends: dict[str, Any] = {"low": float(low), "high": float(high)}
         yield _estimate("naive", "Mean of the folds, naive interval", score, ends)
     ends = {"low": best.get("ci_low"), "high": best.get("ci_high")}
     label = "Mean of the folds, corrected interval" if n_folds != 1 else "Score of the hold-out"
     yield _estimate("corrected", label, score, ends)
     test = best.get("test") or {}
-    yield _estimate("test", "Final model on the test rows", test.get(best.get("metric")), None)
+    yield _estimate("test", "Final model on the test rows", test.get(str(best.get("metric"))), None)
 
 
 def _estimate(
@@ -115,5 +115,5 @@ def promised(best: Mapping[str, Any]) -> Estimate | None:
     ledger = best.get("ledger")
     there = {estimate.key: estimate for estimate in estimates(best)}
     promise = (ledger.get("promise") or {}) if isinstance(ledger, Mapping) else {}
-    key = {"mean": "corrected"}.get(promise.get("source"), promise.get("source"))
-    return there.get(key) or there.get("corrected")
+    source = str(promise.get("source"))
+    return there.get({"mean": "corrected"}.get(source, source)) or there.get("corrected")

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hpsearch.report.material import FoldCurve, finite, label, short
+from hpsearch.report.material import FoldCurve, finite, label, records, short
 
 Spec = dict[str, Any]
 
@@ -26,15 +26,16 @@ MOST_CURVE_NUMBERS: Final = 250_000
 MOST_FOLD_NUMBERS: Final = 150_000
 _FAR: Final = 3.0
 _LEVELS: Final = 8
-_FEW_LEVELS: Final = 3
 _LOG_FROM: Final = 8.0
 
 
-def shown_range(values: Sequence[float] | NDArray[Any], direction: str) -> tuple[float, float]:
+def shown_range(
+    values: Sequence[float] | NDArray[Any], direction: str, *, margin: float = 0.05
+) -> tuple[float, float]:
     """The range to draw scores in: all but the far bad ones.
 
     From the best score to the worst, but at most ``3 (q3 - q1)`` beyond the quartile on the bad
-    side (Tukey's far values); a little wider than the scores that it holds.
+    side (Tukey's far values); wider by a ``margin``, a share of it, on both sides.
 
     Examples
     --------
@@ -50,8 +51,8 @@ def shown_range(values: Sequence[float] | NDArray[Any], direction: str) -> tuple
     first, third = np.quantile(scores, [0.25, 0.75])
     near = scores[scores <= third + _FAR * (third - first)]
     low, high = float(scores[0]), float(near[-1])
-    margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.5
-    bounds = (sign * (low - margin), sign * (high + margin))
+    room = margin * ((high - low) or abs(high) or 1.0)
+    bounds = (sign * (low - room), sign * (high + room))
     return min(bounds), max(bounds)
 
 
@@ -74,7 +75,7 @@ def ranked(scored: pd.DataFrame, *, metric: str, direction: str) -> Spec | None:
             "high": short(row.get("ci_high")),
             "folds": int(finite(row.get("n_folds")) or 0),
         }
-        for position, row in enumerate(scored.to_dict("records"), start=1)
+        for position, row in enumerate(records(scored), start=1)
     ]
     ends = [row["score"] for row in rows]
     low, high = shown_range(ends, direction)
@@ -121,7 +122,7 @@ def learning_curves(
     if not metrics:
         return None
     by_trial = dict(tuple(curves.groupby("trial", sort=False)))
-    rows = {int(row["trial"]): row for row in scored.to_dict("records")}
+    rows = {int(row["trial"]): row for row in records(scored)}
     order = sorted((t for t in rows if t in by_trial), key=lambda trial: trial != selected)
     drawn: dict[str, Spec] = {}
     numbers = fold_numbers = 0
@@ -226,8 +227,8 @@ class Axis:
 def axes(trials: pd.DataFrame) -> list[Axis]:
     """The hyperparameters in which the trials differ, those that most trials have first.
 
-    Numbers with few different values, and texts, are drawn as levels; positive numbers over more
-    than a factor of 8 on a logarithmic scale.
+    Texts, and numbers with few different short values, are drawn as levels; positive numbers over
+    more than a factor of 8 on a logarithmic scale.
 
     Examples
     --------
@@ -254,7 +255,7 @@ def _axis(name: str, column: pd.Series) -> Axis:
     if numeric and present:
         numbers = [None if cell is None else finite(cell) for cell in cells]
         values = sorted({number for number in numbers if number is not None})
-        if len(values) > _LEVELS or 2 * len(values) > len(present) > 2 * _FEW_LEVELS:
+        if len(values) > _LEVELS or any(value != float(f"{value:.3g}") for value in values):
             is_log = bool(values) and values[0] > 0 and values[-1] / values[0] > _LOG_FROM
             rounded = tuple(short(number) for number in numbers)
             return Axis(name, "log" if is_log else "linear", (), rounded)
@@ -299,7 +300,10 @@ def parallel(
 def slices(
     scored: pd.DataFrame, shown: Sequence[Axis], *, metric: str, direction: str
 ) -> list[Spec]:
-    """The score against each hyperparameter by itself, over the trials in which it is active."""
+    """The score against each hyperparameter by itself, over the trials in which it is active.
+
+    One that has a single value wherever it is active is left out.
+    """
     limits = _short_range(scored["score"], direction) if len(scored) else []
     trials = [int(trial) for trial in scored["trial"]]
     scores = [short(score) for score in scored["score"]]
@@ -318,6 +322,7 @@ def slices(
             "range": limits,
         }
         for axis in shown
+        if len(set(axis.values) - {None}) > 1
     ]
 
 
@@ -325,8 +330,9 @@ def _axis_spec(axis: Axis) -> Spec:
     return {"name": axis.name, "scale": axis.scale, "levels": list(axis.levels)}
 
 
-def _short_range(scores: Any, direction: str) -> list[float | int | None]:
-    return [short(end) for end in shown_range(np.asarray(scores, dtype=np.float64), direction)]
+def _short_range(scores: Any, direction: str, *, margin: float = 0.05) -> list[float | int | None]:
+    values = np.asarray(scores, dtype=np.float64)
+    return [short(end) for end in shown_range(values, direction, margin=margin)]
 
 
 # -- the search as a whole
@@ -345,10 +351,10 @@ def progress(
     ordered = trials.sort_values("trial")
     seconds = {}
     if {"trial", "seconds"} <= set(timings.columns):
-        seconds = {int(r["trial"]): finite(r["seconds"]) or 0.0 for r in timings.to_dict("records")}
+        seconds = {int(r["trial"]): finite(r["seconds"]) or 0.0 for r in records(timings)}
     points, best, elapsed = [], None, 0.0
     better = min if direction == "min" else max
-    for row in ordered.to_dict("records"):
+    for row in records(ordered):
         trial, score = int(row["trial"]), finite(row.get("score"))
         elapsed += seconds.get(trial, 0.0)
         if score is not None and row["status"] == "completed":
@@ -387,7 +393,7 @@ def heat_map(
     places = {pair: place for place, pair in enumerate(pairs)}
     cells = [
         [columns[int(row["trial"])], places[int(row["repeat"]), int(row["fold"])], short(row[name])]
-        for row in folds.to_dict("records")
+        for row in records(folds)
         if int(row["trial"]) in columns
     ]
     if not cells:
@@ -400,5 +406,5 @@ def heat_map(
         "trials": list(columns),
         "folds": [fold_name(*pair) for pair in pairs],
         "cells": cells,
-        "range": _short_range(values, direction),
+        "range": _short_range(values, direction, margin=0.0),
     }

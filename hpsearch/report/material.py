@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -91,21 +91,34 @@ class Material:
     def scored(self) -> pd.DataFrame:
         """Completed, then stopped trials with a finite score, each the best first."""
         rows = self.with_status("completed", "stopped")
-        score = pd.to_numeric(rows["score"], errors="coerce")
         sign = 1.0 if self.direction == "min" else -1.0
-        order = pd.DataFrame({"stopped": rows["status"] == "stopped", "score": sign * score})
-        # the table ranks the completed ones; that order may weigh more than the score
-        order["rank"] = pd.to_numeric(rows.get("rank"), errors="coerce").fillna(np.inf)
-        ordered = order.sort_values(["stopped", "rank", "score"], kind="stable").index
-        return rows.loc[ordered][np.isfinite(score.loc[ordered].to_numpy(float))]
+
+        def place(row: Mapping[str, Any]) -> tuple[bool, float, float]:
+            # the table ranks completed trials, by more than their scores where their folds differ
+            rank = finite(row.get("rank"))
+            score = finite(row["score"]) or 0.0
+            return row["status"] == "stopped", np.inf if rank is None else rank, sign * score
+
+        there = [
+            (i, row) for i, row in enumerate(records(rows)) if finite(row["score"]) is not None
+        ]
+        return rows.iloc[[i for i, row in sorted(there, key=lambda pair: place(pair[1]))]]
 
     @cached_property
     def configurations(self) -> dict[int, str]:
         """Each trial's hyperparameters in one line."""
         return {
             int(row["trial"]): words.configuration(words.hyperparameters(row))
-            for row in self.trials.to_dict("records")
+            for row in records(self.trials)
         }
+
+
+_EXACT: Final = float(2**53)
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as dictionaries."""
+    return [{str(name): cell for name, cell in row.items()} for row in table.to_dict("records")]
 
 
 def label(cell: Any) -> str:
@@ -118,7 +131,11 @@ def label(cell: Any) -> str:
     """
     if isinstance(cell, bool | np.bool_):
         return str(bool(cell))
-    if isinstance(cell, float | np.floating) and float(cell).is_integer() and abs(cell) < 2**53:
+    if (
+        isinstance(cell, float | np.floating)
+        and float(cell).is_integer()
+        and -(2**53) < cell < 2**53
+    ):
         return str(int(cell))
     text = str(cell)
     return text[1:] if text.startswith("'") else text

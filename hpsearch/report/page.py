@@ -14,8 +14,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
+from hpsearch.report.blocks import Section
 from hpsearch.report.material import Material
-from hpsearch.report.sections import Section, head, sections, subtitle
+from hpsearch.report.parts.summary import head, subtitle
+from hpsearch.report.sections import sections
 
 LIBRARY: Final = "echarts.min.js"
 

@@ -6,9 +6,11 @@ out. What the page says and shows belongs to ``hpsearch.report``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,10 +18,10 @@ import pandas as pd
 from hpsearch import __version__
 from hpsearch.errors import InputError, OptionError, StorageError
 from hpsearch.report import FoldCurve, Material, report_html
+from hpsearch.report.material import records
 from hpsearch.results.files import write_atomically
-
-if TYPE_CHECKING:
-    from hpsearch.results.run_folder import Run
+from hpsearch.results.journal import read_units
+from hpsearch.results.run_folder import JOURNAL, REPORT, Run
 
 _T = TypeVar("_T")
 
@@ -27,9 +29,9 @@ MOST_FOLD_CURVES = 3000
 """Curves of single folds that are read from the journal: those of the best trials."""
 
 
-def write_report(run: Run, path: str | Path | None = None) -> Path:
+def write_report(run: Run, path: str | os.PathLike[str] | None = None) -> Path:
     """Write a run's report and return its path; see ``Run.report``."""
-    target = run.path / "report.html" if path is None else Path(path)
+    target = run.path / REPORT if path is None else Path(path)
     if not target.parent.is_dir():
         raise OptionError(
             f"A report is written into a folder that is there; {str(target.parent)!r} is not. "
@@ -92,19 +94,13 @@ def _with(*columns: str, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_fold_curves(material: Material, folder: Path) -> Material:
-    from dataclasses import replace
-
-    from hpsearch.results.journal import read_units
-    from hpsearch.results.run_folder import JOURNAL
-
     if material.folds.empty or not (folder / JOURNAL).is_file():
         return material
     order = [int(trial) for trial in material.scored["trial"]]
     order.sort(key=lambda trial: trial != material.selected)
-    places = {
-        int(trial): list(zip(rows["repeat"], rows["fold"], strict=True))
-        for trial, rows in material.folds.sort_values(["repeat", "fold"]).groupby("trial")
-    }
+    places: dict[int, list[tuple[Any, Any]]] = {}
+    for row in records(material.folds.sort_values(["repeat", "fold"])):
+        places.setdefault(int(row["trial"]), []).append((row["repeat"], row["fold"]))
     curves: dict[int, list[FoldCurve]] = {}
     n_curves = 0
     for trial in order:

@@ -110,9 +110,6 @@ function titled(option) {
   option.grid.top = 34;
   return option;
 }
-function range(limits) {
-  return { min: limits[0], max: limits[1], axisLabel: undefined };
-}
 /* Ends of a drawn range are no round numbers: their labels are left out. */
 function ranged(limits, extra = {}) {
   return { min: limits[0], max: limits[1], axisLabel: { color: state.theme.muted, fontSize: 12, hideOverlap: true,
@@ -211,7 +208,7 @@ const draw = {
     const t = state.theme;
     const rows = spec.rows;
     const option = base({
-      xAxis: xAxis(spec.x, { min: spec.range[0], max: spec.range[1] }),
+      xAxis: xAxis(spec.x, ranged(spec.range)),
       yAxis: axis({ type: "category", inverse: true, data: rows.map((r) => r.label), splitLine: { show: false },
         axisLabel: { color: t.text, fontSize: 12, interval: 0, width: box.clientWidth < 520 ? 110 : 200, overflow: "truncate" } }),
       series: [
@@ -238,7 +235,7 @@ const draw = {
         intervals(true, rows.map((r) => [r.rank, clamp(r.score, spec.range), r.low === null ? NaN : clamp(r.low, spec.range),
           r.high === null ? NaN : clamp(r.high, spec.range), isOutside(r.score, spec.range) ? "transparent" : faded(tone(r), r.trial === state.trial ? 1 : 0.55),
           false, rows.length > 120 ? 1.2 : 2]), rows.length > 60 ? 0 : 3),
-        { type: "scatter", z: 3, data: rows.map((r) => ({ value: [r.rank, clamp(r.score, spec.range)],
+        { type: "scatter", clip: false, z: 3, data: rows.map((r) => ({ value: [r.rank, clamp(r.score, spec.range)],
           symbol: isOutside(r.score, spec.range) ? "triangle" : "circle", symbolSize: r.trial === state.trial ? size + 4 : size,
           itemStyle: r.status === "stopped" ? { color: t.card, borderColor: tone(r), borderWidth: 2 } : { color: tone(r) } })) },
       ],
@@ -354,7 +351,7 @@ const draw = {
     const option = base({
       xAxis: axis({ type: "value", ...xs }),
       yAxis: yAxis("", ranged(spec.range, { splitNumber: 3 })),
-      series: [{ type: "scatter", data: points, z: 2 }, ...(isLevels ? [medians(spec)] : [])],
+      series: [{ type: "scatter", clip: false, data: points, z: 2 }, ...(isLevels ? [medians(spec)] : [])],
     });
     option.grid = { left: 4, right: 16, top: 10, bottom: 4, containLabel: true };
     option.tooltip.formatter = (p) => { const [x, score, trial, stopped] = spec.points[p.dataIndex];
@@ -377,7 +374,7 @@ const draw = {
       yAxis: yAxis(spec.metric, ranged(spec.range)),
       series: [
         { type: "line", step: "end", name: "best so far", showSymbol: false, data: spec.points.filter((p) => p.best !== null).map((p) => [x(p), p.best]), lineStyle: { color: t.orange, width: 2.5 }, itemStyle: { color: t.orange }, z: 2 },
-        { type: "scatter", name: "trial", itemStyle: { color: t.blue }, z: 3, data: scored.map((p) => ({ value: [x(p), clamp(p.score, spec.range)], symbol: isOutside(p.score, spec.range) ? "triangle" : "circle",
+        { type: "scatter", clip: false, name: "trial", itemStyle: { color: t.blue }, z: 3, data: scored.map((p) => ({ value: [x(p), clamp(p.score, spec.range)], symbol: isOutside(p.score, spec.range) ? "triangle" : "circle",
           symbolSize: p.trial === state.trial ? 12 : scored.length > 100 ? 6 : 8, itemStyle: p.status === "stopped" ? { color: t.card, borderColor: tone(p), borderWidth: 2 } : { color: tone(p) } })) },
         ...(failed.length ? [{ type: "scatter", name: "failed", symbol: "path://M0,2L2,0L5,3L8,0L10,2L7,5L10,8L8,10L5,7L2,10L0,8L3,5Z", symbolSize: 9, itemStyle: { color: t.bad }, z: 3, data: failed.map((p) => [x(p), bottom]) }] : []),
       ],
@@ -740,8 +737,7 @@ let onScreen = null;
 addEventListener("beforeprint", () => {
   onScreen = root.dataset.theme ?? "";
   root.dataset.theme = "light";
-  document.querySelector("main").style.width = "700px";
-  document.querySelector(".page").style.display = "block";
+  root.classList.add("printing");
   drawAll();
   retheme();
 });
@@ -749,8 +745,7 @@ addEventListener("afterprint", () => {
   if (onScreen === null) return;
   if (onScreen) root.dataset.theme = onScreen; else delete root.dataset.theme;
   onScreen = null;
-  document.querySelector("main").style.width = "";
-  document.querySelector(".page").style.display = "";
+  root.classList.remove("printing");
   retheme();
 });
 

@@ -1,0 +1,116 @@
+"""What the score is worth: all estimates in one picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from hpsearch import words
+from hpsearch.report.blocks import (
+    Cell,
+    Chart,
+    Section,
+    table_of,
+)
+from hpsearch.report.estimates import Estimate, estimates, promised
+from hpsearch.report.figures import Spec
+from hpsearch.report.material import Material, short
+
+
+def estimates_section(material: Material) -> Section | None:
+    """All estimates of the selected trial's score in one picture."""
+    found = estimates(material.best)
+    if not found:
+        return None
+    metric, direction = material.metric, material.direction
+    values = [e for est in found for e in (est.value, est.low, est.high) if e is not None]
+    low, high = min(values), max(values)
+    margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.5
+    spec: Spec = {
+        "kind": "forest",
+        "metric": metric,
+        "direction": direction,
+        "rows": [
+            {
+                "key": estimate.key,
+                "label": estimate.label,
+                "value": short(estimate.value),
+                "low": short(estimate.low),
+                "high": short(estimate.high),
+                "text": _estimate_text(estimate),
+                "about": estimate.about,
+            }
+            for estimate in found
+        ],
+        "range": [short(low - margin), short(high + margin)],
+    }
+    table = table_of(
+        f"Estimates of {metric}",
+        ("estimate", metric, "95 % interval", "what it is"),
+        [
+            (e.label, Cell(_value_of(e)), words.interval(e.low, e.high) or "none", e.about)
+            for e in found
+        ],
+    )
+    chart = Chart(
+        "estimates",
+        spec,
+        "Dots are estimates, bars their 95 % intervals; the further down, the less an estimate "
+        "leaves out. Crossed out: an interval that is too narrow.",
+        f"{len(found)} estimates of {metric} with their intervals; the table below has them.",
+    )
+    lead = _estimates_lead(material, found)
+    return Section("estimates", "What the score is worth", lead, (chart,), (table,))
+
+
+def _estimates_lead(material: Material, found: Sequence[Estimate]) -> str:
+    expected = promised(material.best) or found[0]
+    bounds = words.interval(expected.low, expected.high)
+    text = f"On new rows of the same kind expect a {material.metric} of about {_value_of(expected)}"
+    text += f", between {bounds.replace(' to ', ' and ')}." if bounds else "."
+    by_key = {estimate.key: estimate for estimate in found}
+    naive, corrected = by_key.get("naive"), by_key.get("corrected")
+    ratio = _width(corrected) / _width(naive) if naive and corrected and _width(naive) else math.nan
+    if ratio > 1.05:
+        text += (
+            f" Taking the folds for independent would claim an interval {ratio:.1f} times too "
+            "narrow."
+        )
+    if test := by_key.get("test"):
+        text += f" {_test_sentence(material, test, expected)}"
+    baselines = [estimate for estimate in found if estimate.key == "baseline"]
+    if baselines:
+        sign = 1 if material.direction == "min" else -1
+        strongest = min(baselines, key=lambda estimate: sign * estimate.value)
+        is_better = sign * (strongest.value - expected.value) > 0
+        name = strongest.label.removeprefix("Baseline: ")
+        verb = "beats" if is_better else "does not beat"
+        text += f" It {verb} the best baseline, {name}, with {_value_of(strongest)}."
+    return text
+
+
+def _value_of(estimate: Estimate) -> str:
+    """An estimate's value to the digits that its interval has."""
+    return words.within(estimate.value, _width(estimate) or None)
+
+
+def _estimate_text(estimate: Estimate) -> str:
+    bounds = words.interval(estimate.low, estimate.high)
+    return _value_of(estimate) + (f"  ({bounds})" if bounds else "")
+
+
+def _test_sentence(material: Material, test: Estimate, expected: Estimate) -> str:
+    value = words.within(test.value, _width(expected) or None)
+    score = f"The final model scores {value} on the test rows"
+    if expected.low is None or expected.high is None or expected.key == "test":
+        return f"{score}."
+    if expected.low <= test.value <= expected.high:
+        return f"{score}, within that interval."
+    is_better = (test.value < expected.low) == (material.direction == "min")
+    return f"{score}, {'better' if is_better else 'worse'} than that interval."
+
+
+def _width(estimate: Estimate | None) -> float:
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return 0.0
+    return estimate.high - estimate.low
