@@ -1,7 +1,7 @@
 """Figures of trials, folds and curves: tables in, plain JSON out, for the page's script to draw.
 
 Each function returns a specification whose ``kind`` names what draws it, or None where the tables
-hold nothing to draw. Numbers are rounded to five digits. A range that is drawn leaves far values
+hold nothing to draw. Numbers are rounded to four or five digits. A range that is drawn leaves far values
 out, so that one diverged trial hides no other; how many those are is said.
 """
 
@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hpsearch.report.material import FoldCurve, finite, label, records, short
+from hpsearch.report.material import FoldCurve, finite, label, records, short, shorts
 
 Spec = dict[str, Any]
 
-MOST_EPOCHS: Final = 120
+MOST_EPOCHS: Final = 100
 """Points of one curve; longer ones are thinned."""
 MOST_CURVE_NUMBERS: Final = 250_000
-MOST_FOLD_NUMBERS: Final = 150_000
+MOST_FOLD_NUMBERS: Final = 100_000
 _FAR: Final = 3.0
 _LEVELS: Final = 8
 _LOG_FROM: Final = 8.0
@@ -168,8 +168,8 @@ def thinned(n: int, most: int, *, also: int = 0) -> list[int]:
 
 
 def _mean_curves(table: pd.DataFrame, metrics: Sequence[str]) -> Spec:
-    def column(name: str) -> list[float | int | None]:
-        return [short(value) for value in table[name]] if name in table.columns else []
+    def column(name: str) -> list[float | None]:
+        return shorts(table[name], 4) if name in table.columns else []
 
     return {
         "epochs": [int(epoch) for epoch in table["epoch"]],
@@ -185,11 +185,10 @@ def _mean_curves(table: pd.DataFrame, metrics: Sequence[str]) -> Spec:
 
 
 def _fold_curve(curve: FoldCurve, kept: Sequence[int], metric: str) -> Spec:
-    values = curve.validation.get(metric, np.array([]))
-    return {
-        "name": fold_name(curve.repeat, curve.fold),
-        "values": [short(values[i], 4) if i < len(values) else None for i in kept],
-    }
+    values = np.full(max(kept) + 1, np.nan)
+    found = curve.validation.get(metric, np.array([]))[: len(values)]
+    values[: len(found)] = found
+    return {"name": fold_name(curve.repeat, curve.fold), "values": shorts(values[list(kept)], 4)}
 
 
 def fold_name(repeat: int, fold: int) -> str:

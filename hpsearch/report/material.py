@@ -168,3 +168,17 @@ def short(value: Any, digits: int = 5) -> float | int | None:
         return int(value)
     number = finite(value)
     return None if number is None else float(f"{number:.{digits}g}")
+
+
+def shorts(values: Any, digits: int = 5) -> list[float | None]:
+    """Many numbers as ``short`` makes them.
+
+    Examples
+    --------
+    >>> shorts([0.123456789, float("nan")])
+    [0.12346, None]
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    texts = [f"%.{digits}g" % number for number in numbers.tolist()]
+    known = np.isfinite(numbers).tolist()
+    return [float(text) if is_known else None for text, is_known in zip(texts, known, strict=True)]

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from hpsearch.report.figures import Spec, thinned
 from hpsearch.report.material import label, short
@@ -265,8 +265,8 @@ def jeffreys(successes: float, n: float) -> tuple[float, float]:
     0.0 0.217
     """
     a, b = successes + 0.5, n - successes + 0.5
-    low = 0.0 if successes <= 0 else float(beta.ppf(0.025, a, b))
-    high = 1.0 if successes >= n else float(beta.ppf(0.975, a, b))
+    low = 0.0 if successes <= 0 else float(betaincinv(a, b, 0.025))
+    high = 1.0 if successes >= n else float(betaincinv(a, b, 0.975))
     return low, high
 
 

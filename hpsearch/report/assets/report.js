@@ -152,7 +152,7 @@ function ramp(spec, extra) {
 function logTicks(values) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const decades = Math.log10(high / low);
-  const steps = decades > 3 ? [1] : decades > 1.3 ? [1, 3] : [1, 2, 5];
+  const steps = decades > 1.9 ? [1] : decades > 1.2 ? [1, 3] : [1, 2, 5];
   const ticks = [];
   for (let k = Math.floor(Math.log10(low)); k <= Math.ceil(Math.log10(high)); k += decades > 8 ? 2 : 1) {
     for (const step of steps) if (step * 10 ** k >= low * 0.999 && step * 10 ** k <= high * 1.001) ticks.push(Math.log10(step) + k);
@@ -193,9 +193,10 @@ const draw = {
           axisLabel: { show: !isNarrow, color: t.muted, fontSize: 13, interval: 0, hideOverlap: false } }),
       ],
       series: [
-        intervals(false, rows.map((r, i) => [r.value, i, r.low, r.high, tone[r.key], r.key === "naive", r.key === "naive" ? 1.5 : 3]), 5),
-        { type: "scatter", symbolSize: 11, z: 3, data: rows.map((r, i) => ({ value: [r.value, i],
-          symbol: r.key === "naive" ? "path://M0,0L10,10M10,0L0,10" : r.key === "baseline" ? "diamond" : r.key === "test" ? "rect" : "circle",
+        intervals(false, rows.map((r, i) => [clamp(r.value, spec.range), i, r.low ?? NaN, r.high ?? NaN, isOutside(r.value, spec.range) ? "transparent" : tone[r.key], r.key === "naive", r.key === "naive" ? 1.5 : 3]), 5),
+        { type: "scatter", symbolSize: 11, z: 3, clip: false, data: rows.map((r, i) => ({ value: [clamp(r.value, spec.range), i],
+          symbolRotate: r.value > spec.range[1] ? -90 : r.value < spec.range[0] ? 90 : 0,
+          symbol: isOutside(r.value, spec.range) ? "triangle" : r.key === "naive" ? "path://M0,0L10,10M10,0L0,10" : r.key === "baseline" ? "diamond" : r.key === "test" ? "rect" : "circle",
           itemStyle: { color: tone[r.key], borderColor: r.key === "naive" ? t.grey : t.card, borderWidth: 1.5 } })) },
       ],
     });
@@ -316,7 +317,8 @@ const draw = {
         formatter: a.type === "category" ? (v) => shortened(v, most) : a.ticks ? power : tick, ...(a.ticks ? { customValues: a.ticks } : {}) };
     }
     const place = (v, i) => (v === null ? null : shown[i].scale === "levels" ? shown[i].levels[v] : shown[i].scale === "log" ? Math.log10(v) : v);
-    const lines = spec.rows.map((r) => ({ value: [...r.values.slice(0, last).map(place), clamp(r.score, spec.range)],
+    const rows = [...spec.rows].reverse(); // the best are drawn last, over the others
+    const lines = rows.map((r) => ({ value: [...r.values.slice(0, last).map(place), clamp(r.score, spec.range)],
       name: String(r.trial), lineStyle: r.trial === state.trial ? { width: 4, opacity: 1 } : {} }));
     const isMany = spec.rows.length > 100;
     const option = base({
@@ -329,8 +331,8 @@ const draw = {
       series: [{ type: "parallel", lineStyle: { width: isMany ? 1.2 : 1.8, opacity: isMany ? 0.55 : 0.75 }, inactiveOpacity: 0.04,
         emphasis: { lineStyle: { width: 4, opacity: 1 } }, smooth: 0.05, data: lines, z: 3 }],
     });
-    option.tooltip.formatter = (p) => { const r = spec.rows[p.dataIndex]; return tip(`Trial ${r.trial}`, `${spec.metric} ${fmt(r.score)}`, trialName(r.trial)); };
-    option.trialAt = (p) => (p.componentType === "series" ? spec.rows[p.dataIndex].trial : null);
+    option.tooltip.formatter = (p) => { const r = rows[p.dataIndex]; return tip(`Trial ${r.trial}`, `${spec.metric} ${fmt(r.score)}`, trialName(r.trial)); };
+    option.trialAt = (p) => (p.componentType === "series" ? rows[p.dataIndex].trial : null);
     return option;
   },
 
@@ -604,7 +606,7 @@ function kept(chart) {
   const spec = specs.parallel;
   const rows = chart.getModel().getSeriesByIndex(0).getRawIndicesByActiveState("active");
   const isAll = rows.length === 0 || rows.length === spec.rows.length;
-  const best = rows.length ? spec.rows[Math.min(...rows)] : null; // rows come by rank
+  const best = rows.length ? spec.rows[spec.rows.length - 1 - Math.max(...rows)] : null; // drawn from the last rank to the first
   const text = isAll ? "" : `${rows.length} of ${spec.rows.length} trials kept, the best is trial ${best.trial} with ${fmt(best.score)}`;
   let said = controls("parallel").querySelector(".said");
   if (!said) {
@@ -644,7 +646,7 @@ function paint(name) {
   if (height) box.style.height = `${height}px`;
   let chart = drawn.get(name);
   if (!chart) {
-    const isLarge = spec.kind === "heat" && spec.cells.length > 4000;
+    const isLarge = spec.kind === "heat" && spec.cells.length > 2000;
     chart = echarts.init(box, null, { renderer: isLarge ? "canvas" : "svg" });
     drawn.set(name, chart);
     chart.on("click", (p) => { const trial = chart.trialAt?.(p); if (trial !== null && trial !== undefined) choose(trial); });
@@ -686,19 +688,26 @@ function mark() {
 }
 
 const waiting = [...document.querySelectorAll(".chart")].map((box) => box.dataset.chart);
-function next(deadline) {
+const SLICE_MILLISECONDS = 40; // of drawing, then the browser may paint and scroll
+function next() {
+  const until = performance.now() + SLICE_MILLISECONDS;
   do {
     const name = waiting.shift();
     if (name) paint(name);
-  } while (waiting.length && deadline && deadline.timeRemaining && deadline.timeRemaining() > 12);
-  if (waiting.length) later(); else root.dataset.drawn = "yes";
+  } while (waiting.length && performance.now() < until);
+  if (waiting.length) later(); else finish();
 }
 function later() {
-  if (window.requestIdleCallback) requestIdleCallback(next, { timeout: 60 }); else setTimeout(next, 0);
+  setTimeout(next, 0);
+}
+function finish() {
+  if (root.dataset.drawn) return;
+  root.dataset.drawn = "yes";
+  performance.mark("drawn");
 }
 function drawAll() {
   while (waiting.length) paint(waiting.shift());
-  root.dataset.drawn = "yes";
+  finish();
 }
 function isDark() {
   const wanted = root.dataset.theme;

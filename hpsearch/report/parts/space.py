@@ -234,8 +234,9 @@ def _importance_lead(found: Importance) -> str:
         "variance in rank among trials that it has not seen. "
     )
     if clear:
-        verb = "matters" if len(clear) == 1 else "matter"
-        return text + f"Beyond its error, {joined(clear[:4])} {verb}, in this order."
+        if len(clear) == 1:
+            return text + f"Only {clear[0]} matters beyond its error."
+        return text + f"Beyond their errors, {joined(clear[:4])} matter, in this order."
     return text + f"{found.names[0]} comes first, but no interval is clear of zero."
 
 

@@ -85,7 +85,7 @@ def _trials_table(material: Material, spec: Spec | None) -> Table:
     others = [m for m in others if f"metric.{m}" in listed.columns]
     plan = _Columns(
         others=tuple(others),
-        with_folds=len({row.get("n_folds") for row in records(listed)}) > 1,
+        n_folds=int(max([0.0, *(finite(row.get("n_folds")) or 0.0 for row in records(listed))])),
         width=_usual_width(material.scored),
         limits=(limits[0], limits[1]),
     )
@@ -94,7 +94,7 @@ def _trials_table(material: Material, spec: Spec | None) -> Table:
         for place, row in enumerate(records(listed), start=1)
     ]
     columns = ("rank", "trial", f"{material.metric} ± se", "95 % interval", *others)
-    columns += (*(("folds",) if plan.with_folds else ()), "epoch", "configuration")
+    columns += ("epoch", "configuration")
     numeric = tuple(name not in ("trial", "95 % interval", "configuration") for name in columns)
     return Table(
         "Trials by rank",
@@ -109,10 +109,10 @@ def _trials_table(material: Material, spec: Spec | None) -> Table:
 
 @dataclass(frozen=True)
 class _Columns:
-    """What the table of trials shows: other metrics, numbers of folds, digits, drawn range."""
+    """What the table of trials shows: other metrics, most folds, digits, drawn range."""
 
     others: tuple[str, ...]
-    with_folds: bool
+    n_folds: int
     width: float | None
     limits: tuple[float, float]
 
@@ -133,6 +133,8 @@ def _trial_cells(
     text = material.configurations[trial]
     if status == "failed":
         text = f"{words.error_line(row.get('error'))} [{text}]"
+    elif (n_folds := int(finite(row.get("n_folds")) or 0)) < plan.n_folds:
+        text = f"{n_folds} of {words.counted(plan.n_folds, 'fold')}; {text}"
     ends = [finite(row.get(name)) for name in ("ci_low", "ci_high")]
     bounds = "" if None in ends else " to ".join(words.within(end, plan.width) for end in ends)
     return (
@@ -141,7 +143,6 @@ def _trial_cells(
         Cell(words.score(score, row.get("score_se")), sort=score),
         Cell(bounds, sort=score, bar=_bar(row, *plan.limits)),
         *(number_cell(row.get(f"metric.{name}")) for name in plan.others),
-        *((number_cell(row.get("n_folds")),) if plan.with_folds else ()),
         number_cell(row.get("best_epoch")),
         Cell(text, is_long=True),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 from hpsearch import words
 from hpsearch.report.blocks import (
@@ -16,6 +17,8 @@ from hpsearch.report.estimates import Estimate, estimates, promised
 from hpsearch.report.figures import Spec
 from hpsearch.report.material import Material, short
 
+_BASELINES_WITHIN: Final = 3.0
+
 
 def estimates_section(material: Material) -> Section | None:
     """All estimates of the selected trial's score in one picture."""
@@ -23,9 +26,7 @@ def estimates_section(material: Material) -> Section | None:
     if not found:
         return None
     metric, direction = material.metric, material.direction
-    values = [e for est in found for e in (est.value, est.low, est.high) if e is not None]
-    low, high = min(values), max(values)
-    margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.5
+    low, high = _drawn_range(found)
     spec: Spec = {
         "kind": "forest",
         "metric": metric,
@@ -42,7 +43,7 @@ def estimates_section(material: Material) -> Section | None:
             }
             for estimate in found
         ],
-        "range": [short(low - margin), short(high + margin)],
+        "range": [short(low), short(high)],
     }
     table = table_of(
         f"Estimates of {metric}",
@@ -56,11 +57,26 @@ def estimates_section(material: Material) -> Section | None:
         "estimates",
         spec,
         "Dots are estimates, bars their 95 % intervals; the further down, the less an estimate "
-        "leaves out. Crossed out: an interval that is too narrow.",
+        "leaves out. Crossed out: an interval that is too narrow. A triangle at the edge: far off.",
         f"{len(found)} estimates of {metric} with their intervals; the table below has them.",
     )
     lead = _estimates_lead(material, found)
     return Section("estimates", "What the score is worth", lead, (chart,), (table,))
+
+
+def _drawn_range(found: Sequence[Estimate]) -> tuple[float, float]:
+    """From the lowest end to the highest; baselines that are far off stay at the edge."""
+
+    def ends(estimates: Sequence[Estimate]) -> list[float]:
+        return [v for e in estimates for v in (e.value, e.low, e.high) if v is not None]
+
+    own = ends([estimate for estimate in found if estimate.key != "baseline"]) or ends(found)
+    low, high = min(own), max(own)
+    reach = _BASELINES_WITHIN * ((high - low) or abs(high) or 1.0)
+    near = [value for value in ends(found) if low - reach <= value <= high + reach]
+    low, high = min(near), max(near)
+    margin = 0.06 * ((high - low) or abs(high) or 1.0)
+    return low - margin, high + margin
 
 
 def _estimates_lead(material: Material, found: Sequence[Estimate]) -> str:
