@@ -80,9 +80,7 @@ def main():
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium")
         for _ in range(options.openings):
-            browser = playwright.chromium.launch(
-                executable_path=chromium, args=["--no-sandbox"]
-            )
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             times.append(opened(browser, path, "light", problems).evaluate(TIMES))
             browser.close()
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

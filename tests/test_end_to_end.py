@@ -63,6 +63,7 @@ def test_a_search_leaves_every_file_it_names(searched):
     folder, _ = searched
     tables = {f"{name}.csv" for name in ("trials", "folds", "curves", "predictions", "timings")}
     documents = {"run.json", "best.json", "model.json", "model.keras", "journal.sqlite", ".lock"}
+    documents |= {"report.html", "model_card.md"}
     assert {path.name for path in (folder / "results/visits").iterdir()} == tables | documents
 
 

@@ -1,8 +1,8 @@
 """Figures of trials, folds and curves: tables in, plain JSON out, for the page's script to draw.
 
 Each function returns a specification whose ``kind`` names what draws it, or None where the tables
-hold nothing to draw. Numbers are rounded to four or five digits. A range that is drawn leaves far values
-out, so that one diverged trial hides no other; how many those are is said.
+hold nothing to draw. Numbers are rounded to four or five digits. A range that is drawn leaves far
+values out, so that one diverged trial hides no other; how many those are is said.
 """
 
 from __future__ import annotations

@@ -35,7 +35,9 @@ def test_the_card_has_the_ranges_and_levels_seen(run):
 
 def test_the_card_has_the_estimates_with_their_intervals(run):
     best = run.best
-    [line] = [x for x in card_of(run).splitlines() if x.startswith("| Mean of the folds, corrected")]
+    [line] = [
+        x for x in card_of(run).splitlines() if x.startswith("| Mean of the folds, corrected")
+    ]
     shown = [float(number) for number in line.split("|")[3].split(" to ")]
     assert shown == pytest.approx([best["ci_low"], best["ci_high"]], rel=0.02)
 

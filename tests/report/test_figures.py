@@ -24,7 +24,9 @@ MAE = {"metric": "mae", "direction": "min"}
 
 def trials(**columns):
     n = len(next(iter(columns.values())))
-    return pd.DataFrame({"trial": range(n), "status": "completed", "rank": range(1, n + 1), **columns})
+    return pd.DataFrame(
+        {"trial": range(n), "status": "completed", "rank": range(1, n + 1), **columns}
+    )
 
 
 def test_the_drawn_range_leaves_far_bad_scores_out_and_far_good_ones_in():
@@ -180,9 +182,7 @@ def test_long_learning_curves_are_thinned_and_keep_the_best_epoch():
 def test_curves_beyond_what_a_page_holds_are_counted(monkeypatch):
     monkeypatch.setattr("hpsearch.report.figures.MOST_CURVE_NUMBERS", 25)
     table = trials(score=[1.0, 2.0, 3.0], best_epoch=[1, 1, 1])
-    spec = learning_curves(
-        curves_of(3, 4), table, {}, metrics=["mae"], direction="min", selected=0
-    )
+    spec = learning_curves(curves_of(3, 4), table, {}, metrics=["mae"], direction="min", selected=0)
     assert spec["order"] == ["0", "1"]  # 2 x 3 x 4 numbers fit
     assert spec["n_left_out"] == 1
 

@@ -68,7 +68,9 @@ def test_roc_has_a_curve_a_repeat_with_scikit_learns_area():
     tables = []
     for repeat in range(3):
         y = rng.integers(0, 2, 60)
-        tables.append(binary(np.array(["no", "yes"])[y], np.clip(0.3 * y + rng.random(60), 0, 1), repeat))
+        tables.append(
+            binary(np.array(["no", "yes"])[y], np.clip(0.3 * y + rng.random(60), 0, 1), repeat)
+        )
     spec = roc(Predicted.of(pd.concat(tables), "binary", BINARY))
     expected = [roc_auc_score(t["y_true"] == "yes", t["y_pred"]) for t in tables]
     assert [line["name"] for line in spec["series"]] == ["repeat 0", "repeat 1", "repeat 2"]

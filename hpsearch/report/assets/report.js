@@ -545,11 +545,15 @@ function robust(all, near, direction) {
 
 /* -- controls */
 
-function control(label, input) {
-  const box = document.createElement("label");
-  const text = document.createElement("span");
-  text.textContent = label;
-  box.append(...(input.type === "checkbox" ? [input, text] : [text, input]));
+let nControls = 0;
+function control(text, input) {
+  const box = document.createElement("span");
+  box.className = "control";
+  input.id ||= `control-${nControls++}`;
+  const label = document.createElement("label");
+  label.htmlFor = input.id;
+  label.textContent = text;
+  box.append(...(input.type === "checkbox" ? [input, label] : [label, input]));
   return box;
 }
 function select(options, value, changed) {
