@@ -95,7 +95,7 @@ METRICS = ["log_loss", "accuracy", "roc_auc"]
 def test_a_run_leaves_every_file_and_nothing_else(searched):
     run, _, _ = searched
     names = {path.name for path in run.path.iterdir()}
-    assert names == {*TABLES, *DOCUMENTS, "journal.sqlite", ".lock"}
+    assert names == {*TABLES, *DOCUMENTS, *TEXTS, "journal.sqlite", ".lock"}
 
 
 def test_the_tables_have_the_columns_that_are_promised(searched):
@@ -614,7 +614,10 @@ def test_a_search_leaves_a_report_and_a_model_card(search_here):
 
 def test_one_seed_gives_one_model_card(search_here, tmp_path):
     cards = [
-        (search_here(hpsearch.load(visits(), target="ill"), out=tmp_path / name).path / "model_card.md").read_bytes()
+        (
+            search_here(hpsearch.load(visits(), target="ill"), out=tmp_path / name).path
+            / "model_card.md"
+        ).read_bytes()
         for name in ("a", "b")
     ]
     assert cards[0] == cards[1]

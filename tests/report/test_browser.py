@@ -22,8 +22,14 @@ def report(made, tmp_path_factory):
     )
     warning = {"code": "x", "text": made.HOSTILE, "evidence": {}, "remedy": "none"}
     found = {
-        "code": "overfit", "title": "Overfits", "evidence": "e", "advice": "a",
-        "severity": "problem", "chart": "curves", "trial": 3, "numbers": {},
+        "code": "overfit",
+        "title": "Overfits",
+        "evidence": "e",
+        "advice": "a",
+        "severity": "problem",
+        "chart": "curves",
+        "trial": 3,
+        "numbers": {},
     }
     ledger = {"mean": {"value": 0.2, "corrected": {"low": 0.1, "high": 0.3}}}
     run = made.add_to_best(run, diagnoses=[found], ledger={**ledger, "warnings": [warning]})

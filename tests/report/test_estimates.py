@@ -93,10 +93,24 @@ def test_the_command_is_one_that_the_program_takes():
     from hpsearch.cli import app
 
     settings = {
-        "data": {"source": "x.csv", "load": {"target": ["y"]}}, "trials": 3, "folds": 2,
-        "repeats": 1, "epochs": 2, "batch_size": 8, "seed": 1, "oracle": "grid", "gap": 1,
-        "engine": "keras", "patience": 4, "split": "kfold", "duplicates": "ignore",
-        "max_levels": 3, "max_words": 4, "fix": {"a": 1}, "space": "s.py", "test_rows": 5,
+        "data": {"source": "x.csv", "load": {"target": ["y"]}},
+        "trials": 3,
+        "folds": 2,
+        "repeats": 1,
+        "epochs": 2,
+        "batch_size": 8,
+        "seed": 1,
+        "oracle": "grid",
+        "gap": 1,
+        "engine": "keras",
+        "patience": 4,
+        "split": "kfold",
+        "duplicates": "ignore",
+        "max_levels": 3,
+        "max_words": 4,
+        "fix": {"a": 1},
+        "space": "s.py",
+        "test_rows": 5,
     }
     words = shlex.split(command(settings))[2:]
     context = get_command(app).commands["run"].make_context("run", words)

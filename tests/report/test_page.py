@@ -190,8 +190,14 @@ def test_huge_scores_leave_the_others_visible(made, tmp_path):
 
 def test_diagnoses_link_to_their_charts(made, tmp_path):
     found = {
-        "code": "overfit", "title": "Overfits", "evidence": "e", "advice": "a",
-        "severity": "problem", "chart": "curves", "trial": 3, "numbers": {},
+        "code": "overfit",
+        "title": "Overfits",
+        "evidence": "e",
+        "advice": "a",
+        "severity": "problem",
+        "chart": "curves",
+        "trial": 3,
+        "numbers": {},
     }
     warning = {"code": "edge_of_range", "text": "at the edge", "evidence": {}, "remedy": "widen"}
     run = made.make_run(tmp_path / "run", n_trials=4)
