@@ -75,7 +75,7 @@ def material_of(run: Run) -> Material:
         settings=_or(lambda: run.settings, {}),
         best=best,
         model=_or(lambda: run.model_card, {}),
-        diagnoses=[entry for entry in best.get("diagnoses") or () if isinstance(entry, Mapping)],
+        diagnoses=_or(lambda: [found.to_json() for found in getattr(run, "diagnoses", ())], []),
     )
     return _with_fold_curves(material, run.path)
 

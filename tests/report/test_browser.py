@@ -1,9 +1,13 @@
 """The report as a reader meets it, in headless Chromium."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+
+from hpsearch.report import report_html
+from hpsearch.results.reporting import material_of
 
 DRAWN = "html[data-drawn]"
 PROBLEMS = ("binary", "multiclass", "multilabel", "regression", "several", "share")
@@ -32,8 +36,10 @@ def report(made, tmp_path_factory):
         "numbers": {},
     }
     ledger = {"mean": {"value": 0.2, "corrected": {"low": 0.1, "high": 0.3}}}
-    run = made.add_to_best(run, diagnoses=[found], ledger={**ledger, "warnings": [warning]})
-    return run.report()
+    run = made.add_to_best(run, ledger={**ledger, "warnings": [warning]})
+    path = run.path / "report.html"
+    path.write_text(report_html(replace(material_of(run), diagnoses=[found])), encoding="utf-8")
+    return path
 
 
 @pytest.fixture

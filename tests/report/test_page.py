@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -19,16 +20,20 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.elements, self.scripts = [], []
+        self.elements, self.scripts, self.in_script = [], [], False
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.elements.append((tag, dict(attrs)))
-        if tag == "script":
+        self.in_script = tag == "script"
+        if self.in_script:
             self.scripts.append("")
 
+    def handle_endtag(self, tag):
+        self.in_script = False
+
     def handle_data(self, data):
-        if self.elements and self.elements[-1][0] == "script":
+        if self.in_script:
             self.scripts[-1] += data
 
     def ids(self):
@@ -201,8 +206,8 @@ def test_diagnoses_link_to_their_charts(made, tmp_path):
     }
     warning = {"code": "edge_of_range", "text": "at the edge", "evidence": {}, "remedy": "widen"}
     run = made.make_run(tmp_path / "run", n_trials=4)
-    run = made.add_to_best(run, diagnoses=[found], ledger={"warnings": [warning]})
-    page = page_of(run)
+    run = made.add_to_best(run, ledger={"warnings": [warning]})
+    page = Page(report_html(replace(material_of(run), diagnoses=[found])))
     links = [attrs for tag, attrs in page.elements if tag == "a" and "data-trial" in attrs]
     assert links == [{"href": "#curves", "data-trial": "3"}]
     assert "findings" in page.sections()
@@ -212,7 +217,7 @@ def test_a_diagnosis_of_what_the_run_does_not_have_has_no_link(made, tmp_path):
     found = {"code": "x", "title": "t", "chart": "predictions", "severity": "note"}
     run = made.make_run(tmp_path / "run", n_trials=2)
     (run.path / "predictions.csv").unlink()
-    page = page_of(made.add_to_best(run, diagnoses=[found]))
+    page = Page(report_html(replace(material_of(run), diagnoses=[found])))
     assert "predictions" not in page.ids()
     links = [attrs["href"] for tag, attrs in page.elements if tag == "a"]
     assert "#predictions" not in links
