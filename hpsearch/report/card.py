@@ -94,14 +94,11 @@ def _estimates(best: Mapping[str, Any]) -> Iterator[str]:
     if expected is not None:
         bounds = words.interval(expected.low, expected.high)
         yield (
-            f"Expect a {_text(metric)} of about {words.number(expected.value)} on new rows of the "
+            f"Expect a {_text(metric)} of about {expected.shown} on new rows of the "
             f"same kind{f' (95 % interval {bounds})' if bounds else ''}; {better} is better."
         )
         yield ""
-    rows = [
-        [e.label, words.number(e.value), words.interval(e.low, e.high), e.about]
-        for e in estimates(best)
-    ]
+    rows = [[e.label, e.shown, words.interval(e.low, e.high), e.about] for e in estimates(best)]
     yield from _table([f"{metric}", "value", "95 % interval", "what it is"], rows)
     others = {name: value for name, value in (best.get("metrics") or {}).items() if name != metric}
     if others:
@@ -138,8 +135,9 @@ def _limits(model: Mapping[str, Any]) -> Iterator[str]:
     missing = [column["name"] for column in columns if column.get("has_missing")]
     if missing:
         yield f"- Cells were missing in: {_text(_listed(missing))}. Training values fill them."
-    if set(kinds) - {"words", "array"} and len(missing) < len(columns):
-        yield "- Missing cells in the other columns never occurred in training."
+    where = "the other columns" if missing else "any column"
+    if len(missing) < len(columns) and kinds - {"words", "array"}:
+        yield f"- In training no cell was missing in {where}."
 
 
 def _inputs(model: Mapping[str, Any]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hpsearch import words
 from hpsearch.report.material import finite
 from hpsearch.stats import t_interval
 
@@ -30,6 +31,16 @@ class Estimate:
     low: float | None
     high: float | None
     about: str
+
+    @property
+    def width(self) -> float | None:
+        """The interval's width, or None where there is none."""
+        return None if self.low is None or self.high is None else self.high - self.low
+
+    @property
+    def shown(self) -> str:
+        """The value, to the digits that its interval has."""
+        return words.within(self.value, self.width)
 
 
 _ABOUT = {

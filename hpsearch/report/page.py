@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from hpsearch.report.blocks import Section
 from hpsearch.report.material import Material
-from hpsearch.report.parts.summary import head, subtitle
+from hpsearch.report.parts.summary import configuration, head, subtitle
 from hpsearch.report.sections import sections
 
 LIBRARY: Final = "echarts.min.js"
@@ -57,6 +57,7 @@ def report_html(material: Material, *, version: str = "") -> str:
         title=_title(material),
         subtitle=subtitle(material),
         facts=head(material),
+        configuration=configuration(material),
         sections=made,
         specs=_embedded(_specs(made)),
         policy=_policy(*scripts.values()),

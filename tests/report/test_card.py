@@ -31,6 +31,7 @@ def test_the_card_has_the_ranges_and_levels_seen(run):
     assert "| bark | category | dark, light\\|grey |" in lines
     assert "- Positive class: yes; the other: no" in lines
     assert "- Cells were missing in: height. Training values fill them." in lines
+    assert "- In training no cell was missing in the other columns." in lines
 
 
 def test_the_card_has_the_estimates_with_their_intervals(run):

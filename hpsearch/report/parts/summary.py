@@ -67,6 +67,12 @@ def _cost_fact(material: Material) -> Fact:
     return Fact("trainings", f"{n_trainings:,}", about)
 
 
+def configuration(material: Material) -> str:
+    """The selected trial and its hyperparameters, in one line."""
+    values = material.configurations.get(material.selected, "")
+    return f"Trial {material.selected}: {values}" if values else ""
+
+
 def subtitle(material: Material) -> str:
     """What was searched, in one sentence."""
     settings = material.settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -48,10 +47,7 @@ def estimates_section(material: Material) -> Section | None:
     table = table_of(
         f"Estimates of {metric}",
         ("estimate", metric, "95 % interval", "what it is"),
-        [
-            (e.label, Cell(_value_of(e)), words.interval(e.low, e.high) or "none", e.about)
-            for e in found
-        ],
+        [(e.label, Cell(e.shown), words.interval(e.low, e.high) or "none", e.about) for e in found],
     )
     chart = Chart(
         "estimates",
@@ -82,11 +78,12 @@ def _drawn_range(found: Sequence[Estimate]) -> tuple[float, float]:
 def _estimates_lead(material: Material, found: Sequence[Estimate]) -> str:
     expected = promised(material.best) or found[0]
     bounds = words.interval(expected.low, expected.high)
-    text = f"On new rows of the same kind expect a {material.metric} of about {_value_of(expected)}"
+    text = f"On new rows of the same kind expect a {material.metric} of about {expected.shown}"
     text += f", between {bounds.replace(' to ', ' and ')}." if bounds else "."
     by_key = {estimate.key: estimate for estimate in found}
     naive, corrected = by_key.get("naive"), by_key.get("corrected")
-    ratio = _width(corrected) / _width(naive) if naive and corrected and _width(naive) else math.nan
+    widths = (naive and naive.width, corrected and corrected.width)
+    ratio = widths[1] / widths[0] if widths[0] and widths[1] else 1.0
     if ratio > 1.05:
         text += (
             f" Taking the folds for independent would claim an interval {ratio:.1f} times too "
@@ -101,22 +98,17 @@ def _estimates_lead(material: Material, found: Sequence[Estimate]) -> str:
         is_better = sign * (strongest.value - expected.value) > 0
         name = strongest.label.removeprefix("Baseline: ")
         verb = "beats" if is_better else "does not beat"
-        text += f" It {verb} the best baseline, {name}, with {_value_of(strongest)}."
+        text += f" It {verb} the best baseline, {name}, with {strongest.shown}."
     return text
-
-
-def _value_of(estimate: Estimate) -> str:
-    """An estimate's value to the digits that its interval has."""
-    return words.within(estimate.value, _width(estimate) or None)
 
 
 def _estimate_text(estimate: Estimate) -> str:
     bounds = words.interval(estimate.low, estimate.high)
-    return _value_of(estimate) + (f"  ({bounds})" if bounds else "")
+    return estimate.shown + (f"  ({bounds})" if bounds else "")
 
 
 def _test_sentence(material: Material, test: Estimate, expected: Estimate) -> str:
-    value = words.within(test.value, _width(expected) or None)
+    value = words.within(test.value, expected.width)
     score = f"The final model scores {value} on the test rows"
     if expected.low is None or expected.high is None or expected.key == "test":
         return f"{score}."
@@ -124,9 +116,3 @@ def _test_sentence(material: Material, test: Estimate, expected: Estimate) -> st
         return f"{score}, within that interval."
     is_better = (test.value < expected.low) == (material.direction == "min")
     return f"{score}, {'better' if is_better else 'worse'} than that interval."
-
-
-def _width(estimate: Estimate | None) -> float:
-    if estimate is None or estimate.low is None or estimate.high is None:
-        return 0.0
-    return estimate.high - estimate.low
