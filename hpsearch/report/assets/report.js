@@ -272,7 +272,8 @@ const draw = {
       series.push({ type: "line", name: `validation, trial ${name}`, data: points(val), showSymbol: false, z: 3, lineStyle: { width: 2.5, color: tone }, itemStyle: { color: tone },
         markPoint: { symbol: "circle", symbolSize: 12, silent: true, itemStyle: { color: tone, borderColor: t.card, borderWidth: 2 }, label: { show: false },
           data: [trial.best].filter((b) => trial.epochs.includes(b) && val[trial.epochs.indexOf(b)] !== null).map((b) => ({ coord: [b, val[trial.epochs.indexOf(b)]] })) },
-        markLine: { symbol: "none", silent: true, lineStyle: { color: tone, type: "dotted", width: 1.5 }, label: { color: t.muted, formatter: `best: ${trial.best}`, position: place ? "insideEndBottom" : "end", distance: 4 },
+        markLine: { symbol: "none", silent: true, lineStyle: { color: tone, type: "dotted", width: 1.5 }, label: { color: t.muted, formatter: `best: ${trial.best}`, position: place ? "insideEndBottom" : "end", distance: 4,
+            offset: trial.best > 0.9 * trial.epochs[trial.epochs.length - 1] ? [-20, 0] : [0, 0] },
           data: trial.epochs.length > 1 ? [{ xAxis: trial.best }] : [] } });
       if (train.some((v) => v !== null)) {
         series.push({ type: "line", name: `training, trial ${name}`, data: points(train), showSymbol: false, z: 2, lineStyle: { width: 2, color: other, type: [6, 4] }, itemStyle: { color: other } });

@@ -16,7 +16,7 @@ from hpsearch.report.estimates import Estimate, estimates, promised
 from hpsearch.report.figures import Spec
 from hpsearch.report.material import Material, short
 
-_BASELINES_WITHIN: Final = 3.0
+_BASELINES_WITHIN: Final = 1.5
 
 
 def estimates_section(material: Material) -> Section | None:
@@ -26,6 +26,8 @@ def estimates_section(material: Material) -> Section | None:
         return None
     metric, direction = material.metric, material.direction
     low, high = _drawn_range(found)
+    is_far = any(not low <= estimate.value <= high for estimate in found)
+    far = " A triangle at the edge: far off." if is_far else ""
     spec: Spec = {
         "kind": "forest",
         "metric": metric,
@@ -53,7 +55,7 @@ def estimates_section(material: Material) -> Section | None:
         "estimates",
         spec,
         "Dots are estimates, bars their 95 % intervals; the further down, the less an estimate "
-        "leaves out. Crossed out: an interval that is too narrow. A triangle at the edge: far off.",
+        "leaves out. Crossed out: an interval that is too narrow." + far,
         f"{len(found)} estimates of {metric} with their intervals; the table below has them.",
     )
     lead = _estimates_lead(material, found)
@@ -95,7 +97,7 @@ def _estimates_lead(material: Material, found: Sequence[Estimate]) -> str:
     if baselines:
         sign = 1 if material.direction == "min" else -1
         strongest = min(baselines, key=lambda estimate: sign * estimate.value)
-        is_better = sign * (strongest.value - expected.value) > 0
+        is_better = sign * (strongest.value - (corrected or expected).value) > 0
         name = strongest.label.removeprefix("Baseline: ")
         verb = "beats" if is_better else "does not beat"
         text += f" It {verb} the best baseline, {name}, with {strongest.shown}."
