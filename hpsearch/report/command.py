@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from hpsearch import defaults
+from hpsearch.task import TASKS
 
 _DEFAULTS: Final = {
     "trials": defaults.TRIALS,
@@ -24,6 +25,13 @@ _DEFAULTS: Final = {
     "test_size": None,
     "max_levels": defaults.MAX_LEVELS,
     "max_words": defaults.MAX_WORDS,
+    "race": "off",
+    "rungs": 1,
+    "until_decided": False,
+    "max_repeats": None,
+    "select": "best",
+    "nested": None,
+    "baselines": True,
 }
 
 
@@ -68,8 +76,16 @@ def _options(settings: Mapping[str, Any]) -> Iterator[str]:
         yield f"--fix {shlex.quote(f'{name}={value}')}"
     for option, default in _DEFAULTS.items():
         value = settings.get(option)
-        if value is not None and value != default:
-            yield f"--{option.replace('_', '-')} {shlex.quote(str(value))}"
+        name = option.replace("_", "-")
+        if value is None or value == default:
+            continue
+        if isinstance(value, bool):
+            yield f"--{name}" if value else f"--no-{name}"
+        else:
+            yield f"--{name} {shlex.quote(str(value))}"
+    task, metric = (settings.get("data") or {}).get("task"), settings.get("metric")
+    if task in TASKS and metric not in (None, TASKS[task].metrics[0]):
+        yield f"--metric {shlex.quote(str(metric))}"
     if settings.get("test_rows") and settings.get("test_size") is None:
         yield "--test-data FILE"
 

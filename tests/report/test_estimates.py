@@ -118,5 +118,12 @@ def test_the_command_is_one_that_the_program_takes():
     assert context.params["test_data"] == "FILE"
 
 
+def test_a_switch_is_said_without_a_value_and_a_metric_where_it_is_not_the_first():
+    settings = {"data": {"source": "sklearn:iris", "task": "multiclass"}, "metric": "accuracy"}
+    words = command({**settings, "baselines": False, "until_decided": True}).split()
+    assert words[3:] == ["--until-decided", "--no-baselines", "--metric", "accuracy"]
+    assert "--metric" not in command({**settings, "metric": "log_loss"})
+
+
 def test_a_table_in_memory_stands_in_capitals():
     assert command({"data": {"target": ["y"]}}).split()[2] == "DATA"
