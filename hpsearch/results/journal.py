@@ -26,7 +26,7 @@ import io
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -222,33 +222,31 @@ def is_journal(path: Path) -> bool:
     return head[:15] == b"SQLite format 3" and head[68:72] == APPLICATION.to_bytes(4, "big")
 
 
-def read_units(path: Path, trial: int) -> list[UnitResult]:
-    """A trial's units, the file being left as it is; none where they can't be read.
+def read_units(path: Path, trials: Collection[int]) -> dict[int, list[UnitResult]]:
+    """Units of some trials, in the order of their keys, the file being left as it is.
 
-    For those who only look: a journal that is damaged, or that a process writes, is no error.
+    For those who only look: a journal that is damaged, or that a process writes, is no error, and
+    what can't be read is left out.
     """
-    try:
-        with closing(_read_only(path)) as connection:
-            first, last = _keys_of(trial)
-            rows = connection.execute(
-                "SELECT head, arrays FROM units WHERE key BETWEEN ? AND ? ORDER BY key",
-                (first, last),
-            ).fetchall()
-        return [_decoded(head, arrays) for head, arrays in rows]
-    except (sqlite3.Error, OSError, ValueError, KeyError, TypeError):
-        return []
+    found: dict[int, list[UnitResult]] = {}
+    with suppress(sqlite3.Error, OSError), closing(_read_only(path)) as connection:
+        heads = connection.execute("SELECT key, head FROM units ORDER BY key").fetchall()
+        for key, head in heads:
+            with suppress(ValueError, KeyError, TypeError, EOFError):
+                if (trial := json.loads(head)["trial"]) in trials:
+                    [[arrays]] = connection.execute(
+                        "SELECT arrays FROM units WHERE key = ?", (key,)
+                    )
+                    found.setdefault(trial, []).append(_decoded(head, arrays))
+    return found
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
 
 
-def _keys_of(trial: int) -> tuple[int, int]:
-    """The first and the last key that a unit of a trial may have."""
-    return trial * _MAX_FOLDS, (trial + 1) * _MAX_FOLDS - 1
-
-
 _INSERT_SETTINGS: Final = "INSERT OR REPLACE INTO settings VALUES ('run', ?, ?)"
+_SELECT_ARRAYS: Final = "SELECT arrays FROM units WHERE key = ?"
 _INSERT_UNIT: Final = "INSERT OR REPLACE INTO units VALUES (?, ?, ?, ?)"
 
 _SettingsRow = tuple[str, bytes]

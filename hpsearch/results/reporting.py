@@ -101,13 +101,15 @@ def _with_fold_curves(material: Material, folder: Path) -> Material:
     places: dict[int, list[tuple[Any, Any]]] = {}
     for row in records(material.folds.sort_values(["repeat", "fold"])):
         places.setdefault(int(row["trial"]), []).append((row["repeat"], row["fold"]))
-    curves: dict[int, list[FoldCurve]] = {}
+    wanted: list[int] = []
     n_curves = 0
     for trial in order:
         n_curves += len(places.get(trial, ()))
-        if n_curves > MOST_FOLD_CURVES and curves:
+        if n_curves > MOST_FOLD_CURVES and wanted:
             break
-        curves[trial] = _fold_curves(read_units(folder / JOURNAL, trial), places.get(trial, []))
+        wanted.append(trial)
+    units = read_units(folder / JOURNAL, set(wanted))
+    curves = {t: _fold_curves(units.get(t, []), places.get(t, [])) for t in wanted}
     return replace(material, fold_curves=curves)
 
 
