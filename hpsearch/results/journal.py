@@ -234,10 +234,9 @@ def read_units(path: Path, trials: Collection[int]) -> dict[int, list[UnitResult
         for key, head in heads:
             with suppress(ValueError, KeyError, TypeError, EOFError):
                 if (trial := json.loads(head)["trial"]) in trials:
-                    [[arrays]] = connection.execute(
-                        "SELECT arrays FROM units WHERE key = ?", (key,)
-                    )
-                    found.setdefault(trial, []).append(_decoded(head, arrays))
+                    [[arrays]] = connection.execute(_SELECT_ARRAYS, (key,))
+                    unit = _decoded(head, arrays)
+                    found.setdefault(trial, []).append(unit)
     return found
 
 
