@@ -292,7 +292,7 @@ def parallel(
             {"trial": int(trial), "values": [axis.values[i] for axis in shown], "score": scores[i]}
             for i, trial in enumerate(scored["trial"])
         ],
-        "range": _short_range(scored["score"], direction),
+        "range": _short_range(scored["score"], direction, margin=0.0),
     }
 
 
