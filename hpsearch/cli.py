@@ -87,6 +87,9 @@ _DATA, _FOLDS, _SEARCH, _TRAINING, _RESULTS = (
 RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run's folder, such as results/breast_cancer.")
 ]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", metavar="", help="Replace the file if it is there.")
+]
 FixOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -522,9 +525,7 @@ def report(
             help="The .html file to write. Default: report.html in the run's folder.",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", metavar="", help="Replace the file if it is there.")
-    ] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write a finished run's report: one HTML file with charts and tables, without a network."""
     if output is not None:
@@ -554,9 +555,7 @@ def predict(
             help="A .csv or .parquet file to write. Default: CSV on standard output.",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", metavar="", help="Replace the file if it is there.")
-    ] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Predict labels or values for new rows with a run's model."""
     if output is not None:

@@ -6,7 +6,6 @@ Written through the same functions as a search's own, so their form is the real 
 import json
 
 import numpy as np
-import pandas as pd
 
 from hpsearch.data import Column, Schema
 from hpsearch.engines.base import FoldResult, UnitResult, WorkUnit
@@ -324,8 +323,3 @@ def add_to_best(run, **entries):
     path = run.path / "best.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
     return open_run(run.path)
-
-
-def frame(**columns):
-    """A small table."""
-    return pd.DataFrame(columns)

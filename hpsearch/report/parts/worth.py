@@ -26,8 +26,6 @@ def estimates_section(material: Material) -> Section | None:
         return None
     metric, direction = material.metric, material.direction
     low, high = _drawn_range(found)
-    is_far = any(not low <= estimate.value <= high for estimate in found)
-    far = " A triangle at the edge: far off." if is_far else ""
     spec: Spec = {
         "kind": "forest",
         "metric": metric,
@@ -54,12 +52,22 @@ def estimates_section(material: Material) -> Section | None:
     chart = Chart(
         "estimates",
         spec,
-        "Dots are estimates, bars their 95 % intervals; the further down, the less an estimate "
-        "leaves out. Crossed out: an interval that is too narrow." + far,
+        _caption(found, low, high),
         f"{len(found)} estimates of {metric} with their intervals; the table below has them.",
     )
     lead = _estimates_lead(material, found)
     return Section("estimates", "What the score is worth", lead, (chart,), (table,))
+
+
+def _caption(found: Sequence[Estimate], low: float, high: float) -> str:
+    text = "Dots are estimates, bars their 95 % intervals; further down they leave less out."
+    if any(estimate.key == "naive" for estimate in found):
+        text += " Crossed out: an interval that is too narrow."
+    if any(estimate.key == "baseline" for estimate in found):
+        text += " Diamonds: models that need no search."
+    if any(not low <= estimate.value <= high for estimate in found):
+        text += " A triangle at the edge: far off."
+    return text
 
 
 def _drawn_range(found: Sequence[Estimate]) -> tuple[float, float]:
@@ -93,15 +101,17 @@ def _estimates_lead(material: Material, found: Sequence[Estimate]) -> str:
         )
     if test := by_key.get("test"):
         text += f" {_test_sentence(material, test, expected)}"
-    baselines = [estimate for estimate in found if estimate.key == "baseline"]
-    if baselines:
-        sign = 1 if material.direction == "min" else -1
-        strongest = min(baselines, key=lambda estimate: sign * estimate.value)
-        is_better = sign * (strongest.value - (corrected or expected).value) > 0
-        name = strongest.label.removeprefix("Baseline: ")
-        verb = "beats" if is_better else "does not beat"
-        text += f" It {verb} the best baseline, {name}, with {strongest.shown}."
+    if baselines := [estimate for estimate in found if estimate.key == "baseline"]:
+        text += f" {_baseline_sentence(material, baselines, corrected or expected)}"
     return text
+
+
+def _baseline_sentence(material: Material, baselines: Sequence[Estimate], winner: Estimate) -> str:
+    sign = 1 if material.direction == "min" else -1
+    strongest = min(baselines, key=lambda estimate: sign * estimate.value)
+    verb = "beats" if sign * (strongest.value - winner.value) > 0 else "does not beat"
+    name = strongest.label.removeprefix("Baseline: ")
+    return f"On its folds it {verb} the best baseline, {name}, with {strongest.shown}."
 
 
 def _estimate_text(estimate: Estimate) -> str:
