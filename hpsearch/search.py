@@ -543,8 +543,6 @@ class _Run:
                 "target": list(data.target.names),
                 "groups": data.groups_name or None,
                 "time": data.time_name or None,
-                "source": self.record["data"]["source"],
-                "load": self.record["data"]["load"],
             },
             "warnings": [*data.warnings, *self.session.probe.warnings],
             "space": self.space.name,

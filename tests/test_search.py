@@ -638,9 +638,10 @@ def test_a_report_that_fails_costs_a_warning_and_nothing_else(search_here, monke
     assert all((run.path / name).is_file() for name in (*TABLES, *DOCUMENTS))
 
 
-def test_the_run_says_where_its_table_was(search_here, tmp_path):
+def test_the_report_says_how_to_read_the_table_again(search_here, tmp_path):
     visits().to_csv(tmp_path / "visits.csv", index=False)
     data = hpsearch.load(tmp_path / "visits.csv", target="ill", drop=["group"])
-    settings = search_here(data).settings["data"]
-    assert settings["source"] == str(tmp_path / "visits.csv")
-    assert settings["load"]["drop"] == ["group"]
+    page = (search_here(data).path / "report.html").read_text(encoding="utf-8")
+    said = f"hpsearch run {tmp_path / 'visits.csv'} --target ill --drop group --space SPACE.py"
+    assert said in page
+    assert "which was a Python object" in page

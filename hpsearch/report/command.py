@@ -65,7 +65,7 @@ def _words(settings: Mapping[str, Any]) -> Iterator[str]:
     for option in ("task", "path"):
         if how.get(option):
             yield f"--{option} {shlex.quote(str(how[option]))}"
-    space = settings.get("space")
+    space = "SPACE.py" if settings.get("space_is_object") else settings.get("space")
     if space not in (None, defaults.SPACE):
         yield f"--space {shlex.quote(str(space))}"
     yield from _options(settings)

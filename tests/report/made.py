@@ -56,7 +56,8 @@ def make_run(
     made = _Made(target, n_trials, n_repeats, n_folds, n_epochs, n_rows, hostile, seed)
     trials = [made.trial(i, failed, stopped, huge) for i in range(n_trials)]
     with RunFolder.create(path) as folder:
-        journal = folder.begin({"options": {}})
+        read = {"source": "/data/trees.csv", "load": {"target": list(made.target.names)}}
+        journal = folder.begin({"options": {}, "data": read})
         with journal:
             if with_journal:
                 journal.record([unit for trial in trials for unit in trial.units])
@@ -254,8 +255,6 @@ class _Made:
                 "fingerprint": "ab" * 32,
                 "task": self.target.kind,
                 "target": list(self.target.names),
-                "source": "/data/trees.csv",
-                "load": {"target": list(self.target.names)},
             },
             "warnings": [f"Column {HOSTILE} gives the target away."] if self.hostile else [],
             "space": "mlp",

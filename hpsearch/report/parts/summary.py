@@ -165,4 +165,6 @@ def again_section(material: Material) -> Section:
     )
     if "DATA" in text.split():
         lead += " DATA stands for the table, which was not read from a file that can be named."
+    if "SPACE.py" in text.split():
+        lead += " SPACE.py stands for the space, which was a Python object."
     return Section("again", "Make this run again", lead, (), tuple(tables), code=tuple(code))
