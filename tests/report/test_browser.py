@@ -239,3 +239,29 @@ def test_a_large_report_is_small_and_opens(visit, made, tmp_path):
     path = made.make_run(tmp_path / "run", n_trials=200, n_repeats=3, n_folds=4).report()
     assert path.stat().st_size < 5e6
     assert charts_without_marks(visit(path)) == []
+
+
+def test_a_range_on_an_axis_keeps_the_trials_within_and_says_how_many(visit, report):
+    page = visit(report)
+    chart = page.locator("#chart-parallel")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    x, top = box["x"] + 40, box["y"] + 80  # the first axis
+    page.mouse.move(x, top)
+    page.mouse.down()
+    page.mouse.move(x, top + 150, steps=5)
+    page.mouse.up()
+    said = page.locator("#parallel [role=status]")
+    said.filter(has_text="trials kept").wait_for()
+    kept, _, n_trials = said.inner_text().split()[:3]
+    assert n_trials == "23"  # one failed
+    assert 0 < int(kept) < 23
+
+
+def test_every_hyperparameter_fits_beside_the_others_when_asked(visit, report):
+    page = visit(report)
+    page.get_by_label("all 11 hyperparameters").check()
+    scroller = page.locator("#chart-parallel").locator("..")
+    assert scroller.get_attribute("tabindex") == "0"
+    assert page.evaluate("document.documentElement.scrollWidth") == 1280
+    assert grave(page) == []

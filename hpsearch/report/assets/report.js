@@ -266,14 +266,14 @@ const draw = {
       if (own.folds && metric === spec.metrics[0]) {
         for (const fold of trial.folds || []) {
           series.push({ type: "line", name: `${fold.name} of trial ${name}`, data: points(fold.values), showSymbol: false, symbol: "circle", z: 1,
-            lineStyle: { width: 1, color: faded(tone, 0.45) }, itemStyle: { color: tone }, emphasis: { focus: "none", lineStyle: { width: 2.5, color: tone } }, triggerLineEvent: true });
+            lineStyle: { width: 1, color: faded(tone, 0.45) }, itemStyle: { color: tone }, emphasis: { disabled: true } });
         }
       }
       series.push({ type: "line", name: `validation, trial ${name}`, data: points(val), showSymbol: false, z: 3, lineStyle: { width: 2.5, color: tone }, itemStyle: { color: tone },
         markPoint: { symbol: "circle", symbolSize: 12, silent: true, itemStyle: { color: tone, borderColor: t.card, borderWidth: 2 }, label: { show: false },
           data: [trial.best].filter((b) => trial.epochs.includes(b) && val[trial.epochs.indexOf(b)] !== null).map((b) => ({ coord: [b, val[trial.epochs.indexOf(b)]] })) },
-        markLine: { symbol: "none", silent: true, lineStyle: { color: tone, type: "dotted", width: 1.5 }, label: { color: t.muted, formatter: `best: ${trial.best}`, position: place ? "insideEndBottom" : "end", distance: 4,
-            offset: trial.best > 0.9 * trial.epochs[trial.epochs.length - 1] ? [-20, 0] : [0, 0] },
+        markLine: { symbol: "none", silent: true, lineStyle: { color: tone, type: "dotted", width: 1.5 }, label: { color: t.muted, formatter: `best: ${trial.best}`, position: "end", distance: 4,
+            offset: [trial.best > 0.9 * trial.epochs[trial.epochs.length - 1] ? -20 : 0, place ? -13 : 0] },
           data: trial.epochs.length > 1 ? [{ xAxis: trial.best }] : [] } });
       if (train.some((v) => v !== null)) {
         series.push({ type: "line", name: `training, trial ${name}`, data: points(train), showSymbol: false, z: 2, lineStyle: { width: 2, color: other, type: [6, 4] }, itemStyle: { color: other } });
@@ -293,9 +293,12 @@ const draw = {
     option.tooltip.trigger = "axis";
     option.tooltip.axisPointer = { type: "line", lineStyle: { color: t.grey }, label: { show: false } };
     option.tooltip.formatter = (ps) => { const rows = ps.filter((p) => p.seriesName && p.value && !p.seriesName.startsWith("series"));
-      const folds = rows.filter((p) => p.seriesName.includes("fold ")).map((p) => p.value[1]);
       const lines = rows.filter((p) => !p.seriesName.includes("fold ")).map((p) => `${p.seriesName}: ${fmt(p.value[1])}`);
-      if (folds.length) lines.push(`single folds: ${fmt(Math.min(...folds))} to ${fmt(Math.max(...folds))}`);
+      for (const name of shown) {
+        const folds = rows.filter((p) => p.seriesName.includes("fold ") && p.seriesName.endsWith(`trial ${name}`)).sort((a, b) => a.value[1] - b.value[1]);
+        const said = (p) => `${fmt(p.value[1])} (${p.seriesName.split(" of ")[0]})`;
+        if (folds.length) lines.push(`folds of trial ${name}: ${said(folds[0])} to ${said(folds[folds.length - 1])}`);
+      }
       return tip(`Epoch ${rows.length ? rows[0].value[0] : ""}`, ...lines); };
     option.grid.top = box.clientWidth < 500 ? 76 : 58;
     option.grid.bottom = 26;
@@ -323,7 +326,7 @@ const draw = {
       name: String(r.trial), lineStyle: r.trial === state.trial ? { width: 4, opacity: 1 } : {} }));
     const isMany = spec.rows.length > 100;
     const option = base({
-      visualMap: { ...ramp(spec), dimension: last, seriesIndex: 0 },
+      visualMap: { ...ramp(spec), right: undefined, left: 0, dimension: last, seriesIndex: 0 },
       parallel: { layout: isNarrow ? "vertical" : "horizontal", left: isNarrow ? 112 : 40, right: isNarrow ? 26 : 60, top: isNarrow ? 44 : 78, bottom: isNarrow ? 34 : 24,
         parallelAxisDefault: { nameLocation: isNarrow ? "start" : "end", nameGap: isNarrow ? 12 : 14, nameTextStyle: { color: t.text, fontSize: 12, lineHeight: 15, fontWeight: 600 },
           axisLine: { lineStyle: { color: t.grey, width: 1.5 } }, axisTick: { show: false }, splitLine: { show: false }, z: 5,
@@ -645,7 +648,10 @@ function paint(name) {
     const wanted = scroller.clientWidth >= 640 && settings.get("parallel").all ? 100 + 84 * axesShown(spec) : 0;
     const isWide = wanted > scroller.clientWidth;
     box.style.width = isWide ? `${wanted}px` : "";
-    if (isWide) scroller.tabIndex = 0; else scroller.removeAttribute("tabindex");
+    const known = { tabindex: "0", role: "group", "aria-label": "Parallel coordinates; scrolls sideways" };
+    for (const [key, value] of Object.entries(known)) {
+      if (isWide) scroller.setAttribute(key, value); else scroller.removeAttribute(key);
+    }
   }
   const height = heightOf(spec, box);
   if (height) box.style.height = `${height}px`;
