@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.data.dataset import Schema
+from hpsearch.data.dataset import Dataset, Schema
 from hpsearch.engines.network import side_by_side
 from hpsearch.errors import BundleError
 from hpsearch.preprocessing import Encoded, Layout, Statistics
@@ -196,6 +196,21 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seen_ranges(dataset: Dataset) -> dict[str, list[Any]]:
+    """The smallest and the largest value of each number and date column, for the model's card.
+
+    Dates are in ISO format; a column without a value has ``[None, None]``.
+    """
+    ranges: dict[str, list[Any]] = {}
+    for column in dataset.schema.of_kind("number", "date"):
+        values = dataset.frame[column.name].dropna()
+        ends: list[Any] = [values.min(), values.max()] if len(values) else [None, None]
+        if column.kind == "date":
+            ends = [end and end.isoformat() for end in ends]
+        ranges[column.name] = ends
+    return ranges
 
 
 def _symbolic_inputs(layout: Layout) -> dict[str, Any]:

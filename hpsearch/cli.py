@@ -134,6 +134,9 @@ AddressOption = Annotated[
         rich_help_panel=_TRAINING,
     ),
 ]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", metavar="", help="Replace the file if it is there.")
+]
 FixOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -684,6 +687,29 @@ def compare(
 
 
 @app.command(
+    epilog="[bold]Examples[/bold]\n\nhpsearch report results/breast_cancer\n\n"
+    "hpsearch report results/breast_cancer -o breast_cancer.html"
+)
+def report(
+    run: RunArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The .html file to write. Default: report.html in the run's folder.",
+        ),
+    ] = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Write a finished run's report: one HTML file with charts and tables, without a network."""
+    if output is not None:
+        _check_output(output, endings=(".html", ".htm"), overwrite=overwrite)
+    print(hpsearch.open_run(run).report(output))
+
+
+@app.command(
     epilog="[bold]Examples[/bold]\n\nhpsearch predict results/breast_cancer new.csv -o out.csv\n\n"
     "hpsearch predict results/breast_cancer new.parquet > out.csv"
 )
@@ -705,13 +731,11 @@ def predict(
             help="A .csv or .parquet file to write. Default: CSV on standard output.",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", metavar="", help="Replace the file if it is there.")
-    ] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Predict labels or values for new rows with a run's model."""
     if output is not None:
-        _check_output(output, overwrite=overwrite)
+        _check_output(output, endings=(".csv", ".parquet"), overwrite=overwrite)
     opened = hpsearch.open_run(run)
     _use_the_workers_environment(str(opened.model_card.get("backend")))
     from hpsearch.prediction import predict_rows
@@ -924,7 +948,7 @@ def _say(label: str, style: str, message: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from hpsearch.console.words import one_line
+    from hpsearch.words import one_line
 
     line = Text.assemble((label, style), one_line(message))
     Console(stderr=True).print(line, soft_wrap=True)
@@ -955,10 +979,10 @@ def _silence_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _check_output(path: Path, *, overwrite: bool) -> None:
-    if path.suffix.lower() not in (".csv", ".parquet"):
+def _check_output(path: Path, *, endings: tuple[str, str], overwrite: bool) -> None:
+    if path.suffix.lower() not in endings:
         raise OptionError(
-            f"Predictions are written as .csv or .parquet; received {str(path)!r}. "
+            f"--output is a file that ends in {' or '.join(endings)}; received {str(path)!r}. "
             "Change the file's ending."
         )
     if not path.parent.is_dir():

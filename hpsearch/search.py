@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from hpsearch import defaults
 from hpsearch.baselines import BaselineScores, score_baselines
 from hpsearch.bookkeeping import Books, positions_of
-from hpsearch.bundle import BUNDLE_FORMAT
+from hpsearch.bundle import BUNDLE_FORMAT, seen_ranges
 from hpsearch.data import Dataset, load
 from hpsearch.engines.base import FitOptions
 from hpsearch.engines.choose import ENGINE_OPTIONS, EngineOption
@@ -47,6 +47,7 @@ from hpsearch.refit import (
     refit_and_predict,
     refit_steps,
 )
+from hpsearch.report import model_card_text
 from hpsearch.results import Run, RunFolder, free_name, open_run
 from hpsearch.results.journal import Journal
 from hpsearch.results.tables import (
@@ -405,12 +406,23 @@ class _Run:
             )
             self._write_documents(best, refitted, steps, ledger)
         run = open_run(self.folder.path)
+        self._report(run)
         self.observer.search_ended(run)
         return run
 
     def _oracle(self) -> Oracle:
         self.declared = self.session.prepare()
         return make_oracle(self.search.oracle, self.declared, self._oracle_plan())
+
+    def _report(self, run: Run) -> None:
+        """Write the report; the run is finished, so what goes wrong here is only a warning."""
+        try:
+            run.report()
+        except Exception as error:
+            self.observer.warn(
+                f"The report was not written ({type(error).__name__}: {error}). Everything else "
+                f"is there; `hpsearch report {self.folder.path}` tries again."
+            )
 
     def _begin(self, journal: Journal | None) -> Journal:
         """Begin the run's journal, or go on with it, and say in run.json what is asked."""
@@ -781,25 +793,26 @@ class _Run:
         self, best: TrialResult, refitted: Refitted, steps: int, ledger: Ledger
     ) -> None:
         names = ("trial", "score", "score_std", "score_se", "ci_low", "ci_high", "n_folds")
-        self.folder.write_json("model.json", self._model_card(best, refitted, steps))
-        self.folder.write_json(
-            "best.json",
-            {
-                **{name: best.row[name] for name in names},
-                "best_epoch": best.row["best_epoch"],
-                "metric": self.metrics[0],
-                "direction": self.direction,
-                "metrics": {name: best.row[f"metric.{name}"] for name in self.metrics},
-                "hyperparameters": dict(best.candidate.values),
-                "n_params": refitted.n_params,
-                "n_trials": len(self.results),
-                "refit": {"n_rows": self.dataset.n_rows, "n_steps": steps},
-                "test": self._test_scores(refitted),
-                **refitted.inspected,
-                "selected_by": {"rule": ledger.choice.rule, "reason": ledger.choice.reason},
-                "ledger": ledger.to_json(),
-            },
-        )
+        outcome = {
+            **{name: best.row[name] for name in names},
+            "best_epoch": best.row["best_epoch"],
+            "metric": self.metrics[0],
+            "direction": self.direction,
+            "metrics": {name: best.row[f"metric.{name}"] for name in self.metrics},
+            "hyperparameters": dict(best.candidate.values),
+            "n_params": refitted.n_params,
+            "n_trials": len(self.results),
+            "refit": {"n_rows": self.dataset.n_rows, "n_steps": steps},
+            "test": self._test_scores(refitted),
+            **refitted.inspected,
+            "selected_by": {"rule": ledger.choice.rule, "reason": ledger.choice.reason},
+            "ledger": ledger.to_json(),
+        }
+        model = self._model_card(best, refitted, steps)
+        self.folder.write_json("model.json", model)
+        text = model_card_text(self._settings(), outcome, model)
+        self.folder.write_file("model_card.md", text.encode("utf-8"))
+        self.folder.write_json("best.json", outcome)
 
     def _test_scores(self, refitted: Refitted) -> dict[str, float] | None:
         if self.test is None or refitted.predictions is None:
@@ -815,6 +828,7 @@ class _Run:
             "backend": self.session.choice.backend,
             "sha256": refitted.sha256,
             "schema": self.dataset.schema.to_json(),
+            "ranges": seen_ranges(self.dataset),
             "limits": {
                 "max_levels": self.search.max_levels,
                 "max_words": self.search.max_words,

@@ -9,13 +9,14 @@ PACKAGE = Path(__file__).parent.parent / "hpsearch"
 
 # From the bottom up: a module may import its own layer and those above it in this list.
 LAYERS = (
-    {"errors", "defaults", "versions"},
+    {"errors", "defaults", "versions", "words"},
     {"data", "task"},
     {
         *("preprocessing", "folds", "stats", "metrics", "diagnoses"),
         *("space", "space_source", "discovery", "hyperparameters", "network_checks"),
     },
     {"ledger"},
+    {"report"},
     {"engines", "oracles", "results", "bundle"},
     {
         *("observer", "trials", "scoring", "racing", "refit", "inspection", "resuming", "search"),

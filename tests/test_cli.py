@@ -216,8 +216,10 @@ def test_run_plans_with_the_backend_that_loads_fastest(calls):
         (["compare", "nowhere"], "Missing argument"),
         (["compare", "nowhere", "r"], "'nowhere' is not there"),
         (["predict", "nowhere", "a.csv"], "'nowhere' is not there"),
-        (["predict", "r", "a.csv", "-o", "out.xlsx"], "written as .csv or .parquet"),
+        (["predict", "r", "a.csv", "-o", "out.xlsx"], "ends in .csv or .parquet"),
         (["predict", "r", "a.csv", "-o", "no/out.csv"], "'no' is not"),
+        (["report", "nowhere"], "'nowhere' is not there"),
+        (["report", "r", "-o", "out.pdf"], "ends in .html or .htm"),
         (["space", "no_such_space"], "There is no space called 'no_such_space'"),
         (["space", "mlp", "--fix", "="], "--fix is NAME=VALUE"),
     ],
@@ -408,7 +410,7 @@ def test_the_package_is_a_command():
     assert done.stdout.decode().strip() == hpsearch.__version__
 
 
-# --- show, predict
+# --- show, report, predict
 
 
 @pytest.fixture
@@ -420,6 +422,22 @@ def run(tmp_path):
     folder.write_json("best.json", {"trial": 1, "metric": "log_loss", "score": 0.25})
     folder.write_json("model.json", {"backend": "jax"})
     return str(folder.path)
+
+
+def test_report_writes_into_the_run_and_says_where(run, capsys):
+    assert main(["report", run]) == 0
+    written = Path(run) / "report.html"
+    assert capsys.readouterr().out == f"{written}\n"
+    assert "wine" in written.read_text(encoding="utf-8")
+
+
+def test_report_replaces_another_file_only_when_told(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.html").write_text("mine")
+    assert main(["report", run, "-o", "mine.html"]) == 2
+    assert "never replaces a file by itself" in capsys.readouterr().err
+    assert main(["report", run, "-o", "mine.html", "--overwrite"]) == 0
+    assert "wine" in Path("mine.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture

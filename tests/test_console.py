@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from hpsearch.console import LiveObserver, PlainObserver, QuietObserver, observer_for, words
+from hpsearch import words
+from hpsearch.console import LiveObserver, PlainObserver, QuietObserver, observer_for
 from hpsearch.console.observers import Tally
 from hpsearch.console.views import candidates_view, catalogue_view, run_view, space_view
 from hpsearch.data.named import catalogue

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 BUDGET = {"trials": 3, "folds": 2, "repeats": 1, "epochs": 2, "batch_size": 12, "jobs": 1}
 TABLES = ("trials.csv", "folds.csv", "curves.csv", "predictions.csv", "timings.csv")
 DOCUMENTS = ("run.json", "best.json", "model.json", "model.keras")
+TEXTS = ("model_card.md", "report.html")
 
 
 def build(hp, problem):
@@ -99,7 +100,7 @@ METRICS = ["log_loss", "accuracy", "roc_auc"]
 def test_a_run_leaves_every_file_and_nothing_else(searched):
     run, _, _ = searched
     names = {path.name for path in run.path.iterdir()}
-    assert names == {*TABLES, *DOCUMENTS, "baselines.csv", "journal.sqlite", ".lock"}
+    assert names == {*TABLES, *DOCUMENTS, *TEXTS, "baselines.csv", "journal.sqlite", ".lock"}
 
 
 def test_the_tables_have_the_columns_that_are_promised(searched):
@@ -688,3 +689,51 @@ def test_the_tables_do_not_depend_on_the_number_of_processes(tmp_path):
     )
     assert tables_of(one) == tables_of(two)
     assert one.best == two.best
+
+
+# --- the report and the model card
+
+
+def test_a_search_leaves_a_report_and_a_model_card(search_here):
+    run = search_here(hpsearch.load(visits(), target="ill"), test_size=0.2)
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert all(f'<section id="{name}"' in page for name in ("estimates", "curves", "predictions"))
+    card = (run.path / "model_card.md").read_text(encoding="utf-8")
+    known = run.model_card["ranges"]["age"]
+    assert f"| age | number | {known[0]} to {known[1]} |" in card
+    assert "| city | category | Lima, Oslo, Rome |" in card
+
+
+def test_one_seed_gives_one_model_card(search_here, tmp_path):
+    cards = [
+        (
+            search_here(hpsearch.load(visits(), target="ill"), out=tmp_path / name).path
+            / "model_card.md"
+        ).read_bytes()
+        for name in ("a", "b")
+    ]
+    assert cards[0] == cards[1]
+
+
+def test_a_report_that_fails_costs_a_warning_and_nothing_else(search_here, monkeypatch):
+    def fail(run, path=None):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("hpsearch.results.reporting.write_report", fail)
+    observer = Recorder()
+    run = search_here(hpsearch.load(visits(), target="ill"), observer=observer)
+    [[warning]] = [w for w in observer.heard("warn") if "report" in w[0]]
+    assert "ZeroDivisionError: a bug" in warning
+    assert f"`hpsearch report {run.path}` tries again" in warning
+    assert not (run.path / "report.html").exists()
+    assert observer.heard("search_ended") == [(run,)]
+    assert all((run.path / name).is_file() for name in (*TABLES, *DOCUMENTS))
+
+
+def test_the_report_says_how_to_read_the_table_again(search_here, tmp_path):
+    visits().to_csv(tmp_path / "visits.csv", index=False)
+    data = hpsearch.load(tmp_path / "visits.csv", target="ill", drop=["group"])
+    page = (search_here(data).path / "report.html").read_text(encoding="utf-8")
+    said = f"hpsearch run {tmp_path / 'visits.csv'} --target ill --drop group --space SPACE.py"
+    assert said in page
+    assert "which was a Python object" in page

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from hpsearch.console import words
+from hpsearch import words
 
 if TYPE_CHECKING:
     import pandas as pd

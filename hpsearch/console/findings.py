@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hpsearch.console import words
+from hpsearch import words
 
 if TYPE_CHECKING:
     from hpsearch.diagnoses import Diagnosis

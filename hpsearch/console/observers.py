@@ -21,7 +21,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from hpsearch.console import words
+from hpsearch import words
 from hpsearch.console.views import one_line_result, run_view
 
 if TYPE_CHECKING:

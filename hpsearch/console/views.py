@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hpsearch.console import words
+from hpsearch import words
 from hpsearch.console.curves import curves_view
 from hpsearch.console.findings import findings_view
 from hpsearch.console.ledger import LedgerView
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hpsearch.space import Candidate
 
 _FILES: Final = {
+    "report.html": "all of it in pictures, for a browser",
     "trials.csv": "every trial, the best first",
     "folds.csv": "every fold's scores",
     "curves.csv": "every epoch's mean scores",
@@ -38,6 +39,7 @@ _FILES: Final = {
     "best.json": "the selected configuration",
     "model.keras": "the model, trained on all rows",
     "model.json": "what the model expects and gives",
+    "model_card.md": "the model's card, for people",
     "journal.sqlite": "all that was done, for `hpsearch resume`",
 }
 _FAILURES_SHOWN: Final = 3

@@ -26,7 +26,7 @@ import io
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -223,7 +223,39 @@ def is_journal(path: Path) -> bool:
     return head[:15] == b"SQLite format 3" and head[68:72] == APPLICATION.to_bytes(4, "big")
 
 
+def read_units(path: Path, trials: Collection[int]) -> dict[int, list[UnitResult]]:
+    """Units of some trials, in the order of their keys, the file being left as it is.
+
+    For those who only look: a journal that is damaged, or that a process writes, is no error, and
+    what can't be read is left out.
+    """
+    found: dict[int, list[UnitResult]] = {}
+    with suppress(sqlite3.Error, OSError), closing(_read_only(path)) as connection:
+        heads = connection.execute("SELECT key, head FROM units ORDER BY key").fetchall()
+        for key, head in heads:
+            with suppress(ValueError, KeyError, TypeError, EOFError):
+                if (trial := json.loads(head)["trial"]) in trials:
+                    [[arrays]] = connection.execute(_SELECT_ARRAYS, (key,))
+                    unit = _decoded(head, arrays)
+                    found.setdefault(trial, []).append(unit)
+    return found
+
+
+def read_asked(path: Path) -> dict[str, Any]:
+    """What the run was asked, the file being left as it is; nothing where it can't be read."""
+    asked: dict[str, Any] = {}
+    with suppress(sqlite3.Error, OSError, ValueError), closing(_read_only(path)) as connection:
+        [[text]] = connection.execute("SELECT value FROM settings WHERE name = 'run'")
+        asked = json.loads(text)
+    return asked
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+
+
 _INSERT_SETTINGS: Final = "INSERT OR REPLACE INTO settings VALUES ('run', ?, ?)"
+_SELECT_ARRAYS: Final = "SELECT arrays FROM units WHERE key = ?"
 _INSERT_UNIT: Final = "INSERT OR REPLACE INTO units VALUES (?, ?, ?, ?)"
 
 _SettingsRow = tuple[str, bytes]

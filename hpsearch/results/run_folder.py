@@ -51,13 +51,19 @@ SETTINGS: Final = "run.json"
 BEST: Final = "best.json"
 MODEL: Final = "model.keras"
 MODEL_CARD: Final = "model.json"
+MODEL_CARD_TEXT: Final = "model_card.md"
+REPORT: Final = "report.html"
 JOURNAL: Final = "journal.sqlite"
 # In the order in which an old run is removed: first what says that it is finished, last what
 # says that it is a run, so that an interrupted removal leaves an unfinished run.
 _OUTCOME: Final = (BEST, MODEL, MODEL_CARD)
+_TEXTS: Final = (REPORT, MODEL_CARD_TEXT)
 _COMPANIONS: Final = tuple(f"{JOURNAL}-{end}" for end in ("journal", "wal", "shm"))
 _WHERE_ASKED_FOR: Final = (BASELINES, NESTED_TABLE)
-RUN_FILES: Final = (*_OUTCOME, *TABLES, *_WHERE_ASKED_FOR, *_COMPANIONS, JOURNAL, SETTINGS)
+RUN_FILES: Final = (
+    *(*_OUTCOME, *_TEXTS, *TABLES, *_WHERE_ASKED_FOR, *_COMPANIONS),
+    *(JOURNAL, SETTINGS),
+)
 _TEMPORARY: Final = re.compile(
     r"\.(" + "|".join(map(re.escape, (*RUN_FILES, HOLDER))) + r")\.\d+\.tmp(-journal)?"
 )
@@ -232,7 +238,7 @@ class RunFolder:
     def begin_again(self) -> None:
         """Take away what says that the run is finished."""
         with self._writing():
-            for name in (*_OUTCOME, *_WHERE_ASKED_FOR, "predictions.csv"):
+            for name in (*_OUTCOME, *_TEXTS, *_WHERE_ASKED_FOR, "predictions.csv"):
                 (self.path / name).unlink(missing_ok=True)
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
@@ -419,6 +425,29 @@ class Run:
             best=self.best,
             labels=self.model_card["schema"]["target"]["labels"],
         )
+
+    def report(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write the report, one HTML file that needs no network, and return its path.
+
+        Parameters
+        ----------
+        path : the file; by default ``report.html`` in the run's folder. What is there is replaced.
+
+        Raises
+        ------
+        InputError
+            The run's trials can't be read, or the path can't be a file.
+        StorageError
+            The file can't be written.
+
+        Examples
+        --------
+        >>> import hpsearch
+        >>> hpsearch.open_run("results/iris").report("iris.html")  # doctest: +SKIP
+        """
+        from hpsearch.results.reporting import write_report
+
+        return write_report(self, path)
 
     def _table(self, name: str) -> pd.DataFrame:
         from hpsearch.results.tables import read_table

@@ -122,6 +122,19 @@ def fixed(value: Any, decimals: int) -> str:
     return _decimal(round(float(value), decimals) + 0.0, decimals)
 
 
+def within(value: Any, width: Any) -> str:
+    """A value to the second digit of a width that it is known to, such as an interval's.
+
+    Examples
+    --------
+    >>> within(0.0802345, 0.0609), within(2345.6, 120.4), within(0.5, None), within(None, 1)
+    ('0.080', '2346', '0.5', '-')
+    """
+    if is_missing(value) or is_missing(width) or not 0 < float(width) < math.inf:
+        return number(value)
+    return _decimal(float(value), _decimals(float(width), digits=2))
+
+
 def configuration(hyperparameters: Mapping[str, Any]) -> str:
     """Hyperparameters in one line, the telling ones first, common long names shortened.
 

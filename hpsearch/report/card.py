@@ -1,0 +1,225 @@
+"""The model's card: one Markdown page of what a person must know who uses the model.
+
+It follows the headings of Mitchell et al. (2019), Model cards for model reporting, as far as a run
+knows them. The same run gives the same bytes: no times, no paths, no digest of the model's file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from hpsearch import words
+from hpsearch.report.estimates import estimates, promised
+
+_LEVELS_SHOWN: Final = 20
+_KINDS: Final = {
+    "number": "number",
+    "category": "category",
+    "text": "free text",
+    "date": "date",
+    "words": "word numbers",
+    "array": "array",
+}
+
+
+def model_card_text(
+    settings: Mapping[str, Any], best: Mapping[str, Any], model: Mapping[str, Any]
+) -> str:
+    """The card of an exported model.
+
+    Parameters
+    ----------
+    settings, best, model : ``run.json``, ``best.json`` and ``model.json``; what they lack is left
+        out.
+    """
+    data = settings.get("data") or {}
+    title = f"# Model card: {_text(data.get('name') or 'model')}"
+    parts = (
+        ("Model", _model(settings, best, model)),
+        ("Data and task", _data(settings, model)),
+        ("Estimates", _estimates(best)),
+        ("Limits", _limits(model)),
+        ("Inputs", _inputs(model)),
+        ("Hyperparameters", _hyperparameters(best)),
+        ("Loading and predicting", _use(model)),
+        ("Checks passed", (f"- {_text(check)}" for check in model.get("checks") or ())),
+        ("Versions", _versions(settings)),
+    )
+    blocks = [title]
+    for heading, lines in parts:
+        body = list(lines)
+        if body:
+            blocks.append("\n".join([f"## {heading}", "", *body]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _model(
+    settings: Mapping[str, Any], best: Mapping[str, Any], model: Mapping[str, Any]
+) -> Iterator[str]:
+    trained = model.get("trained_on") or best.get("refit") or {}
+    yield (
+        "A Keras network that takes raw cells, with its preprocessing inside: trial "
+        f"{best.get('trial')} of {best.get('n_trials', settings.get('trials'))} that hpsearch "
+        f"tried, trained on {_count(trained.get('n_rows'))} rows for "
+        f"{_count(trained.get('n_steps'))} optimizer steps. "
+        f"It has {_count(model.get('n_params', best.get('n_params')))} parameters."
+    )
+
+
+def _data(settings: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[str]:
+    data = settings.get("data") or {}
+    target = (model.get("schema") or {}).get("target") or {}
+    names = data.get("target") or target.get("names") or ()
+    yield f"- Table: {_text(data.get('name'))}, {_count(data.get('n_rows'))} rows, " + (
+        f"{_count(data.get('n_columns'))} feature columns"
+    )
+    yield f"- Fingerprint (SHA-256 of what training sees): `{data.get('fingerprint')}`"
+    yield f"- Task: {data.get('task') or target.get('kind')}; target: " + _text(_listed(names))
+    labels = target.get("labels") or ()
+    if labels and target.get("kind") == "binary":
+        yield f"- Positive class: {_text(labels[-1])}; the other: {_text(labels[0])}"
+    elif labels:
+        yield f"- Classes or labels, in the order of the outputs: {_text(_listed(labels))}"
+    if settings.get("split_reason"):
+        yield f"- Validation: {_text(settings['split_reason'])}"
+    for warning in settings.get("warnings") or ():
+        yield f"- Warning: {_text(warning)}"
+
+
+def _estimates(best: Mapping[str, Any]) -> Iterator[str]:
+    metric = str(best.get("metric"))
+    better = "lower" if best.get("direction", "min") == "min" else "higher"
+    expected = promised(best)
+    if expected is not None:
+        bounds = words.interval(expected.low, expected.high)
+        yield (
+            f"Expect a {_text(metric)} of about {expected.shown} on new rows of the "
+            f"same kind{f' (95 % interval {bounds})' if bounds else ''}; {better} is better."
+        )
+        yield ""
+    rows = [[e.label, e.shown, words.interval(e.low, e.high), e.about] for e in estimates(best)]
+    yield from _table([f"{metric}", "value", "95 % interval", "what it is"], rows)
+    others = {name: value for name, value in (best.get("metrics") or {}).items() if name != metric}
+    if others:
+        test = best.get("test") or {}
+        head = ["other metric", "mean over the folds", *(["test rows"] if test else [])]
+        body = [
+            [name, words.number(value), *([words.number(test.get(name))] if test else [])]
+            for name, value in sorted(others.items())
+        ]
+        yield ""
+        yield from _table(head, body)
+
+
+def _limits(model: Mapping[str, Any]) -> Iterator[str]:
+    if not model:
+        return
+    yield (
+        "- Rows unlike the training rows are predicted without a warning: compare new cells with "
+        "the ranges and levels under Inputs."
+    )
+    limits = model.get("limits") or {}
+    columns = (model.get("schema") or {}).get("columns") or ()
+    kinds = {column.get("kind") for column in columns}
+    if "category" in kinds:
+        yield (
+            f"- At most {_count(limits.get('max_levels'))} levels of a category are told apart; "
+            "rarer and unseen ones count as unknown."
+        )
+    if kinds & {"text", "words"}:
+        yield (
+            f"- At most {_count(limits.get('max_words'))} words of a text column are known; "
+            "others are ignored."
+        )
+    missing = [column["name"] for column in columns if column.get("has_missing")]
+    if missing:
+        yield f"- Cells were missing in: {_text(_listed(missing))}. Training values fill them."
+    where = "the other columns" if missing else "any column"
+    if len(missing) < len(columns) and kinds - {"words", "array"}:
+        yield f"- In training no cell was missing in {where}."
+
+
+def _inputs(model: Mapping[str, Any]) -> Iterator[str]:
+    columns = (model.get("schema") or {}).get("columns") or ()
+    ranges = model.get("ranges") or {}
+    rows = [[c["name"], _KINDS.get(c["kind"], c["kind"]), _seen(c, ranges)] for c in columns]
+    if rows:
+        yield from _table(["column", "kind", "seen in training"], rows)
+
+
+def _seen(column: Mapping[str, Any], ranges: Mapping[str, Sequence[Any]]) -> str:
+    """The values of a column that the training rows had."""
+    if column["name"] in ranges:
+        low, high = ranges[column["name"]]
+        if low is None:
+            return "no value"
+        return f"{words.number(low, digits=6)} to {words.number(high, digits=6)}"
+    levels = column.get("levels") or ()
+    if column["kind"] == "category":
+        return _listed(levels, most=_LEVELS_SHOWN)
+    if column["kind"] in ("text", "words") and levels:
+        return f"{len(levels):,} words"
+    if column.get("shape"):
+        return " x ".join(map(str, column["shape"]))
+    return ""
+
+
+def _hyperparameters(best: Mapping[str, Any]) -> Iterator[str]:
+    values = sorted((best.get("hyperparameters") or {}).items())
+    if values:
+        yield from _table(["name", "value"], [[n, words.number(v, digits=6)] for n, v in values])
+
+
+def _use(model: Mapping[str, Any]) -> Iterator[str]:
+    yield from (
+        "```python",
+        "import hpsearch",
+        "",
+        'predictions = hpsearch.predict("RUN", "NEW_ROWS.csv")  # RUN is the folder of this card',
+        "```",
+        "",
+        "or, from a shell, `hpsearch predict RUN NEW_ROWS.csv`. Columns may come in any order, and "
+        "cells may be missing.",
+        "",
+        'Without hpsearch, `keras.models.load_model("model.keras")` loads it in safe mode',
+        f"(backend {model.get('backend')}); its inputs are encoded cells, as `model.json` says.",
+    )
+
+
+def _versions(settings: Mapping[str, Any]) -> Iterator[str]:
+    for package, version in sorted((settings.get("versions") or {}).items()):
+        yield f"- {_text(package)} {_text(version)}"
+    if settings.get("seed") is not None:
+        yield f"- seed {settings['seed']}, engine {settings.get('engine')}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    yield "| " + " | ".join(_text(cell) for cell in head) + " |"
+    yield "|" + " --- |" * len(head)
+    for row in rows:
+        yield "| " + " | ".join(_text(cell) for cell in row) + " |"
+
+
+def _listed(values: Sequence[Any], most: int = _LEVELS_SHOWN) -> str:
+    shown = ", ".join(str(value) for value in values[:most])
+    return shown + (f" and {len(values) - most} more" if len(values) > most else "")
+
+
+def _count(number: Any) -> str:
+    return "?" if number is None else f"{number:,}"
+
+
+def _text(value: Any) -> str:
+    r"""Text in which nothing is Markdown or HTML.
+
+    Examples
+    --------
+    >>> print(_text("a|b <script> *x* _y_"))
+    a\|b &lt;script&gt; \*x\* \_y\_
+    """
+    text = words.one_line(str(value)).replace("&", "&amp;").replace("<", "&lt;")
+    text = text.replace(">", "&gt;").replace("\\", "\\\\")
+    for mark in "|*_`[]#":
+        text = text.replace(mark, f"\\{mark}")
+    return text

@@ -1,0 +1,184 @@
+"""What a report is made of: a run's tables and documents, as far as they are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hpsearch import words
+
+
+@dataclass(frozen=True, eq=False)
+class FoldCurve:
+    """The validation curves of one fold of a trial; ``validation`` has one (epochs,) a metric."""
+
+    repeat: int
+    fold: int
+    validation: Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Everything that a report is made of; what a run lacks is empty.
+
+    Attributes
+    ----------
+    trials, folds, curves, predictions, timings : the tables, as the README describes them.
+    settings, best, model : ``run.json``, ``best.json`` and ``model.json``.
+    fold_curves : per trial the curves of its folds, for those trials whose curves are kept.
+    diagnoses : what ``hpsearch.diagnoses`` found, in its JSON form.
+    """
+
+    trials: pd.DataFrame
+    folds: pd.DataFrame = field(default_factory=pd.DataFrame)
+    curves: pd.DataFrame = field(default_factory=pd.DataFrame)
+    predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    timings: pd.DataFrame = field(default_factory=pd.DataFrame)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    best: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
+    fold_curves: Mapping[int, Sequence[FoldCurve]] = field(default_factory=dict)
+    diagnoses: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def metric(self) -> str:
+        """The metric that selects."""
+        return str(self.best.get("metric") or self.settings.get("metric") or "score")
+
+    @property
+    def direction(self) -> str:
+        """``min`` where a smaller score is better, else ``max``."""
+        return str(self.best.get("direction") or self.settings.get("direction") or "min")
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """All metrics of the run, the selecting one first."""
+        found = [
+            str(name).removeprefix("metric.")
+            for name in self.trials.columns
+            if str(name).startswith("metric.")
+        ]
+        return tuple(dict.fromkeys([self.metric, *found]))
+
+    @property
+    def kind(self) -> str:
+        """The problem type, or nothing where no document says it."""
+        data = self.settings.get("data") or {}
+        return str(data.get("task") or self.target.get("kind") or "")
+
+    @property
+    def target(self) -> Mapping[str, Any]:
+        """The target of the model's schema: ``names``, ``kind``, ``labels``."""
+        return (self.model.get("schema") or {}).get("target") or {}
+
+    @cached_property
+    def selected(self) -> int:
+        """The selected trial, or the first of the table where best.json doesn't say."""
+        trial = self.best.get("trial")
+        return int(self.trials["trial"].iloc[0] if trial is None else trial)
+
+    def with_status(self, *names: str) -> pd.DataFrame:
+        """The trials of these states, in the table's order."""
+        return self.trials[self.trials["status"].isin(names)]
+
+    @cached_property
+    def scored(self) -> pd.DataFrame:
+        """Completed, then stopped trials with a finite score, each the best first."""
+        rows = self.with_status("completed", "stopped")
+        sign = 1.0 if self.direction == "min" else -1.0
+
+        def place(row: Mapping[str, Any]) -> tuple[bool, float, float]:
+            # the table ranks completed trials, by more than their scores where their folds differ
+            rank = finite(row.get("rank"))
+            score = finite(row["score"]) or 0.0
+            return row["status"] == "stopped", np.inf if rank is None else rank, sign * score
+
+        there = [
+            (i, row) for i, row in enumerate(records(rows)) if finite(row["score"]) is not None
+        ]
+        return rows.iloc[[i for i, row in sorted(there, key=lambda pair: place(pair[1]))]]
+
+    @cached_property
+    def configurations(self) -> dict[int, str]:
+        """Each trial's hyperparameters in one line."""
+        return {
+            int(row["trial"]): words.configuration(words.hyperparameters(row))
+            for row in records(self.trials)
+        }
+
+
+_EXACT: Final = float(2**53)
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as dictionaries."""
+    return [{str(name): cell for name, cell in row.items()} for row in table.to_dict("records")]
+
+
+def label(cell: Any) -> str:
+    """A cell of a table as text: without the quote that guards texts, whole numbers without .0.
+
+    Examples
+    --------
+    >>> label("'=A1"), label(3.0), label("relu")
+    ('=A1', '3', 'relu')
+    """
+    if isinstance(cell, bool | np.bool_):
+        return str(bool(cell))
+    if (
+        isinstance(cell, float | np.floating)
+        and float(cell).is_integer()
+        and -(2**53) < cell < 2**53
+    ):
+        return str(int(cell))
+    text = str(cell)
+    return text[1:] if text.startswith("'") else text
+
+
+def finite(value: Any) -> float | None:
+    """A cell as a finite number, or None.
+
+    Examples
+    --------
+    >>> finite(1), finite(float("nan")), finite(None), finite("a")
+    (1.0, None, None, None)
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def short(value: Any, digits: int = 5) -> float | int | None:
+    """A number in few digits, as the page's data hold it; None where it isn't finite.
+
+    Examples
+    --------
+    >>> short(0.123456789), short(1234567.0), short(float("inf")), short(12)
+    (0.12346, 1234600.0, None, 12)
+    """
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return int(value)
+    number = finite(value)
+    return None if number is None else float(f"{number:.{digits}g}")
+
+
+def shorts(values: Any, digits: int = 5) -> list[float | None]:
+    """Many numbers as ``short`` makes them.
+
+    Examples
+    --------
+    >>> shorts([0.123456789, float("nan")])
+    [0.12346, None]
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    texts = [f"%.{digits}g" % number for number in numbers.tolist()]
+    known = np.isfinite(numbers).tolist()
+    return [float(text) if is_known else None for text, is_known in zip(texts, known, strict=True)]

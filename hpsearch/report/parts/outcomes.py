@@ -1,0 +1,241 @@
+"""The selected trial's out-of-fold predictions, as its problem type has them."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from hpsearch import words
+from hpsearch.report.blocks import (
+    Cell,
+    Chart,
+    Section,
+    Table,
+    number_cell,
+    table_of,
+)
+from hpsearch.report.figures import Spec
+from hpsearch.report.material import Material
+from hpsearch.report.predictions import (
+    Predicted,
+    calibration,
+    confusion,
+    fitted,
+    residuals,
+    roc,
+    spread,
+)
+
+_TARGETS_DRAWN: Final = 6
+
+
+def predictions_section(material: Material) -> Section | None:
+    """Out-of-fold predictions of the selected trial, as its problem type has them."""
+    predicted = Predicted.of(material.predictions, material.kind, material.target)
+    if predicted is None:
+        return None
+    if material.kind in ("regression", "share"):
+        return _values_section(material, predicted)
+    return _classes_section(material, predicted)
+
+
+def _classes_section(material: Material, predicted: Predicted) -> Section | None:
+    charts, tables = [], []
+    matrix = confusion(predicted)
+    if matrix is not None:
+        charts.append(
+            Chart(
+                "confusion",
+                matrix,
+                "Confusion matrix: rows are true classes, columns predicted ones; the share is of "
+                "the true class.",
+                "Confusion matrix; the table below has it.",
+                width="half",
+            )
+        )
+        tables.append(_confusion_table(matrix))
+    curve = roc(predicted)
+    if curve is not None:
+        per = {"binary": "repeat", "multiclass": "class"}.get(predicted.kind, "label")
+        caption = f"ROC curve of each {per}: over all thresholds, rows found against false alarms."
+        if curve["n_left_out"]:
+            caption += f" The first {len(curve['series'])} are drawn."
+        charts.append(Chart("roc", curve, caption, "ROC curves.", width="half"))
+        tables.append(
+            table_of(
+                "Area under the ROC curve",
+                ("curve", "area"),
+                [(line["name"], Cell(f"{line['auc']:.4f}")) for line in curve["series"]],
+            )
+        )
+    bins = calibration(predicted)
+    if bins is not None:
+        charts.append(
+            Chart(
+                "calibration",
+                bins,
+                "Calibration: ten groups of predictions by their probability. On the diagonal, "
+                "probabilities mean what they say; bars are 95 % intervals.",
+                "Calibration; the table below has it.",
+                width="half",
+            )
+        )
+        tables.append(
+            table_of(
+                "Calibration",
+                ("mean probability", "share that came true", "95 % interval", "rows"),
+                [
+                    (
+                        number_cell(p),
+                        number_cell(s),
+                        words.interval(low, high),
+                        number_cell(round(n)),
+                    )
+                    for p, s, low, high, n in bins["points"]
+                ],
+            )
+        )
+    probabilities = spread(predicted)
+    if probabilities is not None:
+        caption = (
+            f"Predicted probability of {probabilities['of']}: how its rows are spread over it."
+        )
+        about = "A histogram of predicted probabilities."
+        charts.append(Chart("probabilities", probabilities, caption, about, width="half"))
+        tables.append(_probability_table(probabilities))
+    if not charts:
+        return None
+    lead = " ".join([_classes_lead(predicted, matrix), _calibration_text(bins)]).strip()
+    return Section(
+        "predictions", "Out-of-fold predictions", lead, tuple(charts), tuple(tables), is_grid=True
+    )
+
+
+def _confusion_table(matrix: Spec) -> Table:
+    names = matrix["names"]
+    rows = [
+        (name, *(Cell(f"{count:.1f}") for count in counts))
+        for name, counts in zip(names, matrix["counts"], strict=True)
+    ]
+    return table_of(
+        "Confusion matrix (rows of the table, mean over repeats)",
+        ("true \\ predicted", *names),
+        rows,
+    )
+
+
+def _probability_table(spec: Spec) -> Table:
+    edges = spec["edges"]
+    rows: list[tuple[str | Cell, ...]] = [
+        (f"{low:.2f} to {high:.2f}", *(Cell(f"{line['shares'][i]:.1%}") for line in spec["series"]))
+        for i, (low, high) in enumerate(pairwise(edges))
+    ]
+    columns = ("predicted probability", *(line["name"] for line in spec["series"]))
+    return table_of(f"Predicted probability of {spec['of']}", columns, rows)
+
+
+def _classes_lead(predicted: Predicted, matrix: Spec | None) -> str:
+    if matrix is None:
+        return (
+            f"{len(predicted.names)} labels, each predicted by networks that hadn't seen the row."
+        )
+    counts, names = np.array(matrix["counts"], float), matrix["names"]
+    right, total = float(np.trace(counts)), float(counts.sum())
+    text = (
+        f"Networks that had not seen a row put {right:.0f} of {total:.0f} into the right class "
+        "(mean over repeats)."
+    )
+    wrong = counts.copy()
+    np.fill_diagonal(wrong, 0)
+    if wrong.max() > 0:
+        true, guess = np.unravel_index(int(wrong.argmax()), wrong.shape)
+        text += (
+            f" The commonest mistake: {names[true]} taken for {names[guess]}, "
+            f"{wrong.max():.1f} of {counts[true].sum():.0f} rows."
+        )
+    return text
+
+
+def _calibration_text(bins: Spec | None) -> str:
+    if bins is None:
+        return ""
+    off = [p for p in bins["points"] if not p[2] <= p[0] <= p[3]]
+    if not off:
+        return "Probabilities mean what they say, as far as the intervals tell."
+    worst = max(off, key=lambda p: abs(p[1] - p[0]))
+    side = "too high" if worst[0] > worst[1] else "too low"
+    return (
+        f"Probabilities around {worst[0]:.2f} are {side}: {worst[1]:.0%} came true "
+        f"({len(off)} of {len(bins['points'])} groups are off by more than chance)."
+    )
+
+
+def _values_section(material: Material, predicted: Predicted) -> Section:
+    charts, tables = [], []
+    n_targets = len(predicted.names)
+    for column in range(min(n_targets, _TARGETS_DRAWN)):
+        name = f" of {predicted.names[column]}" if n_targets > 1 else ""
+        points, spread = fitted(predicted, column), residuals(predicted, column)
+        if points is None or spread is None:
+            continue
+        caption = f"Predicted against true values{name}; on the diagonal they agree."
+        if points["n_left_out"]:
+            caption += f" {len(points['points']):,} rows are drawn."
+        about = f"Predicted against true values{name}; the table below has means of ten groups."
+        charts.append(Chart(f"fitted-{column}", points, caption, about, width="half"))
+        about = f"A histogram of the residuals{name}; the table below has quantiles."
+        caption = f"Residuals{name}: rows a repeat by how far they are predicted too high."
+        charts.append(Chart(f"residuals-{column}", spread, caption, about, width="half"))
+        tables += [_bias_table(points, name), _residual_table(predicted, column, name)]
+    notes: tuple[str, ...] = ()
+    if n_targets > _TARGETS_DRAWN:
+        notes = (f"The first {_TARGETS_DRAWN} of {n_targets} targets are drawn.",)
+    lead = _values_lead(predicted)
+    return Section(
+        "predictions",
+        "Out-of-fold predictions",
+        lead,
+        tuple(charts),
+        tuple(tables),
+        notes,
+        is_grid=True,
+    )
+
+
+def _bias_table(points: Spec, name: str) -> Table:
+    rows = [
+        (number_cell(guess), number_cell(truth), number_cell(n))
+        for guess, truth, n in points["bias"]
+    ]
+    columns = ("mean prediction", "mean true value", "predictions")
+    return table_of(f"Predictions in ten groups{name}", columns, rows)
+
+
+def _residual_table(predicted: Predicted, column: int, name: str) -> Table:
+    errors = predicted.predicted[:, column] - predicted.truth[:, column]
+    shares = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+    rows = [(f"{share:.0%}", number_cell(float(np.quantile(errors, share)))) for share in shares]
+    return table_of(f"Quantiles of the residuals{name}", ("share of rows below", "residual"), rows)
+
+
+def _values_lead(predicted: Predicted) -> str:
+    said = []
+    for column, name in enumerate(predicted.names[:3]):
+        errors = predicted.predicted[:, column] - predicted.truth[:, column]
+        half = float(np.median(np.abs(errors)))
+        bias = float(errors.mean())
+        se = float(errors.std()) / math.sqrt(max(1, len(errors) / predicted.n_repeats))
+        side = "too high" if bias > 0 else "too low"
+        lean = (
+            f"on average {words.number(abs(bias), digits=3)} {side}"
+            if se and abs(bias) > 2 * se
+            else "neither too high nor too low on average"
+        )
+        said.append(
+            f"{name}: half of the predictions are within {words.number(half, digits=3)} of the "
+            f"true value, {lean}"
+        )
+    return f"From networks that had not seen the row. {'; '.join(said)}."

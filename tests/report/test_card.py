@@ -1,0 +1,59 @@
+"""The model card says what the run knows, as plain Markdown."""
+
+import pytest
+
+from hpsearch.report import model_card_text
+
+
+@pytest.fixture(scope="module")
+def run(made, tmp_path_factory):
+    return made.make_run(tmp_path_factory.mktemp("card") / "run")
+
+
+def card_of(run):
+    return model_card_text(run.settings, run.best, run.model_card)
+
+
+def test_the_card_has_every_part(run):
+    text = card_of(run)
+    headings = [line for line in text.splitlines() if line.startswith("#")]
+    assert headings == [
+        "# Model card: trees",
+        *("## Model", "## Data and task", "## Estimates", "## Limits", "## Inputs"),
+        *("## Hyperparameters", "## Loading and predicting", "## Checks passed", "## Versions"),
+    ]
+    assert text.endswith("engine fused\n")
+
+
+def test_the_card_has_the_ranges_and_levels_seen(run):
+    lines = card_of(run).splitlines()
+    assert "| height | number | 0.5 to 31.25 |" in lines
+    assert "| bark | category | dark, light\\|grey |" in lines
+    assert "- Positive class: yes; the other: no" in lines
+    assert "- Cells were missing in: height. Training values fill them." in lines
+    assert "- In training no cell was missing in the other columns." in lines
+
+
+def test_the_card_has_the_estimates_with_their_intervals(run):
+    best = run.best
+    [line] = [
+        x for x in card_of(run).splitlines() if x.startswith("| Mean of the folds, corrected")
+    ]
+    shown = [float(number) for number in line.split("|")[3].split(" to ")]
+    assert shown == pytest.approx([best["ci_low"], best["ci_high"]], rel=0.02)
+
+
+def test_one_run_gives_one_text(run):
+    assert card_of(run) == card_of(run)
+
+
+def test_names_cannot_become_markup(made, tmp_path):
+    text = card_of(made.make_run(tmp_path / "run", hostile=True))
+    assert "<img" not in text
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text
+
+
+def test_a_card_of_almost_nothing_is_a_card():
+    text = model_card_text({}, {}, {})
+    assert text.startswith("# Model card: model\n")
+    assert "## Inputs" not in text

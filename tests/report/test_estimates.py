@@ -1,0 +1,129 @@
+"""The estimates of a run with a ledger and without, and the command that makes it again."""
+
+import shlex
+
+import pytest
+
+from hpsearch.report.command import command
+from hpsearch.report.estimates import estimates, promised
+
+SPREAD = {"se": 0.1, "low": 1.8, "high": 2.2}
+LEDGER = {
+    "mean": {"value": 2.0, "corrected": SPREAD, "naive": {**SPREAD, "low": 1.9, "high": 2.1}},
+    "bias_corrected": {"value": 2.1, "low": 1.9, "high": 2.4},
+    "foldwise": {"value": 2.2, "bias": 0.2},
+    "nested": {"value": 2.3, "corrected": {**SPREAD, "high": 2.8}},
+    "promise": {"source": "nested", "value": 2.3, "low": 1.8, "high": 2.8},
+    "test": {"value": 2.4, "low": 2.0, "high": 2.9, "n_rows": 50},
+    "baselines": [
+        {"name": "linear", "label": "ridge regression", "value": 3.0, "corrected": SPREAD},
+        {"name": "trees", "label": "boosted trees", "value": None, "missing": "too few rows"},
+    ],
+}
+
+
+def test_a_ledger_gives_every_estimate_that_it_has():
+    found = estimates({"ledger": LEDGER})
+    assert [(e.key, e.value, e.low, e.high) for e in found] == [
+        ("naive", 2.0, 1.9, 2.1),
+        ("corrected", 2.0, 1.8, 2.2),
+        ("bias_corrected", 2.1, 1.9, 2.4),
+        ("foldwise", 2.2, None, None),
+        ("nested", 2.3, 1.8, 2.8),
+        ("test", 2.4, 2.0, 2.9),
+        ("baseline", 3.0, 1.8, 2.2),
+    ]
+    assert found[-1].label == "Baseline: ridge regression"
+
+
+def test_parts_that_a_ledger_lacks_are_left_out():
+    ledger = {**LEDGER, "nested": None, "foldwise": None, "test": None, "baselines": []}
+    ledger["bias_corrected"] = {"value": None, "missing": "the journal is gone"}
+    assert [e.key for e in estimates({"ledger": ledger})] == ["naive", "corrected"]
+
+
+@pytest.mark.parametrize(
+    ("source", "key"),
+    [("nested", "nested"), ("bias_corrected", "bias_corrected"), ("mean", "corrected")],
+)
+def test_what_is_promised_is_what_the_ledger_promises(source, key):
+    assert promised({"ledger": {**LEDGER, "promise": {"source": source}}}).key == key
+
+
+def test_without_a_ledger_the_naive_interval_is_worked_out():
+    best = {"metric": "mae", "score": 10.0, "score_std": 2.0, "n_folds": 4, "ci_low": 5.0}
+    naive, corrected, test = estimates({**best, "ci_high": 15.0, "test": {"mae": 11.0}})
+    # 10 -+ t(0.975, 3) * 2 / sqrt(4)
+    assert (naive.low, naive.high) == pytest.approx((10 - 3.182446, 10 + 3.182446))
+    assert (corrected.low, corrected.high) == (5.0, 15.0)
+    assert (test.value, test.low) == (11.0, None)
+
+
+def test_a_hold_out_has_one_estimate_without_an_interval():
+    [only] = estimates({"metric": "mae", "score": 1.0, "score_std": None, "n_folds": 1})
+    assert (only.label, only.low) == ("Score of the hold-out", None)
+
+
+def test_the_command_says_what_is_not_the_default():
+    settings = {
+        "data": {
+            "source": "/my data/trees.csv",
+            "load": {"target": ["a,b", "c"], "drop": ["name"], "groups": "wood", "task": None},
+        },
+        "space": "my_space.py",
+        "trials": 20,
+        "folds": 5,
+        "seed": 3,
+        "fix": {"optimizer": "adam w"},
+        "patience": None,
+        "test_size": 0.2,
+        "test_rows": 10,
+    }
+    words = shlex.split(command(settings))
+    assert words == [
+        *("hpsearch", "run", "/my data/trees.csv", "--target", '"a,b"', "--target", "c"),
+        *("--drop", "name", "--groups", "wood", "--space", "my_space.py"),
+        *("--fix", "optimizer=adam w", "--folds", "5", "--seed", "3", "--test-size", "0.2"),
+    ]
+
+
+def test_the_command_is_one_that_the_program_takes():
+    from typer.main import get_command
+
+    from hpsearch.cli import app
+
+    settings = {
+        "data": {"source": "x.csv", "load": {"target": ["y"]}},
+        "trials": 3,
+        "folds": 2,
+        "repeats": 1,
+        "epochs": 2,
+        "batch_size": 8,
+        "seed": 1,
+        "oracle": "grid",
+        "gap": 1,
+        "engine": "keras",
+        "patience": 4,
+        "split": "kfold",
+        "duplicates": "ignore",
+        "max_levels": 3,
+        "max_words": 4,
+        "fix": {"a": 1},
+        "space": "s.py",
+        "test_rows": 5,
+    }
+    words = shlex.split(command(settings))[2:]
+    context = get_command(app).commands["run"].make_context("run", words)
+    assert context.params["trials"] == 3
+    assert context.params["test_data"] == "FILE"
+
+
+def test_a_switch_is_said_without_a_value_and_a_metric_where_it_is_not_the_first():
+    settings = {"data": {"source": "sklearn:iris", "task": "multiclass"}, "metric": "accuracy"}
+    words = command({**settings, "baselines": False, "until_decided": True}).split()
+    assert words[3:] == ["--until-decided", "--no-baselines", "--metric", "accuracy"]
+    assert "--metric" not in command({**settings, "metric": "log_loss"})
+
+
+def test_a_table_in_memory_stands_in_capitals():
+    assert command({"data": {"target": ["y"]}}).split()[2] == "DATA"
