@@ -84,8 +84,8 @@ def _or(read: Callable[[], _T], otherwise: _T) -> _T:
     """What is read, or something else where it is missing or damaged."""
     try:
         return read()
-    except (InputError, OSError, ValueError):  # pandas' parser errors are ValueErrors
-        return otherwise
+    except (InputError, OSError, LookupError, TypeError, ValueError):
+        return otherwise  # pandas' parser errors are ValueErrors; a damaged table lacks columns
 
 
 def _with(*columns: str, table: pd.DataFrame) -> pd.DataFrame:
