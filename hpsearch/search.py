@@ -103,8 +103,8 @@ class Search:
     backend : where units are trained: ``"loky"``, processes on this machine, or the workers of a
         ``"dask"`` or ``"ray"`` cluster; the tables don't depend on it.
     address : the cluster's, such as ``"tcp://10.0.0.1:8786"`` of a Dask scheduler,
-        ``"10.0.0.1:6379"``, ``"ray://10.0.0.1:10001"`` or ``"auto"``; Ray starts on this machine
-        where there is none.
+        ``"10.0.0.1:6379"``, ``"ray://10.0.0.1:10001"`` or ``"auto"``; without
+        one, Ray starts on this machine.
     patience : stop all replicas of a trial after so many epochs without improvement of their
         mean validation curve; None trains every epoch.
     race : after each repeat, end the trials that can't win: ``"forgiving"`` those whose mean is

@@ -75,7 +75,7 @@ def material_of(run: Run) -> Material:
         settings=_with_source(_or(lambda: run.settings, {}), read_asked(run.path / JOURNAL)),
         best=best,
         model=_or(lambda: run.model_card, {}),
-        diagnoses=_or(lambda: [found.to_json() for found in getattr(run, "diagnoses", ())], []),
+        diagnoses=_or(lambda: [found.to_json() for found in run.diagnoses], []),
     )
     return _with_fold_curves(material, run.path)
 

@@ -53,7 +53,7 @@ def ray_address():
     os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "A worker died or was killed"
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False,
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False,
              logging_level=logging.CRITICAL, object_store_memory=10**8)  # fmt: skip
     yield None
     ray.shutdown()

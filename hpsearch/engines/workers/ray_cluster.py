@@ -33,8 +33,8 @@ class RayConnection:
     Parameters
     ----------
     address : of a cluster: ``HOST:PORT``, ``ray://HOST:PORT`` or ``auto``; None for the one that
-        ``RAY_ADDRESS`` names or that runs on this machine, else this process starts one. A Ray
-        that this process uses already is taken whatever the address.
+        ``RAY_ADDRESS`` names, else this process starts one. A Ray that this process uses already
+        is taken whatever the address.
     jobs : actors at most; None for one for each processor.
 
     Raises
@@ -122,7 +122,7 @@ def _initialise(address: str | None) -> None:
         options["include_dashboard"] = False
     with _signals_kept():
         try:
-            ray.init(address=address, **options)
+            ray.init(address=address or os.environ.get("RAY_ADDRESS", "local"), **options)
         except (OSError, RuntimeError, ValueError) as error:
             raise OptionError(_no_answer(address, " ".join(str(error).split()))) from None
 
