@@ -89,7 +89,8 @@ class Books:
     def best_first(self) -> list[TrialResult]:
         """The selected trial, then the other completed ones by their scores."""
         sign = 1.0 if self.direction == "min" else -1.0
-        others = [r for r in self.completed if r is not self.best]
+        best = self.best.candidate.trial
+        others = [r for r in self.completed if r.candidate.trial != best]
         return [self.best, *sorted(others, key=lambda r: sign * (r.score or 0.0))]
 
     def bias_corrected(self, journal: Recorder, restore: Restore) -> BiasCorrection:

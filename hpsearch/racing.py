@@ -25,7 +25,7 @@ Nadeau, C., Bengio, Y.: Inference for the generalization error. Machine Learning
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -96,7 +96,7 @@ class Racing:
                     self.session.finish(trial, stage, self.journal)
                     yield trial
                 else:
-                    ended.append(trial)
+                    ended.append(trial.without_predictions())
             if is_last:
                 return
             ended.sort(key=lambda trial: trial.candidate.trial)
@@ -111,21 +111,23 @@ class Racing:
                 return
 
     def play_off(
-        self, trials: Sequence[TrialResult], max_repeats: int
+        self, trials: Sequence[TrialResult], max_repeats: int, n_rungs: int
     ) -> Iterator[Sequence[TrialResult]]:
         """Give the leaders more repeats until the winner is clear, or tied with the next.
 
         Each round adds one repeat to every leader: the completed trials that the winner is not
-        clearly better than. Yields a round's trials, to be put in the place of the old ones.
+        clearly better than. Where a leader fails, all the others play again. Yields a round's
+        trials, to be put in the place of the old ones.
 
         Parameters
         ----------
         trials : all that ended; max_repeats : the most repeats that a trial may have.
+        n_rungs : as the trials were trained.
         """
-        leaders = [trial for trial in trials if trial.status == "completed"]
-        if not leaders:
-            return
+        field = leaders = [trial for trial in trials if trial.status == "completed"]
         for n_repeats in itertools.count(self.n_repeats):
+            if not leaders:
+                return
             leaders, verdict = self._leaders(leaders)
             if verdict is not None:
                 self.observer.note(f"Decided after {_repeats(n_repeats)}: {verdict}.")
@@ -137,13 +139,20 @@ class Racing:
                 f"Not decided after {_repeats(n_repeats)}: {len(leaders)} leaders, trials "
                 f"{_listed(leaders)}, get one more."
             )
-            stage = Stage(self._folds_of(n_repeats + 1))
-            candidates = [self._asked(trial) for trial in leaders]
-            results = list(self._score(candidates, stage, is_last=True))
-            yield results
-            leaders = [trial for trial in results if trial.status == "completed"]
-            if not leaders:
-                return
+            stage = Stage(self._folds_of(n_repeats + 1), n_rungs - 1, n_rungs)
+            while True:
+                candidates = [self._asked(trial) for trial in leaders]
+                results = list(self._score(candidates, stage, is_last=True))
+                yield [trial.without_predictions() for trial in results]
+                failed = {t.candidate.trial for t in results if t.status == "failed"}
+                leaders = [trial for trial in results if trial.status == "completed"]
+                if not failed:
+                    break
+                self.observer.note(f"Failed in another repeat: trials {_numbers(failed)}.")
+                field = [trial for trial in field if trial.candidate.trial not in failed]
+                if len(leaders) == len(field):
+                    break
+                leaders = field
 
     def _score(
         self, candidates: Sequence[Candidate], stage: Stage, *, is_last: bool
@@ -165,14 +174,19 @@ class Racing:
             return _best(ended, self._loss, -(-n_entered // HALVING_RATE))
         if self.rule == "off" or not ended or len(stage.folds) < 2:
             return list(ended)
-        n_folds = len(stage.folds)
-        leader = min([*completed, *ended], key=lambda trial: self._losses(trial)[:n_folds].mean())
-        losses = self._losses(leader)[:n_folds]
+        [leader] = _best([*ended, *self._incumbent(completed, stage)], self._loss, 1)
+        losses = self._losses(leader)
         return [
             trial
             for trial in ended
             if trial is leader or not self._is_beaten(self._losses(trial), losses, stage)
         ]
+
+    def _incumbent(self, completed: Sequence[TrialResult], stage: Stage) -> list[TrialResult]:
+        """The best trial of earlier batches as it stood after a stage, if there is one."""
+        best = _best(completed, self._loss, 1)
+        asked = [self._asked(trial) for trial in best]
+        return list(self._score(asked, stage, is_last=False))
 
     def _is_beaten(self, losses: Scores, leader: Scores, stage: Stage) -> bool:
         if self.rule == "forgiving":
@@ -297,7 +311,11 @@ def _repeats(n: int) -> str:
 
 
 def _listed(trials: Sequence[TrialResult]) -> str:
-    numbers = [str(trial.candidate.trial) for trial in trials]
+    return _numbers(trial.candidate.trial for trial in trials)
+
+
+def _numbers(trials: Iterable[int]) -> str:
+    numbers = [str(trial) for trial in trials]
     shown = numbers[:8]
     more = len(numbers) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")

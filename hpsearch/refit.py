@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -58,15 +58,22 @@ class Refitted:
     inspected: Mapping[str, Any] = field(default_factory=dict)
 
 
-def refit_steps(data: FitData, *, batch_size: int, best_epoch: int) -> int:
+def refit_steps(
+    data: FitData, positions: Sequence[int] | None = None, *, batch_size: int, best_epoch: int
+) -> int:
     """Optimizer steps of the refit: those of the best epoch, scaled to all rows.
 
     A fold's training set of ``m`` rows took ``best_epoch * ceil(m / batch_size)`` steps; ``n``
     rows get ``n / m`` times as many, so that each row is seen as often (mean over the folds).
+
+    Parameters
+    ----------
+    positions : of the folds that the configuration was scored on; all by default.
     """
+    scored = range(len(data.folds)) if positions is None else positions
     steps = [
         best_epoch * -(-len(f.train) // batch_size) * data.encoded.n_rows / len(f.train)
-        for f in data.folds
+        for f in (data.folds[position] for position in scored)
     ]
     return max(1, round(float(np.mean(steps))))
 

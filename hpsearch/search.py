@@ -68,7 +68,7 @@ from hpsearch.resuming import (
     space_of,
     test_data_of,
 )
-from hpsearch.scoring import ScaleTarget, Session, SessionPlan, encode_dataset
+from hpsearch.scoring import HALVING_RATE, ScaleTarget, Session, SessionPlan, encode_dataset
 from hpsearch.space import Candidate, Space, fit_settings
 from hpsearch.trials import TrialResult, prediction_parts
 from hpsearch.versions import versions
@@ -217,6 +217,12 @@ class Search:
             raise OptionError(
                 f"The hyperband oracle sets the rungs itself; received --rungs {self.rungs}. "
                 "Leave --rungs out."
+            )
+        needed = HALVING_RATE ** (self.rungs - 2) + 1 if self.rungs > 1 else 1
+        if self.epochs < needed:
+            raise OptionError(
+                f"--rungs {self.rungs} needs at least {needed} epochs, so that each rung trains "
+                f"longer than the one before; received {self.epochs}. Lower --rungs."
             )
         if self.until_decided and self.max_repeats <= self.repeats:
             raise OptionError(
@@ -460,7 +466,7 @@ class _Run:
                 n_rungs = max(oracle.n_rungs, search.rungs)
                 oracle.tell(self._score(racing, candidates, n_rungs))
             if search.until_decided:
-                for results in racing.play_off(self.results, self.n_repeats):
+                for results in racing.play_off(self.results, self.n_repeats, search.rungs):
                     self._replace(results)
         finally:
             self._write_tables()
@@ -613,6 +619,7 @@ class _Run:
         settings = fit_settings(best.candidate.values, self.search.batch_size, self.search.epochs)
         return refit_steps(
             self.session.data,
+            best.positions,
             batch_size=settings.batch_size,
             best_epoch=best.row["best_epoch"],
         )

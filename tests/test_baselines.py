@@ -46,9 +46,9 @@ def prepared(data, folder=None):
 @pytest.fixture
 def workers(train_here):
     with train_here():
-        from hpsearch.scoring import Workers
+        from hpsearch.scoring import machines
 
-        yield Workers(1)
+        yield machines("loky", None, 1, print)
 
 
 @pytest.mark.parametrize("kind", TARGETS)
