@@ -39,7 +39,7 @@ from hpsearch.observer import Observer, SilentObserver
 from hpsearch.oracles import check_oracle, make_oracle, oracle_packages
 from hpsearch.oracles.base import Oracle, OraclePlan, Outcome
 from hpsearch.preprocessing import Encoded
-from hpsearch.racing import RACES, Race, Racing
+from hpsearch.racing import RACES, Race, Racing, most_rungs
 from hpsearch.refit import (
     Refitted,
     ReloadCheck,
@@ -217,6 +217,17 @@ class Search:
             raise OptionError(
                 f"The hyperband oracle sets the rungs itself; received --rungs {self.rungs}. "
                 "Leave --rungs out."
+            )
+        if self.rungs > most_rungs(self.epochs):
+            raise OptionError(
+                f"Each rung trains longer than the one before it, so --epochs {self.epochs} allows "
+                f"at most {most_rungs(self.epochs)}; received --rungs {self.rungs}. "
+                "Raise --epochs, or lower --rungs."
+            )
+        if not self.until_decided and self.max_repeats != defaults.MAX_REPEATS:
+            raise OptionError(
+                "--max-repeats is how far --until-decided goes, which is missing; received "
+                f"--max-repeats {self.max_repeats}. Add --until-decided, or leave it out."
             )
         if self.until_decided and self.max_repeats <= self.repeats:
             raise OptionError(
