@@ -86,6 +86,12 @@ class Books:
         return sorted(done, key=lambda result: result.candidate.trial)
 
     @property
+    def n_tried(self) -> int:
+        """Trials that were completed, or stopped early because they could not win."""
+        stopped = [r for r in self.results if r.row["status"] == "stopped"]
+        return len(self.completed) + len(stopped)
+
+    @property
     def best_first(self) -> list[TrialResult]:
         """The selected trial, then the other completed ones by their scores."""
         sign = 1.0 if self.direction == "min" else -1.0
@@ -266,7 +272,7 @@ class Books:
             *cautions.worse_on_test(ledger.test),
             *cautions.not_beaten(ledger.baselines),
             *cautions.edges(rows, ranges),
-            *cautions.few_trials(len(self.completed), searched),
+            *cautions.few_trials(self.n_tried, searched),
             *cautions.small_folds(
                 [self.folds[position] for position in positions_of(self.best, self.folds)],
                 self.dataset.y,

@@ -236,7 +236,9 @@ def _outer_folds(search: Any, dataset: Dataset) -> tuple[Fold, ...]:
     try:
         return make_folds(splitter, dataset)
     except FoldError as error:
-        raise FoldError(f"`--nested {search.nested}` cannot be dealt: {error}") from error
+        raise FoldError(
+            f"`--nested {search.nested}` deals outer folds as --folds deals inner ones: {error}"
+        ) from error
 
 
 def _identity(fold: Fold, n_folds: int) -> Row:

@@ -286,6 +286,17 @@ def stages_of(folds: Sequence[Fold], *, n_rungs: int, by_repeat: bool) -> list[S
     return [*rungs, *(Stage(tuple(range(n)), last, n_rungs) for n in counts)]
 
 
+def most_rungs(epochs: int) -> int:
+    """How many rungs a number of epochs has, when each is to train longer than the one before.
+
+    Examples
+    --------
+    >>> [most_rungs(epochs) for epochs in (1, 2, 3, 4, 100)]
+    [1, 2, 2, 3, 6]
+    """
+    return next(n for n in itertools.count(1) if HALVING_RATE ** (n - 1) >= epochs)
+
+
 def _ends_repeat(folds: Sequence[Fold], following: int, fold: Fold) -> bool:
     return following == len(folds) or folds[following].repeat != fold.repeat
 

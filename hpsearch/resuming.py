@@ -159,11 +159,6 @@ def check_growth(was: Record, now: Record) -> None:
                 f"--{name.replace('_', '-')} {new[name]}. "
                 "Give a larger number, or run another search with --out."
             )
-    if new["max_repeats"] > old["max_repeats"] and not new["until_decided"]:
-        raise OptionError(
-            "Only a run with --until-decided adds repeats by itself; received "
-            f"--max-repeats {new['max_repeats']} for a run without. Use --repeats."
-        )
     if new["repeats"] > old["repeats"] and new["patience"] is not None:
         raise OptionError(
             "With --patience all folds of a trial stop together, so more repeats would change "

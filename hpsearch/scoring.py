@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from hpsearch.data import Dataset
+from hpsearch.engines.backend import signals_wait
 from hpsearch.engines.base import (
     Engine,
     FitData,
@@ -218,7 +219,8 @@ class Session:
         SpaceError
             If the space raises, or its network doesn't fit the rows, the problem or the export.
         """
-        from keras_tuner import HyperParameters
+        with signals_wait():
+            from keras_tuner import HyperParameters
 
         from hpsearch.hyperparameters import active_values
 

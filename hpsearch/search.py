@@ -39,7 +39,7 @@ from hpsearch.observer import Observer, SilentObserver
 from hpsearch.oracles import check_oracle, make_oracle, oracle_packages
 from hpsearch.oracles.base import Oracle, OraclePlan, Outcome
 from hpsearch.preprocessing import Encoded
-from hpsearch.racing import RACES, Race, Racing
+from hpsearch.racing import RACES, Race, Racing, most_rungs
 from hpsearch.refit import (
     Refitted,
     ReloadCheck,
@@ -68,7 +68,7 @@ from hpsearch.resuming import (
     space_of,
     test_data_of,
 )
-from hpsearch.scoring import HALVING_RATE, ScaleTarget, Session, SessionPlan, encode_dataset
+from hpsearch.scoring import ScaleTarget, Session, SessionPlan, encode_dataset
 from hpsearch.space import Candidate, Space, fit_settings
 from hpsearch.trials import TrialResult, prediction_parts
 from hpsearch.versions import versions
@@ -218,11 +218,16 @@ class Search:
                 f"The hyperband oracle sets the rungs itself; received --rungs {self.rungs}. "
                 "Leave --rungs out."
             )
-        needed = HALVING_RATE ** (self.rungs - 2) + 1 if self.rungs > 1 else 1
-        if self.epochs < needed:
+        if self.rungs > most_rungs(self.epochs):
             raise OptionError(
-                f"--rungs {self.rungs} needs at least {needed} epochs, so that each rung trains "
-                f"longer than the one before; received {self.epochs}. Lower --rungs."
+                f"Each rung trains longer than the one before it, so --epochs {self.epochs} allows "
+                f"at most {most_rungs(self.epochs)}; received --rungs {self.rungs}. "
+                "Raise --epochs, or lower --rungs."
+            )
+        if not self.until_decided and self.max_repeats != defaults.MAX_REPEATS:
+            raise OptionError(
+                "--max-repeats is how far --until-decided goes, which is missing; received "
+                f"--max-repeats {self.max_repeats}. Add --until-decided, or leave it out."
             )
         if self.until_decided and self.max_repeats <= self.repeats:
             raise OptionError(

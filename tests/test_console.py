@@ -123,6 +123,14 @@ def test_a_failed_trial_is_one_line_with_its_reason(plain):
     assert lines_of(observer)[-1] == "trial 2: failed: ValueError: no units [units=16]"
 
 
+def test_a_trial_that_was_stopped_early_says_so(plain):
+    observer, _ = plain
+    search(observer, [row(3, 0.0712, "stopped", score_se=0.0102, best_epoch=4)])
+    assert lines_of(observer)[-1] == (
+        "trial 3: stopped early, log_loss 0.071 ± 0.010, epoch 4 [units=24]"
+    )
+
+
 def test_only_a_better_score_is_called_the_best(plain):
     observer, _ = plain
     search(observer, [row(0, 0.5), row(1, 0.6), row(2, 0.5), row(3, 0.4)])
@@ -254,6 +262,12 @@ def test_markup_in_names_is_shown_as_it_is(live):
     text = live._console.file.getvalue()
     assert "[red]not markup[/red]" in text
     assert "[bold]x=1" in text
+
+
+def test_the_live_display_says_that_a_trial_was_stopped_early(live):
+    search(live, [row(3, 0.0712, "stopped", best_epoch=4)])
+    live.close()
+    assert "stopped early: units=24" in live._console.file.getvalue()
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])

@@ -240,7 +240,7 @@ def test_time_runs_forward_in_outer_folds(search, monkeypatch):
 
 def test_a_nested_search_that_cannot_be_dealt_is_refused_before_any_training(search, trained):
     data = data_of(flats(12).assign(group=[0] * 4 + [1] * 4 + [2] * 4), groups="group", drop=[])
-    with pytest.raises(FoldError, match=r"`--nested 4` cannot be dealt"):
+    with pytest.raises(FoldError, match=r"`--nested 4` deals outer folds as --folds"):
         search("run", data, nested=4)
     with pytest.raises(FoldError, match=r"training rows of each outer fold.*outer fold 0"):
         search("run", data, nested=3, folds=3)

@@ -4,10 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from hpsearch.engines.backend import signals_wait
 
 ROOT = Path(__file__).parent.parent
 
@@ -56,9 +59,8 @@ def test_a_worker_is_replaced_for_its_memory_without_a_word():
     assert int(done.stdout) > 1
 
 
-@pytest.fixture
-def interrupted(tmp_path):
-    """A search that got Ctrl-C after its first trial: exit code, standard error, folder."""
+def interrupted_after(beginning, folder, seconds=0.0):
+    """A search that got Ctrl-C after a line that begins so: exit code, standard error."""
     command = [
         *(sys.executable, "-u", "-m", "hpsearch", "run", "sklearn:iris", "--out", "run"),
         *("--trials", "60", "--folds", "2", "--repeats", "1", "--epochs", "2", "--jobs", "2"),
@@ -67,7 +69,7 @@ def interrupted(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command,
-        cwd=tmp_path,
+        cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -75,16 +77,41 @@ def interrupted(tmp_path):
         start_new_session=True,
     ) as process:
         assert process.stdout is not None
-        next(line for line in process.stdout if line.startswith("trial "))
+        next(line for line in process.stdout if line.startswith(beginning))
+        time.sleep(seconds)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to every process
         _, errors = process.communicate()
-    return process.returncode, errors, tmp_path / "run"
+    return process.returncode, errors
 
 
-def test_a_search_that_is_stopped_says_so_in_one_line_and_keeps_its_trials(interrupted):
-    code, errors, folder = interrupted
+def test_a_search_that_is_stopped_says_so_in_one_line_and_keeps_its_trials(tmp_path):
+    code, errors = interrupted_after("trial ", tmp_path)
+    folder = tmp_path / "run"
     assert code == 130
     [line] = errors.splitlines()
     assert "stopped by Ctrl-C" in line
     assert len(pd.read_csv(folder / "trials.csv")) >= 1
     assert not (folder / "model.keras").exists()
+
+
+@pytest.mark.parametrize(("beginning", "seconds"), [("target:", 0.1), ("check:", 0.4)])
+def test_a_search_that_is_stopped_while_libraries_are_imported_says_so_in_one_line(
+    tmp_path, beginning, seconds
+):
+    code, errors = interrupted_after(beginning, tmp_path, seconds)
+    assert code == 130
+    assert errors == "error: stopped by Ctrl-C. Nothing was trained yet.\n"
+
+
+def test_a_signal_that_waits_comes_when_the_block_ends():
+    reached = []
+
+    def import_something():
+        with signals_wait():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("end")
+
+    with pytest.raises(KeyboardInterrupt):
+        import_something()
+    assert reached == ["end"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

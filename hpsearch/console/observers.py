@@ -255,7 +255,9 @@ class PlainObserver(_Observer):
         score = f"{tally.metric} {words.score(row.get('score'), row.get('score_se'))}"
         epoch = words.number(row.get("best_epoch"))
         at = "" if epoch == "-" else f", epoch {epoch}"
-        self._line(f"{label}: {score}{at} [{configuration}]{' best so far' if is_best else ''}")
+        early = "stopped early, " if row["status"] == "stopped" else ""
+        mark = " best so far" if is_best else ""
+        self._line(f"{label}: {early}{score}{at} [{configuration}]{mark}")
 
     def stage(self, name: str) -> None:
         """A line on what is done with the selected configuration."""
@@ -329,6 +331,10 @@ class LiveObserver(_Observer):
         score.stylize("bold green" if is_best else "")
         epoch = Text(words.number(row.get("best_epoch")))
         configuration = Text(words.configuration(words.hyperparameters(row)))
+        if row["status"] == "stopped":
+            cells = (number, score, epoch, Text.assemble("stopped early: ", configuration))
+            self._console.print(self._row(*cells), style="dim")
+            return
         self._console.print(self._row(number, score, epoch, configuration))
 
     def stage(self, name: str) -> None:

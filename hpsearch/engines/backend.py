@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +28,27 @@ def import_keras() -> None:
             from keras.src.utils import module_utils
 
             module_utils.tensorflow._available = False
+
+
+@contextmanager
+def signals_wait() -> Iterator[None]:
+    """Hold Ctrl-C and a termination signal back until the block ends.
+
+    An import that they interrupt crashes in a library's compiled code, or swallows them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are seen to in the main thread alone
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {n: signal.signal(n, lambda number, frame: came.append(number)) for n in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def keep_compiled_programs() -> None:

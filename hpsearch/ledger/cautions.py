@@ -17,6 +17,7 @@ from hpsearch.folds import Fold
 from hpsearch.hyperparameters import Range
 from hpsearch.ledger.record import Baseline, LedgerWarning, TestScore
 from hpsearch.task import Target
+from hpsearch.words import counted
 
 EDGE: Final = 0.05
 """A continuous range's outer shares that count as its edge."""
@@ -102,21 +103,22 @@ def edge_of(value: float, span: Range) -> str | None:
     return "lower" if place <= EDGE and not has_floor else None
 
 
-def few_trials(n_completed: int, names: Sequence[str]) -> Iterator[LedgerWarning]:
+def few_trials(n_tried: int, names: Sequence[str]) -> Iterator[LedgerWarning]:
     """Fewer trials than hyperparameters that were searched.
 
     Parameters
     ----------
+    n_tried : trials that were completed, or stopped early.
     names : the winner's hyperparameters that had several values to take.
     """
     wanted = FEWEST_TRIALS_EACH * len(names)
-    if n_completed >= wanted:
+    if n_tried >= wanted:
         return
     yield LedgerWarning(
         "few_trials",
-        f"{n_completed} trials for {len(names)} hyperparameters: most of what could be tried was "
-        "not.",
-        {"n_completed": n_completed, "n_hyperparameters": len(names)},
+        f"{counted(n_tried, 'trial')} for {len(names)} hyperparameters: most of what could be "
+        "tried was not.",
+        {"n_tried": n_tried, "n_hyperparameters": len(names)},
         f"Raise --trials to {wanted} or more, or hold some of them with --fix.",
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from hpsearch.ledger.record import More, Variance
 from hpsearch.stats import VarianceComponents, variance_components
+from hpsearch.words import counted
 
 WORTH_IT: Final = 0.02
 """Share of the standard error that one more of something has to take off to be advised."""
@@ -74,10 +75,12 @@ def _advice(parts: VarianceComponents) -> str:
             f"Nothing that is cheap: one more {best.what} would take {100 * share:.1g} % off the "
             "standard error. What is left is due to the rows, so more rows help."
         )
+    takes = "takes" if best.n_trainings == 1 else "take"
     counts = {"repeat": parts.n_repeats, "fold": parts.n_folds, "seed": parts.n_seeds}
     return (
-        f"Raise {_OPTIONS[best.what]} to {counts[best.what] + 1}: {best.n_trainings} trainings "
-        f"more for each trial take {100 * share:.0f} % off the standard error."
+        f"Raise {_OPTIONS[best.what]} to {counts[best.what] + 1}: "
+        f"{counted(best.n_trainings, 'training')} more for each trial {takes} "
+        f"{100 * share:.0f} % off the standard error."
     )
 
 

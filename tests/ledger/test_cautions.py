@@ -66,6 +66,8 @@ def test_fewer_trials_than_hyperparameters():
     [warning] = cautions.few_trials(3, ["a", "b", "c", "d"])
     assert (warning.code, warning.evidence["n_hyperparameters"]) == ("few_trials", 4)
     assert not list(cautions.few_trials(4, ["a", "b", "c", "d"]))
+    [warning] = cautions.few_trials(1, ["a", "b"])
+    assert warning.text.startswith("1 trial for 2 hyperparameters")
 
 
 # -- folds

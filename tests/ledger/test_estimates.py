@@ -154,6 +154,7 @@ def test_many_folds_and_repeats_leave_nothing_cheap():
 
 
 def test_equal_scores_leave_nothing_to_raise():
+    assert "to 3: 1 training more for each trial takes" in variance([0.5, 0.7], [0, 0]).advice
     assert "All folds score the same" in variance([0.5] * 4, [0, 0, 1, 1]).advice
 
 

@@ -14,7 +14,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 from hpsearch.engines.workers import policy
@@ -66,7 +67,7 @@ class LokyWorkers(Workers):
     def close(self, *, at_once: bool) -> None:
         """End the processes."""
         if at_once:
-            self._kill()
+            _kill(self._executor)
         self._executor.shutdown(wait=True)
 
     def call(self, function: Callable[..., R], *arguments: Any) -> R:
@@ -134,7 +135,7 @@ class LokyWorkers(Workers):
                     return
                 late = stopwatch.late(sorted(futures[future] for future in pending))
                 if late:
-                    self._kill()
+                    _kill(self._executor)
                     self._executor.shutdown(wait=True)
                     self._executor = self._start()
                     yield from ((number, "late") for number in late)
@@ -156,20 +157,15 @@ class LokyWorkers(Workers):
             env=self._environment,
             timeout=None,
         )
-        for _ in range(self.jobs):  # loky starts its processes with the first submission
-            executor.submit(os.getpid)
+        try:
+            with _leaving_ctrl_c_to_the_parent():
+                for _ in range(self.jobs):  # loky starts its processes with the first submission
+                    executor.submit(os.getpid)
+        except BaseException:
+            _kill(executor)
+            executor.shutdown(wait=True)
+            raise
         return executor
-
-    def _kill(self) -> None:
-        """End every worker at once; the pool takes itself for broken then, and clears up.
-
-        loky's own ``kill_workers=True`` forgets the tasks before it hands out the next one, so
-        that its manager thread ends in a KeyError on the terminal (joblib 1.6).
-        """
-        from joblib.externals.loky.backend.utils import kill_process_tree
-
-        for process in list(self._executor._processes.values()):
-            kill_process_tree(process)
 
     def _cores(self) -> tuple[int, ...]:
         """The cores that workers are kept on, one each; none where they are not to be pinned."""
@@ -181,6 +177,35 @@ class LokyWorkers(Workers):
     def _restart(self) -> None:
         self._executor.shutdown(wait=False, kill_workers=True)
         self._executor = self._start()
+
+
+def _kill(executor: Any) -> None:
+    """End every worker at once; the pool takes itself for broken then, and clears up.
+
+    loky's own ``kill_workers=True`` forgets the tasks before it hands out the next one, so that its
+    manager thread ends in a KeyError on the terminal (joblib 1.6).
+    """
+    from joblib.externals.loky.backend.utils import kill_process_tree
+
+    for process in list(executor._processes.values()):
+        kill_process_tree(process)
+
+
+@contextmanager
+def _leaving_ctrl_c_to_the_parent() -> Iterator[None]:
+    """Start processes and threads that no Ctrl-C reaches, not even before they have imported.
+
+    They inherit the signals that are held back here; one that comes meanwhile is delivered after.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # where loky starts it, it lets Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Stopwatch:
