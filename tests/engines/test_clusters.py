@@ -523,3 +523,13 @@ def test_a_cross_validation_on_a_cluster_gives_the_same_tables(cluster, space, v
     )
     for table in ("folds", "curves", "predictions"):
         assert_frame_equal(getattr(there, table), getattr(validated, table), check_exact=True)
+
+
+@pytest.mark.parametrize("address", ["nonsense", "host:port", "foo://10.0.0.1:8786"])
+def test_what_is_no_address_is_refused_before_a_client_is_made(address, monkeypatch):
+    import distributed
+
+    monkeypatch.setattr(distributed, "Client", None)  # one that fails here cannot close
+    said = pytest.raises(OptionError, match=f"received '{address}' \\(ValueError\\)")
+    with said, machines("dask", address, None):
+        pass
