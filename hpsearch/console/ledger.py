@@ -77,8 +77,15 @@ class LedgerView:
         return Text.assemble(
             (f"on new rows expect {ledger.metric} {self._number(promise.value)}", "bold"),
             f", {bounds}" if bounds else "",
-            (f" ({_SOURCES[promise.source]})", "dim"),
+            (f" ({self._source()})", "dim"),
         )
+
+    def _source(self) -> str:
+        """Where the promise comes from; with one completed trial nothing is known of the others."""
+        ledger = self.ledger
+        if ledger.promise.source == "bias_corrected" and ledger.bias_corrected.n_trials == 1:
+            return "not corrected for the choice among trials: one was completed"
+        return _SOURCES[ledger.promise.source]
 
     def _estimates(self, *, has_styles: bool) -> RenderableType:
         ledger, mean = self.ledger, self.ledger.mean
@@ -92,6 +99,7 @@ class LedgerView:
         corrected = ledger.bias_corrected
         if corrected.value is not None:
             what = "trial and epoch" if corrected.of_epochs else "trial"
+            what = "the epoch alone" if corrected.n_trials == 1 else what
             cells = [self._number(corrected.value), "", self._interval(corrected)]
             table.add_row(f"corrected for choosing {what}", *cells)
         if ledger.foldwise is not None:
