@@ -175,6 +175,6 @@ def test_one_test_row_is_one():
 def test_with_one_completed_trial_no_correction_for_the_choice_is_claimed():
     alone = replace(LEDGER.bias_corrected, n_trials=1)
     promise = Promise("bias_corrected", 0.0927, 0.046, 0.145)
-    said = squeezed(shown(replace(LEDGER, bias_corrected=alone, promise=promise)))
+    said = squeezed(shown(replace(LEDGER, bias_corrected=alone, promise=promise), width=120))
     assert "not corrected for the choice among trials: one was completed" in said
     assert "corrected for choosing the epoch alone" in said
