@@ -134,7 +134,8 @@ def _client(address: str) -> Any:
     from distributed.comm.addressing import get_address_host_port, normalize_address
 
     try:
-        get_address_host_port(normalize_address(address))  # a client of a wrong one cannot close
+        if not address.startswith("inproc://"):  # of this process: no host, no port
+            get_address_host_port(normalize_address(address))  # a client of a wrong one can't close
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of other versions: ours are compared apart
             return Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
