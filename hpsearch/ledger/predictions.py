@@ -27,7 +27,7 @@ BOOTSTRAPS: Final = 1000
 FEWEST_BOOTSTRAPS: Final = 300
 ENOUGH_EPOCHS: Final = 10
 FEWEST_TRIALS: Final = 20
-MAX_BYTES: Final = 128 * 2**20
+MAX_BYTES: Final = 32 * 2**20
 """Predictions that are compared, as float32; while they are stacked, there are two copies."""
 
 MAX_WORK: Final = 3e10

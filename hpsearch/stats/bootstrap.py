@@ -27,7 +27,7 @@ from hpsearch.metrics import METRICS, weighted_score
 from hpsearch.stats.base import Floats, check_share, losses_of
 from hpsearch.task import Direction, ProblemKind
 
-CHUNK_BYTES = 64 * 2**20  # memory for the counts of the samples that are scored in one go
+CHUNK_BYTES = 16 * 2**20  # memory for the counts of the samples that are scored in one go
 
 Metric = str | Callable[[NDArray[Any], NDArray[Any]], float]
 """A key of ``hpsearch.metrics.METRICS``, or a function of truth and predictions of some rows."""
