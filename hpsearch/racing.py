@@ -35,8 +35,9 @@ from numpy.typing import NDArray
 from hpsearch.folds import Fold
 from hpsearch.metrics import METRICS
 from hpsearch.observer import Observer
+from hpsearch.oracles.base import HALVING_RATE
 from hpsearch.results.journal import Recorder
-from hpsearch.scoring import HALVING_RATE, Session, Stage
+from hpsearch.scoring import Session, Stage
 from hpsearch.space import Candidate
 from hpsearch.stats import PairedTest, corrected_t_test, repeats_until_decided
 from hpsearch.trials import TrialResult
@@ -196,18 +197,14 @@ class Racing:
     def _leaders(self, trials: Sequence[TrialResult]) -> tuple[list[TrialResult], str | None]:
         """The winner and those it is not clearly better than; and what is decided, if it is."""
         winner, *others = _best(trials, self._loss, len(trials))
-        unclear = []
-        tests = {}
         if len(winner.positions) < 2:
             return [winner, *others], None if others else _alone(winner)
-        for other in others:
-            test = self._test(self._losses(winner), self._losses(other), winner.positions)
-            if not _is_clear(test):
-                unclear.append(other)
-                tests[other.candidate.trial] = test
+        losses = self._losses(winner)
+        tests = [self._test(losses, self._losses(other), winner.positions) for other in others]
+        unclear = [o for o, test in zip(others, tests, strict=True) if not _is_clear(test)]
         if not unclear:
             return [winner], _alone(winner)
-        test = tests[unclear[0].candidate.trial]
+        test = next(test for test in tests if not _is_clear(test))
         if abs(test.difference) <= test.se:
             return [winner, *unclear], (
                 f"trials {winner.candidate.trial} and {unclear[0].candidate.trial} are within one "

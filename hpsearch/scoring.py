@@ -58,6 +58,7 @@ from hpsearch.engines.workers import (
 from hpsearch.errors import HpsearchError
 from hpsearch.folds import Fold
 from hpsearch.observer import Observer, SilentObserver
+from hpsearch.oracles.base import HALVING_RATE
 from hpsearch.preprocessing import Encoded, Layout, Statistics, encode, fit_statistics
 from hpsearch.results.journal import NoJournal, Recorder, check_asked
 from hpsearch.space import Candidate, Space, fit_settings
@@ -68,9 +69,6 @@ if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
 ScaleTarget = Literal["auto", True, False]
-HALVING_RATE: Final = 3
-"""How many times as long the next rung trains, and the share of trials that reach it, inverted."""
-
 NO_JOURNAL: Final = NoJournal()
 SILENT: Final = SilentObserver()
 

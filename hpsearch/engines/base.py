@@ -222,17 +222,18 @@ class FoldResult:
             first,
             epochs=last.until - first.since,
             train_loss=np.concatenate([part.train_loss for part in parts]),
-            validation=_joined_curves([part.validation for part in parts]),
-            train=_joined_curves([part.train for part in parts]),
+            validation=joined_curves([part.validation for part in parts]),
+            train=joined_curves([part.train for part in parts]),
             predictions=np.concatenate([part.predictions for part in parts]),
             predicted=None if every else predicted,
             state=last.state,
         )
 
 
-def _joined_curves(
+def joined_curves(
     parts: Sequence[Mapping[str, NDArray[np.float64]]],
 ) -> dict[str, NDArray[np.float64]]:
+    """Each metric's curve over spans of epochs that come one after the other."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

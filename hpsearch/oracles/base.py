@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from hpsearch.errors import OptionError
 from hpsearch.hyperparameters import Values, values_key
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 Status = Literal["completed", "stopped", "failed"]
 Direction = Literal["min", "max"]
+
+
+HALVING_RATE: Final = 3
+"""How many times as long the next rung trains, and the share of trials that reach it, inverted."""
 
 
 @dataclass(frozen=True)

@@ -24,15 +24,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hpsearch.oracles.base import Algorithm, OraclePlan, PlannedOracle
+from hpsearch.oracles.base import HALVING_RATE, Algorithm, OraclePlan, PlannedOracle
 from hpsearch.oracles.random import draws
 from hpsearch.space import Candidate
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
-
-FACTOR = 3
-"""Of so many candidates of a rung one goes on, with so many times the epochs."""
 
 LEAST_EPOCHS = 3
 """Epochs of the shortest rung: after one or two, initial weights decide more than the candidate."""
@@ -66,10 +63,10 @@ def brackets(epochs: int, least_epochs: int = LEAST_EPOCHS) -> list[Bracket]:
     [(27, 4), (12, 3), (6, 2), (4, 1)]
     """
     n_brackets = 1
-    while epochs >= least_epochs * FACTOR**n_brackets:
+    while epochs >= least_epochs * HALVING_RATE**n_brackets:
         n_brackets += 1
     return [
-        Bracket(math.ceil(n_brackets * FACTOR**halvings / (halvings + 1)), halvings + 1)
+        Bracket(math.ceil(n_brackets * HALVING_RATE**halvings / (halvings + 1)), halvings + 1)
         for halvings in reversed(range(n_brackets))
     ]
 
@@ -146,5 +143,5 @@ def make(hp: HyperParameters, plan: OraclePlan) -> HyperbandOracle:
 
 
 ALGORITHM = Algorithm(
-    make, uses_scores=True, least_epochs=FACTOR * LEAST_EPOCHS, ends_whole=ends_whole
+    make, uses_scores=True, least_epochs=HALVING_RATE * LEAST_EPOCHS, ends_whole=ends_whole
 )

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 
 from hpsearch import __version__
+from hpsearch.engines.base import joined_curves
 from hpsearch.errors import InputError, OptionError, StorageError
 from hpsearch.report import FoldCurve, Material, report_html
 from hpsearch.report.material import records
@@ -130,10 +130,6 @@ def _fold_curves(units: list[Any], places: list[tuple[Any, Any]]) -> list[FoldCu
     if len(parts) != len(places):
         return []
     return [
-        FoldCurve(
-            int(repeat),
-            int(fold),
-            {name: np.concatenate([part[name] for part in found]) for name in found[0]},
-        )
+        FoldCurve(int(repeat), int(fold), joined_curves(found))
         for (repeat, fold), (_, found) in zip(places, sorted(parts.items()), strict=True)
     ]

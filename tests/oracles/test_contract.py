@@ -388,7 +388,8 @@ def test_a_run_may_grow_from_where_its_batches_end(make, request):
         oracle.tell([outcome_of(candidate) for candidate in batch])
         if asked < 30:
             name = request.node.callspec.params["make"]
-            check_oracle_growth(name, trials=(asked, 99), repeats=(1, 1), epochs=100)
+            grown = check_oracle_growth(name, trials=(asked, 99), repeats=(1, 1), epochs=100)
+            assert grown is None
 
 
 def test_only_brackets_cannot_grow_from_anywhere():
