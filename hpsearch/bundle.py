@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.dataset import Dataset, Schema
+from hpsearch.engines.initial import numpy_draws
 from hpsearch.engines.network import side_by_side
 from hpsearch.errors import BundleError
 from hpsearch.preprocessing import Encoded, Layout, Statistics
@@ -74,7 +75,8 @@ def _uncompiled(network: Any) -> Any:
 
     ``keras.models.clone_model`` would compile the copy as the network is.
     """
-    copy = type(network).from_config(network.get_config())
+    with numpy_draws():  # which needs no compiled program; the weights are replaced
+        copy = type(network).from_config(network.get_config())
     copy.set_weights(network.get_weights())
     return copy
 

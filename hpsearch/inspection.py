@@ -28,6 +28,7 @@ from hpsearch.engines.base import (
     replica_seed,
     smallest_training_set,
 )
+from hpsearch.engines.initial import numpy_draws
 from hpsearch.engines.network import OutputForm, numpy_links, side_by_side
 from hpsearch.metrics import score
 from hpsearch.network_checks import is_of_keras
@@ -168,7 +169,7 @@ def _epoch_rates(
         rate = _plain(network.optimizer.learning_rate)
         return {"first": rate, "peak": rate, "last": rate, "tenth_epoch": None}
     n_train = smallest_training_set(data.folds)
-    schedule = _schedule_of_a_fold(job, candidate, settings, data, n_train)
+    schedule = compiled(_schedule_of_a_fold(job, candidate, settings, data, n_train))
     n_points = min(settings.epochs, MAX_RATES)
     epochs = np.unique(np.linspace(1, settings.epochs, n_points).round().astype(int))
     steps = (epochs - 1) * -(-n_train // settings.batch_size)
@@ -189,9 +190,9 @@ def _schedule_of_a_fold(
     """The schedule that the folds were trained by: that of the refit may count other steps."""
     problem = problem_of(data.target, data.layout, n_train=n_train, epochs=settings.epochs)
     space = Space.from_bytes(job.space)
-    return space.construct(
-        candidate.values, problem, dict(job.fixes)
-    ).model.optimizer._learning_rate
+    with numpy_draws():
+        built = space.construct(candidate.values, problem, dict(job.fixes))
+    return built.model.optimizer._learning_rate
 
 
 def _plain(rate: Any) -> float:

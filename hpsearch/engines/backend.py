@@ -14,6 +14,10 @@ CACHE_BYTES = 2**29
 """Compiled programs kept for later runs, the least recently used removed first."""
 
 
+QUICK_TO_COMPILE = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False}
+"""XLA's least effort on a processor."""
+
+
 def import_keras() -> None:
     """Import Keras with the backend that ``KERAS_BACKEND`` names, and nothing that it can spare.
 
@@ -73,14 +77,19 @@ def keep_compiled_programs() -> None:
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """On JAX the function as one program, which compiles faster than its operations one by one."""
+    """On JAX the function as one program, which compiles faster than its operations one by one.
+
+    For what runs a few times: on a processor, XLA spends no effort on its speed.
+    """
     import keras
 
     if keras.backend.backend() != "jax":
         return function
     import jax
 
-    return jax.jit(function)
+    if jax.default_backend() != "cpu":
+        return jax.jit(function)
+    return jax.jit(function, compiler_options=QUICK_TO_COMPILE)
 
 
 @contextmanager

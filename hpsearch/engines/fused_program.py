@@ -17,6 +17,7 @@ Which replicas train together belongs to ``fused``.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -103,7 +104,7 @@ class Table:
             numbers=jax.device_put(encoded.numbers),
             codes=jax.device_put(encoded.codes),
             arrays=tuple(jax.device_put(array) for array in encoded.arrays),
-            y=None if y is None else jnp.asarray(y),
+            y=None if y is None else jax.device_put(y),
             may_miss=bool(layout.indicators) or bool(np.isnan(encoded.numbers).any()),
         )
 
@@ -125,8 +126,8 @@ def block_inputs(**parts: Any) -> dict[str, Any]:
     Of steps: ``order`` int32 (E, S, R, B) row numbers; ``learning_rates`` float32 (E, S, R);
     ``first_step`` int32, steps taken before. Of replicas, along a first axis: ``n_train`` int32
     (R,); ``last_step`` int32 (R,) number of the first step that is not taken; ``rates``,
-    ``penalties``, ``weight_decay`` as in ``Numbers``; ``statistics`` a dictionary of arrays; ``y``
-    (R, n_rows, n_values) or None.
+    ``penalties``, ``weight_decay`` as in ``Numbers``, NumPy arrays; ``statistics`` a dictionary of
+    arrays; ``y`` (R, n_rows, n_values) or None.
     """
     return parts
 
@@ -161,14 +162,31 @@ class FusedProgram:
         The new state; the loss of each epoch (E, R) as Keras reports it; and raw outputs of every
         row after each epoch (E, R, n_rows, n_units), or None without predictions.
         """
+        prepared = self._prepared(inputs)
         if self._compiled is None:
-            self._compiled = self._compile(state, inputs)
-        new_state, (losses, outputs) = self._compiled(state, dict(inputs), self._shared())
+            self._compiled = self._compile(state, prepared)
+        new_state, (losses, outputs) = self._compiled(state, prepared, self._shared())
         return new_state, losses, outputs
 
-    def _compile(self, state: State, inputs: Mapping[str, Any]) -> Callable[..., Any]:
+    def _prepared(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs as the program takes them: what NumPy does ahead takes no loop of it."""
+        prepared = dict(inputs)
+        prepared["drops"] = [_drop(rates) for rates in prepared.pop("rates").T]
+        prepared["n_train"] = prepared["n_train"].astype(np.float32)
+        if self._packing.is_packed and self._penalised:
+            penalties = prepared.pop("penalties")
+            prepared |= {"l1": self._spread(penalties[..., 0]), "l2": self._spread(penalties[..., 1])}
+        return prepared
+
+    def _spread(self, strengths: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The strength (R, n_params) of each element of the packed variables."""
+        by_variable = np.zeros((len(strengths), len(self._packing.sizes)), np.float32)
+        by_variable[:, self._penalised] = strengths
+        return np.repeat(by_variable, self._packing.sizes, axis=1)
+
+    def _compile(self, state: State, inputs: dict[str, Any]) -> Callable[..., Any]:
         fused = jax.jit(self._block, donate_argnums=0)
-        lowered = fused.lower(state, dict(inputs), self._shared())
+        lowered = fused.lower(state, inputs, self._shared())
         options = COMPILER_OPTIONS[self._shapes.effort] if _on_cpu() else {}
         compiled: Callable[..., Any] = lowered.compile(compiler_options=options)
         return_freed_memory()  # 60 MB and more of the compiler's
@@ -186,58 +204,42 @@ class FusedProgram:
     def _block(self, state: State, inputs: dict[str, Any], shared: dict[str, Any]) -> Any:
         """All epochs of all replicas: scans outside and ``vmap`` inside, so that nothing turns."""
         steps = {name: inputs.pop(name) for name in ("order", "learning_rates")}
-        steps |= self._counts(inputs.pop("first_step"))
-        replicas = inputs | self._strengths(inputs["penalties"])
-        of_step = {name: None if np.ndim(part) == 2 else 0 for name, part in steps.items()}
-        step = jax.vmap(self._step, in_axes=(0, 0, of_step, None))
+        first_step = inputs.pop("first_step")
+        if self._shapes.idles:
+            steps["number"] = first_step + self._numbers_of_steps()
+        in_epoch = np.arange(self._shapes.n_steps, dtype=np.float32)
+        of_step = {name: 0 if np.ndim(part) > 2 else None for name, part in steps.items()}
+        step = jax.vmap(self._step, in_axes=(0, 0, of_step, None, None))
         predict = jax.vmap(self._outputs, in_axes=(0, 0, None))
 
         def epoch(state: State, steps: dict[str, Any]) -> Any:
-            state, losses = jax.lax.scan(lambda s, x: step(s, replicas, x, shared), state, steps)
-            loss = losses.sum(axis=0) / replicas["n_train"]
-            outputs = predict(state, replicas, shared) if self._shapes.predicts else None
+            state, losses = jax.lax.scan(
+                lambda s, xs: step(s, inputs, *xs, shared), state, (steps, in_epoch)
+            )
+            loss = losses.sum(axis=0) / inputs["n_train"]
+            outputs = predict(state, inputs, shared) if self._shapes.predicts else None
             return state, (loss, outputs)
 
         return jax.lax.scan(epoch, state, steps)
 
-    def _counts(self, first_step: Any) -> dict[str, Any]:
-        """Each step's number in its epoch, and in all, where a replica asks for it (E, S)."""
+    def _numbers_of_steps(self) -> NDArray[np.int32]:
+        """Each step's number (E, S) in a call."""
         shapes = self._shapes
-        n_steps = shapes.n_epochs * shapes.n_steps
-        steps = np.arange(n_steps, dtype=np.int32).reshape(shapes.n_epochs, shapes.n_steps)
-        counts: dict[str, Any] = {}
-        if shapes.pads or shapes.idles:
-            counts["in_epoch"] = steps % shapes.n_steps
-        if shapes.idles:
-            counts["number"] = first_step + steps
-        return counts
-
-    def _strengths(self, penalties: Any) -> dict[str, Any]:
-        """L1 and L2 strength of each element of the packed variables (R, n_params)."""
-        if not (self._packing.is_packed and self._penalised):
-            return {}
-        sizes = self._packing.sizes
-        numbers = {position: n for n, position in enumerate(self._penalised)}
-
-        def spread(kind: int) -> Any:
-            parts = []
-            for position, size in enumerate(sizes):
-                part = penalties[:, numbers[position], kind] if position in numbers else 0.0
-                parts.append(jnp.broadcast_to(jnp.reshape(part, (-1, 1)), (len(penalties), size)))
-            return jnp.concatenate(parts, axis=1)
-
-        return {"l1": spread(0), "l2": spread(1)}
+        steps = np.arange(shapes.n_epochs * shapes.n_steps, dtype=np.int32)
+        return steps.reshape(shapes.n_epochs, shapes.n_steps)
 
     def _step(
         self,
         state: State,
         replica: dict[str, Any],
         step: dict[str, Any],
+        in_epoch: Any,
         shared: dict[str, Any],
     ) -> tuple[State, Any]:
         """One optimizer step of one replica; gives its summed loss too."""
         rows = step["order"]
-        batch = self._batch(replica, step)
+        n_left = replica["n_train"] - in_epoch * self._shapes.batch_size
+        batch = self._batch(n_left)
         x = self._design(replica, shared, rows)
         y = (shared["y"] if replica["y"] is None else replica["y"])[rows]
         trainable, frozen, slots = state
@@ -254,20 +256,17 @@ class FusedProgram:
         new_state = (new_trainable, new_frozen, new_slots)
         if not self._shapes.idles:
             return new_state, loss * batch.n_rows
-        taken = (step["in_epoch"] * self._shapes.batch_size < replica["n_train"]) & (
-            step["number"] < replica["last_step"]
-        )
+        taken = (n_left > 0) & (step["number"] < replica["last_step"])
         kept = jax.tree.map(lambda new, old: jnp.where(taken, new, old), new_state, state)
         return kept, jnp.where(taken, loss * batch.n_rows, 0.0)
 
-    def _batch(self, replica: dict[str, Any], step: dict[str, Any]) -> Batch:
-        """Which rows of a batch count."""
+    def _batch(self, n_left: Any) -> Batch:
+        """Which rows of a batch count, where ``n_left`` rows of the epoch are left."""
         size = self._shapes.batch_size
         if not self._shapes.pads:
             return Batch(float(size), None)
-        n_left = replica["n_train"] - step["in_epoch"] * size
-        is_row = np.arange(size) < n_left
-        return Batch(jnp.clip(n_left, 1, size).astype(jnp.float32), is_row.astype(jnp.float32))
+        is_row = np.arange(size, dtype=np.float32) < n_left
+        return Batch(jnp.clip(n_left, 1, size), is_row.astype(jnp.float32))
 
     def _loss_of_batch(
         self,
@@ -278,7 +277,7 @@ class FusedProgram:
         batch: Batch,
         replica: dict[str, Any],
     ) -> tuple[Any, list[Any]]:
-        with self._varying.set(rates=replica["rates"], batch=batch):
+        with self._varying.set(drops=replica["drops"], batch=batch):
             outputs, frozen, penalties = self._model.stateless_call(
                 trainable, frozen, x, training=True, return_losses=True
             )
@@ -375,7 +374,7 @@ class Packing:
     @property
     def sizes(self) -> list[int]:
         """Elements of each variable."""
-        return [int(np.prod(shape)) for shape in self.shapes]
+        return [math.prod(shape) for shape in self.shapes]
 
     def pack(self, xp: Any, values: Sequence[Any]) -> list[Any]:
         """The variables' values as the program's state holds them."""
@@ -409,7 +408,7 @@ def initial_state(
 def stack_states(states: Sequence[list[list[NDArray[Any]]]]) -> State:
     """Several replicas' states along a new first axis."""
     trainable, frozen, slots = (
-        [jnp.asarray(np.stack(arrays)) for arrays in zip(*parts, strict=True)]
+        [jax.device_put(np.stack(arrays)) for arrays in zip(*parts, strict=True)]
         for parts in zip(*states, strict=True)
     )
     return trainable, frozen, slots
@@ -417,10 +416,9 @@ def stack_states(states: Sequence[list[list[NDArray[Any]]]]) -> State:
 
 def assign(model: Any, state: State, replica: int) -> None:
     """Give a built model the weights of one replica."""
-    trainable = _packing(model).unpack([values[replica] for values in state[0]])
-    frozen = [values[replica] for values in state[1]]
+    trainable, frozen = ([np.asarray(values)[replica] for values in part] for part in state[:2])
     for variables, values in (
-        (model.trainable_variables, trainable),
+        (model.trainable_variables, _packing(model).unpack(trainable)),
         (model.non_trainable_variables, frozen),
     ):
         for variable, value in zip(variables, values, strict=True):
@@ -444,7 +442,7 @@ def _packing(model: Any) -> Packing:
     optimizer, variables = model.optimizer, model.trainable_variables
     shapes = tuple(tuple(variable.shape) for variable in variables)
     is_packed = (
-        sum(int(np.prod(shape)) for shape in shapes) <= PACKED_ELEMENTS
+        sum(map(math.prod, shapes)) <= PACKED_ELEMENTS
         and type(optimizer) in _ELEMENTWISE_OPTIMIZERS
         and optimizer.clipnorm is None
         and optimizer.global_clipnorm is None
@@ -550,18 +548,18 @@ def _on_cpu() -> bool:
 class _Varying:
     """What a traced network reads in place of its own numbers; set while it is traced."""
 
-    rates: Any = None
+    drops: Any = None
     batch: Any = None
 
-    def set(self, *, rates: Any, batch: Batch) -> _Varying:
-        self.rates, self.batch = rates, batch
+    def set(self, *, drops: Any, batch: Batch) -> _Varying:
+        self.drops, self.batch = drops, batch
         return self
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, *error: object) -> None:
-        self.rates = self.batch = None
+        self.drops = self.batch = None
 
 
 def _read_from(varying: _Varying, model: Any, *, pads: bool) -> None:
@@ -577,13 +575,24 @@ def _read_from(varying: _Varying, model: Any, *, pads: bool) -> None:
             layer.call = functools.partial(_batch_normalization, varying, layer)
 
 
+def _drop(rates: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """What a dropout layer computes with, by its rate in each replica (R,).
+
+    Random bits below a bound are dropped; what is left is scaled up.
+    """
+    below = np.minimum(rates * np.float32(2**32), np.float32(2**32 - 2**8)).astype(np.uint32)
+    kept = 1.0 - rates
+    scale = np.divide(1.0, kept, out=np.zeros_like(kept), where=kept > 0)
+    return {"below": below, "scale": scale}
+
+
 def _dropout(
     varying: _Varying, number: int, layer: Any, inputs: Any, training: bool = False
 ) -> Any:
     """Inverted dropout with a rate that is data."""
     if not training:
         return inputs
-    rate = varying.rates[number]
+    drop = varying.drops[number]
     shape = tuple(
         size if wanted is None else wanted
         for size, wanted in zip(
@@ -591,8 +600,7 @@ def _dropout(
         )
     )
     bits = _random_bits(layer.seed_generator.next(), shape)
-    kept = bits >= (rate * np.float32(2**32)).astype(jnp.uint32)
-    return jnp.where(kept, inputs / (1.0 - rate), 0.0)
+    return jnp.where(bits >= drop["below"], inputs * drop["scale"], 0.0)
 
 
 def _random_bits(seed: Any, shape: tuple[int, ...]) -> Any:

@@ -63,7 +63,7 @@ def numpy_randomness(seed: int) -> Iterator[Draws]:
 
     keras.utils.set_random_seed(seed)
     with (
-        _numpy_draws(),
+        numpy_draws(),
         _replaced(seed_generator, make_default_seed=recorded_seed),
         _replaced(backend_random, make_default_seed=recorded_seed),
         _replaced(core.JaxVariable, _initialize_with_initializer=recorded_initialize),
@@ -105,7 +105,7 @@ class InitialValues:
     def under(self, seed: int) -> Values:
         """The values that the network has when it is built under a seed."""
         seeds = default_seeds(seed, self._n_seeds)
-        with _numpy_draws():
+        with numpy_draws():
             trainable = [source(seeds) for source in self._trainable]
             frozen = [source(seeds) for source in self._frozen]
         return trainable, frozen
@@ -187,8 +187,13 @@ def _same(one: Values, other: Values) -> bool:
 
 
 @contextmanager
-def _numpy_draws() -> Iterator[None]:
-    """Have the JAX backend draw eager random numbers with NumPy."""
+def numpy_draws() -> Iterator[None]:
+    """Have the JAX backend draw eager random numbers with NumPy; other backends draw their own."""
+    import keras
+
+    if keras.backend.backend() != "jax":
+        yield
+        return
     from keras.src.backend.jax import random as backend_random
 
     ours = {"uniform": _uniform, "normal": _normal, "truncated_normal": _truncated_normal}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.engines.base import reason_of
+from hpsearch.engines.initial import numpy_draws
 from hpsearch.engines.network import OutputForm, check_input, last_operation, losses_of
 from hpsearch.errors import SpaceError
 from hpsearch.network_checks import check_saves
@@ -96,15 +97,16 @@ def probe_space(
     if values is None:
         from hpsearch.hyperparameters import active_values, narrow
 
-        discovery = space.discover(problem)
+        with numpy_draws():
+            discovery = space.discover(problem)
         narrowed = narrow(discovery.hyperparameters, fixes)
         found = narrowed.get_config()
         values = active_values(narrowed, narrowed.values)
     fit_settings(values, default_batch_size=1, default_epochs=problem.epochs)
-    model = space.construct(values, problem, fixes).model
+    model = _build(space, values, problem, fixes)
     check_input(model, problem.input_shape)
     form = OutputForm.of(model, target)
-    _check_fresh(space, model, space.construct(values, problem, fixes).model)
+    _check_fresh(space, model, _build(space, values, problem, fixes))
     if must_save:
         check_saves(space.name, model)
     untraceable = _untraceable(model, problem)
@@ -121,6 +123,13 @@ def probe_space(
         convolves=any("Conv" in type(layer).__name__ for layer in model._flatten_layers()),
         on_gpu=_on_gpu(),
     )
+
+
+def _build(
+    space: Space, values: Mapping[str, Any], problem: Problem, fixes: Mapping[str, Any]
+) -> Any:
+    with numpy_draws():  # no layer's shape needs a compiled program then
+        return space.construct(values, problem, fixes).model
 
 
 def _check_fresh(space: Space, model: Any, other: Any) -> None:
