@@ -385,7 +385,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--candidates", type=int, default=60)
     parser.add_argument("--out", type=Path, default=DOCS, help="folder of table and picture")
-    parser.add_argument("--source", choices=[*SOURCES, SEARCH], default="linear", help="what is searched")
+    parser.add_argument(
+        "--source", choices=[*SOURCES, SEARCH], default="linear", help="what is searched"
+    )
     args = parser.parse_args()
     start = time.perf_counter()
     outcomes = simulate(args.source, args.seeds, args.candidates)

@@ -16,7 +16,13 @@ import pandas as pd
 from hpsearch.errors import InputError
 from hpsearch.metrics import METRICS
 from hpsearch.results import Run, open_run
-from hpsearch.stats import Comparison, PairedTest, corrected_t_test, correlated_bayes_test
+from hpsearch.stats import (
+    Comparison,
+    PairedTest,
+    check_rope,
+    corrected_t_test,
+    correlated_bayes_test,
+)
 from hpsearch.task import Direction
 
 ROPE_OF_SHARES: Final = 0.01
@@ -134,7 +140,14 @@ def compare_trials(
     Parameters
     ----------
     run : the folder of a finished run, or a run; rope : as in ``compare``.
+
+    Raises
+    ------
+    OptionError
+        If ``rope`` is below 0.
     """
+    if rope is not None:
+        check_rope(rope)  # also where there is nothing to compare
     opened = open_run(run)
     selected = _selected(opened)
     ranked = opened.trials[opened.trials["rank"].notna()]

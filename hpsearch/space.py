@@ -222,8 +222,8 @@ class Space:
         Raises
         ------
         SpaceError
-            If the space raises (with its file and line), or returns something else than a
-            compiled ``keras.Model``.
+            If the space raises (with its file and line), returns something else than a compiled
+            ``keras.Model``, or adds a reserved hyperparameter while it builds.
         """
         from keras_tuner import HyperParameters
 
@@ -241,6 +241,18 @@ class Space:
         }
         if late:
             return self.construct({**values, **late}, problem, fixes)
+        steering = next((name for name in _RESERVED if name in active and name not in values), None)
+        if steering is not None:
+            call = f"hp.{type(active[steering]).__name__}({steering!r}, ...)"
+            remedy = (
+                f"Write {call} in its `declare` as well."
+                if self.declares
+                else f"Call {call} at the beginning of its build, before any `if`."
+            )
+            raise SpaceError(
+                f"'{steering}' steers the fit, so it must be known before a network is built; the "
+                f"build of '{self.name}' asks for it where nobody knew. {remedy}"
+            )
         with blame(self.name, "build", defined.filename):
             check_model(self.name, model, problem)
         return Built(
@@ -266,6 +278,9 @@ class Space:
         return explore(blamed, limit=limit)
 
 
+_RESERVED = ("batch_size", "epochs")
+
+
 @dataclass(frozen=True)
 class FitSettings:
     """What the reserved hyperparameters ``batch_size`` (rows) and ``epochs`` (passes) set."""
@@ -289,7 +304,7 @@ def fit_settings(
     >>> fit_settings({"batch_size": 16, "units": 8}, default_batch_size=32, default_epochs=100)
     FitSettings(batch_size=16, epochs=100)
     """
-    settings = {"batch_size": default_batch_size, "epochs": default_epochs}
+    settings = dict(zip(_RESERVED, (default_batch_size, default_epochs), strict=True))
     for name in settings:
         value = values.get(name, settings[name])
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:

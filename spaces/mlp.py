@@ -15,6 +15,7 @@ import math
 
 MAX_LAYERS = 4
 UNITS = [16, 32, 64, 128, 256]
+DROPOUTS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
 ACTIVATIONS = ["relu", "elu", "selu", "gelu", "tanh", "swish"]
 BATCH_SIZES = [16, 32, 64, 128]
 
@@ -56,7 +57,7 @@ def declare_layers(hp):
     for layer in range(1, MAX_LAYERS + 1):
         with hp.conditional_scope("n_layers", list(range(layer, MAX_LAYERS + 1))):
             hp.Choice(f"units_{layer}", UNITS, default=64)
-            hp.Float(f"dropout_{layer}", 0.0, 0.5, step=0.1, default=0.0)
+            hp.Choice(f"dropout_{layer}", DROPOUTS, default=0.0)
     hp.Choice("activation", ACTIVATIONS)
     hp.Choice("batch_normalization", ["none", "before_activation", "after_activation"])
 

@@ -110,6 +110,8 @@ def test_the_rope_may_be_given(make_run):
     assert compare(a, b, rope=0.0).probability.equal == 0.0
     with pytest.raises(OptionError, match="`rope` must be 0 or above"):
         compare(a, b, rope=-1)
+    with pytest.raises(OptionError, match="`rope` must be 0 or above; received nan"):
+        compare_trials(a, rope=float("nan"))
 
 
 def test_only_repeats_that_both_have_in_full_are_compared(make_run):

@@ -383,6 +383,19 @@ def test_values_that_the_build_never_asks_for_are_reported():
     assert built.added == {}
 
 
+def test_what_steers_the_fit_must_be_declared():
+    def build(hp, problem):
+        hp.Choice("batch_size", [8, 16])
+        return build_small(hp, problem)
+
+    space = Space.load(build)
+    assert space.construct({"units": 4, "batch_size": 8}, PROBLEM).added == {}
+    with pytest.raises(
+        SpaceError, match=r"'batch_size' steers.*Call hp.Choice\('batch_size', ...\) at"
+    ):
+        space.construct({"units": 4}, PROBLEM)
+
+
 def test_a_fix_holds_in_build_where_the_candidate_lacks_the_name():
     built = Space.load(build_small).construct({}, PROBLEM, {"units": "4"})
     assert built.values == {"units": 4}

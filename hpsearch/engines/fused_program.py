@@ -175,7 +175,10 @@ class FusedProgram:
         prepared["n_train"] = prepared["n_train"].astype(np.float32)
         if self._packing.is_packed and self._penalised:
             penalties = prepared.pop("penalties")
-            prepared |= {"l1": self._spread(penalties[..., 0]), "l2": self._spread(penalties[..., 1])}
+            prepared |= {
+                "l1": self._spread(penalties[..., 0]),
+                "l2": self._spread(penalties[..., 1]),
+            }
         return prepared
 
     def _spread(self, strengths: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -188,7 +188,7 @@ def not_beaten(baselines: Sequence[Baseline]) -> Iterator[LedgerWarning]:
         text = (
             f"The winner beats {baseline.label} by {baseline.gain:.3g}, which may be chance."
             if by_chance
-            else f"{baseline.label.capitalize()} does as well as the winner, or better."
+            else f"The winner does no better than {baseline.label}."
         )
         yield LedgerWarning(
             "baseline_not_beaten",

@@ -126,6 +126,12 @@ def corrected_t_test(
     return PairedTest(mean, se, t, df, p_value, float(low), float(high))
 
 
+def check_rope(rope: float) -> None:
+    """Raise ``OptionError`` unless a region of practical equivalence is a number from 0 on."""
+    if not (math.isfinite(rope) and rope >= 0):
+        raise OptionError(f"`rope` must be 0 or above; received {rope}.")
+
+
 def correlated_bayes_test(
     a: ArrayLike,
     b: ArrayLike,
@@ -165,8 +171,7 @@ def correlated_bayes_test(
     >>> print(f"better {said.better:.3f}, equal {said.equal:.3f}, worse {said.worse:.3f}")
     better 0.896, equal 0.095, worse 0.009
     """
-    if not (math.isfinite(rope) and rope >= 0):
-        raise OptionError(f"`rope` must be 0 or above; received {rope}.")
+    check_rope(rope)
     differences = _differences(a, b)
     gain = float(differences.mean()) * (1.0 if direction == "max" else -1.0)
     se = _corrected_se(differences, n_train, n_validation)

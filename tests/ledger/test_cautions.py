@@ -116,7 +116,7 @@ def test_a_baseline_that_is_not_beaten():
     found = list(cautions.not_beaten([beaten, left_out, chance, better]))
     assert codes(found) == ["baseline_not_beaten"] * 2
     assert "beats logistic regression by 0.01, which may be chance" in found[0].text
-    assert "Boosted trees does as well" in found[1].text
+    assert "The winner does no better than boosted trees" in found[1].text
     assert not list(cautions.not_beaten([beaten, left_out]))
 
 
