@@ -21,7 +21,6 @@ from hpsearch.engines.base import (
     training_target,
 )
 from hpsearch.preprocessing import design_rows
-from hpsearch.refit import Refitted
 from hpsearch.space import fit_settings
 
 HIGHEST_RATE = 0.9
@@ -117,6 +116,8 @@ class PretendedCheck:
 
 
 def refit_and_export(engine, job, candidate, n_steps, schema, model_path, *more):
+    from hpsearch.refit import Refitted  # here, so that a worker's import of this is quick
+
     with open(model_path, "wb") as file:
         file.write(b"a model")
     return Refitted("0", 9, None, ())
