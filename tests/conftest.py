@@ -153,14 +153,23 @@ class ReloadCheckHere:
         assert verdict.getvalue() == "identical\n"
 
 
+@contextmanager
+def _here():
+    """Searches run in this process, and wait for no disk, which loses nothing before the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hpsearch.scoring.machines", MachinesHere)
+        patch.setattr("hpsearch.results.journal._SYNCHRONOUS", "OFF")
+        patch.setattr("os.fsync", lambda descriptor: None)
+        yield patch
+
+
 @pytest.fixture(scope="session")
 def train_here():
     """A context in which searches with the reference engine train in this process: quickly."""
 
     @contextmanager
     def train_here():
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("hpsearch.scoring.machines", MachinesHere)
+        with _here() as patch:
             patch.setattr("hpsearch.search.ReloadCheck", ReloadCheckHere)
             gc.freeze()  # as in a worker
             yield
@@ -173,14 +182,13 @@ def pretend_here():
     """A context in which a quick stand-in trains: for tests of the search around it."""
     path = Path(__file__).with_name("pretended.py")
     spec = importlib.util.spec_from_file_location("pretended", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    pretended = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pretended)
 
     @contextmanager
     def pretend_here():
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("hpsearch.scoring.machines", MachinesHere)
-            module.pretend(patch)
+        with _here() as patch:
+            pretended.pretend(patch)
             yield
 
     return pretend_here
