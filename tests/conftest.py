@@ -178,12 +178,18 @@ def train_here():
 
 
 @pytest.fixture(scope="session")
-def pretend_here():
-    """A context in which a quick stand-in trains: for tests of the search around it."""
+def pretended():
+    """The module of that name."""
     path = Path(__file__).with_name("pretended.py")
     spec = importlib.util.spec_from_file_location("pretended", path)
-    pretended = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(pretended)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def pretend_here(pretended):
+    """A context in which a quick stand-in trains: for tests of the search around it."""
 
     @contextmanager
     def pretend_here():

@@ -12,6 +12,7 @@ import numpy as np
 
 from hpsearch import metrics
 from hpsearch.engines.base import (
+    REFIT,
     FoldResult,
     UnitResult,
     batch_order,
@@ -50,50 +51,72 @@ def train(job, unit):
     return UnitResult(whole, folds, values, n_params=3, seconds=0.01)
 
 
+class Network:
+    """A linear model of a job's rows, logistic where the problem is binary.
+
+    ``weights`` is all its state; statistics are those of the rows that it may see.
+    """
+
+    def __init__(self, job, candidate, statistics, seed):
+        self.data, self.statistics, self.seed = read_fit_data(job.data_path), statistics, seed
+        self.rate = candidate.values["rate"]
+        self.settings = fit_settings(candidate.values, job.options.batch_size, job.options.epochs)
+        self.is_binary = self.data.target.kind == "binary"
+        self.y = training_target(self.data.target, self.data.y, statistics).reshape(-1, 1)
+        self.rows = self._design(self.data.encoded)
+        self.weights = np.random.default_rng(seed).normal(0.0, 0.3, (self.rows.shape[1], 1))
+
+    def train_epoch(self, rows, epoch, n_steps=None):
+        order = rows[batch_order(self.seed, epoch, len(rows))]
+        size = self.settings.batch_size
+        for first in range(0, len(order), size)[:n_steps]:
+            batch = order[first : first + size]
+            errors = self._outputs(self.rows[batch]) - self.y[batch]
+            self.weights = self.weights - self.rate * self.rows[batch].T @ errors / len(batch)
+
+    def predict(self, encoded):
+        """Canonical predictions."""
+        outputs = self._outputs(self._design(encoded))
+        canonical = outputs * self.statistics.target_scale + self.statistics.target_centre
+        return (canonical[:, 0] if self.is_binary else canonical).astype(np.float32)
+
+    def _design(self, encoded):
+        rows = design_rows(encoded, self.data.layout, self.statistics)
+        return np.column_stack([rows, np.ones(len(rows))])
+
+    def _outputs(self, rows):
+        sums = rows @ self.weights
+        return 1 / (1 + np.exp(-sums)) if self.is_binary else sums
+
+
 def _train_fold(job, unit, position):
-    data, options, rate = read_fit_data(job.data_path), job.options, unit.candidate.values["rate"]
-    settings = fit_settings(unit.candidate.values, options.batch_size, options.epochs)
-    fold, statistics = data.folds[position], data.statistics[position]
-    seed = replica_seed(options.seed, unit.candidate.trial, fold.repeat, fold.fold)
-    rows = design_rows(data.encoded, data.layout, statistics).astype(float)
-    rows = np.column_stack([rows, np.ones(len(rows))])
-    y = training_target(data.target, data.y, statistics).reshape(-1, 1)
-    binary = data.target.kind == "binary"
-
-    def outputs(weights, chosen):
-        sums = rows[chosen] @ weights
-        return 1 / (1 + np.exp(-sums)) if binary else sums
-
-    start = np.random.default_rng(seed).normal(0.0, 0.3, (rows.shape[1], 1))
-    weights = start if unit.states is None else unit.states[position]
-    first, end = unit.first_epoch, unit.span.end(settings.epochs)
-    predictions = {"train": [], "validation": []}
+    data, options, trial = read_fit_data(job.data_path), job.options, unit.candidate.trial
+    fold = data.folds[position]
+    seed = replica_seed(options.seed, trial, fold.repeat, fold.fold)
+    network = Network(job, unit.candidate, data.statistics[position], seed)
+    if unit.states is not None:
+        network.weights = unit.states[position]
+    first, budget = unit.first_epoch, network.settings.epochs
+    end, predictions = unit.span.end(budget), []
     for epoch in range(first, end):
-        order = fold.train[batch_order(seed, epoch, len(fold.train))]
-        for begin in range(0, len(order), settings.batch_size):
-            batch = order[begin : begin + settings.batch_size]
-            errors = outputs(weights, batch) - y[batch]
-            weights = weights - rate * rows[batch].T @ errors / len(batch)
-        for side, made in predictions.items():
-            scaled = outputs(weights, getattr(fold, side))
-            canonical = scaled * statistics.target_scale + statistics.target_centre
-            made.append((canonical[:, 0] if binary else canonical).astype(np.float32))
+        network.train_epoch(fold.train, epoch)
+        predictions.append(network.predict(data.encoded))
+    predictions = np.stack(predictions)
     curves = {
         side: {
-            name: metrics.score(name, data.y[getattr(fold, side)], np.stack(made),
-                                kind=data.target.kind)
+            name: metrics.score(name, data.y[rows], predictions[:, rows], kind=data.target.kind)
             for name in options.metrics
         }
-        for side, made in predictions.items()
-    }  # fmt: skip
+        for side, rows in (("train", fold.train), ("validation", fold.validation))
+    }
     trained = FoldResult(
         position=position,
         seed=seed,
         epochs=end - first,
         train_loss=curves["train"][options.metrics[0]],
-        predictions=np.stack(predictions["validation"]),
+        predictions=predictions[:, fold.validation],
         since=first,
-        state=weights if end < settings.epochs else None,
+        state=network.weights if end < budget else None,
         **curves,
     )
     return trained.between(unit.span.since, end)
@@ -124,7 +147,14 @@ def refit_and_export(engine, job, candidate, n_steps, schema, model_path, *more)
 
 
 def refit_and_predict(engine, job, candidate, n_steps, rows):
-    return np.full((rows.n_rows, 1), candidate.values["rate"], np.float32)
+    data = read_fit_data(job.data_path)
+    seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
+    network = Network(job, candidate, data.refit_statistics, seed)
+    every_row = np.arange(data.encoded.n_rows)
+    per_epoch = -(-len(every_row) // network.settings.batch_size)
+    for epoch, done in enumerate(range(0, n_steps, per_epoch)):
+        network.train_epoch(every_row, epoch, n_steps - done)
+    return network.predict(rows)
 
 
 def pretend(patch):
