@@ -9,8 +9,10 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 import datetime as dt
 import gc
+import importlib.util
 import io
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -151,16 +153,48 @@ class ReloadCheckHere:
         assert verdict.getvalue() == "identical\n"
 
 
+@contextmanager
+def _here():
+    """Searches run in this process, and wait for no disk, which loses nothing before the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hpsearch.scoring.machines", MachinesHere)
+        patch.setattr("hpsearch.results.journal._SYNCHRONOUS", "OFF")
+        patch.setattr("os.fsync", lambda descriptor: None)
+        yield patch
+
+
 @pytest.fixture(scope="session")
 def train_here():
     """A context in which searches with the reference engine train in this process: quickly."""
 
     @contextmanager
     def train_here():
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("hpsearch.scoring.machines", MachinesHere)
+        with _here() as patch:
             patch.setattr("hpsearch.search.ReloadCheck", ReloadCheckHere)
             gc.freeze()  # as in a worker
             yield
 
     return train_here
+
+
+@pytest.fixture(scope="session")
+def pretended():
+    """The module of that name."""
+    path = Path(__file__).with_name("pretended.py")
+    spec = importlib.util.spec_from_file_location("pretended", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def pretend_here(pretended):
+    """A context in which a quick stand-in trains: for tests of the search around it."""
+
+    @contextmanager
+    def pretend_here():
+        with _here() as patch:
+            pretended.pretend(patch)
+            yield
+
+    return pretend_here

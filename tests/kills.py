@@ -13,17 +13,14 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from types import SimpleNamespace
 
 import keras_tuner  # noqa: F401  (imported before the forks, for speed)
 import numpy as np
+import pretended
 import psutil
+import pytest
 
 import hpsearch.cli
-import hpsearch.scoring
-import hpsearch.search
-from hpsearch.engines.base import FoldResult, UnitResult, plan_units, read_fit_data, replica_seed
-from hpsearch.refit import Refitted
 
 SPACE = """
 def declare(hp, problem):
@@ -34,72 +31,12 @@ def build(hp, problem):
 """
 TABLES = ("trials.csv", "folds.csv", "curves.csv", "predictions.csv", "nested.csv", "run.json",
           "best.json")  # fmt: skip
-EPOCHS = 5
 
 
-def pretend_to_train(task):
-    job, unit = task
-    data = read_fit_data(job.data_path)
-    folds = []
-    for position in unit.folds:
-        fold = data.folds[position]
-        seed = replica_seed(job.options.seed, unit.candidate.trial, fold.repeat, fold.fold)
-        rng = np.random.default_rng(seed)
-        curves = {name: rng.random(EPOCHS) for name in job.options.metrics}
-        predictions = rng.random((EPOCHS, len(fold.validation), 1)).astype(np.float32)
-        whole = FoldResult(position, seed, EPOCHS, rng.random(EPOCHS), curves, curves,
-                           predictions, state=["a state"])  # fmt: skip
-        folds.append(whole.between(unit.span.since, unit.span.end(EPOCHS)))
-        time.sleep(float(os.environ.get("PRETENDED_SECONDS", "0.01")))
-    failed = unit.candidate.values["rate"] > 0.9
-    values, error = dict(unit.candidate.values), "it was told to" if failed else None
-    kept = () if failed else tuple(folds)
-    return UnitResult(unit.without_states(), kept, values, 9, 0.01, error)
-
-
-class PretendedEngine:
-    def __init__(self, workers, job):
-        self.workers, self.job = workers, job
-
-    def score(self, work):
-        folds = read_fit_data(self.job.data_path).folds
-        units = plan_units(work, folds, patience=None)
-        yield from self.workers.map_unordered(pretend_to_train, [(self.job, u) for u in units])
-
-
-def pretend_to_export(*arguments):
-    time.sleep(0.1)
-    Path(arguments[5]).write_bytes(b"a model")
-    return Refitted("0", 9, None, ())
-
-
-def pretend_to_predict(engine, job, candidate, n_steps, rows):
-    return np.full((rows.n_rows, 1), candidate.values["rate"], np.float32)
-
-
-class PretendedCheck:
-    def __init__(self, environment):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
-
-    def verify(self, *paths):
-        time.sleep(0.1)
-
-
-def pretend():
-    """Put the functions above in the place of Keras."""
-    hpsearch.scoring.ReferenceEngine = PretendedEngine
-    hpsearch.scoring.import_tensorflow = None
-    probe = SimpleNamespace(warnings=(), scalable_target=True)
-    hpsearch.scoring.Session._probe = lambda *arguments: probe
-    hpsearch.search.refit_and_export = pretend_to_export
-    hpsearch.search.refit_and_predict = pretend_to_predict
-    hpsearch.search.ReloadCheck = PretendedCheck
+def train_slowly(task):
+    result = pretended.train(*task)
+    time.sleep(len(task[1].folds) * float(os.environ.get("PRETENDED_SECONDS", "0.01")))
+    return result
 
 
 def begin(*arguments):
@@ -178,7 +115,8 @@ def main(folder, n_kills, kills_per_run):
     rows = "\n".join(f"{a:.3f},{b:.3f}" for a, b in rng.random((60, 2)))
     Path("table.csv").write_text(f"x,y\n{rows}\n")
     Path("space.py").write_text(SPACE)
-    pretend()
+    pretended.pretend(pytest.MonkeyPatch())
+    pretended.PretendedEngine.train = staticmethod(train_slowly)
     started = time.monotonic()
     whole = finish("whole")
     seconds = time.monotonic() - started

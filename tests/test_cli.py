@@ -546,6 +546,26 @@ def test_predict_runs_the_model_as_the_workers_do(run, predictions):
     assert WORKER_ENVIRONMENTS["jax"].items() <= os.environ.items()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--target nothing",
+        "--target ill --space no_such_space",
+        "--target ill --metric rmse",
+        "--target ill --folds 500",
+        "--target ill --trials 0",
+        "--target ill --out visits.csv",
+        "--target ill --test-data nowhere.csv",
+    ],
+)
+def test_what_the_table_or_the_files_do_not_allow_is_one_line_and_exit_code_2(options, capsys):
+    table = pd.DataFrame({"age": range(60), "ill": ["yes", "no", "no"] * 20})
+    table.to_csv("visits.csv", index=False)
+    assert main(["run", "visits.csv", *options.split()]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+
+
 # --- space, datasets
 
 
@@ -559,18 +579,21 @@ def test_space_lists_the_shipped_spaces(capsys):
     assert "mlp" in capsys.readouterr().out
 
 
-def test_space_lists_hyperparameters_narrowed_by_fixes():
-    text = hpsearch_in_a_process("space", "mlp", "--fix", "optimizer=adam")
+def test_space_lists_hyperparameters_narrowed_by_fixes(capsys):
+    assert main(["space", "mlp", "--fix", "optimizer=adam"]) == 0
+    text = capsys.readouterr().out
     assert "learning_rate" in text
     assert "momentum" not in text
 
 
-def test_space_draws_configurations_by_seed():
-    first, again, other = (
-        hpsearch_in_a_process("space", "mlp", "--sample", "2", "--seed", seed) for seed in "112"
-    )
-    assert first == again != other
-    assert "optimizer=" in first
+def test_space_draws_configurations_by_seed_in_any_process(capsys):
+    command = ["space", "mlp", "--sample", "2", "--seed"]
+    drawn = {}
+    for seed in "12":
+        assert main([*command, seed]) == 0
+        drawn[seed] = capsys.readouterr().out
+    assert hpsearch_in_a_process(*command, "1") == drawn["1"] != drawn["2"]
+    assert "optimizer=" in drawn["1"]
 
 
 def test_datasets_lists_the_named_sets(capsys):

@@ -84,22 +84,26 @@ def test_tables_read_plainly_are_the_tables_of_the_run(searched):
     pd.testing.assert_frame_equal(plain, run.trials, check_exact=True)
 
 
-def test_show_prints_the_run(searched):
+@pytest.fixture(scope="module")
+def shown(searched):
+    """What ``hpsearch show`` prints."""
     folder, _ = searched
-    done = hpsearch_command("show", "results/visits", folder=folder)
+    return hpsearch_command("show", "results/visits", folder=folder).stdout
+
+
+def test_show_prints_the_run(searched, shown):
+    folder, _ = searched
     best = json.loads((folder / "results/visits/best.json").read_text(encoding="utf-8"))
-    assert f"selected: trial {best['trial']}" in done.stdout
-    assert "visits, binary, 60 rows, 2 columns" in done.stdout
+    assert f"selected: trial {best['trial']}" in shown
+    assert "visits, binary, 60 rows, 2 columns" in shown
 
 
-def test_show_prints_the_ledger_with_the_naive_error_struck(searched):
-    folder, _ = searched
-    done = hpsearch_command("show", "results/visits", folder=folder)
-    assert "on new rows expect log_loss" in done.stdout
-    [naive] = [line for line in done.stdout.splitlines() if "folds were independent" in line]
+def test_show_prints_the_ledger_with_the_naive_error_struck(shown):
+    assert "on new rows expect log_loss" in shown
+    [naive] = [line for line in shown.splitlines() if "folds were independent" in line]
     assert naive.count("~~") == 4
     for line in ("corrected for choosing", "class frequencies", "logistic regression", "variance"):
-        assert line in done.stdout
+        assert line in shown
 
 
 def test_the_ledger_is_in_python_as_it_is_in_the_file(searched):
@@ -176,24 +180,12 @@ def test_a_used_folder_is_refused_before_any_training(searched):
     assert "already holds a run" in one_line(done)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        "--target nothing",
-        "--target ill --space no_such_space",
-        "--target ill --metric rmse",
-        "--target ill --folds 500",
-        "--target ill --trials 0",
-        "--target ill --fix n_layers=900",
-        "--target ill --out visits.csv",
-        "--target ill --test-data nowhere.csv",
-    ],
-)
-def test_wrong_options_are_one_line_and_exit_code_2(searched, options):
+def test_a_value_that_the_space_has_not_is_one_line_and_exit_code_2(searched):
     folder, _ = searched
-    done = hpsearch_command("run", "visits.csv", *options.split(), folder=folder)
+    options = ("--target", "ill", "--fix", "n_layers=900")
+    done = hpsearch_command("run", "visits.csv", *options, folder=folder)
     assert done.returncode == 2
-    assert one_line(done)
+    assert "n_layers" in one_line(done)
 
 
 def one_line(done):

@@ -1,10 +1,5 @@
 """The ledger at the end of a search: every problem type, each rule, and the same bytes again."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +13,6 @@ from hpsearch.stats import bias_corrected_cv, bias_corrected_cv_of_epochs
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-ROOT = Path(__file__).parent.parent
 BUDGET = {"trials": 2, "folds": 2, "repeats": 2, "epochs": 3, "batch_size": 12, "jobs": 1}
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 2))
@@ -193,36 +187,14 @@ def test_a_damaged_ledger_is_refused_in_one_line(search):
         _ = hpsearch.open_run(run.path).ledger
 
 
-def test_any_number_of_workers_gives_the_same_ledger_and_tables(tmp_path):
-    frame = pd.DataFrame(X, columns=["a", "b"]).assign(y=TARGETS["binary"])
-    frame.to_csv(tmp_path / "table.csv", index=False)
-    for jobs in ("1", "2"):
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "hpsearch", "run", "table.csv", "--target", "y"),
-                *("--trials", "2", "--folds", "2", "--repeats", "1", "--epochs", "2"),
-                *("--fix", "n_layers=1", "--nested", "2", "--test-size", "0.2"),
-                *("--jobs", jobs, "--out", jobs, "--quiet"),
-            ],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-    for name in ("best.json", "nested.csv", "baselines.csv", "trials.csv", "predictions.csv"):
-        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+NOISY = """
+def declare(hp, problem):
+    hp.Choice("rate", [0.7, 0.8, 0.9])
 
 
-def noisy(hp, problem):
-    """Networks whose best epochs are a matter of luck."""
-    import keras
-
-    model = keras.Sequential([keras.Input(problem.input_shape), keras.layers.Dense(1, "sigmoid")])
-    rate = 40.0 + hp.Choice("more", [0, 1, 2])
-    model.compile(keras.optimizers.SGD(rate), problem.loss, run_eagerly=True)
-    return model
+def build(hp, problem):
+    raise NotImplementedError
+"""
 
 
 class Notes(SilentObserver):
@@ -234,16 +206,18 @@ class Notes(SilentObserver):
 
 
 def test_more_repeats_give_the_ledger_of_one_run_although_predictions_were_let_go(
-    search, train_here, tmp_path, monkeypatch
+    pretend_here, tmp_path, monkeypatch
 ):
+    (tmp_path / "noisy.py").write_text(NOISY)
     monkeypatch.setattr("hpsearch.trials.KEPT_BYTES", 1)
-    data = hpsearch.load(X, TARGETS["binary"], name="noise")
-    options = {"space": noisy, "epochs": 8, "trials": 3, "baselines": False, "oracle": "grid"}
-    whole = search(data, "whole", **options)
-    search(data, "part", **options, repeats=1)
+    data = hpsearch.load(X, np.arange(60) % 2, name="noise")
+    options = BUDGET | {"epochs": 8, "trials": 3, "baselines": False, "oracle": "grid"}
+    options |= {"space": tmp_path / "noisy.py", "engine": "keras", "batch_size": 1}
     notes = Notes()
-    with train_here():
-        grown = hpsearch.resume(tmp_path / "part", data, space=noisy, repeats=2, observer=notes)
+    with pretend_here():
+        whole = hpsearch.Search(**options, out=tmp_path / "whole").run(data)
+        hpsearch.Search(**options | {"repeats": 1}, out=tmp_path / "part").run(data)
+        grown = hpsearch.resume(tmp_path / "part", data, repeats=2, observer=notes)
     assert any("they are made again" in text for text in notes.texts)
     assert grown.ledger == whole.ledger
     assert grown.ledger.bias_corrected.n_trials == 3

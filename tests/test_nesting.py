@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 import hpsearch
-from hpsearch.engines import reference
 from hpsearch.errors import FoldError, InputError, OptionError
 from hpsearch.metrics import score
 from hpsearch.nesting import _outer_folds
@@ -20,17 +19,14 @@ BUDGET = {"trials": 2, "folds": 2, "repeats": 1, "epochs": 2, "batch_size": 12, 
 NESTED = {"nested": 2, "baselines": False, "engine": "keras", **BUDGET}
 
 
-def build(hp, problem):
-    import keras
+SPACE = """
+def declare(hp, problem):
+    hp.Choice("rate", [0.1, 0.2, 0.4])
 
-    layers = [
-        keras.Input(problem.input_shape),
-        keras.layers.Dense(hp.Choice("units", [2, 3, 4]), "tanh"),
-        keras.layers.Dense(problem.n_outputs, activation=problem.output_activation),
-    ]
-    model = keras.Sequential(layers)
-    model.compile(keras.optimizers.SGD(0.05), problem.loss, run_eagerly=True)
-    return model
+
+def build(hp, problem):
+    raise NotImplementedError
+"""
 
 
 def flats(n=36):
@@ -43,23 +39,39 @@ def data_of(frame, **options):
     return hpsearch.load(frame, target="rent", name="flats", **{"drop": ["group"], **options})
 
 
+@pytest.fixture(scope="module")
+def space(tmp_path_factory):
+    path = tmp_path_factory.mktemp("space") / "space.py"
+    path.write_text(SPACE)
+    return path
+
+
 @pytest.fixture
-def search(train_here, tmp_path):
+def search(pretend_here, space, tmp_path):
     def search(name, data=None, **options):
-        with train_here():
+        with pretend_here():
             out = {"out": tmp_path / name}
-            run = hpsearch.Search(build, **(NESTED | out | options))
+            run = hpsearch.Search(space, **(NESTED | out | options))
             return run.run(data or data_of(flats()))
 
     return search
 
 
+@pytest.fixture
+def resume(pretend_here, tmp_path):
+    def resume(name, **options):
+        with pretend_here():
+            return hpsearch.resume(tmp_path / name, data_of(flats()), **options)
+
+    return resume
+
+
 @pytest.fixture(scope="module")
-def whole(train_here, tmp_path_factory):
+def whole(pretend_here, space, tmp_path_factory):
     """A nested search that nothing stopped."""
-    with train_here():
+    with pretend_here():
         out = tmp_path_factory.mktemp("whole") / "run"
-        return hpsearch.Search(build, **NESTED, out=out).run(data_of(flats()))
+        return hpsearch.Search(space, **NESTED, out=out).run(data_of(flats()))
 
 
 EVERYTHING = 3 * 2 * 2
@@ -67,15 +79,15 @@ EVERYTHING = 3 * 2 * 2
 
 
 @pytest.fixture
-def trained(monkeypatch):
+def trained(monkeypatch, pretended):
     """How many replicas are trained; counted as it goes."""
-    done, train_unit = [], reference.train_unit
+    done, train = [], pretended.train
 
     def counting(job, unit):
         done.extend(unit.folds)
-        return train_unit(job, unit)
+        return train(job, unit)
 
-    monkeypatch.setattr(reference, "train_unit", counting)
+    monkeypatch.setattr(pretended, "train", counting)
     return done
 
 
@@ -105,12 +117,12 @@ def test_each_outer_fold_has_its_row_and_the_ledger_its_mean(whole):
     assert table["error"].isna().all()
     nested = run.ledger.nested
     assert nested.value == pytest.approx(table["outer_score"].mean())
-    assert [fold.hyperparameters["units"] for fold in nested.folds] == table["hp.units"].tolist()
+    assert [fold.hyperparameters["rate"] for fold in nested.folds] == table["hp.rate"].tolist()
     assert run.ledger.promise.source == "nested"
 
 
 def test_rows_outside_change_nothing_inside_but_the_outer_score(whole, search, monkeypatch):
-    outside = _outer_folds(hpsearch.Search(build, nested=2), data_of(flats()))[0].validation
+    outside = _outer_folds(hpsearch.Search(nested=2), data_of(flats()))[0].validation
     seen = []
     monkeypatch.setattr("hpsearch.nesting._outer_folds", remembering(seen))
     changed = flats()
@@ -118,7 +130,7 @@ def test_rows_outside_change_nothing_inside_but_the_outer_score(whole, search, m
     changed.loc[outside, "rent"] = 1e4 + changed.loc[outside, "rent"] ** 2
     other = search("other", data_of(changed))
     assert np.array_equal(seen[0][0].validation, outside)
-    inside = ["n_train", "n_test", "trial", "epoch", "inner_score", "hp.units"]
+    inside = ["n_train", "n_test", "trial", "epoch", "inner_score", "hp.rate"]
     before, after = whole.nested.iloc[0], other.nested.iloc[0]
     assert before[inside].tolist() == after[inside].tolist()
     assert before["outer_score"] != after["outer_score"]
@@ -136,12 +148,32 @@ def remembering(seen):
     return outer_folds
 
 
-def test_the_outer_score_is_that_of_the_same_search_on_the_outer_training_rows(search, monkeypatch):
+def build(hp, problem):
+    import keras
+
+    layers = [
+        keras.Input(problem.input_shape),
+        keras.layers.Dense(hp.Choice("units", [2, 3, 4]), "tanh"),
+        keras.layers.Dense(problem.n_outputs, activation=problem.output_activation),
+    ]
+    model = keras.Sequential(layers)
+    model.compile(keras.optimizers.SGD(0.05), problem.loss, run_eagerly=True)
+    return model
+
+
+def test_the_outer_score_is_that_of_the_same_search_on_the_outer_training_rows(
+    train_here, tmp_path, monkeypatch
+):
+    """With real networks, since the winner must predict the outer rows."""
     seen, data = [], data_of(flats())
     monkeypatch.setattr("hpsearch.nesting._outer_folds", remembering(seen))
-    nested = search("nested", data).nested.iloc[1]
-    fold = seen[0][1]
-    alone = search("alone", data.take(fold.train), nested=None)
+    options = dict(NESTED)
+    with train_here():
+        run = hpsearch.Search(build, **options, out=tmp_path / "nested").run(data)
+        fold = seen[0][1]
+        options["nested"] = None
+        alone = hpsearch.Search(build, **options, out=tmp_path / "alone").run(data.take(fold.train))
+    nested = run.nested.iloc[1]
     assert alone.best["score"] == pytest.approx(nested["inner_score"], rel=1e-11)
     assert alone.best["hyperparameters"]["units"] == nested["hp.units"]
     predicted = hpsearch.predict(alone, flats().drop(columns="rent").iloc[fold.validation])
@@ -150,43 +182,38 @@ def test_the_outer_score_is_that_of_the_same_search_on_the_outer_training_rows(s
 
 
 @pytest.mark.parametrize("stage", ["nested search 1 of 2", "nested search 2 of 2", "refit"])
-def test_a_nested_search_goes_on_where_it_was_stopped(
-    whole, search, trained, train_here, tmp_path, stage
-):
+def test_a_nested_search_goes_on_where_it_was_stopped(whole, search, resume, trained, stage):
     with pytest.raises(KeyboardInterrupt):
         search("part", observer=StopAt(stage))
-    with train_here():
-        run = hpsearch.resume(tmp_path / "part", data_of(flats()), space=build)
+    run = resume("part")
     assert tables_of(run) == tables_of(whole)
     assert len(trained) == EVERYTHING  # nothing twice
 
 
 def test_an_inner_search_goes_on_where_it_was_stopped(
-    whole, search, trained, train_here, tmp_path, monkeypatch
+    whole, search, resume, trained, pretended, monkeypatch
 ):
-    train_unit = reference.train_unit
+    train = pretended.train
 
     def stopping(job, unit):
         if len(trained) == EVERYTHING - 1:
-            monkeypatch.setattr(reference, "train_unit", train_unit)
+            monkeypatch.setattr(pretended, "train", train)
             raise KeyboardInterrupt
-        return train_unit(job, unit)
+        return train(job, unit)
 
-    monkeypatch.setattr(reference, "train_unit", stopping)
+    monkeypatch.setattr(pretended, "train", stopping)
     with pytest.raises(KeyboardInterrupt):
         search("part")
-    with train_here():
-        run = hpsearch.resume(tmp_path / "part", data_of(flats()), space=build)
+    run = resume("part")
     assert tables_of(run) == tables_of(whole)
     assert len(trained) == EVERYTHING
 
 
-def test_more_trials_are_added_inside_too(search, trained, train_here, tmp_path):
+def test_more_trials_are_added_inside_too(search, resume, trained):
     whole = search("whole", trials=3)
     search("part", trials=2)
     trained.clear()
-    with train_here():
-        run = hpsearch.resume(tmp_path / "part", data_of(flats()), space=build, trials=3)
+    run = resume("part", trials=3)
     assert tables_of(run) == tables_of(whole)
     assert len(trained) == 3 * 2  # one trial on two folds, in the search and in two outer folds
 
@@ -199,24 +226,23 @@ def test_a_fresh_run_removes_the_journals_of_an_older_one(search, tmp_path):
     assert run.nested is None
 
 
-def test_a_journal_of_other_outer_folds_is_refused(search, train_here, tmp_path):
+def test_a_journal_of_other_outer_folds_is_refused(search, resume, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         search("run", observer=StopAt("refit"))
     (tmp_path / "run/nested/outer-0-of-2.sqlite").rename(
         tmp_path / "run/nested/outer-1-of-2.sqlite"
     )
-    with train_here(), pytest.raises(InputError, match="outer folds that it began with"):
-        hpsearch.resume(tmp_path / "run", data_of(flats()), space=build)
+    with pytest.raises(InputError, match="outer folds that it began with"):
+        resume("run")
 
 
-def test_damage_inside_is_trained_again(whole, search, train_here, tmp_path):
+def test_damage_inside_is_trained_again(whole, search, resume, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         search("part", observer=StopAt("nested search 2 of 2"))
     path = tmp_path / "part/nested/outer-0-of-2.sqlite"
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE units SET arrays = zeroblob(length(arrays))")
-    with train_here():
-        run = hpsearch.resume(tmp_path / "part", data_of(flats()), space=build)
+    run = resume("part")
     assert tables_of(run) == tables_of(whole)
 
 
@@ -249,10 +275,11 @@ def test_a_nested_search_that_cannot_be_dealt_is_refused_before_any_training(sea
     assert trained == []
 
 
-def test_an_outer_fold_whose_search_fails_leaves_no_estimate_and_says_so(search, monkeypatch):
-    monkeypatch.setattr(
-        "hpsearch.search.refit_and_predict", lambda *_: np.full((18, 1), np.nan, np.float32)
-    )
+def test_an_outer_fold_whose_search_fails_leaves_no_estimate_and_says_so(
+    search, pretended, monkeypatch
+):
+    nothing = np.full((18, 1), np.nan, np.float32)
+    monkeypatch.setattr(pretended, "refit_and_predict", lambda *_: nothing)
     run = search("run", trials=1)
     assert run.ledger.nested is None
     assert run.ledger.promise.source == "bias_corrected"

@@ -21,20 +21,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 BUDGET = {"trials": 7, "folds": 3, "repeats": 3, "epochs": 1, "batch_size": 12, "jobs": 1,
           "baselines": False}  # fmt: skip
 TABLES = ("trials.csv", "folds.csv", "curves.csv", "predictions.csv", "run.json", "best.json")
-RATES = [0.0, 0.003, 0.03, 0.1, 0.3, 0.5, 1.0, 3.0, 10.0]
-SPACE = f"""
-def build(hp, problem):
-    import keras
+SPACE = """
+def declare(hp, problem):
+    hp.Choice("rate", [0.0, 0.003, 0.03, 0.1, 0.2, 0.4, 0.8, 0.9, 1.0])  # the last one fails
 
-    rate = hp.Choice("rate", {RATES})
-    if rate == 10.0:
-        raise RuntimeError("this configuration cannot be built")
-    model = keras.Sequential([
-        keras.Input(problem.input_shape),
-        keras.layers.Dense(problem.n_outputs, activation=problem.output_activation),
-    ])
-    model.compile(keras.optimizers.SGD(rate), problem.loss, run_eagerly=True)
-    return model
+
+def build(hp, problem):
+    raise NotImplementedError
 """
 
 
@@ -58,28 +51,43 @@ class Notes(SilentObserver):
             raise KeyboardInterrupt
 
 
+NETWORKS = """
+def build(hp, problem):
+    import keras
+
+    rate = hp.Choice("rate", [0.0, 0.03, 0.3, 1.0])
+    model = keras.Sequential([
+        keras.Input(problem.input_shape),
+        keras.layers.Dense(problem.n_outputs, activation=problem.output_activation),
+    ])
+    model.compile(keras.optimizers.SGD(rate, momentum=0.5), problem.loss, run_eagerly=True)
+    return model
+"""
+
+
 @pytest.fixture
 def folder(tmp_path):
     visits().to_csv(tmp_path / "visits.csv", index=False)
     (tmp_path / "space.py").write_text(SPACE)
+    (tmp_path / "networks.py").write_text(NETWORKS)
     return tmp_path
 
 
 @pytest.fixture
-def search(folder, train_here):
-    def search(name, **options):
+def search(folder, pretend_here):
+    def search(name, training=pretend_here, space="space.py", **options):
         data = hpsearch.load(folder / "visits.csv", target="ill")
         options = BUDGET | {"engine": "keras", "oracle": "grid", "out": folder / name} | options
-        with train_here():
-            return hpsearch.Search(folder / "space.py", **options).run(data)
+        with training():
+            return hpsearch.Search(folder / space, **options).run(data)
 
     return search
 
 
 @pytest.fixture
-def resume(folder, train_here):
-    def resume(name, **options):
-        with train_here():
+def resume(folder, pretend_here):
+    def resume(name, training=pretend_here, **options):
+        with training():
             return hpsearch.resume(folder / name, **options)
 
     return resume
@@ -191,19 +199,34 @@ def test_the_stages_of_rungs_come_before_those_of_repeats():
 # -- going on
 
 
-@pytest.mark.parametrize("options", [{"race": "corrected-t"}, {"race": "forgiving", "rungs": 2}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"race": "corrected-t"},
+        {"race": "corrected-t", "rungs": 2, "epochs": 4, "batch_size": 30},
+        {"race": "forgiving", "rungs": 2, "epochs": 2},
+    ],
+)
 def test_a_race_stopped_after_any_unit_goes_on_to_the_same_tables(search, resume, options):
-    options = options | {"epochs": 2, "trials": 4, "repeats": 2, "until_decided": True,
-                         "max_repeats": 3}  # fmt: skip
+    options = options | {"repeats": 2, "until_decided": True, "max_repeats": 4}
+    whole = search("whole", **options, observer=(notes := Notes()))
+    plays_off = any("get one more" in text for text in notes.texts)
+    assert plays_off == (options["race"] == "corrected-t")
+    n_units = -notes.n_left
+    for n in range(1, n_units, 4):
+        with pytest.raises(KeyboardInterrupt):
+            search(f"stopped {n}", **options, observer=Notes(n))
+        assert tables_of(resume(f"stopped {n}")) == tables_of(whole)
+
+
+def test_a_race_of_real_networks_goes_on_to_the_same_tables(search, resume, train_here):
+    options = {"race": "forgiving", "rungs": 2, "epochs": 4, "trials": 4, "repeats": 2}
+    options |= {"training": train_here, "space": "networks.py", "batch_size": 30}
     whole = search("whole", **options)
-    for n_units in (1, 4, 7):
-        name = f"stopped {n_units}"
-        try:
-            search(name, **options, observer=Notes(n_units))
-        except KeyboardInterrupt:
-            assert tables_of(resume(name)) == tables_of(whole)
-        else:
-            assert n_units > 4, "it must have been interrupted"
+    assert sorted(whole.trials["epochs"]) == [2, 2, 4, 4]
+    with pytest.raises(KeyboardInterrupt):
+        search("part", **options, observer=Notes(1))  # the states at the rung are lost
+    assert tables_of(resume("part", train_here)) == tables_of(whole)
 
 
 @pytest.mark.parametrize("options", [{"race": "forgiving"}, {"race": "corrected-t", "rungs": 2}])
@@ -222,6 +245,7 @@ def test_the_leaders_get_repeats_until_the_winner_is_clear_or_tied(search, folde
     run = search("decided", until_decided=True, repeats=2, max_repeats=8, observer=notes)
     said = [text for text in notes.texts if "ecided after" in text]
     rounds = [text for text in said if text.startswith("Not decided") and "get one more" in text]
+    assert rounds, "some must get more"
     n_folds = run.trials.set_index("trial")["n_folds"]
     assert n_folds.max() == 6 + 3 * len(rounds)
     assert n_folds.min() == 6, "those that the winner clearly beats get none"

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 import hpsearch
-from hpsearch.engines import reference
 from hpsearch.errors import InputError, OptionError, SearchFailedError, StorageError
 from hpsearch.observer import SilentObserver
 from hpsearch.results.journal import Journal
@@ -19,6 +18,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 BUDGET = {"trials": 4, "folds": 2, "repeats": 2, "epochs": 3, "batch_size": 12, "jobs": 1}
 TABLES = ("trials.csv", "folds.csv", "curves.csv", "predictions.csv")
 SPACE = """
+def declare(hp, problem):
+    hp.Choice("units", [2, 3, 4, 5, 6])
+    hp.Choice("rate", [0.1, 0.2, 0.5, 0.8, 1.0])  # the last one fails
+
+
+def build(hp, problem):
+    raise NotImplementedError
+"""
+NETWORKS = """
 def build(hp, problem):
     import keras
 
@@ -48,39 +56,41 @@ def folder(tmp_path):
     """A folder with a table and a space file."""
     visits().to_csv(tmp_path / "visits.csv", index=False)
     (tmp_path / "space.py").write_text(SPACE)
+    (tmp_path / "networks.py").write_text(NETWORKS)
     return tmp_path
 
 
 @pytest.fixture
-def trained(monkeypatch):
+def trained(monkeypatch, pretended):
     """The (trial, fold position) pairs that are trained, in order; filled as it goes."""
-    done, train_unit = [], reference.train_unit
+    done, train = [], pretended.train
 
     def counting(job, unit):
         done.extend((unit.candidate.trial, position) for position in unit.folds)
-        return train_unit(job, unit)
+        return train(job, unit)
 
-    monkeypatch.setattr(reference, "train_unit", counting)
+    monkeypatch.setattr(pretended, "train", counting)
     return done
 
 
 @pytest.fixture
-def search(folder, train_here):
+def search(folder, pretend_here):
     """Search in this process; the results go to a folder of the given name."""
 
-    def search(name, *, data=None, space=None, **options):
+    def search(name, *, data=None, space="space.py", training=pretend_here, **options):
         data = data or hpsearch.load(folder / "visits.csv", target="ill", drop="note")
         options = BUDGET | {"engine": "keras", "out": folder / name} | options
-        with train_here():
-            return hpsearch.Search(space or folder / "space.py", **options).run(data)
+        with training():
+            space = folder / space if isinstance(space, str) else space
+            return hpsearch.Search(space, **options).run(data)
 
     return search
 
 
 @pytest.fixture
-def resume(folder, train_here):
-    def resume(name, *arguments, **options):
-        with train_here():
+def resume(folder, pretend_here):
+    def resume(name, *arguments, training=pretend_here, **options):
+        with training():
             return hpsearch.resume(folder / name, *arguments, **options)
 
     return resume
@@ -133,12 +143,21 @@ def test_a_search_stopped_after_any_unit_goes_on_to_the_same_tables(
         shutil.rmtree(folder / name)
 
 
+def test_a_search_of_real_networks_goes_on_to_the_same_tables(search, resume, train_here):
+    options = {"trials": 2, "space": "networks.py", "training": train_here}
+    whole = search("whole", **options)
+    with pytest.raises(KeyboardInterrupt):
+        search("part", **options, observer=StopAfter(3))
+    assert tables_of(resume("part", training=train_here)) == tables_of(whole)
+
+
 def test_a_run_can_be_stopped_again_and_again(search, resume, trained):
-    whole = search("whole")
+    whole = search("whole", trials=6)
+    assert "failed" in set(whole.trials["status"])
     everything = sorted(trained)
     trained.clear()
     with pytest.raises(KeyboardInterrupt):
-        search("part", observer=StopAfter(2))
+        search("part", trials=6, observer=StopAfter(2))
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             resume("part", observer=StopAfter(3))
@@ -146,16 +165,16 @@ def test_a_run_can_be_stopped_again_and_again(search, resume, trained):
     assert sorted(trained) == everything
 
 
-def test_a_run_stopped_while_it_exports_only_exports(search, resume, trained, monkeypatch):
+def test_a_run_stopped_while_it_exports_only_exports(search, resume, trained, pretended):
     whole = search("whole", trials=2)
 
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hpsearch.search.refit_and_export", stop)
-    with pytest.raises(KeyboardInterrupt):
-        search("part", trials=2)
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretended, "refit_and_export", stop)
+        with pytest.raises(KeyboardInterrupt):
+            search("part", trials=2)
     trained.clear()
     assert tables_of(resume("part")) == tables_of(whole)
     assert trained == []
@@ -240,21 +259,12 @@ def test_predictions_that_were_let_go_are_made_again_for_the_selected_trial(
     search, resume, trained, monkeypatch
 ):
     monkeypatch.setattr("hpsearch.trials.KEPT_BYTES", 1)
-    budget = {"trials": 1, "epochs": 9, "folds": 3, "space": noisy, "seed": 3}
+    budget = {"trials": 1, "epochs": 9, "folds": 3, "fix": {"rate": 0.8}, "batch_size": 1}
     whole, small = search("whole", repeats=4, **budget), search("part", repeats=1, **budget)
     assert whole.best["best_epoch"] != small.best["best_epoch"]
     trained.clear()
-    assert tables_of(resume("part", repeats=4, space=noisy)) == tables_of(whole)
+    assert tables_of(resume("part", repeats=4)) == tables_of(whole)
     assert sorted(trained) == [(0, position) for position in range(12)]  # each once
-
-
-def noisy(hp, problem):
-    """A network whose best epoch is a matter of luck."""
-    import keras
-
-    model = keras.Sequential([keras.Input(problem.input_shape), keras.layers.Dense(1, "sigmoid")])
-    model.compile(keras.optimizers.SGD(40.0), problem.loss, run_eagerly=True)
-    return model
 
 
 def test_a_finished_run_without_more_is_left_as_it_is(search, resume, trained):
@@ -277,20 +287,11 @@ def test_a_table_that_was_deleted_is_derived_from_the_journal_again(search, resu
 
 def test_a_search_whose_trials_all_failed_fails_again_without_training(search, resume, trained):
     with pytest.raises(SearchFailedError):
-        search("run", trials=2, space=failing)
+        search("run", trials=2, fix={"rate": 1.0})
     trained.clear()
     with pytest.raises(SearchFailedError, match="All 2 trials failed"):
-        resume("run", space=failing)
+        resume("run")
     assert trained == []
-
-
-def failing(hp, problem):
-    import keras
-
-    hp.Choice("units", [1, 2])
-    model = keras.Sequential([keras.Input(problem.input_shape), keras.layers.Dense(1, "sigmoid")])
-    model.compile(keras.optimizers.SGD(float("nan")), problem.loss, run_eagerly=True)
-    return model
 
 
 # -- where things are
@@ -329,11 +330,20 @@ def test_a_run_on_arrays_takes_a_dataset(search, resume):
     assert len(resume("run", data, trials=2).trials) == 2
 
 
-def test_a_space_of_python_objects_is_given_again(search, resume):
-    search("run", trials=1, space=noisy)
-    with pytest.raises(OptionError, match=r"'noisy' of this run was given as a Python object"):
+def one_layer(hp, problem):
+    import keras
+
+    model = keras.Sequential([keras.Input(problem.input_shape), keras.layers.Dense(1, "sigmoid")])
+    model.compile(keras.optimizers.SGD(0.1), problem.loss, run_eagerly=True)
+    return model
+
+
+def test_a_space_of_python_objects_is_given_again(search, resume, train_here):
+    search("run", trials=1, space=one_layer, training=train_here)
+    with pytest.raises(OptionError, match=r"'one_layer' of this run was given as a Python object"):
         resume("run", repeats=3)
-    assert resume("run", repeats=3, space=noisy).trials["n_folds"].tolist() == [6]
+    run = resume("run", repeats=3, space=one_layer, training=train_here)
+    assert run.trials["n_folds"].tolist() == [6]
 
 
 # -- what changed
@@ -406,11 +416,12 @@ def test_a_run_does_not_shrink(search, resume, smaller):
         resume("run", **smaller)
 
 
-def test_more_repeats_are_refused_where_all_folds_stop_together(search, resume):
-    before = tables_of(search("run", trials=1, patience=2))
+def test_more_repeats_are_refused_where_all_folds_stop_together(search, resume, train_here):
+    options = {"space": "networks.py", "training": train_here}
+    before = tables_of(search("run", trials=1, patience=2, **options))
     with pytest.raises(OptionError, match="all folds of a trial stop together"):
         resume("run", repeats=3)
-    assert len(resume("run", trials=2).trials) == 2
+    assert len(resume("run", trials=2, training=train_here).trials) == 2
     assert before["run.json"] != (resume("run").path / "run.json").read_bytes()
 
 
@@ -465,8 +476,8 @@ def test_a_run_of_an_older_version_without_a_journal_is_refused(search, resume):
 
 def test_the_fused_engine_gives_the_same_bits_to_a_run_that_grew(folder):
     data = hpsearch.load(folder / "visits.csv", target="ill", drop="note")
-    options = {"epochs": 3, "folds": 2, "fix": {"n_layers": 1}, "engine": "fused", "jobs": 2}
-    whole = hpsearch.Search(trials=3, repeats=3, out=folder / "whole", **options).run(data)
-    hpsearch.Search(trials=2, repeats=2, out=folder / "part", **options).run(data)
+    options = {"epochs": 3, "folds": 2, "fix": {"n_layers": 1}, "engine": "fused"}
+    whole = hpsearch.Search(trials=3, repeats=3, jobs=2, out=folder / "whole", **options).run(data)
+    hpsearch.Search(trials=2, repeats=2, jobs=1, out=folder / "part", **options).run(data)
     larger = hpsearch.resume(folder / "part", trials=3, repeats=3, jobs=1)
     assert tables_of(larger) == tables_of(whole)

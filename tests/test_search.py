@@ -678,15 +678,18 @@ def build(hp, problem):
 """
 
 
-def test_the_tables_do_not_depend_on_the_number_of_processes(tmp_path):
+def test_the_tables_and_the_ledger_do_not_depend_on_the_number_of_processes(tmp_path):
     (tmp_path / "space.py").write_text(SPACE)
     data = hpsearch.load(visits(), target="ill", drop="group")
+    options = BUDGET | {"nested": 2, "test_size": 0.2}
     one, two = (
         hpsearch.Search(
-            tmp_path / "space.py", **BUDGET | {"jobs": jobs}, out=tmp_path / f"{jobs} jobs"
+            tmp_path / "space.py", **options | {"jobs": jobs}, out=tmp_path / f"{jobs} jobs"
         ).run(data)
         for jobs in (1, 2)
     )
+    for table in ("nested.csv", "baselines.csv"):
+        assert (one.path / table).read_bytes() == (two.path / table).read_bytes()
     assert tables_of(one) == tables_of(two)
     assert one.best == two.best
 

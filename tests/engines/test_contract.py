@@ -11,8 +11,8 @@ from sklearn import metrics as sk
 
 from hpsearch.engines.base import WorkUnit, batch_order, read_fit_data, replica_seed
 from hpsearch.engines.fused import FusedEngine, import_jax
-from hpsearch.engines.reference import ReferenceEngine, import_tensorflow
-from hpsearch.engines.workers import WORKER_ENVIRONMENTS, LokyWorkers
+from hpsearch.engines.reference import ReferenceEngine
+from hpsearch.engines.workers import WORKER_ENVIRONMENTS, LokyWorkers, Lost
 from hpsearch.space import Candidate
 from hpsearch.stats import patience_stop
 
@@ -551,26 +551,36 @@ def build(hp, problem):
 """
 
 
-@pytest.mark.parametrize(
-    ("backend", "killers"),
-    [("tensorflow", {1: "building"}), ("jax", {1: "building", 2: "training"})],
-)
 def test_a_trial_that_kills_its_worker_is_tried_again_then_given_up_and_the_others_complete(
-    backend, killers, table, make_job, tmp_path, monkeypatch
+    table, make_job, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("hpsearch.engines.workers.policy.MAX_ATTEMPTS", 2)
     space = tmp_path / "killer.py"
     space.write_text(KILLER)
     job = make_job(table("regression"), space, n_folds=2, epochs=1, patience=1)
+    killers = {1: "building", 2: "training"}
     asked = [Candidate(trial, {"kills": killers.get(trial, "never")}) for trial in range(4)]
-    warm_up = import_jax if backend == "jax" else import_tensorflow
-    with LokyWorkers(1, warm_up, environment=WORKER_ENVIRONMENTS[backend]) as workers:
-        if backend == "jax":
-            engine = FusedEngine(workers, job, read_fit_data(job.data_path), fall_back=None)
-        else:
-            engine = ReferenceEngine(workers, job)
+    with LokyWorkers(1, import_jax, environment=WORKER_ENVIRONMENTS["jax"]) as workers:
+        engine = FusedEngine(workers, job, read_fit_data(job.data_path), fall_back=None)
         results = list(engine.score([WorkUnit(candidate, (0, 1)) for candidate in asked]))
     assert len(results) == 4
     errors = {result.unit.candidate.trial: result.error for result in results}
     reason = "its worker process died 2 times (killed, or out of memory)"
     assert errors == {trial: reason if trial in killers else None for trial in range(4)}
+
+
+class LosingWorkers:
+    """Stands for workers whose process died whenever it trained trial 1."""
+
+    def map_unordered(self, function, tasks):
+        for task in tasks:
+            yield Lost(task, attempts=3) if task[1].candidate.trial == 1 else function(task)
+
+
+def test_the_reference_engine_gives_up_what_its_workers_have_lost(table, make_job, engine_side):
+    job = make_job(table("regression"), build, n_folds=2, epochs=1, patience=1)
+    work = [WorkUnit(Candidate(trial, {}), (0, 1)) for trial in range(2)]
+    completed, lost = ReferenceEngine(LosingWorkers(), job).score(work)
+    assert (completed.unit, completed.error, len(completed.folds)) == (work[0], None, 2)
+    assert lost.error == "its worker process died 3 times (killed, or out of memory)"
+    assert (lost.unit, lost.folds) == (work[1], ())

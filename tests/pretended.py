@@ -1,0 +1,168 @@
+"""What stands for Keras where a test is about the search around it: NumPy that learns, quickly.
+
+``train`` fits a linear or a logistic model of a fold's rows by gradient steps, at the candidate's
+``rate``, from the replica's seed, and goes on from a state as an engine does. What is around it is
+the real thing: the search, its stages, the journal, the tables. That engines train right is proved
+in ``tests/engines``.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from hpsearch import metrics
+from hpsearch.engines.base import (
+    REFIT,
+    FoldResult,
+    UnitResult,
+    batch_order,
+    plan_units,
+    read_fit_data,
+    replica_seed,
+    training_target,
+)
+from hpsearch.preprocessing import design_rows
+from hpsearch.space import fit_settings
+
+HIGHEST_RATE = 0.9
+"""Trials whose rate is above fail."""
+
+
+class PretendedEngine:
+    """Stands for ``ReferenceEngine``."""
+
+    train = staticmethod(lambda task: train(*task))
+
+    def __init__(self, workers, job):
+        self.workers, self.job = workers, job
+
+    def score(self, work):
+        folds = read_fit_data(self.job.data_path).folds
+        units = plan_units(work, folds, patience=None)
+        yield from self.workers.map_unordered(self.train, [(self.job, unit) for unit in units])
+
+
+def train(job, unit):
+    """Train a unit's replicas."""
+    values, whole = dict(unit.candidate.values), unit.without_states()
+    if values["rate"] > HIGHEST_RATE:
+        return UnitResult(whole, values=values, error="its rate is too high")
+    folds = tuple(_train_fold(job, unit, position) for position in unit.folds)
+    return UnitResult(whole, folds, values, n_params=3, seconds=0.01)
+
+
+class Network:
+    """A linear model of a job's rows, logistic where the problem is binary.
+
+    ``weights`` is all its state; statistics are those of the rows that it may see.
+    """
+
+    def __init__(self, job, candidate, statistics, seed):
+        self.data, self.statistics, self.seed = read_fit_data(job.data_path), statistics, seed
+        self.rate = candidate.values["rate"]
+        self.settings = fit_settings(candidate.values, job.options.batch_size, job.options.epochs)
+        self.is_binary = self.data.target.kind == "binary"
+        self.y = training_target(self.data.target, self.data.y, statistics).reshape(-1, 1)
+        self.rows = self._design(self.data.encoded)
+        self.weights = np.random.default_rng(seed).normal(0.0, 0.3, (self.rows.shape[1], 1))
+
+    def train_epoch(self, rows, epoch, n_steps=None):
+        order = rows[batch_order(self.seed, epoch, len(rows))]
+        size = self.settings.batch_size
+        for first in range(0, len(order), size)[:n_steps]:
+            batch = order[first : first + size]
+            errors = self._outputs(self.rows[batch]) - self.y[batch]
+            self.weights = self.weights - self.rate * self.rows[batch].T @ errors / len(batch)
+
+    def predict(self, encoded):
+        """Canonical predictions."""
+        outputs = self._outputs(self._design(encoded))
+        canonical = outputs * self.statistics.target_scale + self.statistics.target_centre
+        return (canonical[:, 0] if self.is_binary else canonical).astype(np.float32)
+
+    def _design(self, encoded):
+        rows = design_rows(encoded, self.data.layout, self.statistics)
+        return np.column_stack([rows, np.ones(len(rows))])
+
+    def _outputs(self, rows):
+        sums = rows @ self.weights
+        return 1 / (1 + np.exp(-sums)) if self.is_binary else sums
+
+
+def _train_fold(job, unit, position):
+    data, options, trial = read_fit_data(job.data_path), job.options, unit.candidate.trial
+    fold = data.folds[position]
+    seed = replica_seed(options.seed, trial, fold.repeat, fold.fold)
+    network = Network(job, unit.candidate, data.statistics[position], seed)
+    if unit.states is not None:
+        network.weights = unit.states[position]
+    first, budget = unit.first_epoch, network.settings.epochs
+    end, predictions = unit.span.end(budget), []
+    for epoch in range(first, end):
+        network.train_epoch(fold.train, epoch)
+        predictions.append(network.predict(data.encoded))
+    predictions = np.stack(predictions)
+    curves = {
+        side: {
+            name: metrics.score(name, data.y[rows], predictions[:, rows], kind=data.target.kind)
+            for name in options.metrics
+        }
+        for side, rows in (("train", fold.train), ("validation", fold.validation))
+    }
+    trained = FoldResult(
+        position=position,
+        seed=seed,
+        epochs=end - first,
+        train_loss=curves["train"][options.metrics[0]],
+        predictions=predictions[:, fold.validation],
+        since=first,
+        state=network.weights if end < budget else None,
+        **curves,
+    )
+    return trained.between(unit.span.since, end)
+
+
+class PretendedCheck:
+    """Stands for ``ReloadCheck``."""
+
+    def __init__(self, environment):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def verify(self, model_path, check_path):
+        pass
+
+
+def refit_and_export(engine, job, candidate, n_steps, schema, model_path, *more):
+    from hpsearch.refit import Refitted  # here, so that a worker's import of this is quick
+
+    with open(model_path, "wb") as file:
+        file.write(b"a model")
+    return Refitted("0", 9, None, ())
+
+
+def refit_and_predict(engine, job, candidate, n_steps, rows):
+    data = read_fit_data(job.data_path)
+    seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
+    network = Network(job, candidate, data.refit_statistics, seed)
+    every_row = np.arange(data.encoded.n_rows)
+    per_epoch = -(-len(every_row) // network.settings.batch_size)
+    for epoch, done in enumerate(range(0, n_steps, per_epoch)):
+        network.train_epoch(every_row, epoch, n_steps - done)
+    return network.predict(rows)
+
+
+def pretend(patch):
+    """Put all this in the place of Keras, with pytest's ``MonkeyPatch``."""
+    probe = SimpleNamespace(warnings=(), scalable_target=True)
+    patch.setattr("hpsearch.scoring.ReferenceEngine", PretendedEngine)
+    patch.setattr("hpsearch.scoring.import_tensorflow", None)
+    patch.setattr("hpsearch.scoring.Session._probe", lambda *arguments: probe)
+    patch.setattr("hpsearch.search.refit_and_export", refit_and_export)
+    patch.setattr("hpsearch.search.refit_and_predict", refit_and_predict)
+    patch.setattr("hpsearch.search.ReloadCheck", PretendedCheck)
