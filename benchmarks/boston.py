@@ -30,7 +30,7 @@ os.environ["KERAS_BACKEND"] = "numpy"  # this process trains nothing
 import numpy as np
 
 import hpsearch
-from hpsearch.engines.base import FitOptions
+from hpsearch.engines.contract import FitOptions
 from hpsearch.folds import choose_splitter, make_folds
 from hpsearch.scoring import Session, SessionPlan
 from hpsearch.space import Candidate, Space

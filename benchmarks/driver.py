@@ -29,16 +29,9 @@ import numpy as np
 import pandas as pd
 
 import hpsearch
-from hpsearch.engines.base import (
-    FitData,
-    FitOptions,
-    FoldResult,
-    Job,
-    UnitResult,
-    WorkUnit,
-    replica_seed,
-    write_fit_data,
-)
+from hpsearch.engines.contract import FitOptions, FoldResult, Job, UnitResult, WorkUnit
+from hpsearch.engines.fit_data import FitData, write_fit_data
+from hpsearch.engines.plan import replica_seed
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, machines
 from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.metrics import resolve_metric
@@ -203,7 +196,7 @@ def tasks_of(job: Job, data: FitData, trials: int) -> list[tuple[Job, WorkUnit]]
 
 def pretend(task: tuple[Job, WorkUnit]) -> UnitResult:
     """A unit's result, of the size that a real one has."""
-    from hpsearch.engines.base import read_fit_data
+    from hpsearch.engines.fit_data import read_fit_data
 
     job, unit = task
     data, epochs = read_fit_data(job.data_path), job.options.epochs

@@ -132,7 +132,7 @@ def run_convolutions(engine, epochs):
 
 def score_twice(dataset, space, values, engine, epochs, batch, repeats, times=2):
     """Seconds of the start, of scoring candidates with compilation, and of others without it."""
-    from hpsearch.engines.base import FitOptions
+    from hpsearch.engines.contract import FitOptions
     from hpsearch.folds import choose_splitter, make_folds
     from hpsearch.metrics import resolve_metric
     from hpsearch.scoring import Session, SessionPlan

@@ -125,7 +125,7 @@ class Arena:
     """
 
     def __init__(self, dataset, seed):
-        from hpsearch.engines.base import FitOptions
+        from hpsearch.engines.contract import FitOptions
         from hpsearch.folds import choose_splitter, make_folds
         from hpsearch.metrics import METRICS, resolve_metric
         from hpsearch.scoring import Session, SessionPlan
@@ -176,7 +176,7 @@ class Arena:
 
     def score(self, candidates, positions):
         """Trials of candidates on the folds at some positions, in the order of the candidates."""
-        from hpsearch.engines.base import WorkUnit
+        from hpsearch.engines.contract import WorkUnit
         from hpsearch.trials import combine
 
         self.memory.expect(candidates)

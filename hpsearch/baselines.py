@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from hpsearch.engines.base import FitData, read_fit_data, reason_of
+from hpsearch.engines.failures import reason_of
+from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.workers import Lost, Workers
 from hpsearch.metrics import score
 from hpsearch.preprocessing import Statistics, design_rows

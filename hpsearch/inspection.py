@@ -18,18 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.engines.backend import compiled
-from hpsearch.engines.base import (
-    REFIT,
-    FitData,
-    Job,
-    batch_order,
-    problem_of,
-    read_fit_data,
-    replica_seed,
-    smallest_training_set,
-)
+from hpsearch.engines.contract import Job
+from hpsearch.engines.fit_data import FitData, problem_of, read_fit_data, smallest_training_set
 from hpsearch.engines.initial import numpy_draws
 from hpsearch.engines.network import OutputForm, numpy_links, side_by_side
+from hpsearch.engines.plan import REFIT, batch_order, replica_seed
 from hpsearch.metrics import score
 from hpsearch.network_checks import is_of_keras
 from hpsearch.preprocessing import Statistics, design_rows

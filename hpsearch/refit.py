@@ -29,8 +29,9 @@ from hpsearch.bundle import (
 )
 from hpsearch.data.dataset import Schema
 from hpsearch.engines.backend import import_keras, keep_compiled_programs
-from hpsearch.engines.base import FitData, Job, read_fit_data
 from hpsearch.engines.choose import EngineName
+from hpsearch.engines.contract import Job
+from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.network import OutputForm, numpy_links, side_by_side
 from hpsearch.errors import BundleError
 from hpsearch.inspection import inspect_network

@@ -22,26 +22,28 @@ import numpy as np
 
 from hpsearch.data import Dataset
 from hpsearch.engines.backend import signals_wait
-from hpsearch.engines.base import (
-    Engine,
-    FitData,
-    FitOptions,
-    FoldResult,
-    Job,
-    Span,
-    UnitResult,
-    WorkUnit,
-    problem_of,
-    read_fit_data,
-    smallest_training_set,
-    write_fit_data,
-)
 from hpsearch.engines.choose import (
     Choice,
     EngineOption,
     first_choice,
     second_choice,
     third_choice,
+)
+from hpsearch.engines.contract import (
+    Engine,
+    FitOptions,
+    FoldResult,
+    Job,
+    Span,
+    UnitResult,
+    WorkUnit,
+)
+from hpsearch.engines.fit_data import (
+    FitData,
+    problem_of,
+    read_fit_data,
+    smallest_training_set,
+    write_fit_data,
 )
 from hpsearch.engines.fused import FusedEngine, import_jax
 from hpsearch.engines.pace import few_batches, is_very_large, seconds_per_epoch

@@ -23,8 +23,8 @@ from hpsearch.baselines import BaselineScores, score_baselines
 from hpsearch.bookkeeping import Books, positions_of
 from hpsearch.bundle import BUNDLE_FORMAT, seen_ranges
 from hpsearch.data import Dataset, load
-from hpsearch.engines.base import FitOptions
 from hpsearch.engines.choose import ENGINE_OPTIONS, EngineOption
+from hpsearch.engines.contract import FitOptions
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Backend, check_backend
 from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import Fold, Splitter, choose_splitter, hold_back, make_folds

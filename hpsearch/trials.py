@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hpsearch.engines.base import FitData, FoldResult, UnitResult
+from hpsearch.engines.contract import FoldResult, UnitResult
+from hpsearch.engines.fit_data import FitData
 from hpsearch.metrics import METRICS
 from hpsearch.oracles.base import Status
 from hpsearch.results.tables import fold_predictions

@@ -11,8 +11,8 @@ import pandas as pd
 
 from hpsearch import defaults
 from hpsearch.data import Dataset, load
-from hpsearch.engines.base import FitOptions
 from hpsearch.engines.choose import EngineOption
+from hpsearch.engines.contract import FitOptions
 from hpsearch.engines.workers import Backend, check_backend
 from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import IteratedKFold, choose_splitter, make_folds

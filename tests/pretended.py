@@ -11,16 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from hpsearch import metrics
-from hpsearch.engines.base import (
-    REFIT,
-    FoldResult,
-    UnitResult,
-    batch_order,
-    plan_units,
-    read_fit_data,
-    replica_seed,
-    training_target,
-)
+from hpsearch.engines.contract import FoldResult, UnitResult
+from hpsearch.engines.fit_data import read_fit_data, training_target
+from hpsearch.engines.plan import REFIT, batch_order, plan_units, replica_seed
 from hpsearch.preprocessing import design_rows
 from hpsearch.space import fit_settings
 

@@ -11,7 +11,7 @@ from scipy import sparse
 import hpsearch
 from hpsearch import baselines
 from hpsearch.baselines import NAMES, BaselineTask, fit_and_predict, score_baselines, score_fold
-from hpsearch.engines.base import write_fit_data
+from hpsearch.engines.fit_data import write_fit_data
 from hpsearch.engines.workers import Lost
 from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.metrics import resolve_metric, score

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hpsearch import trials
-from hpsearch.engines.base import FoldResult, UnitResult, WorkUnit
+from hpsearch.engines.contract import FoldResult, UnitResult, WorkUnit
 from hpsearch.folds import Fold
 from hpsearch.space import Candidate
 from hpsearch.task import Target

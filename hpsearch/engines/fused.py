@@ -26,25 +26,16 @@ from numpy.typing import NDArray
 
 from hpsearch import metrics
 from hpsearch.engines.backend import import_keras, keep_compiled_programs
-from hpsearch.engines.base import (
-    MANY_UNITS,
-    REFIT,
+from hpsearch.engines.contract import FitOptions, FoldResult, Job, Span, UnitResult, WorkUnit
+from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
+from hpsearch.engines.fit_data import (
     FitData,
-    FitOptions,
-    FoldResult,
-    Job,
-    Span,
-    UnitResult,
-    WorkUnit,
-    batch_order,
     problem_of,
-    raise_if_out_of_memory,
     read_fit_data,
-    reason_of,
-    replica_seed,
     smallest_training_set,
     training_target,
 )
+from hpsearch.engines.plan import MANY_UNITS, REFIT, batch_order, replica_seed
 from hpsearch.engines.workers import Lost, Workers
 from hpsearch.folds import Fold
 from hpsearch.metrics import METRICS

@@ -14,14 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hpsearch.engines.base import (
-    Engine,
-    FitData,
-    Job,
-    WorkUnit,
-    read_fit_data,
-    write_fit_data,
-)
+from hpsearch.engines.contract import Engine, Job, WorkUnit
+from hpsearch.engines.fit_data import FitData, read_fit_data, write_fit_data
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Statistics
 from hpsearch.space import Candidate, fit_settings

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.engines.base import reason_of
+from hpsearch.engines.failures import reason_of
 from hpsearch.engines.initial import numpy_draws
 from hpsearch.engines.network import OutputForm, check_input, last_operation, losses_of
 from hpsearch.errors import SpaceError

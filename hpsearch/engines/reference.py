@@ -18,25 +18,16 @@ from numpy.typing import NDArray
 
 from hpsearch import metrics
 from hpsearch.engines.backend import silenced_stderr
-from hpsearch.engines.base import (
-    REFIT,
-    DivergedError,
-    FitOptions,
-    FoldResult,
-    Job,
-    UnitResult,
-    WorkUnit,
-    batch_order,
-    plan_units,
+from hpsearch.engines.contract import FitOptions, FoldResult, Job, UnitResult, WorkUnit
+from hpsearch.engines.failures import DivergedError, raise_if_out_of_memory, reason_of
+from hpsearch.engines.fit_data import (
     problem_of,
-    raise_if_out_of_memory,
     read_fit_data,
-    reason_of,
-    replica_seed,
     smallest_training_set,
     training_target,
 )
 from hpsearch.engines.network import check_input
+from hpsearch.engines.plan import REFIT, batch_order, plan_units, replica_seed
 from hpsearch.engines.workers import Lost, Workers
 from hpsearch.metrics import METRICS
 from hpsearch.preprocessing import Statistics

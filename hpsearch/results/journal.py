@@ -34,7 +34,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.engines.base import FoldResult, Span, UnitResult, WorkUnit
+from hpsearch.engines.contract import FoldResult, Span, UnitResult, WorkUnit
 from hpsearch.errors import InputError, StorageError
 from hpsearch.results.files import sync_folder, temporary_path
 from hpsearch.space import Candidate

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from hpsearch import __version__
-from hpsearch.engines.base import joined_curves
+from hpsearch.engines.contract import joined_curves
 from hpsearch.errors import InputError, OptionError, StorageError
 from hpsearch.report import FoldCurve, Material, report_html
 from hpsearch.report.material import records

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import hpsearch
-from hpsearch.engines.base import FitOptions, Job, WorkUnit, write_fit_data
+from hpsearch.engines.contract import FitOptions, Job, WorkUnit
+from hpsearch.engines.fit_data import write_fit_data
 from hpsearch.engines.fused import import_jax
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, LokyWorkers
 from hpsearch.folds import IteratedKFold, make_folds

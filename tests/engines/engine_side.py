@@ -43,7 +43,8 @@ def keras_curves(job, candidate, position):
     """
     import keras
 
-    from hpsearch.engines.base import batch_order, read_fit_data, replica_seed
+    from hpsearch.engines.fit_data import read_fit_data
+    from hpsearch.engines.plan import batch_order, replica_seed
     from hpsearch.preprocessing import design_rows
 
     data = read_fit_data(job.data_path)
@@ -64,7 +65,8 @@ def keras_curves(job, candidate, position):
 
 def keras_refit(job, candidate, n_steps):
     """Weights after ``n_steps`` steps of Keras's own training on all rows."""
-    from hpsearch.engines.base import REFIT, batch_order, read_fit_data, replica_seed
+    from hpsearch.engines.fit_data import read_fit_data
+    from hpsearch.engines.plan import REFIT, batch_order, replica_seed
     from hpsearch.preprocessing import design_rows
 
     data = read_fit_data(job.data_path)
@@ -90,7 +92,7 @@ def network(job, data, candidate, seed, n_train=None):
         return configuration.build(seed), configuration.settings
     import keras
 
-    from hpsearch.engines.base import problem_of, smallest_training_set
+    from hpsearch.engines.fit_data import problem_of, smallest_training_set
     from hpsearch.space import Space, fit_settings
 
     options = job.options
@@ -122,7 +124,7 @@ def on_jax():
 
 def probe(job):
     """The probe of a job's default network; gives what it found."""
-    from hpsearch.engines.base import problem_of, read_fit_data
+    from hpsearch.engines.fit_data import problem_of, read_fit_data
     from hpsearch.engines.probe import probe_space
 
     data = read_fit_data(job.data_path)
@@ -177,7 +179,7 @@ def unit_errors(job, units):
 def initial_values(job, values, seeds):
     """Initial states of a configuration's replicas by recipe and by building, seed by seed."""
     from hpsearch.engines import fused
-    from hpsearch.engines.base import read_fit_data
+    from hpsearch.engines.fit_data import read_fit_data
     from hpsearch.engines.initial import values_of
 
     configuration = fused.Configuration(job, read_fit_data(job.data_path), values)
@@ -189,7 +191,7 @@ def initial_values(job, values, seeds):
 def weights_and_results(job, unit):
     """Initial weights of a unit's replicas, and their results, by (trial, fold position)."""
     from hpsearch.engines import fused
-    from hpsearch.engines.base import read_fit_data
+    from hpsearch.engines.fit_data import read_fit_data
 
     data = read_fit_data(job.data_path)
     results = fused_results(job, [unit])
@@ -218,7 +220,7 @@ def copies_of_the_table(job):
     """Whether each part of the table on the device is another one than the mapped file's."""
     import jax
 
-    from hpsearch.engines.base import read_fit_data
+    from hpsearch.engines.fit_data import read_fit_data
     from hpsearch.engines.fused_program import Table
 
     data = read_fit_data(job.data_path)

@@ -9,8 +9,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import metrics as sk
 
-from hpsearch.engines.base import WorkUnit, batch_order, read_fit_data, replica_seed
+from hpsearch.engines.contract import WorkUnit
+from hpsearch.engines.fit_data import read_fit_data
 from hpsearch.engines.fused import FusedEngine, import_jax
+from hpsearch.engines.plan import batch_order, replica_seed
 from hpsearch.engines.reference import ReferenceEngine
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, LokyWorkers, Lost
 from hpsearch.space import Candidate

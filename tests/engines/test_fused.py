@@ -8,7 +8,8 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from hpsearch.engines.base import UnitResult, WorkUnit, read_fit_data
+from hpsearch.engines.contract import UnitResult, WorkUnit
+from hpsearch.engines.fit_data import read_fit_data
 from hpsearch.engines.fused import (
     FusedEngine,
     FusedUnit,

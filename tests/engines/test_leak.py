@@ -20,7 +20,8 @@ from scipy import sparse
 
 from hpsearch import scoring
 from hpsearch.data import Dataset
-from hpsearch.engines.base import FitOptions, Job, write_fit_data
+from hpsearch.engines.contract import FitOptions, Job
+from hpsearch.engines.fit_data import write_fit_data
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Layout, fit_statistics
 from hpsearch.space import Space

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import hpsearch
-from hpsearch.engines.base import WorkUnit, read_fit_data
+from hpsearch.engines.contract import WorkUnit
+from hpsearch.engines.fit_data import read_fit_data
 from hpsearch.engines.fused import FusedUnit
 from hpsearch.space import Candidate
 

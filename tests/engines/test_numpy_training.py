@@ -18,8 +18,10 @@ import numpy as np
 import pytest
 
 import hpsearch
-from hpsearch.engines.base import WorkUnit, batch_order, read_fit_data
+from hpsearch.engines.contract import WorkUnit
+from hpsearch.engines.fit_data import read_fit_data
 from hpsearch.engines.fused import FusedUnit
+from hpsearch.engines.plan import batch_order
 from hpsearch.space import Candidate
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # its network travels to the worker

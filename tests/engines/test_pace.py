@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from hpsearch.engines import choose, pace
-from hpsearch.engines.base import FitOptions, UnitResult, WorkUnit, read_fit_data
 from hpsearch.engines.choose import Choice, first_choice, third_choice
+from hpsearch.engines.contract import FitOptions, UnitResult, WorkUnit
+from hpsearch.engines.fit_data import read_fit_data
 from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.preprocessing import Layout
 from hpsearch.scoring import Session, SessionPlan

@@ -7,7 +7,9 @@ from numpy.testing import assert_allclose
 
 import hpsearch
 from hpsearch.engines import tf_program
-from hpsearch.engines.base import WorkUnit, plan_units, read_fit_data
+from hpsearch.engines.contract import WorkUnit
+from hpsearch.engines.fit_data import read_fit_data
+from hpsearch.engines.plan import plan_units
 from hpsearch.engines.reference import train_unit
 from hpsearch.space import Candidate
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpsearch.engines.base import Span, WorkUnit
+from hpsearch.engines.contract import Span, WorkUnit
 from hpsearch.space import Candidate
 from hpsearch.trials import joined_folds
 

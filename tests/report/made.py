@@ -8,7 +8,7 @@ import json
 import numpy as np
 
 from hpsearch.data import Column, Schema
-from hpsearch.engines.base import FoldResult, UnitResult, WorkUnit
+from hpsearch.engines.contract import FoldResult, UnitResult, WorkUnit
 from hpsearch.results import RunFolder, open_run
 from hpsearch.results.tables import (
     curves_table,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from hpsearch.engines.base import FoldResult, UnitResult, WorkUnit
+from hpsearch.engines.contract import FoldResult, UnitResult, WorkUnit
 from hpsearch.errors import InputError, StorageError
 from hpsearch.results import journal as module
 from hpsearch.results.journal import Journal, check_asked, is_journal

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpsearch.engines.base import FoldResult, UnitResult, WorkUnit
+from hpsearch.engines.contract import FoldResult, UnitResult, WorkUnit
 from hpsearch.errors import InputError, OptionError, StorageError
 from hpsearch.results.journal import Journal, read_units
 from hpsearch.results.reporting import material_of

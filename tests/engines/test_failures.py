@@ -2,14 +2,8 @@
 
 import pytest
 
-from hpsearch.engines.base import (
-    DivergedError,
-    raise_if_out_of_memory,
-    reason_of,
-    smallest_training_set,
-)
+from hpsearch.engines.failures import DivergedError, raise_if_out_of_memory, reason_of
 from hpsearch.errors import SpaceError
-from hpsearch.folds import Fold
 
 KERAS = (
     "Exception encountered when calling Broken.call().\n\n\x1b[1mtoo narrow\x1b[0m\n\n"
@@ -60,8 +54,3 @@ def test_lack_of_memory_is_no_failure_of_the_trial(error):
     with pytest.raises(MemoryError):
         raise_if_out_of_memory(error)
     raise_if_out_of_memory(ValueError("no units"))
-
-
-def test_the_smallest_training_set_does_not_depend_on_the_number_of_repeats():
-    folds = [Fold(r, f, range(10 - r - f), [20]) for r in range(3) for f in range(2)]
-    assert smallest_training_set(folds) == smallest_training_set(folds[:2]) == 9

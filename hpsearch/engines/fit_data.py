@@ -1,0 +1,113 @@
+"""What all replicas of a search share: rows, folds and each fold's statistics, written once.
+
+Workers map it into memory, so that a machine holds one copy however many processes it runs.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.engines.workers.files import here
+from hpsearch.folds import Fold
+from hpsearch.preprocessing import Encoded, Layout, Statistics
+from hpsearch.task import Problem, Target
+
+
+@dataclass(frozen=True, eq=False)
+class FitData:
+    """All that training needs of a table, shared by every replica and memory-mapped by workers.
+
+    Attributes
+    ----------
+    encoded, y : every row of the search; ``y`` as in ``Dataset``.
+    target, layout : label order and input layout.
+    folds : the folds, in the order of (repeat, fold).
+    statistics : of each fold's training rows, stacked along the first axis.
+    refit_statistics : of all rows, for the refit.
+    """
+
+    encoded: Encoded
+    y: NDArray[Any]
+    target: Target
+    layout: Layout
+    folds: tuple[Fold, ...]
+    statistics: Statistics
+    refit_statistics: Statistics
+
+    def without_features(self) -> FitData:
+        """What the plan and the tables need; ``encoded`` has as many rows and no column."""
+        n_rows = self.encoded.n_rows
+        numbers, codes = np.empty((n_rows, 0), np.float32), np.empty((n_rows, 0), np.int32)
+        return replace(self, encoded=Encoded(numbers, codes, None, ()))
+
+
+def write_fit_data(data: FitData, folder: Path) -> str:
+    """Write the data once, so that every worker can map it into memory.
+
+    The rows go into files of their own: NumPy's begin at a multiple of 64 bytes, which a device
+    that is the processor itself can use as they are, so that all workers share one copy.
+    """
+    path, encoded = folder / "fit_data.joblib", data.encoded
+    dense = (encoded.numbers, encoded.codes, *encoded.arrays)
+    for file, array in zip(_row_files(path, len(dense)), dense, strict=True):
+        np.save(file, array)
+    joblib.dump((data.without_features(), encoded.words, len(dense)), path)
+    return str(path)
+
+
+@lru_cache(maxsize=1)
+def read_fit_data(path: str) -> FitData:
+    """The data, memory-mapped read-only."""
+    data: FitData
+    path = here(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # joblib: small arrays are not mapped
+        data, words, n_dense = joblib.load(path, mmap_mode="r")
+    numbers, codes, *arrays = (np.load(f, mmap_mode="r") for f in _row_files(Path(path), n_dense))
+    return replace(data, encoded=Encoded(numbers, codes, words, tuple(arrays)))
+
+
+def _row_files(path: Path, n: int) -> list[Path]:
+    return [path.with_name(f"rows-{number}.npy") for number in range(n)]
+
+
+def training_target(target: Target, y: NDArray[Any], statistics: Statistics) -> NDArray[Any]:
+    """The target that the loss sees: standardised values, codes (n,), or 0/1 columns."""
+    if target.kind in ("regression", "share"):
+        scaled = (y - statistics.target_centre) / statistics.target_scale
+        return scaled.astype(np.float32)
+    if target.kind == "binary":
+        return y.astype(np.float32).reshape(-1, 1)
+    return y.astype(np.int32) if target.kind == "multiclass" else y.astype(np.float32)
+
+
+def problem_of(target: Target, layout: Layout, *, n_train: int, epochs: int) -> Problem:
+    """The problem as a space sees it."""
+    task = target.task
+    return Problem(
+        kind=task.kind,
+        input_shape=layout.input_shape,
+        n_outputs=target.n_outputs,
+        output_activation=task.output_activation,
+        loss=task.loss,
+        n_train=n_train,
+        epochs=epochs,
+    )
+
+
+def smallest_training_set(folds: Sequence[Fold]) -> int:
+    """Rows of the smallest training set of the first repeat: all schedules count steps by it.
+
+    Of the first repeat, which is the same however many there are, so that more repeats leave the
+    networks of the others as they are.
+    """
+    return min(len(fold.train) for fold in folds if fold.repeat == folds[0].repeat)
