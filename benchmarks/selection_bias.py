@@ -242,6 +242,7 @@ def judge_search(name: str, seed: int, n_candidates: int) -> Outcome:
         ).run(hpsearch.load(_table(world.x, world.y), target="label"))
         ledger = run.ledger
     corrected = ledger.bias_corrected
+    assert corrected.of_epochs, "trial and epoch are corrected for"
     return Outcome(
         name,
         seed,

@@ -134,9 +134,8 @@ def _range_of(parameter: HyperParameter) -> Range | None:
         few = list(parameter.values)
         if any(isinstance(value, str | bool) for value in few):
             return None
-        ends = (min(few), max(few))
-    else:
-        ends = (parameter.min_value, parameter.max_value)
+    # By its values: keras-tuner never proposes the last step of Float(0.0, 0.5, step=0.1).
+    ends = (min(few), max(few)) if few else (parameter.min_value, parameter.max_value)
     if ends[0] == ends[1]:
         return None
     is_log = getattr(parameter, "sampling", "linear") in ("log", "reverse_log")

@@ -7,6 +7,7 @@ training starts.
 
 from __future__ import annotations
 
+import math
 import operator
 import pickle
 import tempfile
@@ -445,9 +446,16 @@ class Session:
         units = journal.units(candidate.trial)
         check_asked(units, candidate)
         found = self._parts_of(units, candidate, stage)
-        if self.plan.options.patience and self._missing(candidate, stage, found):
+        missing = self._missing(candidate, stage, found)
+        if self.plan.options.patience and missing:
             return []
-        return found
+        # What comes after epochs that are missing is trained again with them.
+        again = {position: unit.span.since for unit in missing for position in unit.folds}
+        return [
+            part
+            for part in found
+            if all(part.unit.span.since < again.get(p, math.inf) for p in part.unit.folds)
+        ]
 
     def _parts_of(
         self, units: Sequence[UnitResult], candidate: Candidate, stage: Stage

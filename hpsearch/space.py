@@ -234,13 +234,6 @@ class Space:
         with blame(self.name, "build", defined.filename):
             model = defined.build(hp, problem)
         active = {p.name: p for p in hp.space if is_active(p, hp.values)}
-        late = {
-            name: parse(active[name], fixes[name])
-            for name in fixes
-            if name in active and name not in values
-        }
-        if late:
-            return self.construct({**values, **late}, problem, fixes)
         steering = next((name for name in _RESERVED if name in active and name not in values), None)
         if steering is not None:
             call = f"hp.{type(active[steering]).__name__}({steering!r}, ...)"
@@ -253,6 +246,13 @@ class Space:
                 f"'{steering}' steers the fit, so it must be known before a network is built; the "
                 f"build of '{self.name}' asks for it where nobody knew. {remedy}"
             )
+        late = {
+            name: parse(active[name], fixes[name])
+            for name in fixes
+            if name in active and name not in values
+        }
+        if late:
+            return self.construct({**values, **late}, problem, fixes)
         with blame(self.name, "build", defined.filename):
             check_model(self.name, model, problem)
         return Built(

@@ -9,7 +9,7 @@ def declare(hp, problem):
     """Declare every hyperparameter; builds nothing and needs no backend."""
     hp.Int("n_layers", 1, 3, default=2)
     hp.Choice("units", [4, 8, 16, 32, 64], default=16)
-    hp.Float("dropout", 0.0, 0.6, step=0.1, default=0.0)
+    hp.Choice("dropout", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6], default=0.0)
     hp.Choice("regularization", ["none", "l2"])
     with hp.conditional_scope("regularization", ["l2"]):
         hp.Float("l2", 1e-5, 1e-2, sampling="log", default=1e-3)

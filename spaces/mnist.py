@@ -9,7 +9,7 @@ def declare(hp, problem):
     """Declare every hyperparameter; builds nothing and needs no backend."""
     hp.Int("n_layers", 1, 2, default=1)
     hp.Choice("units", [128, 256, 512], default=512)
-    hp.Float("dropout", 0.0, 0.5, step=0.1, default=0.0)
+    hp.Choice("dropout", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5], default=0.0)
     hp.Choice("optimizer", ["rmsprop", "adam"])
     hp.Float("learning_rate", 3e-4, 3e-3, sampling="log", default=1e-3)
     hp.Choice("batch_size", [128, 64, 256])

@@ -10,7 +10,7 @@ def declare(hp, problem):
     """Declare every hyperparameter; builds nothing and needs no backend."""
     hp.Int("n_layers", 1, 3, default=2)
     hp.Choice("units", [32, 64, 128, 256], default=64)
-    hp.Float("dropout", 0.0, 0.6, step=0.1, default=0.0)
+    hp.Choice("dropout", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6], default=0.0)
     hp.Choice("optimizer", ["rmsprop", "adam"])
     hp.Float("learning_rate", 3e-4, 1e-2, sampling="log", default=1e-3)
     hp.Choice("batch_size", [512, 256, 128])

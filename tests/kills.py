@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 import hpsearch.cli
+import hpsearch.search
 
 SPACE = """
 def declare(hp, problem):
@@ -37,6 +38,11 @@ def train_slowly(task):
     result = pretended.train(*task)
     time.sleep(len(task[1].folds) * float(os.environ.get("PRETENDED_SECONDS", "0.01")))
     return result
+
+
+def export_slowly(*arguments):
+    time.sleep(0.1)
+    return pretended.refit_and_export(*arguments)
 
 
 def begin(*arguments):
@@ -117,6 +123,8 @@ def main(folder, n_kills, kills_per_run):
     Path("space.py").write_text(SPACE)
     pretended.pretend(pytest.MonkeyPatch())
     pretended.PretendedEngine.train = staticmethod(train_slowly)
+    hpsearch.search.refit_and_export = export_slowly
+    pretended.PretendedCheck.verify = lambda *arguments: time.sleep(0.1)
     started = time.monotonic()
     whole = finish("whole")
     seconds = time.monotonic() - started

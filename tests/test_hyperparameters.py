@@ -205,6 +205,7 @@ def test_ranges_are_those_of_the_active_declarations_that_take_several_numbers()
         hp.Float("beta", 0.5, 0.9, step=0.2)
     hp.Int("layers", 1, 4)
     hp.Int("wide", 1, 1000)
+    hp.Float("drop", 0.0, 0.5, step=0.1)  # of which keras-tuner never proposes the last
     hp.Boolean("bias")
     hp.Fixed("fixed", 3)
     hp.Choice("one", [8])
@@ -214,5 +215,6 @@ def test_ranges_are_those_of_the_active_declarations_that_take_several_numbers()
         "beta": Range(0.5, 0.9, values=(0.5, 0.7, 0.9)),
         "layers": Range(1.0, 4.0, values=(1.0, 2.0, 3.0, 4.0)),
         "wide": Range(1.0, 1000.0),
+        "drop": Range(0.0, 0.4, values=(0.0, 0.1, 0.2, 0.3, 0.4)),
     }
     assert active_ranges(hp, {"optimizer": "sgd"})["rate"] == Range(1e-3, 1e-1, is_log=True)

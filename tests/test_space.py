@@ -396,6 +396,22 @@ def test_what_steers_the_fit_must_be_declared():
         space.construct({"units": 4}, PROBLEM)
 
 
+def test_a_fix_does_not_hide_what_steers_the_fit(write):
+    text = """
+        def declare(hp, problem):
+            hp.Choice("optimizer", ["adam", "sgd"])
+            with hp.conditional_scope("optimizer", ["sgd"]):
+                hp.Choice("batch_size", [8, 16])
+
+        def build(hp, problem):
+            hp.Choice("optimizer", ["adam", "sgd"])
+            hp.Choice("batch_size", [8, 16])
+    """
+    space = Space.load(write(text))
+    with pytest.raises(SpaceError, match=r"Write hp.Choice\('batch_size', ...\) in its `declare`"):
+        space.construct({"optimizer": "adam"}, PROBLEM, {"batch_size": "16"})
+
+
 def test_a_fix_holds_in_build_where_the_candidate_lacks_the_name():
     built = Space.load(build_small).construct({}, PROBLEM, {"units": "4"})
     assert built.values == {"units": 4}

@@ -172,7 +172,6 @@ class FusedProgram:
         """The inputs as the program takes them: what NumPy does ahead takes no loop of it."""
         prepared = dict(inputs)
         prepared["drops"] = [_drop(rates) for rates in prepared.pop("rates").T]
-        prepared["n_train"] = prepared["n_train"].astype(np.float32)
         if self._packing.is_packed and self._penalised:
             penalties = prepared.pop("penalties")
             prepared |= {
@@ -210,7 +209,7 @@ class FusedProgram:
         first_step = inputs.pop("first_step")
         if self._shapes.idles:
             steps["number"] = first_step + self._numbers_of_steps()
-        in_epoch = np.arange(self._shapes.n_steps, dtype=np.float32)
+        in_epoch = np.arange(self._shapes.n_steps, dtype=np.int32)
         of_step = {name: 0 if np.ndim(part) > 2 else None for name, part in steps.items()}
         step = jax.vmap(self._step, in_axes=(0, 0, of_step, None, None))
         predict = jax.vmap(self._outputs, in_axes=(0, 0, None))
@@ -268,8 +267,8 @@ class FusedProgram:
         size = self._shapes.batch_size
         if not self._shapes.pads:
             return Batch(float(size), None)
-        is_row = np.arange(size, dtype=np.float32) < n_left
-        return Batch(jnp.clip(n_left, 1, size), is_row.astype(jnp.float32))
+        is_row = np.arange(size) < n_left
+        return Batch(jnp.clip(n_left, 1, size).astype(jnp.float32), is_row.astype(jnp.float32))
 
     def _loss_of_batch(
         self,

@@ -197,8 +197,22 @@ def numpy_draws() -> Iterator[None]:
     from keras.src.backend.jax import random as backend_random
 
     ours = {"uniform": _uniform, "normal": _normal, "truncated_normal": _truncated_normal}
-    with _replaced(backend_random, **ours):
+    draws = {
+        name: _where_seeded(draw, getattr(backend_random, name)) for name, draw in ours.items()
+    }
+    with _replaced(backend_random, **draws):
         yield
+
+
+def _where_seeded(ours: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..., Any]:
+    """Our draw where there is a seed to draw from; Keras's without one, and while it traces."""
+    from keras.src.utils.jax_utils import is_in_jax_tracing_scope
+
+    def either(*arguments: Any, seed: Any = None, **options: Any) -> Any:
+        draw = theirs if seed is None or is_in_jax_tracing_scope() else ours
+        return draw(*arguments, seed=seed, **options)
+
+    return either
 
 
 @contextmanager

@@ -228,3 +228,34 @@ def copies_of_the_table(job):
     assert jax.default_backend() == "cpu"
     ours, theirs = [table.numbers, *table.arrays], [data.encoded.numbers, *data.encoded.arrays]
     return [a.unsafe_buffer_pointer() != b.ctypes.data for a, b in zip(ours, theirs, strict=True)]
+
+
+def draw_where_numpy_cannot():
+    """Parameters of a network: one layer draws while it is traced, one has weights of no seed."""
+    import keras
+
+    from hpsearch.engines.initial import numpy_draws
+
+    class Noise(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.seeds = keras.random.SeedGenerator(0)
+
+        def call(self, x):
+            return x + keras.random.normal((1,), seed=self.seeds)
+
+    class Unseeded(keras.initializers.Initializer):
+        def __call__(self, shape, dtype=None):
+            return keras.random.normal(shape, dtype=dtype)
+
+    with numpy_draws():
+        inputs = keras.Input((3,))
+        outputs = keras.layers.Dense(2, kernel_initializer=Unseeded())(Noise()(inputs))
+        return keras.Model(inputs, outputs).count_params()
+
+
+def drop_of(rates):
+    """What dropout layers of these rates compute with."""
+    from hpsearch.engines.fused_program import _drop
+
+    return _drop(np.float32(rates))

@@ -128,6 +128,16 @@ def log_losses(y, probabilities):
     return -np.mean(np.where(y == 1, np.log(p), np.log(1.0 - p)), axis=1)
 
 
+def test_dropout_scales_what_it_keeps_and_may_drop_everything(on_jax):
+    found = on_jax("drop_of", [0.0, 0.25, 1.0])
+    assert found["below"].tolist() == [0, 2**30, 2**32 - 2**8]
+    np.testing.assert_array_equal(found["scale"], np.float32([1.0, 4 / 3, 0.0]))
+
+
+def test_layers_may_draw_without_a_seed_and_while_they_are_traced(on_jax):
+    assert on_jax("draw_where_numpy_cannot") == 8
+
+
 def test_a_replica_with_dropout_is_the_same_alone_and_in_company(on_jax, table, make_job):
     job = make_job(table("binary", N_ROWS), "mlp", n_folds=N_FOLDS, epochs=4, batch_size=BATCH)
     shared = {**BASE, "dropout_1": 0.3, "dropout_2": 0.5, "batch_normalization": "after_activation"}
