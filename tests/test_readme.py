@@ -103,7 +103,8 @@ def test_the_two_commands_stand_at_the_top():
     for line in (
         "python3 -m venv .venv && .venv/bin/pip install . && "
         ".venv/bin/hpsearch run sklearn:breast_cancer",
-        "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/pytest",
+        "python3 -m venv .venv && .venv/bin/pip install '.[test]' && "
+        ".venv/bin/pytest -n 2 --dist loadfile",
     ):
         assert lines.index(line) < 25
 

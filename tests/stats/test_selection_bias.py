@@ -13,6 +13,12 @@ from numpy.testing import assert_allclose
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
 TABLE = pd.read_csv(ROOT / "docs/selection_bias.csv")
+SEARCHES = pd.read_csv(ROOT / "docs/selection_bias_search.csv")
+OF_SEARCHES = {
+    "its naive score": "naive",
+    "its corrected score": "corrected",
+    "its correction by folds": "tibshirani",
+}
 ESTIMATES = {
     "naive": "naive",
     "bias-corrected": "corrected",
@@ -33,8 +39,8 @@ def simulation():
     del sys.modules["selection_bias"]
 
 
-def outcomes(simulation):
-    return [simulation.Outcome(**row) for row in TABLE.to_dict("records")]
+def outcomes(simulation, table):
+    return [simulation.Outcome(**row) for row in table.to_dict("records")]
 
 
 def test_the_first_data_set_is_made_again(simulation):
@@ -44,24 +50,32 @@ def test_the_first_data_set_is_made_again(simulation):
         assert_allclose(getattr(outcome, name), row[name], atol=1e-6)
 
 
-def test_the_figures_keep_what_is_promised(simulation):
-    assert all(met for _, met in simulation.promises(outcomes(simulation)))
+@pytest.mark.parametrize("table", [TABLE, SEARCHES], ids=["linear", "search"])
+def test_the_figures_keep_what_is_promised(simulation, table):
+    assert all(met for _, met in simulation.promises(outcomes(simulation, table)))
 
 
 def test_a_promise_that_is_broken_is_said(simulation):
     spoiled = TABLE.assign(corrected=TABLE.naive, low=TABLE.true + 0.1)
-    made = [simulation.Outcome(**row) for row in spoiled.to_dict("records")]
+    made = outcomes(simulation, spoiled)
     assert not any(met for _, met in simulation.promises(made))
     assert simulation.summary(made).count("FAILS") == 4
 
 
-@pytest.mark.parametrize("name", ESTIMATES)
-def test_the_page_has_the_figures_of_the_table(name):
+@pytest.mark.parametrize(
+    ("name", "column", "table"),
+    [
+        *((name, column, TABLE) for name, column in ESTIMATES.items()),
+        *((name, column, SEARCHES) for name, column in OF_SEARCHES.items()),
+    ],
+    ids=[*ESTIMATES, *OF_SEARCHES],
+)
+def test_the_page_has_the_figures_of_the_table(name, column, table):
     cells = [cell.strip() for cell in re.search(rf"\| {name} \|(.*)\|", PAGE).group(1).split("|")]
     expected = []
     for world in ("noise", "signal"):
-        here = TABLE[TABLE.world == world]
-        estimate = here[ESTIMATES[name]]
+        here = table[table.world == world]
+        estimate = here[column]
         expected += [
             f"{100 * estimate.mean():.1f} %",
             f"{100 * (estimate - here.true).mean():+.1f}",
@@ -69,18 +83,24 @@ def test_the_page_has_the_figures_of_the_table(name):
     assert cells == expected
 
 
-def test_the_page_has_the_coverage_of_the_table():
+@pytest.mark.parametrize(
+    ("said", "table"),
+    [
+        (r"truth on (\d+) and on (\d+) of 100 .*?naive score on (\d+) and (\d+)", TABLE),
+        (r"truth on (\d+) and on (\d+) of 20 .*?\nscore on (\d+) and (\d+)", SEARCHES),
+    ],
+    ids=["linear", "search"],
+)
+def test_the_page_has_the_coverage_of_the_table(said, table):
     def covered(world, low, high):
-        here = TABLE[TABLE.world == world]
+        here = table[table.world == world]
         return int(((here[low] <= here.true) & (here.true <= here[high])).sum())
 
-    said = re.search(
-        r"truth on (\d+) and on (\d+) of 100 .*?naive score on (\d+) and (\d+)", PAGE, re.S
-    )
     worlds = ("noise", "signal")
     expected = [covered(world, "low", "high") for world in worlds]
     expected += [covered(world, "naive_low", "naive_high") for world in worlds]
-    assert [int(number) for number in said.groups()] == expected
+    found = re.search(said, PAGE, re.S)
+    assert [int(number) for number in found.groups()] == expected
 
 
 def test_labels_are_balanced_and_independent_of_the_features_in_noise(simulation):
