@@ -148,9 +148,9 @@ def refit_and_predict(
 
 def _train(engine: EngineName, job: Job, candidate: Candidate, n_steps: int) -> Any:
     if engine == "fused":
-        from hpsearch.engines import fused
+        from hpsearch.engines import fused_training
 
-        return fused.train_on_all_rows(job, candidate, n_steps)
+        return fused_training.train_on_all_rows(job, candidate, n_steps)
     from hpsearch.engines import reference
 
     return reference.train_on_all_rows(job, candidate, n_steps)

@@ -16,20 +16,22 @@ def train(job, unit):
         from hpsearch.engines.reference import train_unit
 
         return train_unit(job, unit)
-    from hpsearch.engines import fused
+    from hpsearch.engines import fused, fused_training
 
     sketch = fused.sketch_candidate(job, unit.candidate)
     assert sketch.reason is None, f"for the reference engine: {sketch.reason}"
     if sketch.error is not None:
         return fused.failed_unit(unit, sketch)
-    [result] = fused.train_fused_unit(job, fused.FusedUnit((unit,), len(unit.folds), sketch.key))
+    [result] = fused_training.train_fused_unit(
+        job, fused_training.FusedUnit((unit,), len(unit.folds), sketch.key)
+    )
     return result
 
 
 def refit(job, candidate, n_steps):
     """Weights after ``n_steps`` optimizer steps on all rows."""
     if on_jax():
-        from hpsearch.engines.fused import train_on_all_rows
+        from hpsearch.engines.fused_training import train_on_all_rows
     else:
         from hpsearch.engines.reference import train_on_all_rows
     return train_on_all_rows(job, candidate, n_steps).get_weights()
@@ -86,9 +88,11 @@ def keras_refit(job, candidate, n_steps):
 def network(job, data, candidate, seed, n_train=None):
     """A candidate's network with the initial weights of a seed, and its batch size and epochs."""
     if on_jax():
-        from hpsearch.engines import fused
+        from hpsearch.engines import fused_configuration
 
-        configuration = fused.Configuration(job, data, candidate.values, n_train=n_train)
+        configuration = fused_configuration.Configuration(
+            job, data, candidate.values, n_train=n_train
+        )
         return configuration.build(seed), configuration.settings
     import keras
 
@@ -137,12 +141,18 @@ def probe(job):
 
 def fused_results(job, units, effort=None):
     """Results of fused units trained in this worker, by (trial, fold position)."""
-    from hpsearch.engines import fused
+    from hpsearch.engines import fused_training
 
     results = {}
-    chosen = mock.patch.object(fused, "_effort", return_value=effort) if effort else nullcontext()
+    chosen = (
+        mock.patch.object(fused_training, "_effort", return_value=effort)
+        if effort
+        else nullcontext()
+    )
     with chosen:
-        trained = [result for unit in units for result in fused.train_fused_unit(job, unit)]
+        trained = [
+            result for unit in units for result in fused_training.train_fused_unit(job, unit)
+        ]
     for result in trained:
         assert result.error is None, result.traceback
         for fold in result.folds:
@@ -167,22 +177,22 @@ def sketches(job, candidates):
 
 def unit_errors(job, units):
     """Errors of fused units trained in this worker, by trial; None where there is none."""
-    from hpsearch.engines import fused
+    from hpsearch.engines import fused_training
 
     return {
         result.unit.candidate.trial: result.error
         for unit in units
-        for result in fused.train_fused_unit(job, unit)
+        for result in fused_training.train_fused_unit(job, unit)
     }
 
 
 def initial_values(job, values, seeds):
     """Initial states of a configuration's replicas by recipe and by building, seed by seed."""
-    from hpsearch.engines import fused
+    from hpsearch.engines import fused_configuration
     from hpsearch.engines.fit_data import read_fit_data
     from hpsearch.engines.initial import values_of
 
-    configuration = fused.Configuration(job, read_fit_data(job.data_path), values)
+    configuration = fused_configuration.Configuration(job, read_fit_data(job.data_path), values)
     recipe = configuration._network_and_initial_values[1]
     built = [values_of(configuration.build(seed)) for seed in seeds]
     return None if recipe is None else [recipe.under(seed) for seed in seeds], built
@@ -190,14 +200,14 @@ def initial_values(job, values, seeds):
 
 def weights_and_results(job, unit):
     """Initial weights of a unit's replicas, and their results, by (trial, fold position)."""
-    from hpsearch.engines import fused
+    from hpsearch.engines import fused_configuration
     from hpsearch.engines.fit_data import read_fit_data
 
     data = read_fit_data(job.data_path)
     results = fused_results(job, [unit])
     weights = {}
     for part in unit.parts:
-        configuration = fused.Configuration(job, data, part.candidate.values)
+        configuration = fused_configuration.Configuration(job, data, part.candidate.values)
         for position in part.folds:
             seed = results[part.candidate.trial, position].seed
             weights[part.candidate.trial, position] = configuration.build(seed).get_weights()
@@ -206,14 +216,14 @@ def weights_and_results(job, unit):
 
 def results_in_blocks(job, unit, block_bytes, predict_rows):
     """Results of a unit that trains and predicts in blocks of other sizes."""
-    from hpsearch.engines import fused, fused_program
+    from hpsearch.engines import fused_program, fused_training
 
     key = f"{unit.key}, {predict_rows} rows"  # what is compiled depends on them
     with (
-        mock.patch.object(fused, "BLOCK_BYTES", block_bytes),
+        mock.patch.object(fused_training, "BLOCK_BYTES", block_bytes),
         mock.patch.object(fused_program, "PREDICT_ROWS", predict_rows),
     ):
-        return fused_results(job, [fused.FusedUnit(unit.parts, unit.n_replicas, key)])
+        return fused_results(job, [fused_training.FusedUnit(unit.parts, unit.n_replicas, key)])
 
 
 def copies_of_the_table(job):

@@ -10,13 +10,8 @@ import pytest
 
 from hpsearch.engines.contract import UnitResult, WorkUnit
 from hpsearch.engines.fit_data import read_fit_data
-from hpsearch.engines.fused import (
-    FusedEngine,
-    FusedUnit,
-    Sketch,
-    parts_of,
-    plan_fused_units,
-)
+from hpsearch.engines.fused import FusedEngine, Sketch, parts_of, plan_fused_units
+from hpsearch.engines.fused_training import FusedUnit
 from hpsearch.engines.workers import Lost
 from hpsearch.folds import Fold
 from hpsearch.space import Candidate

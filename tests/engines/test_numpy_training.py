@@ -20,7 +20,7 @@ import pytest
 import hpsearch
 from hpsearch.engines.contract import WorkUnit
 from hpsearch.engines.fit_data import read_fit_data
-from hpsearch.engines.fused import FusedUnit
+from hpsearch.engines.fused_training import FusedUnit
 from hpsearch.engines.plan import batch_order
 from hpsearch.space import Candidate
 
