@@ -18,7 +18,6 @@ from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.fused_configuration import Configuration, untraceable_reason
 from hpsearch.engines.fused_training import (
-    MAX_WIDTH,
     UNIT_SIZES,
     FusedUnit,
     train_fused_unit,
@@ -27,6 +26,9 @@ from hpsearch.engines.plan import MANY_UNITS
 from hpsearch.engines.workers import Lost, Workers
 from hpsearch.folds import Fold
 from hpsearch.space import Candidate
+
+MAX_WIDTH = 16
+"""Replicas that train side by side at most; more fall out of the processor's cache."""
 
 
 def import_jax() -> None:

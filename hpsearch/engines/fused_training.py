@@ -40,9 +40,6 @@ UNIT_SIZES = (16, 8, 4, 1)
 """Replicas that a work unit holds: the most, so that compiling for it is worth it, with which there
 are as many units as keep a few workers busy."""
 
-MAX_WIDTH = 16
-"""Replicas that train side by side at most; more fall out of the processor's cache."""
-
 BLOCK_BYTES = 4 * 2**20
 """Batch orders and predictions of one call of a program at most, but always an epoch's; longer
 runs take several calls. No bit depends on it."""
