@@ -45,7 +45,7 @@ def loop_seconds(folder):
 def sample_loop(path):
     """Train each candidate on one fold for a few epochs; runs under TensorFlow."""
     import hpsearch
-    from hpsearch.space import Space
+    from hpsearch.space.space import Space
     from hpsearch.task import Problem
 
     run = hpsearch.open_run(path)

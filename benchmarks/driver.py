@@ -38,9 +38,9 @@ from hpsearch.metrics import resolve_metric
 from hpsearch.preprocessing import Layout
 from hpsearch.results.journal import Journal
 from hpsearch.results.tables import curves_table, folds_table, trials_table
-from hpsearch.scoring import encode_dataset, fit_data
-from hpsearch.space import Candidate, Space
-from hpsearch.trials import combine, slimmed
+from hpsearch.scoring.session import encode_dataset, fit_data
+from hpsearch.scoring.trials import combine, slimmed
+from hpsearch.space.space import Candidate, Space
 
 FOLDS, REPEATS = 4, 3
 CASES = {

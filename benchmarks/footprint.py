@@ -29,7 +29,7 @@ def mark(phase, **facts):
 
 def show_footprints():
     """Start a worker, and end it when it has been looked at: all is imported, without data."""
-    from hpsearch.engines.fused import import_jax
+    from hpsearch.engines.fused.engine import import_jax
     from hpsearch.engines.workers import WORKER_ENVIRONMENTS, LokyWorkers
 
     with LokyWorkers(1, import_jax, environment=WORKER_ENVIRONMENTS["jax"], pin=True) as workers:

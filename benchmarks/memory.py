@@ -79,7 +79,7 @@ def table(options):
 
 def phases():
     """An observer that says which part of the search begins."""
-    from hpsearch.observer import SilentObserver
+    from hpsearch.scoring.observer import SilentObserver
 
     class Phases(SilentObserver):
         def search_started(self, **facts):

@@ -20,7 +20,7 @@ from scipy.spatial.distance import pdist
 from hpsearch.oracles import make_oracle, oracle_names
 from hpsearch.oracles._unit import UnitSpace
 from hpsearch.oracles.base import OraclePlan, Outcome
-from hpsearch.space import Space
+from hpsearch.space.space import Space
 from hpsearch.task import Problem
 
 PROBLEM = Problem("binary", (10,), 1, "sigmoid", "binary_crossentropy", 1000, 100)

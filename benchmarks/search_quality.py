@@ -128,8 +128,8 @@ class Arena:
         from hpsearch.engines.contract import FitOptions
         from hpsearch.folds import choose_splitter, make_folds
         from hpsearch.metrics import METRICS, resolve_metric
-        from hpsearch.scoring import Session, SessionPlan
-        from hpsearch.space import Space
+        from hpsearch.scoring.session import Session, SessionPlan
+        from hpsearch.space.space import Space
 
         def folds(first_repeat, **options):
             splitter, _ = choose_splitter(dataset, **options)
@@ -164,7 +164,7 @@ class Arena:
         self.session = Session(plan, dataset, [*searched, *held_out, *fresh])
 
     def __enter__(self):
-        from hpsearch.engines.fused import FusedEngine
+        from hpsearch.engines.fused.engine import FusedEngine
 
         session = self.session.__enter__()
         self.declared = session.prepare()
@@ -177,7 +177,7 @@ class Arena:
     def score(self, candidates, positions):
         """Trials of candidates on the folds at some positions, in the order of the candidates."""
         from hpsearch.engines.contract import WorkUnit
-        from hpsearch.trials import combine
+        from hpsearch.scoring.trials import combine
 
         self.memory.expect(candidates)
         work = []
@@ -217,7 +217,7 @@ class Arena:
         A trial's number, hence its seeds, follows from its values: the same configuration is
         scored the same, whoever selected it. NaN where its training diverges on a fresh fold.
         """
-        from hpsearch.space import Candidate
+        from hpsearch.space.space import Candidate
 
         numbered = {zlib.crc32(text_of(one.values).encode()): one.values for one in chosen}
         candidates = [Candidate(number, values) for number, values in numbered.items()]
@@ -305,8 +305,8 @@ class Search:
 
 def score_batch(arena, race, candidates, n_rungs, earlier):
     """Score a batch as a search does, after earlier trials; in the order of their numbers."""
-    from hpsearch.observer import SilentObserver
-    from hpsearch.racing import Racing
+    from hpsearch.scoring.observer import SilentObserver
+    from hpsearch.search.racing import Racing
 
     memory = arena.memory if n_rungs == 1 else Memory()  # a rung must not see later epochs
     memory.expect(candidates)
@@ -350,7 +350,7 @@ class OptunaHoldOut:
     def run(self, arena):
         import optuna
 
-        from hpsearch.space import Candidate
+        from hpsearch.space.space import Candidate
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         direction = "minimize" if arena.sign > 0 else "maximize"
@@ -467,7 +467,7 @@ def rung_of(trial, numbers):
 
 def train_rungs(arena, rungs):
     """Rungs off the curves of whole trainings, of which a promoted trial is the same one."""
-    from hpsearch.space import Candidate
+    from hpsearch.space.space import Candidate
 
     candidates = [Candidate(rung.number, rung.values) for rung in rungs]
     for rung, trial in zip(rungs, arena.score(candidates, arena.held_out), strict=True):
@@ -540,7 +540,7 @@ def run_arena(table, seed, chosen):
 
 def row_of(arena, table, strategy, one, fresh):
     """What a strategy selected, with its scores on the search's folds and on the fresh ones."""
-    from hpsearch.space import Candidate
+    from hpsearch.space.space import Candidate
 
     full = np.nan
     if one.trial is not None:

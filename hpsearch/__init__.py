@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hpsearch.comparing import TrialComparison, compare, compare_trials
     from hpsearch.data import load
     from hpsearch.data.dataset import Dataset
     from hpsearch.diagnoses import Diagnosis
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
         SpaceError,
         StorageError,
     )
+    from hpsearch.export.prediction import load_model, predict
     from hpsearch.folds import (
         HoldOut,
         IteratedGroupKFold,
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
         IteratedStratifiedKFold,
         TimeOrderedSplit,
     )
-    from hpsearch.prediction import load_model, predict
     from hpsearch.results import Run, open_run
-    from hpsearch.search import Search, resume
-    from hpsearch.validation import cross_validate
+    from hpsearch.results.comparing import TrialComparison, compare, compare_trials
+    from hpsearch.search.cross_validation import cross_validate
+    from hpsearch.search.execution import Search, resume
 
 __version__ = "0.1.0"
 
@@ -75,7 +75,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "hpsearch.comparing": ("TrialComparison", "compare", "compare_trials"),
+    "hpsearch.results.comparing": ("TrialComparison", "compare", "compare_trials"),
     "hpsearch.data": ("load",),
     "hpsearch.data.dataset": ("Dataset",),
     "hpsearch.diagnoses": ("Diagnosis",),
@@ -100,10 +100,10 @@ _HOMES = {
         "IteratedStratifiedKFold",
         "TimeOrderedSplit",
     ),
-    "hpsearch.prediction": ("load_model", "predict"),
+    "hpsearch.export.prediction": ("load_model", "predict"),
     "hpsearch.results": ("Run", "open_run"),
-    "hpsearch.search": ("Search", "resume"),
-    "hpsearch.validation": ("cross_validate",),
+    "hpsearch.search.execution": ("Search", "resume"),
+    "hpsearch.search.cross_validation": ("cross_validate",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -738,7 +738,7 @@ def predict(
         _check_output(output, endings=(".csv", ".parquet"), overwrite=overwrite)
     opened = hpsearch.open_run(run)
     _use_the_workers_environment(str(opened.model_card.get("backend")))
-    from hpsearch.prediction import predict_rows
+    from hpsearch.export.prediction import predict_rows
 
     predicted = predict_rows(opened, data)
     for text in predicted.notes:
@@ -773,9 +773,9 @@ def space(
     """List what a space searches, or the configurations that a random search tries."""
     _use_the_lightest_backend()
     from hpsearch.console.views import candidates_view, names_view, space_view
-    from hpsearch.hyperparameters import describe
     from hpsearch.oracles import sample as draw
-    from hpsearch.space import Space, shipped_spaces
+    from hpsearch.space.hyperparameters import describe
+    from hpsearch.space.space import Space, shipped_spaces
 
     if space is None:
         _print(names_view(shipped_spaces()))

@@ -145,7 +145,7 @@ class ReloadCheckHere:
         return None
 
     def verify(self, model_path, check_path):
-        from hpsearch.refit import reload_main
+        from hpsearch.export.refit import reload_main
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("sys.stdin", io.StringIO(f"{model_path}\n{check_path}\n"))
@@ -158,7 +158,7 @@ class ReloadCheckHere:
 def _here():
     """Searches run in this process, and wait for no disk, which loses nothing before the power."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hpsearch.scoring.machines", MachinesHere)
+        patch.setattr("hpsearch.scoring.session.machines", MachinesHere)
         patch.setattr("hpsearch.results.journal._SYNCHRONOUS", "OFF")
         patch.setattr("os.fsync", lambda descriptor: None)
         yield patch
@@ -171,7 +171,7 @@ def train_here():
     @contextmanager
     def train_here():
         with _here() as patch:
-            patch.setattr("hpsearch.search.ReloadCheck", ReloadCheckHere)
+            patch.setattr("hpsearch.search.execution.ReloadCheck", ReloadCheckHere)
             gc.freeze()  # as in a worker
             yield
 

@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 import hpsearch.cli
-import hpsearch.search
+import hpsearch.search.execution
 
 SPACE = """
 def declare(hp, problem):
@@ -123,7 +123,7 @@ def main(folder, n_kills, kills_per_run):
     Path("space.py").write_text(SPACE)
     pretended.pretend(pytest.MonkeyPatch())
     pretended.PretendedEngine.train = staticmethod(train_slowly)
-    hpsearch.search.refit_and_export = export_slowly
+    hpsearch.search.execution.refit_and_export = export_slowly
     pretended.PretendedCheck.verify = lambda *arguments: time.sleep(0.1)
     started = time.monotonic()
     whole = finish("whole")

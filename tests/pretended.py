@@ -15,7 +15,7 @@ from hpsearch.engines.contract import FoldResult, UnitResult
 from hpsearch.engines.fit_data import read_fit_data, training_target
 from hpsearch.engines.plan import REFIT, batch_order, plan_units, replica_seed
 from hpsearch.preprocessing import design_rows
-from hpsearch.space import fit_settings
+from hpsearch.space.space import fit_settings
 
 HIGHEST_RATE = 0.9
 """Trials whose rate is above fail."""
@@ -132,7 +132,7 @@ class PretendedCheck:
 
 
 def refit_and_export(engine, job, candidate, n_steps, schema, model_path, *more):
-    from hpsearch.refit import Refitted  # here, so that a worker's import of this is quick
+    from hpsearch.export.refit import Refitted  # here, so that a worker's import of this is quick
 
     with open(model_path, "wb") as file:
         file.write(b"a model")
@@ -153,9 +153,9 @@ def refit_and_predict(engine, job, candidate, n_steps, rows):
 def pretend(patch):
     """Put all this in the place of Keras, with pytest's ``MonkeyPatch``."""
     probe = SimpleNamespace(warnings=(), scalable_target=True)
-    patch.setattr("hpsearch.scoring.ReferenceEngine", PretendedEngine)
-    patch.setattr("hpsearch.scoring.import_tensorflow", None)
-    patch.setattr("hpsearch.scoring.Session._probe", lambda *arguments: probe)
-    patch.setattr("hpsearch.search.refit_and_export", refit_and_export)
-    patch.setattr("hpsearch.search.refit_and_predict", refit_and_predict)
-    patch.setattr("hpsearch.search.ReloadCheck", PretendedCheck)
+    patch.setattr("hpsearch.scoring.session.ReferenceEngine", PretendedEngine)
+    patch.setattr("hpsearch.scoring.session.import_tensorflow", None)
+    patch.setattr("hpsearch.scoring.session.Session._probe", lambda *arguments: probe)
+    patch.setattr("hpsearch.search.execution.refit_and_export", refit_and_export)
+    patch.setattr("hpsearch.search.execution.refit_and_predict", refit_and_predict)
+    patch.setattr("hpsearch.search.execution.ReloadCheck", PretendedCheck)

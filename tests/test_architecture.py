@@ -11,22 +11,17 @@ PACKAGE = Path(__file__).parent.parent / "hpsearch"
 LAYERS = (
     {"errors", "defaults", "versions", "words"},
     {"data", "task"},
-    {
-        *("preprocessing", "folds", "stats", "metrics", "diagnoses"),
-        *("space", "space_source", "discovery", "hyperparameters", "network_checks"),
-    },
+    {"preprocessing", "folds", "stats", "metrics", "diagnoses", "space"},
     {"ledger"},
     {"report"},
-    {"engines", "oracles", "results", "bundle"},
-    {
-        *("observer", "trials", "scoring", "racing", "refit", "inspection", "resuming", "search"),
-        *("validation", "prediction", "comparing", "baselines", "bookkeeping", "nesting"),
-    },
+    {"engines", "oracles", "export", "results"},
+    {"scoring"},
+    {"search"},
     {"console", "cli", "__main__"},
 )
 HEAVY = {"tensorflow", "keras", "keras_tuner", "jax", "sklearn", "optuna", "torch"}
 # Modules that only a process which trains or predicts imports.
-MAY_IMPORT_HEAVY_LIBRARIES = {"engines/fused_program.py", "engines/tf_program.py"}
+MAY_IMPORT_HEAVY_LIBRARIES = {"engines/fused/program.py", "engines/reference/program.py"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 # The public names come from every layer, so that file has none.

@@ -15,13 +15,13 @@ import typer
 import hpsearch
 from hpsearch import cli, defaults
 from hpsearch.cli import main, parse_fixes, split_names
-from hpsearch.comparing import Contender, TrialComparison
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS
 from hpsearch.errors import BundleError, DataError, OptionError
+from hpsearch.export.prediction import Predicted
 from hpsearch.oracles import oracle_names
-from hpsearch.prediction import Predicted
 from hpsearch.results import RunFolder
-from hpsearch.search import Search
+from hpsearch.results.comparing import Contender, TrialComparison
+from hpsearch.search.execution import Search
 from hpsearch.stats import Comparison, PairedTest
 
 ROOT = Path(__file__).parent.parent
@@ -447,7 +447,7 @@ def predictions(monkeypatch):
     monkeypatch.setattr("hpsearch.engines.backend.import_keras", lambda: None)
     frame = pd.DataFrame({"prediction": ["yes", "=no"], "probability.yes": [0.75, 1 / 3]})
     predicted = Predicted(frame, notes=("Column 'city': 'Rome' did not occur.",))
-    monkeypatch.setattr("hpsearch.prediction.predict_rows", lambda run, data: predicted)
+    monkeypatch.setattr("hpsearch.export.prediction.predict_rows", lambda run, data: predicted)
     return "prediction,probability.yes\nyes,0.75\n'=no,0.333333333333\n"
 
 

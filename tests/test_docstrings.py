@@ -25,5 +25,5 @@ def test_examples_give_what_they_say(name, tmp_path, monkeypatch):
 
 
 def test_the_public_functions_have_examples():
-    public = {"hpsearch.folds.splitters", "hpsearch.search", "hpsearch.data.loading"}
+    public = {"hpsearch.folds.splitters", "hpsearch.search.execution", "hpsearch.data.loading"}
     assert public <= set(WITH_EXAMPLES)

@@ -11,7 +11,7 @@ import typer
 
 import hpsearch
 from hpsearch.cli import app
-from hpsearch.space import Space
+from hpsearch.space.space import Space
 from hpsearch.task import TASKS, Problem
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -13,7 +13,7 @@ from rich.text import Text
 from hpsearch import words
 
 if TYPE_CHECKING:
-    from hpsearch.comparing import Contender, TrialComparison
+    from hpsearch.results.comparing import Contender, TrialComparison
 
 
 def pair_view(one: TrialComparison) -> RenderableType:

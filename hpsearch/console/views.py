@@ -22,9 +22,9 @@ from hpsearch.console.ledger import LedgerView
 
 if TYPE_CHECKING:
     from hpsearch.data.named import NamedSet
-    from hpsearch.hyperparameters import Parameter
     from hpsearch.results import Run
-    from hpsearch.space import Candidate
+    from hpsearch.space.hyperparameters import Parameter
+    from hpsearch.space.space import Candidate
 
 _FILES: Final = {
     "report.html": "all of it in pictures, for a browser",

@@ -15,7 +15,7 @@ from hpsearch.engines.pace import verdict
 from hpsearch.engines.probe import Probe
 from hpsearch.errors import OptionError
 from hpsearch.preprocessing import Layout
-from hpsearch.space import Space
+from hpsearch.space.space import Space
 
 EngineName = Literal["fused", "keras"]
 EngineOption = Literal["auto", "fused", "keras"]

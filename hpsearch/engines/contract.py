@@ -3,7 +3,7 @@
 An engine takes work units, each some replicas of one candidate, and gives a ``UnitResult`` for
 each, in any order. How work is cut and seeded belongs to ``plan``, what all replicas share to
 ``fit_data``; which engine runs to ``choose``; what scores mean to the search to
-``hpsearch.search``.
+``hpsearch.search.execution``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.space import Candidate
+from hpsearch.space.space import Candidate
 
 
 @dataclass(frozen=True)

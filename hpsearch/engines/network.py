@@ -1,7 +1,7 @@
 """What a compiled network expects and gives: the form of its input, its losses and its outputs.
 
 Reads a built ``keras.Model`` of any Keras backend. Whether it can be saved belongs to
-``hpsearch.space``, training it to the engines.
+``hpsearch.space.space``, training it to the engines.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from hpsearch.engines.contract import Engine, Job, WorkUnit
 from hpsearch.engines.fit_data import FitData, read_fit_data, write_fit_data
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Statistics
-from hpsearch.space import Candidate, fit_settings
+from hpsearch.space.space import Candidate, fit_settings
 
 LARGE_PARAMS = 300_000
 """Parameters from which a network is very large."""

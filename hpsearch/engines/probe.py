@@ -15,8 +15,8 @@ from hpsearch.engines.failures import reason_of
 from hpsearch.engines.initial import numpy_draws
 from hpsearch.engines.network import OutputForm, check_input, last_operation, losses_of
 from hpsearch.errors import SpaceError
-from hpsearch.network_checks import check_saves
-from hpsearch.space import Space, fit_settings
+from hpsearch.space.network_checks import check_saves
+from hpsearch.space.space import Space, fit_settings
 from hpsearch.task import Problem, Target
 
 _N_ROWS = 4
@@ -95,7 +95,7 @@ def probe_space(
     found: dict[str, Any] | None = None
     discovery = None
     if values is None:
-        from hpsearch.hyperparameters import active_values, narrow
+        from hpsearch.space.hyperparameters import active_values, narrow
 
         with numpy_draws():
             discovery = space.discover(problem)
@@ -153,7 +153,7 @@ def _untraceable(model: Any, problem: Problem) -> str | None:
 
     if keras.backend.backend() != "jax":
         return None
-    from hpsearch.engines.fused_configuration import untraceable_reason
+    from hpsearch.engines.fused.configuration import untraceable_reason
 
     return untraceable_reason(model, problem.input_shape)
 
@@ -204,7 +204,7 @@ def _train_one_step(model: Any, rows: Any, y: Any, form: OutputForm) -> None:
         return
     import jax
 
-    from hpsearch.engines.fused_program import Batch, batch_loss
+    from hpsearch.engines.fused.program import Batch, batch_loss
 
     loss_of_batch = batch_loss(model)
     trainable = [variable.value for variable in model.trainable_variables]

@@ -1,6 +1,6 @@
 """Baselines in the ledger: their folds' scores beside the winner's, compared on the same folds.
 
-Which models they are, and training them, belongs to ``hpsearch.baselines``.
+Which models they are, and training them, belongs to ``hpsearch.search.baselines``.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.folds import Fold
-from hpsearch.hyperparameters import Range
 from hpsearch.ledger.record import Baseline, LedgerWarning, TestScore
+from hpsearch.space.hyperparameters import Range
 from hpsearch.task import Target
 from hpsearch.words import counted
 

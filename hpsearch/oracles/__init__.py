@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
     from hpsearch.oracles.base import Algorithm, Oracle, OraclePlan
-    from hpsearch.space import Candidate
+    from hpsearch.space.space import Candidate
 
 
 def oracle_names() -> tuple[str, ...]:

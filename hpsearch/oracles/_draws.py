@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpsearch.hyperparameters import Values, active_values, all_values, combinations, values_key
+from hpsearch.space.hyperparameters import (
+    Values,
+    active_values,
+    all_values,
+    combinations,
+    values_key,
+)
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters

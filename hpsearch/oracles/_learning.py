@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.hyperparameters import Values, values_key
 from hpsearch.oracles._draws import configurations, spread_seed
 from hpsearch.oracles._unit import Point
 from hpsearch.oracles.base import OraclePlan, Outcome, Status, Told
-from hpsearch.space import Candidate
+from hpsearch.space.hyperparameters import Values, values_key
+from hpsearch.space.space import Candidate
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters

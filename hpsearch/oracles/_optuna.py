@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpsearch.hyperparameters import Values
 from hpsearch.oracles._learning import Proposal, one_thread
 from hpsearch.oracles._unit import Axis, UnitSpace
+from hpsearch.space.hyperparameters import Values
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

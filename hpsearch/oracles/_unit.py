@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.hyperparameters import Values, is_active, kind_of, plain
+from hpsearch.space.hyperparameters import Values, is_active, kind_of, plain
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameter, HyperParameters

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from hpsearch.errors import OptionError
-from hpsearch.hyperparameters import Values, values_key
-from hpsearch.space import Candidate
+from hpsearch.space.hyperparameters import Values, values_key
+from hpsearch.space.space import Candidate
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters

@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.hyperparameters import Values, values_key
 from hpsearch.oracles._draws import listed
 from hpsearch.oracles._learning import (
     LearningOracle,
@@ -38,6 +37,7 @@ from hpsearch.oracles._learning import (
 )
 from hpsearch.oracles._unit import Point, UnitSpace
 from hpsearch.oracles.base import Algorithm, OraclePlan
+from hpsearch.space.hyperparameters import Values, values_key
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hpsearch.hyperparameters import combinations, grid_values
 from hpsearch.oracles.base import Algorithm, OraclePlan, PlannedOracle
+from hpsearch.space.hyperparameters import combinations, grid_values
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters

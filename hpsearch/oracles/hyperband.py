@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from hpsearch.oracles.base import HALVING_RATE, Algorithm, OraclePlan, PlannedOracle
 from hpsearch.oracles.random import draws
-from hpsearch.space import Candidate
+from hpsearch.space.space import Candidate
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from hpsearch.hyperparameters import Values, values_key
 from hpsearch.oracles._draws import configurations
 from hpsearch.oracles.base import Algorithm, OraclePlan, PlannedOracle
+from hpsearch.space.hyperparameters import Values, values_key
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from hpsearch.engines.contract import FoldResult, Span, UnitResult, WorkUnit
 from hpsearch.errors import InputError, StorageError
 from hpsearch.results.files import sync_folder, temporary_path
-from hpsearch.space import Candidate
+from hpsearch.space.space import Candidate
 
 APPLICATION: Final = 0x68707372
 """SQLite's application id of a journal: ``hpsr``."""

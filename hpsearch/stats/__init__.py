@@ -5,7 +5,7 @@ read an epoch off a curve; ``selection`` those that select a trial by its fold s
 ``bootstrap`` what bootstraps of predictions say of a selection and of a test score;
 ``comparison`` two trials on the same folds; ``variance`` where the variance of scores comes from.
 Every function names its paper. Where scores come from belongs to ``hpsearch.engines``, what is done
-with a selected trial to ``hpsearch.search``.
+with a selected trial to ``hpsearch.search.execution``.
 """
 
 from hpsearch.stats.base import Floats

@@ -14,13 +14,13 @@ import pytest
 import hpsearch
 from hpsearch.engines.contract import FitOptions, Job, WorkUnit
 from hpsearch.engines.fit_data import write_fit_data
-from hpsearch.engines.fused import import_jax
+from hpsearch.engines.fused.engine import import_jax
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, LokyWorkers
 from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.metrics import resolve_metric
 from hpsearch.preprocessing import Layout
-from hpsearch.scoring import encode_dataset, fit_data
-from hpsearch.space import Candidate, Space
+from hpsearch.scoring.session import encode_dataset, fit_data
+from hpsearch.space.space import Candidate, Space
 
 
 @pytest.fixture(scope="session")

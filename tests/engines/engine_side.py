@@ -13,10 +13,11 @@ import numpy as np
 def train(job, unit):
     """Train a work unit as the engine of this process does; gives the unit's result."""
     if not on_jax():
-        from hpsearch.engines.reference import train_unit
+        from hpsearch.engines.reference.engine import train_unit
 
         return train_unit(job, unit)
-    from hpsearch.engines import fused, fused_training
+    from hpsearch.engines.fused import engine as fused
+    from hpsearch.engines.fused import training as fused_training
 
     sketch = fused.sketch_candidate(job, unit.candidate)
     assert sketch.reason is None, f"for the reference engine: {sketch.reason}"
@@ -31,9 +32,9 @@ def train(job, unit):
 def refit(job, candidate, n_steps):
     """Weights after ``n_steps`` optimizer steps on all rows."""
     if on_jax():
-        from hpsearch.engines.fused_training import train_on_all_rows
+        from hpsearch.engines.fused.training import train_on_all_rows
     else:
-        from hpsearch.engines.reference import train_on_all_rows
+        from hpsearch.engines.reference.engine import train_on_all_rows
     return train_on_all_rows(job, candidate, n_steps).get_weights()
 
 
@@ -88,7 +89,7 @@ def keras_refit(job, candidate, n_steps):
 def network(job, data, candidate, seed, n_train=None):
     """A candidate's network with the initial weights of a seed, and its batch size and epochs."""
     if on_jax():
-        from hpsearch.engines import fused_configuration
+        from hpsearch.engines.fused import configuration as fused_configuration
 
         configuration = fused_configuration.Configuration(
             job, data, candidate.values, n_train=n_train
@@ -97,7 +98,7 @@ def network(job, data, candidate, seed, n_train=None):
     import keras
 
     from hpsearch.engines.fit_data import problem_of, smallest_training_set
-    from hpsearch.space import Space, fit_settings
+    from hpsearch.space.space import Space, fit_settings
 
     options = job.options
     settings = fit_settings(candidate.values, options.batch_size, options.epochs)
@@ -141,7 +142,7 @@ def probe(job):
 
 def fused_results(job, units, effort=None):
     """Results of fused units trained in this worker, by (trial, fold position)."""
-    from hpsearch.engines import fused_training
+    from hpsearch.engines.fused import training as fused_training
 
     results = {}
     chosen = (
@@ -162,7 +163,7 @@ def fused_results(job, units, effort=None):
 
 def unpacked_results(job, units):
     """The same with every variable held by itself, as in large networks."""
-    from hpsearch.engines import fused_program
+    from hpsearch.engines.fused import program as fused_program
 
     with mock.patch.object(fused_program, "PACKED_ELEMENTS", 0):
         return fused_results(job, units)
@@ -170,14 +171,14 @@ def unpacked_results(job, units):
 
 def sketches(job, candidates):
     """Sketches of candidates made in this worker."""
-    from hpsearch.engines import fused
+    from hpsearch.engines.fused import engine as fused
 
     return [fused.sketch_candidate(job, candidate) for candidate in candidates]
 
 
 def unit_errors(job, units):
     """Errors of fused units trained in this worker, by trial; None where there is none."""
-    from hpsearch.engines import fused_training
+    from hpsearch.engines.fused import training as fused_training
 
     return {
         result.unit.candidate.trial: result.error
@@ -188,8 +189,8 @@ def unit_errors(job, units):
 
 def initial_values(job, values, seeds):
     """Initial states of a configuration's replicas by recipe and by building, seed by seed."""
-    from hpsearch.engines import fused_configuration
     from hpsearch.engines.fit_data import read_fit_data
+    from hpsearch.engines.fused import configuration as fused_configuration
     from hpsearch.engines.initial import values_of
 
     configuration = fused_configuration.Configuration(job, read_fit_data(job.data_path), values)
@@ -200,8 +201,8 @@ def initial_values(job, values, seeds):
 
 def weights_and_results(job, unit):
     """Initial weights of a unit's replicas, and their results, by (trial, fold position)."""
-    from hpsearch.engines import fused_configuration
     from hpsearch.engines.fit_data import read_fit_data
+    from hpsearch.engines.fused import configuration as fused_configuration
 
     data = read_fit_data(job.data_path)
     results = fused_results(job, [unit])
@@ -216,7 +217,8 @@ def weights_and_results(job, unit):
 
 def results_in_blocks(job, unit, block_bytes, predict_rows):
     """Results of a unit that trains and predicts in blocks of other sizes."""
-    from hpsearch.engines import fused_program, fused_training
+    from hpsearch.engines.fused import program as fused_program
+    from hpsearch.engines.fused import training as fused_training
 
     key = f"{unit.key}, {predict_rows} rows"  # what is compiled depends on them
     with (
@@ -231,7 +233,7 @@ def copies_of_the_table(job):
     import jax
 
     from hpsearch.engines.fit_data import read_fit_data
-    from hpsearch.engines.fused_program import Table
+    from hpsearch.engines.fused.program import Table
 
     data = read_fit_data(job.data_path)
     table = Table.of(data.encoded, data.layout, None)
@@ -266,6 +268,6 @@ def draw_where_numpy_cannot():
 
 def drop_of(rates):
     """What dropout layers of these rates compute with."""
-    from hpsearch.engines.fused_program import _drop
+    from hpsearch.engines.fused.program import _drop
 
     return _drop(np.float32(rates))

@@ -22,7 +22,7 @@ import hpsearch
 from hpsearch.engines.workers import Lost, machines
 from hpsearch.engines.workers.files import SharedFolder, here
 from hpsearch.errors import HpsearchError, OptionError
-from hpsearch.observer import SilentObserver
+from hpsearch.scoring.observer import SilentObserver
 from hpsearch.versions import versions
 
 pytestmark = [

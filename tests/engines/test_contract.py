@@ -11,11 +11,11 @@ from sklearn import metrics as sk
 
 from hpsearch.engines.contract import WorkUnit
 from hpsearch.engines.fit_data import read_fit_data
-from hpsearch.engines.fused import FusedEngine, import_jax
+from hpsearch.engines.fused.engine import FusedEngine, import_jax
 from hpsearch.engines.plan import batch_order, replica_seed
-from hpsearch.engines.reference import ReferenceEngine
+from hpsearch.engines.reference.engine import ReferenceEngine
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, LokyWorkers, Lost
-from hpsearch.space import Candidate
+from hpsearch.space.space import Candidate
 from hpsearch.stats import patience_stop
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the spaces below go to a worker

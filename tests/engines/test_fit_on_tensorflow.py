@@ -21,11 +21,11 @@ from sklearn.model_selection import PredefinedSplit
 
 from hpsearch.engines.contract import WorkUnit
 from hpsearch.engines.fit_data import problem_of, read_fit_data, training_target
-from hpsearch.engines.fused_training import FusedUnit
+from hpsearch.engines.fused.training import FusedUnit
 from hpsearch.engines.plan import batch_order
-from hpsearch.hyperparameters import active_values
 from hpsearch.preprocessing import design_rows
-from hpsearch.space import Candidate, Space
+from hpsearch.space.hyperparameters import active_values
+from hpsearch.space.space import Candidate, Space
 from hpsearch.task import Problem
 
 EPOCHS, BATCH = 20, 8

@@ -10,11 +10,11 @@ import pytest
 
 from hpsearch.engines.contract import UnitResult, WorkUnit
 from hpsearch.engines.fit_data import read_fit_data
-from hpsearch.engines.fused import FusedEngine, Sketch, parts_of, plan_fused_units
-from hpsearch.engines.fused_training import FusedUnit
+from hpsearch.engines.fused.engine import FusedEngine, Sketch, parts_of, plan_fused_units
+from hpsearch.engines.fused.training import FusedUnit
 from hpsearch.engines.workers import Lost
 from hpsearch.folds import Fold
-from hpsearch.space import Candidate
+from hpsearch.space.space import Candidate
 
 N_ROWS, N_FOLDS, BATCH = 29, 3, 8  # folds of 19 and 20 training rows: 3 steps, the last partial
 

@@ -18,13 +18,13 @@ from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from hpsearch import scoring
 from hpsearch.data import Dataset
 from hpsearch.engines.contract import FitOptions, Job
 from hpsearch.engines.fit_data import write_fit_data
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Layout, fit_statistics
-from hpsearch.space import Space
+from hpsearch.scoring import session as scoring
+from hpsearch.space.space import Space
 from hpsearch.task import Target
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # ``build`` goes to a worker

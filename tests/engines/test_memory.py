@@ -6,8 +6,8 @@ import pytest
 import hpsearch
 from hpsearch.engines.contract import WorkUnit
 from hpsearch.engines.fit_data import read_fit_data
-from hpsearch.engines.fused_training import FusedUnit
-from hpsearch.space import Candidate
+from hpsearch.engines.fused.training import FusedUnit
+from hpsearch.space.space import Candidate
 
 N_ROWS, EPOCHS = 29, 7
 VALUES = {

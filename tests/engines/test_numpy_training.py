@@ -20,9 +20,9 @@ import pytest
 import hpsearch
 from hpsearch.engines.contract import WorkUnit
 from hpsearch.engines.fit_data import read_fit_data
-from hpsearch.engines.fused_training import FusedUnit
+from hpsearch.engines.fused.training import FusedUnit
 from hpsearch.engines.plan import batch_order
-from hpsearch.space import Candidate
+from hpsearch.space.space import Candidate
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # its network travels to the worker
 

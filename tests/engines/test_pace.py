@@ -12,8 +12,8 @@ from hpsearch.engines.contract import FitOptions, UnitResult, WorkUnit
 from hpsearch.engines.fit_data import read_fit_data
 from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.preprocessing import Layout
-from hpsearch.scoring import Session, SessionPlan
-from hpsearch.space import Candidate, Space
+from hpsearch.scoring.session import Session, SessionPlan
+from hpsearch.space.space import Candidate, Space
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 

@@ -6,7 +6,7 @@ import pytest
 
 from hpsearch.engines.probe import probe_space
 from hpsearch.errors import OptionError, SpaceError
-from hpsearch.space import Space
+from hpsearch.space.space import Space
 from hpsearch.task import TASKS, Problem, Target
 
 TARGETS = {

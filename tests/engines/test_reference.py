@@ -6,12 +6,12 @@ import pytest
 from numpy.testing import assert_allclose
 
 import hpsearch
-from hpsearch.engines import tf_program
 from hpsearch.engines.contract import WorkUnit
 from hpsearch.engines.fit_data import read_fit_data
 from hpsearch.engines.plan import plan_units
-from hpsearch.engines.reference import train_unit
-from hpsearch.space import Candidate
+from hpsearch.engines.reference import program as tf_program
+from hpsearch.engines.reference.engine import train_unit
+from hpsearch.space.space import Candidate
 
 
 def build(hp, problem):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hpsearch.engines.contract import Span, WorkUnit
-from hpsearch.space import Candidate
-from hpsearch.trials import joined_folds
+from hpsearch.scoring.trials import joined_folds
+from hpsearch.space.space import Candidate
 
 FOLDS = (0, 1, 2)
 BLOCK = 2

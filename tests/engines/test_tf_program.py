@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hpsearch.data import Schema
-from hpsearch.engines.tf_program import Program, RowSource
+from hpsearch.engines.reference.program import Program, RowSource
 from hpsearch.preprocessing import Layout, encode, fit_statistics
 from hpsearch.task import Target
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hpsearch.folds import Fold
-from hpsearch.hyperparameters import Range
 from hpsearch.ledger import Baseline, TestScore, cautions
+from hpsearch.space.hyperparameters import Range
 from hpsearch.task import Target
 
 RATE = Range(1e-4, 1e-1, is_log=True)

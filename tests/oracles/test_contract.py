@@ -6,10 +6,10 @@ from importlib.util import find_spec
 import pytest
 
 from hpsearch.errors import OptionError
-from hpsearch.hyperparameters import active_values, values_key
 from hpsearch.oracles import check_oracle_growth, make_oracle, oracle_names
 from hpsearch.oracles.base import OraclePlan, Outcome
-from hpsearch.space import Space, shipped_spaces
+from hpsearch.space.hyperparameters import active_values, values_key
+from hpsearch.space.space import Space, shipped_spaces
 from hpsearch.task import Problem
 
 N = 20
@@ -282,7 +282,7 @@ def test_a_name_of_two_branches_has_the_range_of_its_branch(make):
 
 
 def test_a_fixed_hyperparameter_is_proposed_with_its_value(make):
-    from hpsearch.hyperparameters import narrow
+    from hpsearch.space.hyperparameters import narrow
 
     candidates = planned(make(narrow(conditional(), {"optimizer": "adam", "units_1": 20})))
     assert {candidate.values["optimizer"] for candidate in candidates} == {"adam"}

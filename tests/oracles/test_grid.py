@@ -1,8 +1,8 @@
 import pytest
 
-from hpsearch.hyperparameters import plain, values_key
 from hpsearch.oracles import make_oracle
 from hpsearch.oracles.base import OraclePlan
+from hpsearch.space.hyperparameters import plain, values_key
 
 
 def discrete():

@@ -2,9 +2,9 @@ import itertools
 
 import pytest
 
-from hpsearch.hyperparameters import values_key
 from hpsearch.oracles import make_oracle, sample
 from hpsearch.oracles.base import OraclePlan
+from hpsearch.space.hyperparameters import values_key
 
 
 def two_floats():

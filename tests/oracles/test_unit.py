@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hpsearch.hyperparameters import active_values, all_values, combinations, values_key
 from hpsearch.oracles._unit import UnitSpace
+from hpsearch.space.hyperparameters import active_values, all_values, combinations, values_key
 
 
 def declared():

@@ -18,7 +18,7 @@ from hpsearch.results.tables import (
     timings_table,
     trials_table,
 )
-from hpsearch.space import Candidate
+from hpsearch.space.space import Candidate
 from hpsearch.stats import corrected_se, t_interval
 from hpsearch.task import TASKS, Target
 

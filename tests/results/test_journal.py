@@ -17,7 +17,7 @@ from hpsearch.engines.contract import FoldResult, UnitResult, WorkUnit
 from hpsearch.errors import InputError, StorageError
 from hpsearch.results import journal as module
 from hpsearch.results.journal import Journal, check_asked, is_journal
-from hpsearch.space import Candidate
+from hpsearch.space.space import Candidate
 
 ROOT = Path(__file__).parent.parent.parent
 SETTINGS = {"options": {"trials": 3}, "note": "ü ☃ \ud800"}

@@ -11,7 +11,7 @@ from hpsearch.engines.contract import FoldResult, UnitResult, WorkUnit
 from hpsearch.errors import InputError, OptionError, StorageError
 from hpsearch.results.journal import Journal, read_units
 from hpsearch.results.reporting import material_of
-from hpsearch.space import Candidate
+from hpsearch.space.space import Candidate
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""The fused engine: all replicas of one structure train as one program, on JAX."""

@@ -1,0 +1,165 @@
+"""What two configurations must share to train in one program, and what may differ between them.
+
+A program's structure is its network, optimizer and loss without the numbers that enter it as
+data: dropout rates, L1 and L2 strengths, weight decay and learning rates. Works on a built
+``keras.Model``; training belongs to ``fused_program``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.engines.network import OutputLoss, losses_of
+from hpsearch.space.network_checks import foreign_code, is_of_keras
+
+_TABLE_BLOCK = 4096
+"""Steps whose learning rates are computed at once: one size, so that JAX compiles once."""
+
+PENALTIES = ("L1", "L2", "L1L2")
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """A configuration's numbers that a program takes as data.
+
+    Attributes
+    ----------
+    rates : rate of each ``Dropout`` layer whose rate is above zero.
+    penalties : float32 (n_penalised, 2): L1 and L2 strength of each variable that has them.
+    weight_decay : the optimizer's, 0 where it has none.
+    learning_rates : float32 (n_steps,): the learning rate of every step of the budget.
+    """
+
+    rates: NDArray[np.float32]
+    penalties: NDArray[np.float32]
+    weight_decay: float
+    learning_rates: NDArray[np.float32]
+
+
+def structure_key(model: Any, batch_size: int, values: Mapping[str, Any]) -> str:
+    """A digest that two compiled models share only where one program can train both.
+
+    ``values``, the hyperparameters, are part of it where the network, its losses or its optimizer
+    hold code that Keras does not ship: a function of one name may compute with another number.
+    """
+    import keras
+
+    described = keras.saving.serialize_keras_object(model)
+    described.pop("compile_config", None)
+    optimizer = keras.saving.serialize_keras_object(model.optimizer)
+    optimizer["config"]["learning_rate"] = "data"
+    if optimizer["config"].get("weight_decay") is not None:
+        optimizer["config"]["weight_decay"] = "data"
+    parts = {
+        "network": _without_numbers(described, _NameOrder()),
+        "optimizer": _without_numbers(optimizer, _NameOrder()),
+        "losses": [(one.output, _describe_loss(one), one.weight) for one in losses_of(model)],
+        "foreign": values if _has_foreign_code(model) else None,
+        "batch_size": batch_size,
+        "input": [str(tensor.shape) for tensor in model.inputs],
+    }
+    text = json.dumps(parts, sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _has_foreign_code(model: Any) -> bool:
+    compiled = [*(one.function for one in losses_of(model)), model.optimizer]
+    return foreign_code(model) is not None or not all(map(is_of_keras, compiled))
+
+
+def _describe_loss(one: OutputLoss) -> Any:
+    import keras
+
+    if is_of_keras(one.function):
+        return keras.saving.serialize_keras_object(one.loss)
+    return one.name
+
+
+def numbers_of(model: Any, n_steps: int) -> Numbers:
+    """Read a compiled model's numbers; a schedule is tabulated for ``n_steps`` steps."""
+    penalties = [
+        (float(v.regularizer.get_config().get("l1", 0.0)), float(_l2(v.regularizer)))
+        for v in penalised(model)
+    ]
+    return Numbers(
+        rates=np.array([layer.rate for layer in dropouts(model)], np.float32),
+        penalties=np.array(penalties, np.float32).reshape(-1, 2),
+        weight_decay=float(getattr(model.optimizer, "weight_decay", None) or 0.0),
+        learning_rates=_learning_rates(model.optimizer, n_steps),
+    )
+
+
+def dropouts(model: Any) -> list[Any]:
+    """The ``Dropout`` layers that drop anything, in the network's order."""
+    import keras
+
+    layers = model._flatten_layers(include_self=False)
+    return [layer for layer in layers if type(layer) is keras.layers.Dropout and layer.rate > 0]
+
+
+def penalised(model: Any) -> list[Any]:
+    """The trainable variables with an L1 or L2 penalty, in the network's order."""
+    return [v for v in model.trainable_variables if _is_penalty(v.regularizer)]
+
+
+def _is_penalty(regularizer: Any) -> bool:
+    return type(regularizer).__name__ in PENALTIES and type(regularizer).__module__.startswith(
+        "keras."
+    )
+
+
+def _l2(regularizer: Any) -> float:
+    return float(regularizer.get_config().get("l2", 0.0))
+
+
+def _learning_rates(optimizer: Any, n_steps: int) -> NDArray[np.float32]:
+    """The learning rate before each step; schedules are evaluated for all steps at once."""
+    import jax
+    import keras
+
+    rate = optimizer._learning_rate
+    if not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        return np.full(n_steps, float(optimizer.learning_rate), np.float32)
+    blocks = np.arange(-(-n_steps // _TABLE_BLOCK) * _TABLE_BLOCK).reshape(-1, _TABLE_BLOCK)
+    with jax.default_device(jax.devices("cpu")[0]):
+        table = [np.asarray(jax.vmap(rate)(steps), np.float32) for steps in blocks]
+    return np.concatenate(table)[:n_steps]
+
+
+class _NameOrder:
+    """Names in the order in which they first appear: two builds name their layers differently."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def declare(self, name: str) -> str:
+        return f"name{self._numbers.setdefault(name, len(self._numbers))}"
+
+    def replace(self, text: str) -> str:
+        return self.declare(text) if text in self._numbers else text
+
+
+def _without_numbers(value: Any, names: _NameOrder) -> Any:
+    if isinstance(value, Mapping):
+        kind, config = value.get("class_name"), value.get("config")
+        if kind in PENALTIES and str(value.get("module", "")).startswith("keras"):
+            return "penalty"
+        if kind == "Dropout" and isinstance(config, Mapping):
+            rate = "data" if config["rate"] > 0 else 0.0
+            value = {**value, "config": {**config, "rate": rate}}
+        if isinstance(value.get("name"), str):
+            names.declare(value["name"])
+        return {
+            key: "data" if key == "seed" else _without_numbers(part, names)
+            for key, part in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_without_numbers(part, names) for part in value]
+    return names.replace(value) if isinstance(value, str) else value

@@ -1,0 +1,550 @@
+"""The worker's half of the fused engine: trains the parts of a unit, one after the other.
+
+All replicas of a part, the folds of one repeat of one candidate, train in one
+``fused_program.FusedProgram``. Which units there are belongs to ``fused``.
+
+The bits of a replica depend on the program that trains it, and a program depends on its width:
+XLA fuses and vectorises by size. So a program is as wide as a repeat has folds, and trains one
+repeat of one candidate at a time. Then no number depends on which candidates or repeats there are
+beside it, and more of them can be added to a finished run.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch import metrics
+from hpsearch.engines.contract import FitOptions, FoldResult, Job, UnitResult, WorkUnit
+from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
+from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
+from hpsearch.engines.fused.configuration import Configuration
+from hpsearch.engines.plan import REFIT, batch_order, replica_seed
+from hpsearch.metrics import METRICS
+from hpsearch.space.space import Candidate
+from hpsearch.stats import patience_stop
+
+if TYPE_CHECKING:
+    from hpsearch.engines.fused.program import Effort, FusedProgram, Shapes, State, Table
+    from hpsearch.engines.fused.structure import Numbers
+    from hpsearch.engines.network import OutputForm
+
+UNIT_SIZES = (16, 8, 4, 1)
+"""Replicas that a work unit holds: the most, so that compiling for it is worth it, with which there
+are as many units as keep a few workers busy."""
+
+BLOCK_BYTES = 4 * 2**20
+"""Batch orders and predictions of one call of a program at most, but always an epoch's; longer
+runs take several calls. No bit depends on it."""
+
+LOW_EFFORT_WORK, MIDDLE_EFFORT_WORK = 1e10, 5e12
+"""Floating-point operations of about a fifth of a second, and of a minute, on one core: up to
+these a program is compiled with low or middle effort."""
+
+STOP_CHECK_EPOCHS = 10
+"""With patience, epochs between two looks at the mean curve."""
+
+
+@dataclass(frozen=True)
+class FusedUnit:
+    """Parts of one or several candidates of one structure; each trains in the same program.
+
+    ``n_replicas`` is the program's width; where a part holds fewer, its last is repeated.
+    """
+
+    parts: tuple[WorkUnit, ...]
+    n_replicas: int
+    key: str
+
+    def by_trial(self) -> list[FusedUnit]:
+        """The unit's work, each trial in a unit of its own."""
+        trials: dict[int, list[WorkUnit]] = {}
+        for part in self.parts:
+            trials.setdefault(part.candidate.trial, []).append(part)
+        return [replace(self, parts=tuple(parts)) for parts in trials.values()]
+
+
+def train_fused_unit(job: Job, unit: FusedUnit) -> list[UnitResult]:
+    """Train a unit's replicas here, in this process; a failing trial gives its reason."""
+    started = time.perf_counter()
+    try:
+        training = UnitTraining(job, unit)
+        training.run()
+        results = training.results()
+    except Exception as error:  # a failing trial is recorded, whatever a user's network raises
+        raise_if_out_of_memory(error)
+        alone = unit.by_trial()
+        if len(alone) > 1:  # the others have nothing to do with it
+            return [result for one in alone for result in train_fused_unit(job, one)]
+        reason, trace = reason_of(error), traceback.format_exc()
+        results = [
+            UnitResult(
+                part.without_states(),
+                values=part.candidate.values,
+                error=reason,
+                traceback=trace,
+            )
+            for part in unit.parts
+        ]
+    seconds = time.perf_counter() - started
+    n_replicas = sum(len(part.folds) for part in unit.parts)
+    return [replace(r, seconds=seconds * len(r.unit.folds) / n_replicas) for r in results]
+
+
+class UnitTraining:
+    """One unit's training: its parts, block of epochs by block of epochs."""
+
+    def __init__(self, job: Job, unit: FusedUnit) -> None:
+        self._options = job.options
+        data = read_fit_data(job.data_path)
+        configurations = {
+            part.candidate.trial: Configuration(job, data, part.candidate.values)
+            for part in unit.parts
+        }
+        self._parts = [
+            PartTraining(job, unit, part, configurations[part.candidate.trial])
+            for part in unit.parts
+        ]
+
+    def run(self) -> None:
+        """Train block after block, scoring each, until the epochs or the patience end."""
+        first_part = self._parts[0]
+        start, block = first_part.part.first_epoch, first_part.shapes.n_epochs
+        for first in range(start, first_part.end, block):
+            for part in self._parts:
+                part.train(first)
+            if self._all_ended():
+                return
+
+    def results(self) -> list[UnitResult]:
+        """What each part gave."""
+        return [part.result() for part in self._parts]
+
+    def _all_ended(self) -> bool:
+        """Whether every part has failed or, with patience, stopped; notes where it stopped.
+
+        A part whose trial has ended trains no more.
+        """
+        trials: dict[int, list[PartTraining]] = {}
+        for part in self._parts:
+            part.has_ended = part.failed
+            trials.setdefault(part.part.candidate.trial, []).append(part)
+        if self._options.patience:
+            for parts in trials.values():
+                replicas = [replica for part in parts for replica in part.replicas]
+                if any(part.failed for part in parts) or _stop(replicas, self._options):
+                    for part in parts:
+                        part.has_ended = True
+        return all(part.has_ended for part in self._parts)
+
+
+class PartTraining:
+    """The training of a unit's part: its replicas side by side in one program.
+
+    Attributes
+    ----------
+    part : the candidate and its folds; replicas : one for each fold.
+    settings, shapes : batch size and epochs, and what is compiled into the program.
+    has_ended : whether later epochs don't count, so that none is trained.
+    """
+
+    def __init__(
+        self, job: Job, unit: FusedUnit, part: WorkUnit, configuration: Configuration
+    ) -> None:
+        from hpsearch.engines.fused.program import stack_states
+
+        self.part = part
+        self.has_ended = False
+        self.settings = configuration.settings
+        self._job = job
+        self._data = read_fit_data(job.data_path)
+        self._width = unit.n_replicas
+        self._configuration = configuration
+        started = [Replica.start(job, self._data, configuration, part, p) for p in part.folds]
+        self.replicas = [replica for replica, _ in started]
+        self.shapes = self._shapes()
+        self._program = _program(job, unit, configuration, self.shapes)
+        n_missing = unit.n_replicas - len(started)
+        states = [state for _, state in started]
+        self._state: State = stack_states([*states, *[states[-1]] * n_missing])
+        self._padded = [*self.replicas, *[self.replicas[-1]] * n_missing]
+
+    @property
+    def end(self) -> int:
+        """The last epoch to train."""
+        return self.part.span.end(self.settings.epochs)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a replica has failed, and with it the part."""
+        return any(replica.failure for replica in self.replicas)
+
+    def train(self, first_epoch: int) -> None:
+        """Train and score one block of epochs, unless the part has ended."""
+        if self.has_ended:
+            return
+        n_epochs = min(self.shapes.n_epochs, self.end - first_epoch)
+        inputs = self._inputs(first_epoch)
+        self._state, losses, outputs = self._program.run(self._state, inputs)
+        losses, outputs = np.asarray(losses), np.asarray(outputs)
+        for number, replica in enumerate(self.replicas):
+            replica.record(losses[:n_epochs, number], outputs[:n_epochs, number])
+
+    def result(self) -> UnitResult:
+        """What the part gave: its folds, or the first failure among them, by epoch."""
+        failures = [r.failure for r in self.replicas if r.failure is not None]
+        return UnitResult(
+            self.part.without_states(),
+            folds=() if failures else self._folds(),
+            values=self._configuration.values,
+            n_params=self._configuration.n_params,
+            error=min(failures, key=lambda failure: failure.epoch).text if failures else None,
+        )
+
+    def _folds(self) -> tuple[FoldResult, ...]:
+        since = self.part.span.since
+        folds = [replica.result() for replica in self.replicas]
+        folds = [fold.between(since, fold.until) for fold in folds]
+        if self.end == self.settings.epochs:
+            return tuple(folds)
+        state = [[np.asarray(variable) for variable in group] for group in self._state]
+        return tuple(
+            replace(fold, state=[[v[number].copy() for v in group] for group in state])
+            for number, fold in enumerate(folds)
+        )
+
+    def _shapes(self) -> Shapes:
+        from hpsearch.engines.fused.program import Shapes
+
+        settings, batch_size = self.settings, self.settings.batch_size
+        sizes = {replica.n_train for replica in self.replicas}
+        n_steps = -(-max(sizes) // batch_size)
+        n_rows = self._data.encoded.n_rows  # the same for every part, as the block of epochs is
+        bytes_per_epoch = self._width * n_rows * (1 + self._configuration.form.n_units) * 4
+        n_epochs = max(1, min(settings.epochs, BLOCK_BYTES // bytes_per_epoch))
+        if self._job.options.patience:
+            n_epochs = min(n_epochs, STOP_CHECK_EPOCHS)
+        rung = self.part.span.block
+        n_visits = max(sizes) * settings.epochs
+        return Shapes(
+            batch_size=batch_size,
+            n_steps=n_steps,
+            n_epochs=_largest_divisor(rung, n_epochs)
+            if rung
+            else -(-settings.epochs // -(-settings.epochs // n_epochs)),
+            pads=any(size % batch_size for size in sizes),
+            idles=any(-(-size // batch_size) < n_steps for size in sizes),
+            predicts=True,
+            effort=_effort(self._configuration.n_params, UNIT_SIZES[0], n_visits),
+        )
+
+    def _inputs(self, first_epoch: int) -> dict[str, Any]:
+        from hpsearch.engines.fused.program import block_inputs
+
+        replicas, shapes = self._padded, self.shapes
+        return block_inputs(
+            order=np.stack([r.orders(shapes, first_epoch) for r in replicas], axis=2),
+            learning_rates=np.stack(
+                [r.learning_rates(shapes, first_epoch) for r in replicas], axis=2
+            ),
+            n_train=np.array([r.n_train for r in replicas], np.int32),
+            last_step=np.full(len(replicas), np.iinfo(np.int32).max, np.int32),
+            first_step=np.int32(first_epoch * shapes.n_steps),
+            rates=np.stack([r.numbers.rates for r in replicas]),
+            penalties=np.stack([r.numbers.penalties for r in replicas]),
+            weight_decay=np.array([r.numbers.weight_decay for r in replicas], np.float32),
+            statistics=design_statistics(self._data, [r.position for r in replicas]),
+            y=None if shared_target(self._data) else np.stack([r.scaled_target for r in replicas]),
+        )
+
+
+def _largest_divisor(number: int, most: int) -> int:
+    return next(d for d in range(min(number, most), 0, -1) if number % d == 0)
+
+
+def _stop(replicas: Sequence[Replica], options: FitOptions) -> bool:
+    """Whether the mean curve has stopped improving; keeps the same epochs of each replica."""
+    metric = METRICS[options.metrics[0]]
+    curve = np.mean([replica.validation_curve(metric.name) for replica in replicas], axis=0)
+    kept = patience_stop(curve, metric.direction, options.patience)
+    for replica in replicas:
+        replica.kept = kept
+    return kept < len(curve)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a replica failed, and in which epoch, from 1."""
+
+    epoch: int
+    text: str
+
+
+class Replica:
+    """One training: a configuration on one fold, with its own seed, numbers and curves."""
+
+    def __init__(
+        self,
+        data: FitData,
+        options: FitOptions,
+        part: WorkUnit,
+        position: int,
+        form: OutputForm,
+        numbers: Numbers,
+    ) -> None:
+        self._data = data
+        self._metrics = options.metrics
+        self._fold = data.folds[position]
+        self._statistics = data.statistics[position]
+        self.trial = part.candidate.trial
+        self.position = position
+        self._first_epoch = part.first_epoch
+        self.seed = replica_seed(options.seed, self.trial, self._fold.repeat, self._fold.fold)
+        self.form = form
+        self.numbers = numbers
+        self.n_train = len(self._fold.train)
+        self.failure: Failure | None = None
+        self.kept: int | None = None
+        self._losses: list[NDArray[np.float64]] = []
+        self._predictions: list[NDArray[np.float32]] = []
+        self._scores: dict[str, dict[str, list[NDArray[np.float64]]]] = {
+            side: {name: [] for name in options.metrics} for side in ("train", "validation")
+        }
+
+    @classmethod
+    def start(
+        cls,
+        job: Job,
+        data: FitData,
+        configuration: Configuration,
+        part: WorkUnit,
+        position: int,
+    ) -> tuple[Replica, Any]:
+        """A replica and its initial state."""
+        fold = data.folds[position]
+        settings = configuration.settings
+        n_steps = settings.epochs * -(-len(fold.train) // settings.batch_size)
+        replica = cls(
+            data,
+            job.options,
+            part,
+            position,
+            configuration.form,
+            configuration.numbers(n_steps),
+        )
+        if part.states is not None:
+            return replica, part.states[position]
+        return replica, configuration.initial_state(replica.seed)
+
+    @property
+    def scaled_target(self) -> NDArray[np.float32]:
+        """The regression target of every row as this fold's training rows scale it."""
+        return training_target(self._data.target, self._data.y, self._statistics)
+
+    def orders(self, shapes: Shapes, first_epoch: int) -> NDArray[np.int32]:
+        """Row numbers of each step of a block (E, S, B); padding repeats row numbers."""
+        epochs = range(first_epoch, first_epoch + shapes.n_epochs)
+        rows = self._fold.train
+        return np.stack(
+            [padded_order(rows[batch_order(self.seed, e, self.n_train)], shapes) for e in epochs]
+        )
+
+    def learning_rates(self, shapes: Shapes, first_epoch: int) -> NDArray[np.float32]:
+        """Learning rate of each step of a block (E, S)."""
+        own_steps = -(-self.n_train // shapes.batch_size)
+        rates = np.zeros((shapes.n_epochs, shapes.n_steps), np.float32)
+        table = self.numbers.learning_rates.reshape(-1, own_steps)
+        block = table[first_epoch : first_epoch + shapes.n_epochs]
+        rates[: len(block), :own_steps] = block
+        return rates
+
+    def record(self, losses: NDArray[np.float32], outputs: NDArray[np.float32]) -> None:
+        """Score a block: losses (E,) and raw outputs of every row (E, n_rows, n_units)."""
+        if self.failure:
+            return
+        canonical = self._canonical(outputs)
+        self._note_divergence(losses, canonical)
+        if self.failure:
+            return
+        self._losses.append(losses.astype(np.float64))
+        kind = self._data.target.kind
+        for side, rows in (("train", self._fold.train), ("validation", self._fold.validation)):
+            predictions = canonical[:, rows]
+            for name in self._metrics:
+                scores = metrics.score(name, self._data.y[rows], predictions, kind=kind)
+                self._scores[side][name].append(scores)
+        self._predictions.append(predictions)
+
+    def validation_curve(self, metric: str) -> NDArray[np.float64]:
+        """The metric on the validation rows after each epoch so far."""
+        return np.concatenate(self._scores["validation"][metric])
+
+    def result(self) -> FoldResult:
+        """Curves and predictions of the epochs that count."""
+        curves = {
+            side: {name: np.concatenate(parts)[: self.kept] for name, parts in scores.items()}
+            for side, scores in self._scores.items()
+        }
+        losses = np.concatenate(self._losses)[: self.kept]
+        return FoldResult(
+            position=self.position,
+            seed=self.seed,
+            epochs=len(losses),
+            train_loss=losses,
+            validation=curves["validation"],
+            train=curves["train"],
+            predictions=np.concatenate(self._predictions)[: self.kept],
+            since=self._first_epoch,
+        )
+
+    def _canonical(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        from hpsearch.engines.network import numpy_links
+
+        n_epochs, n_rows, n_units = outputs.shape
+        statistics = self._statistics
+        values = self.form.canonical(
+            numpy_links,
+            self._data.target,
+            outputs.reshape(-1, n_units),
+            statistics.target_centre,
+            statistics.target_scale,
+        )
+        with np.errstate(over="ignore"):  # a diverging network; what is infinite is noticed
+            shaped = np.asarray(values, np.float32).reshape(n_epochs, n_rows, -1)
+        return shaped[:, :, 0] if self._data.target.kind == "binary" else shaped
+
+    def _note_divergence(self, losses: NDArray[np.float32], canonical: NDArray[np.float32]) -> None:
+        finite = np.isfinite(losses) & np.isfinite(canonical.reshape(len(losses), -1)).all(axis=1)
+        if finite.all():
+            return
+        epoch = self._first_epoch + sum(map(len, self._losses)) + int(np.argmin(finite)) + 1
+        value = float(losses[int(np.argmin(finite))])
+        self.failure = Failure(
+            epoch,
+            f"the training diverged: its loss or predictions became {value} in epoch {epoch} "
+            f"of repeat {self._fold.repeat}, fold {self._fold.fold}",
+        )
+
+
+def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
+    """The network of a candidate after ``n_steps`` optimizer steps on all rows."""
+    from hpsearch.engines.fused import program as fused_program
+
+    data = read_fit_data(job.data_path)
+    n_rows = data.encoded.n_rows
+    configuration = Configuration(job, data, candidate.values, n_train=n_rows)
+    seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
+    model = configuration.network
+    batch_size = configuration.settings.batch_size
+    steps_per_epoch = -(-n_rows // batch_size)
+    n_epochs = -(-n_steps // steps_per_epoch)
+    shapes = fused_program.Shapes(
+        batch_size=batch_size,
+        n_steps=steps_per_epoch,
+        n_epochs=n_epochs,
+        pads=bool(n_rows % batch_size),
+        idles=True,
+        predicts=False,
+        effort=_effort(configuration.n_params, 1, n_rows * n_epochs),
+    )
+    numbers = configuration.numbers(n_epochs * steps_per_epoch)
+    table = _table(job.data_path, configuration.form.target_form, len(data.target.labels))
+    program = fused_program.FusedProgram(configuration.build(0), table, data.layout, shapes)
+    statistics = data.refit_statistics
+    y = training_target(data.target, data.y, statistics)
+    orders = np.stack([padded_order(batch_order(seed, e, n_rows), shapes) for e in range(n_epochs)])
+    inputs = fused_program.block_inputs(
+        order=orders[:, :, None],
+        learning_rates=numbers.learning_rates.reshape(n_epochs, steps_per_epoch, 1),
+        n_train=np.array([n_rows], np.int32),
+        last_step=np.array([n_steps], np.int32),
+        first_step=np.int32(0),
+        rates=numbers.rates[None],
+        penalties=numbers.penalties[None],
+        weight_decay=np.array([numbers.weight_decay], np.float32),
+        statistics={name: getattr(statistics, name)[None] for name in _DESIGN_STATISTICS},
+        y=None if shared_target(data) else y[None],
+    )
+    state = fused_program.stack_states([configuration.initial_state(seed)])
+    state, _, _ = program.run(state, inputs)
+    fused_program.assign(model, state, 0)
+    return model
+
+
+def _effort(n_params: int, n_replicas: int, n_rows: int) -> Effort:
+    """How hard to compile, by the multiplications to come: three passes over all weights."""
+    work = 6.0 * n_params * n_replicas * n_rows
+    if work < LOW_EFFORT_WORK:
+        return "low"
+    return "middle" if work < MIDDLE_EFFORT_WORK else "high"
+
+
+def padded_order(order: NDArray[np.integer[Any]], shapes: Shapes) -> NDArray[np.int32]:
+    """Row numbers of each step of an epoch (S, B); padding repeats the first."""
+    padded = np.full(shapes.n_steps * shapes.batch_size, order[0], np.int32)
+    padded[: len(order)] = order
+    return padded.reshape(shapes.n_steps, shapes.batch_size)
+
+
+def shared_target(data: FitData) -> bool:
+    """Whether all replicas share one loss target; a regression target is scaled by fold."""
+    return data.target.kind not in ("regression", "share")
+
+
+def design_statistics(data: FitData, positions: Sequence[int]) -> dict[str, NDArray[Any]]:
+    """The statistics that preprocessing reads, for some folds, along a first axis."""
+    folds = list(positions)
+    return {name: getattr(data.statistics, name)[folds] for name in _DESIGN_STATISTICS}
+
+
+_DESIGN_STATISTICS = ("fill", "centre", "scale", "category_slots", "array_centre", "array_scale")
+
+
+@lru_cache(maxsize=2)
+def _table(data_path: str, target_form: str, n_classes: int) -> Table:
+    """The rows on this process's device, once."""
+    from hpsearch.engines.fused.program import Table
+    from hpsearch.engines.network import Head
+
+    data = read_fit_data(data_path)
+    y = None
+    if shared_target(data):
+        head = Head(target_form, False, 0)  # type: ignore[arg-type]
+        y = head.loss_target(training_target(data.target, data.y, data.statistics[0]), n_classes)
+    return Table.of(data.encoded, data.layout, y)
+
+
+_programs: dict[tuple[Any, ...], FusedProgram] = {}
+
+MAX_PROGRAMS, MAX_LARGE_PROGRAMS = 16, 4
+"""Programs that a worker keeps: one of a small network takes some 5 MB, and the fifth of a second
+to make it again is ten times what one trial takes, where an oracle asks for one after the other."""
+
+LARGE_NETWORK = 100_000
+"""Parameters from which a network counts as large: its programs hold its variables as well."""
+
+
+def _program(
+    job: Job, unit: FusedUnit, configuration: Configuration, shapes: Shapes
+) -> FusedProgram:
+    """The unit's compiled program; those that this process used last are kept."""
+    from hpsearch.engines.fused.program import FusedProgram
+
+    key = (job.data_path, unit.key, unit.n_replicas, shapes)
+    program = _programs.pop(key, None)
+    if program is None:
+        data = read_fit_data(job.data_path)
+        table = _table(job.data_path, configuration.form.target_form, len(data.target.labels))
+        is_large = configuration.n_params >= LARGE_NETWORK
+        while len(_programs) >= (MAX_LARGE_PROGRAMS if is_large else MAX_PROGRAMS):
+            _programs.pop(next(iter(_programs)))
+        program = FusedProgram(configuration.build(0), table, data.layout, shapes)
+    _programs[key] = program
+    return program

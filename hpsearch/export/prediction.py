@@ -1,0 +1,93 @@
+"""Prediction of raw rows by a finished run's exported model."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hpsearch.data import read_rows
+from hpsearch.export.bundle import Bundle
+from hpsearch.preprocessing import encode
+from hpsearch.results import Run, open_run
+from hpsearch.task import Target
+
+
+def predict(run: str | os.PathLike[str] | Run, data: Any) -> pd.DataFrame:
+    """Predict raw rows: labels and probabilities, or values in the target's own units.
+
+    Parameters
+    ----------
+    run : a finished run or its folder.
+    data : a file, a DataFrame or arrays with the columns that the model was trained on, in any
+        order; cells may be missing, levels unseen, further columns are ignored.
+
+    Returns
+    -------
+    One row per given row. For classes ``prediction`` and ``probability.<label>`` for each label;
+    for several labels a row, a 0/1 column and a ``probability.<label>`` each; for regression a
+    column per target.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no finished run, or the rows lack a column or hold unusable cells.
+    BundleError
+        If the exported model is missing, damaged or not the one that the run wrote.
+    """
+    return predict_rows(run, data).frame
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """Predictions as ``predict`` returns them, and what was noticed while reading the rows.
+
+    Attributes
+    ----------
+    frame : a row per given row.
+    notes : what was ignored, and levels that the training rows lack, a sentence each.
+    """
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def predict_rows(run: str | os.PathLike[str] | Run, data: Any) -> Predicted:
+    """``predict``, with what there is to say about the rows."""
+    bundle = Bundle.of(open_run(run))
+    frame, arrays, _, notes = read_rows(data, bundle.schema)
+    encoded = encode(bundle.schema, frame, arrays, len(frame))
+    return Predicted(prediction_frame(bundle.schema.target, bundle.predict(encoded)), notes)
+
+
+def load_model(run: str | os.PathLike[str] | Run) -> Any:
+    """The run's exported ``keras.Model``, preprocessing included, checked against its SHA-256."""
+    return Bundle.of(open_run(run)).model
+
+
+def prediction_frame(target: Target, predictions: NDArray[Any]) -> pd.DataFrame:
+    """Canonical predictions as people read them.
+
+    Examples
+    --------
+    >>> target = Target(("ill",), "binary", ("no", "yes"))
+    >>> prediction_frame(target, np.array([0.25, 0.75]))["prediction"].tolist()
+    ['no', 'yes']
+    """
+    decoded = target.decode(predictions)
+    if target.kind in ("regression", "share"):
+        return pd.DataFrame(predictions.reshape(len(predictions), -1), columns=list(target.names))
+    columns: dict[str, Any] = {}
+    if target.kind == "multilabel":
+        columns |= {str(name): decoded[:, i] for i, name in enumerate(target.labels)}
+    else:
+        columns["prediction"] = decoded
+    if target.kind == "binary":
+        predictions = np.stack([1.0 - predictions, predictions], axis=1)
+    for i, label in enumerate(target.labels):
+        columns[f"probability.{label}"] = predictions[:, i]
+    return pd.DataFrame(columns)

@@ -1,0 +1,254 @@
+"""Refit and export: train the selected configuration on all rows, save it, prove the reload.
+
+The worker's half trains and writes ``model.keras``; the parent's half has a fresh process reload
+it, in safe mode and without the space's file, and compares predictions bit by bit. Nothing is
+kept that does not pass.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.data.dataset import Schema
+from hpsearch.engines.backend import import_keras, keep_compiled_programs
+from hpsearch.engines.choose import EngineName
+from hpsearch.engines.contract import Job
+from hpsearch.engines.fit_data import FitData, read_fit_data
+from hpsearch.engines.network import OutputForm, numpy_links, side_by_side
+from hpsearch.errors import BundleError
+from hpsearch.export.bundle import (
+    PREDICT_ROWS,
+    bundle_model,
+    file_sha256,
+    load_keras_file,
+    model_inputs,
+    predict_encoded,
+)
+from hpsearch.export.inspection import inspect_network
+from hpsearch.preprocessing import Encoded, design_rows
+from hpsearch.space.space import Candidate
+
+
+@dataclass(frozen=True, eq=False)
+class Refitted:
+    """What the worker leaves.
+
+    Attributes
+    ----------
+    sha256 : of ``model.keras``.
+    n_params : parameters of the network.
+    predictions : canonical, of the test rows (n, ...), or None.
+    word_slots : the slots of the words, for the model card.
+    inspected : what ``inspection.inspect_network`` says of the network.
+    """
+
+    sha256: str
+    n_params: int
+    predictions: NDArray[np.float32] | None
+    word_slots: tuple[int, ...]
+    inspected: Mapping[str, Any] = field(default_factory=dict)
+
+
+def refit_steps(
+    data: FitData, positions: Sequence[int] | None = None, *, batch_size: int, best_epoch: int
+) -> int:
+    """Optimizer steps of the refit: those of the best epoch, scaled to all rows.
+
+    A fold's training set of ``m`` rows took ``best_epoch * ceil(m / batch_size)`` steps; ``n``
+    rows get ``n / m`` times as many, so that each row is seen as often (mean over the folds).
+
+    Parameters
+    ----------
+    positions : of the folds that the configuration was scored on; all by default.
+    """
+    scored = range(len(data.folds)) if positions is None else positions
+    steps = [
+        best_epoch * -(-len(f.train) // batch_size) * data.encoded.n_rows / len(f.train)
+        for f in (data.folds[position] for position in scored)
+    ]
+    return max(1, round(float(np.mean(steps))))
+
+
+def refit_and_export(
+    engine: EngineName,
+    job: Job,
+    candidate: Candidate,
+    n_steps: int,
+    schema: Schema,
+    path: str,
+    check_path: str,
+    test_rows: Encoded | None,
+) -> Refitted:
+    """Train on all rows and write the exported model; runs in a worker.
+
+    Parameters
+    ----------
+    n_steps : optimizer steps, see ``refit_steps``.
+    path : where ``model.keras`` goes; ``check_path`` gets inputs and predictions for the reload.
+    test_rows : rows to predict with the exported model, or None.
+
+    Raises
+    ------
+    BundleError
+        If the refit diverged, or the exported model does not predict what the network does.
+    """
+    data = read_fit_data(job.data_path)
+    network = _train(engine, job, candidate, n_steps)
+    form = OutputForm.of(network, data.target)
+    statistics, slots = data.refit_statistics, data.refit_statistics.word_slots
+    model = bundle_model(network, form, schema, data.layout, statistics)
+    model.save(path)
+    sample = data.encoded.take(slice(0, PREDICT_ROWS))
+    outputs = predict_encoded(model, sample, data.layout, slots)
+    _check_same(network, form, sample, data, outputs, candidate)
+    inputs: dict[str, Any] = model_inputs(sample, data.layout, slots)
+    np.savez(check_path, outputs=outputs, **inputs)
+    predictions = None
+    if test_rows is not None:
+        predictions = predict_encoded(model, test_rows, data.layout, slots)
+        predictions = predictions[:, 0] if data.target.kind == "binary" else predictions
+    return Refitted(
+        sha256=file_sha256(Path(path)),
+        n_params=int(network.count_params()),
+        predictions=predictions,
+        word_slots=tuple(slots.tolist()),
+        inspected=inspect_network(network, job, candidate, n_steps),
+    )
+
+
+def refit_and_predict(
+    engine: EngineName, job: Job, candidate: Candidate, n_steps: int, rows: Encoded
+) -> NDArray[np.float32]:
+    """Train on all rows of the job and predict others, canonically; runs in a worker.
+
+    What ``refit_and_export`` exports predicts the same, up to the last digits of float32.
+    """
+    data = read_fit_data(job.data_path)
+    network = _train(engine, job, candidate, n_steps)
+    form, statistics = OutputForm.of(network, data.target), data.refit_statistics
+    parts = []
+    for first in range(0, rows.n_rows, PREDICT_ROWS):
+        batch = design_rows(rows.take(slice(first, first + PREDICT_ROWS)), data.layout, statistics)
+        raw = side_by_side(numpy_links, network.predict_on_batch(batch))
+        centre, scale = statistics.target_centre, statistics.target_scale
+        parts.append(form.canonical(numpy_links, data.target, raw, centre, scale))
+    predictions = np.concatenate(parts).astype(np.float32)
+    return predictions[:, 0] if data.target.kind == "binary" else predictions
+
+
+def _train(engine: EngineName, job: Job, candidate: Candidate, n_steps: int) -> Any:
+    if engine == "fused":
+        from hpsearch.engines.fused import training as fused_training
+
+        return fused_training.train_on_all_rows(job, candidate, n_steps)
+    from hpsearch.engines.reference import engine as reference
+
+    return reference.train_on_all_rows(job, candidate, n_steps)
+
+
+def _check_same(
+    network: Any,
+    form: OutputForm,
+    sample: Encoded,
+    data: FitData,
+    outputs: NDArray[np.float32],
+    candidate: Candidate,
+) -> None:
+    """The exported graph computes in another order than the network alone, so bits may differ."""
+    if not np.isfinite(outputs).all():
+        raise BundleError(
+            f"The refit of trial {candidate.trial} diverged, although none of its folds did. "
+            "Choose another --seed, or narrow its learning rate."
+        )
+    statistics = data.refit_statistics
+    rows = design_rows(sample, data.layout, statistics)
+    raw = side_by_side(numpy_links, network.predict_on_batch(rows))
+    centre, scale = statistics.target_centre, statistics.target_scale
+    expected = form.canonical(numpy_links, data.target, raw, centre, scale)
+    unit = max(1.0, float(np.abs(scale).max()))
+    if not np.allclose(outputs / unit, expected / unit, rtol=1e-3, atol=1e-4):
+        worst = float(np.abs(outputs - expected).max())
+        raise BundleError(
+            "The exported model must predict what the trained network predicts; they differ by "
+            f"up to {worst:.3g}. Look for a layer that behaves differently once it is saved."
+        )
+
+
+_RELOAD = (
+    "from hpsearch.engines.workers import end_with_parent; end_with_parent({parent}); "
+    "from hpsearch.export.refit import reload_main; reload_main()"
+)
+
+
+class ReloadCheck:
+    """A fresh process that reloads the exported model; it imports Keras while others train.
+
+    ``environment`` is that of the workers, so that the same backend computes with the same
+    threads.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = dict(environment)
+
+    def __enter__(self) -> ReloadCheck:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _RELOAD.format(parent=os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | self._environment,
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+
+    def verify(self, model_path: Path, check_path: Path) -> None:
+        """Have the process compare predictions; ``BundleError`` unless they are bit-identical."""
+        output, errors = self._process.communicate(f"{model_path}\n{check_path}\n")
+        verdict = output.strip().splitlines()[-1] if output.strip() else ""
+        if self._process.returncode or verdict != "identical":
+            reason = verdict or (errors.strip().splitlines() or ["no answer"])[-1]
+            raise BundleError(
+                "The exported model must predict the same after a reload in a fresh process: "
+                f"{reason}. Look for a layer that keeps state outside its weights."
+            )
+
+
+def reload_main() -> None:
+    """Read two paths, reload the model, compare its predictions; prints a verdict."""
+    import_keras()  # before the paths come, while the refit goes on
+    if os.environ["KERAS_BACKEND"] == "jax":
+        keep_compiled_programs()  # the same prediction was compiled for the export
+    model_path, check_path = sys.stdin.readline().strip(), sys.stdin.readline().strip()
+    with np.load(check_path, allow_pickle=False) as check:
+        inputs: dict[str, Any] = {name: check[name] for name in check.files}
+    expected = inputs.pop("outputs")
+    try:
+        model = load_keras_file(Path(model_path))
+    except BundleError as error:
+        print(" ".join(str(error).split()))
+        return
+    outputs = np.asarray(model.predict_on_batch(inputs))
+    if np.array_equal(outputs, expected):
+        print("identical")
+    else:
+        print(f"predictions differ by up to {float(np.abs(outputs - expected).max()):.3g}")

@@ -1,0 +1,249 @@
+"""Trials: what the replicas of a candidate add up to.
+
+Owns the mean curve, the best epoch common to all folds, the score with its corrected error, and
+a trial's rows in the tables. Pure functions of ``UnitResult``; training belongs to the engines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hpsearch.engines.contract import FoldResult, UnitResult
+from hpsearch.engines.fit_data import FitData
+from hpsearch.metrics import METRICS
+from hpsearch.oracles.base import Status
+from hpsearch.results.tables import fold_predictions
+from hpsearch.space.space import Candidate
+from hpsearch.stats import best_epoch, corrected_se, t_interval
+
+Row = dict[str, Any]
+
+KEPT_BYTES = 2**18
+"""Predictions of a finished trial that are kept, or one epoch's where these are more."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrialResult:
+    """A scored candidate.
+
+    Attributes
+    ----------
+    candidate : its trial number and the hyperparameters that were used.
+    row : its row of ``trials.csv``, without the rank.
+    folds, curves : its rows of those tables; empty where it failed.
+    positions : positions in ``FitData.folds`` of the folds that it was scored on, in their order.
+    predictions : out-of-fold predictions at the best epoch, one array for each position; None
+        where the predictions at that epoch were let go.
+    seconds : summed over its replicas.
+    traceback : why it failed, for people, or None.
+    """
+
+    candidate: Candidate
+    row: Row
+    folds: tuple[Row, ...] = ()
+    curves: tuple[Row, ...] = ()
+    positions: tuple[int, ...] = ()
+    predictions: tuple[NDArray[np.float32] | None, ...] = field(default=(), repr=False)
+    seconds: float = 0.0
+    traceback: str | None = None
+
+    @property
+    def score(self) -> float | None:
+        """The selecting metric at the best epoch, or None where the trial failed."""
+        score: float | None = self.row.get("score")
+        return score
+
+    @property
+    def status(self) -> Status:
+        """``completed``, ``stopped`` or ``failed``."""
+        status: Status = self.row["status"]
+        return status
+
+    def fold_scores(self, metric: str) -> NDArray[np.float64]:
+        """A metric on each fold's validation rows at the best epoch (n_folds,)."""
+        return np.array([row[f"val_{metric}"] for row in self.folds])
+
+    def stopped(self) -> TrialResult:
+        """The trial as one that was ended early, with what it did."""
+        return replace(self, row={**self.row, "status": "stopped"})
+
+    def without_predictions(self) -> TrialResult:
+        """The trial as a long search keeps it: all trials' predictions would fill the memory."""
+        return replace(self, predictions=(None,) * len(self.predictions))
+
+
+def combine(
+    candidate: Candidate, results: Sequence[UnitResult], data: FitData, metrics: Sequence[str]
+) -> TrialResult:
+    """One trial out of its units: the score at the best epoch of the mean curve over all folds.
+
+    One epoch is common to all folds: every fold's own best epoch would flatter the score.
+    """
+    ordered = sorted(results, key=lambda result: result.unit.key)
+    values = next((dict(r.values) for r in ordered if r.values), dict(candidate.values))
+    candidate = Candidate(candidate.trial, values)
+    seconds = sum(result.seconds for result in ordered)
+    failed = next((result for result in ordered if result.error is not None), None)
+    head: Row = {"trial": candidate.trial}
+    tail: Row = {f"hp.{name}": value for name, value in sorted(values.items())}
+    folds = joined_folds(ordered)
+    error = failed.error if failed else _undefined(folds, metrics[0])
+    if error is not None:
+        row = {**head, "status": "failed", "error": error, **tail}
+        trace = failed.traceback if failed else None
+        return TrialResult(candidate, row, seconds=seconds, traceback=trace)
+    curves = _Curves(folds, data, metrics)
+    n_params = next(r.n_params for r in ordered)
+    return TrialResult(
+        candidate,
+        row={**head, "status": "completed", **curves.summary(), "n_params": n_params, **tail},
+        folds=tuple({**head, **row} for row in curves.fold_rows()),
+        curves=tuple({**head, **row} for row in curves.epoch_rows()),
+        positions=tuple(fold.position for fold in folds),
+        predictions=tuple(_copied(fold.predictions_after(curves.best)) for fold in folds),
+        seconds=seconds,
+    )
+
+
+def joined_folds(results: Sequence[UnitResult]) -> list[FoldResult]:
+    """Each replica's whole curves, in the order of the folds, out of units of some epochs each."""
+    parts: dict[int, list[FoldResult]] = {}
+    for result in sorted(results, key=lambda result: result.unit.span.since):
+        for fold in result.folds:
+            parts.setdefault(fold.position, []).append(fold)
+    return [FoldResult.joined(parts[position]) for position in sorted(parts)]
+
+
+def slimmed(
+    trial: TrialResult, results: Sequence[UnitResult], data: FitData, metrics: Sequence[str]
+) -> list[UnitResult]:
+    """A trial's units without the predictions after all but the best epochs of its mean curve.
+
+    The best epoch's predictions always stay, and as many of its runners-up as ``KEPT_BYTES`` hold:
+    more repeats move the best epoch, mostly to one of these. A failed trial keeps its curves.
+    """
+    kept: tuple[int, ...] = ()
+    if trial.score is not None:
+        folds = joined_folds(results)
+        bytes_an_epoch = sum(4 * math.prod(fold.predictions.shape[1:]) for fold in folds)
+        ranked = _Curves(folds, data, metrics).ranked_epochs()
+        kept = tuple(sorted(ranked[: max(1, KEPT_BYTES // bytes_an_epoch)]))
+    return [
+        replace(result, folds=tuple(_with_predictions(fold, kept) for fold in result.folds))
+        for result in results
+    ]
+
+
+def _with_predictions(fold: FoldResult, epochs: tuple[int, ...]) -> FoldResult:
+    """A fold result with the predictions after some epochs, of those that it has; no state."""
+    found = {epoch: fold.predictions_after(epoch) for epoch in epochs}
+    there = {epoch: array for epoch, array in found.items() if array is not None}
+    shape = (len(there), *fold.predictions.shape[1:])
+    arrays = np.stack(list(there.values())) if there else np.zeros(shape, np.float32)
+    return replace(fold, predictions=arrays, predicted=tuple(there), state=None)
+
+
+def _copied(array: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    """An array of its own, which doesn't keep every epoch's predictions in memory."""
+    return None if array is None else array.copy()
+
+
+def prediction_parts(trial: TrialResult, data: FitData) -> Iterator[pd.DataFrame]:
+    """The trial's parts of ``predictions.csv``, one per fold."""
+    for position, predictions in zip(trial.positions, trial.predictions, strict=True):
+        fold = data.folds[position]
+        if predictions is None:
+            raise ValueError(f"Trial {trial.candidate.trial} has no predictions of some folds.")
+        yield fold_predictions(
+            data.target,
+            repeat=fold.repeat,
+            fold=fold.fold,
+            rows=fold.validation,
+            y_true=data.y[fold.validation],
+            y_pred=predictions,
+        )
+
+
+def _undefined(folds: Sequence[FoldResult], metric: str) -> str | None:
+    """Why no epoch can be the best, or None where one can."""
+    if np.isfinite(np.mean([fold.validation[metric] for fold in folds], axis=0)).any():
+        return None
+    return f"{metric} is undefined on the validation rows of a fold; choose another --metric"
+
+
+class _Curves:
+    """The curves of one trial's folds; ``best`` is the best epoch of the mean curve, from 1."""
+
+    def __init__(self, folds: Sequence[FoldResult], data: FitData, metrics: Sequence[str]) -> None:
+        self._results = folds
+        self._folds = [data.folds[result.position] for result in folds]
+        self._metrics = metrics
+        self._validation = {m: np.stack([f.validation[m] for f in folds]) for m in metrics}
+        self._train = {m: np.stack([f.train[m] for f in folds]) for m in metrics}
+        self._losses = np.stack([f.train_loss for f in folds])
+        selecting = METRICS[metrics[0]]
+        mean_curve = self._validation[selecting.name].mean(axis=0)
+        self._mean_curve = mean_curve if selecting.direction == "min" else -mean_curve
+        self.best = best_epoch(mean_curve, selecting.direction) + 1
+
+    def ranked_epochs(self) -> list[int]:
+        """Epochs from 1: the best one, then the others by their means, undefined ones last."""
+        order = [int(epoch) + 1 for epoch in np.argsort(self._mean_curve, kind="stable")]
+        return [self.best, *(epoch for epoch in order if epoch != self.best)]
+
+    def summary(self) -> Row:
+        scores = self._validation[self._metrics[0]][:, self.best - 1]
+        mean, se = scores.mean(), self._se(scores)
+        low, high = t_interval(mean, se, len(scores) - 1)
+        return {
+            "score": float(mean),
+            "score_std": float(scores.std(ddof=1)) if len(scores) > 1 else math.nan,
+            "score_se": float(se),
+            "ci_low": float(low),
+            "ci_high": float(high),
+            "n_folds": len(scores),
+            "best_epoch": self.best,
+            "epochs": self._results[0].epochs,
+            **{
+                f"metric.{m}": float(self._validation[m][:, self.best - 1].mean())
+                for m in self._metrics
+            },
+        }
+
+    def fold_rows(self) -> Iterator[Row]:
+        for number, (fold, result) in enumerate(zip(self._folds, self._results, strict=True)):
+            yield {
+                "repeat": fold.repeat,
+                "fold": fold.fold,
+                "seed": result.seed,
+                "n_train": len(fold.train),
+                "n_val": len(fold.validation),
+                "epochs": result.epochs,
+                **self._at(self._validation, "val", number),
+                **self._at(self._train, "train", number),
+            }
+
+    def epoch_rows(self) -> Iterator[Row]:
+        errors = {m: self._se(curves.T) for m, curves in self._validation.items()}
+        for epoch in range(self._losses.shape[1]):
+            row: Row = {"epoch": epoch + 1, "n_folds": len(self._folds)}
+            for m in self._metrics:
+                row[f"val_{m}"] = float(self._validation[m][:, epoch].mean())
+                row[f"val_{m}_se"] = float(errors[m][epoch])
+                row[f"train_{m}"] = float(self._train[m][:, epoch].mean())
+            yield {**row, "train_loss": float(self._losses[:, epoch].mean())}
+
+    def _at(self, curves: Mapping[str, NDArray[Any]], side: str, number: int) -> Row:
+        return {f"{side}_{m}": float(curves[m][number, self.best - 1]) for m in self._metrics}
+
+    def _se(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        n_train = [len(fold.train) for fold in self._folds]
+        n_validation = [len(fold.validation) for fold in self._folds]
+        return corrected_se(scores, n_train, n_validation)

@@ -1,0 +1,315 @@
+"""The books of a search: gathers what its ledger is made of, and has it made.
+
+Predictions come from the journal, where all finished trials have theirs, so that a resumed run
+finds what an uninterrupted one does. The figures belong to ``hpsearch.ledger``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.data import Dataset
+from hpsearch.folds import Fold
+from hpsearch.ledger import (
+    Baseline,
+    BiasCorrection,
+    Foldwise,
+    Ledger,
+    LedgerWarning,
+    Nested,
+    cautions,
+    estimates,
+)
+from hpsearch.ledger.baselines import compared
+from hpsearch.ledger.choice import choice, rule_of_samples
+from hpsearch.ledger.predictions import (
+    ENOUGH_EPOCHS,
+    Limits,
+    arrange,
+    limits,
+    ranked_epochs,
+    row_blocks,
+)
+from hpsearch.ledger.record import Rule
+from hpsearch.ledger.variance import variance
+from hpsearch.metrics import METRICS
+from hpsearch.results.journal import Recorder
+from hpsearch.scoring import trials as trials_of_a_run
+from hpsearch.scoring.trials import TrialResult
+from hpsearch.search.baselines import BaselineScores
+from hpsearch.space.hyperparameters import active_ranges
+from hpsearch.task import Direction
+
+if TYPE_CHECKING:
+    from keras_tuner import HyperParameters
+
+Restore = Callable[[TrialResult], TrialResult]
+
+
+@dataclass(frozen=True, eq=False)
+class Books:
+    """A finished search, as its ledger sees it.
+
+    Attributes
+    ----------
+    results : every trial; best : the selected one.
+    dataset : the rows of the search; folds : its folds.
+    metrics : the metrics' names, the selecting one first.
+    rule : how the best one was selected.
+    keeps_copies_together : whether copies of a row stay on one side of every fold.
+    seed : the run's.
+    """
+
+    results: tuple[TrialResult, ...]
+    best: TrialResult
+    dataset: Dataset
+    folds: tuple[Fold, ...]
+    metrics: tuple[str, ...]
+    rule: Rule
+    keeps_copies_together: bool
+    seed: int
+
+    @property
+    def direction(self) -> Direction:
+        """Whether small or large scores are good."""
+        return METRICS[self.metrics[0]].direction
+
+    @property
+    def completed(self) -> list[TrialResult]:
+        """The trials that were scored to their end, in the order of their numbers."""
+        done = (r for r in self.results if r.row["status"] == "completed" and r.score is not None)
+        return sorted(done, key=lambda result: result.candidate.trial)
+
+    @property
+    def n_tried(self) -> int:
+        """Trials that were completed, or stopped early because they could not win."""
+        stopped = [r for r in self.results if r.row["status"] == "stopped"]
+        return len(self.completed) + len(stopped)
+
+    @property
+    def best_first(self) -> list[TrialResult]:
+        """The selected trial, then the other completed ones by their scores."""
+        sign = 1.0 if self.direction == "min" else -1.0
+        best = self.best.candidate.trial
+        others = [r for r in self.completed if r.candidate.trial != best]
+        return [self.best, *sorted(others, key=lambda r: sign * (r.score or 0.0))]
+
+    def bias_corrected(self, journal: Recorder, restore: Restore) -> BiasCorrection:
+        """The whole selection's score, from the predictions in the journal.
+
+        Parameters
+        ----------
+        restore : makes a trial's predictions at its best epoch again where they were let go, as
+            more repeats may have it, and records them in the journal.
+        """
+        compared_folds = self._folds_in_common()
+        if not compared_folds:
+            return BiasCorrection(missing="No fold was scored by every completed trial.")
+        folds = [self.folds[position] for position in compared_folds]
+        plan = self._limits(folds)
+        taking_part = self.best_first[: plan.n_trials]
+        taking_part.sort(key=lambda result: result.candidate.trial)
+        wanted = [self._epochs(result, plan.n_epochs) for result in taking_part]
+        trials = []
+        for result, epochs in zip(taking_part, wanted, strict=True):
+            restore(result)
+            trials.append(_predictions(journal, result, compared_folds, epochs))
+        blocks, name = row_blocks(self.dataset, together=self.keeps_copies_together)
+        arranged = arrange(trials, wanted, folds, self.dataset.y, blocks)
+        rows = [result.row for result in taking_part]
+        return estimates.bias_correction(
+            arranged,
+            self.metrics[0],
+            self.dataset.target.kind,
+            blocks=name,
+            rule=rule_of_samples(rows, self.rule, arranged.predictions.shape[1]),
+            n_bootstraps=plan.n_bootstraps,
+            seed=self.seed,
+            notes=[*plan.notes, *self._remarks(plan, folds, arranged.epochs)],
+        )
+
+    def ledger(
+        self,
+        *,
+        bias_corrected: BiasCorrection,
+        baselines: Sequence[BaselineScores],
+        outer: Nested | None,
+        nested_failures: Sequence[str],
+        test: Dataset | None,
+        test_predictions: NDArray[np.float32] | None,
+        declared: HyperParameters,
+    ) -> Ledger:
+        """The ledger, once all is known.
+
+        Parameters
+        ----------
+        outer, nested_failures : the nested search, and why outer folds have no score.
+        test, test_predictions : the test rows and what the exported model says of them.
+        declared : the space, for the ranges of its hyperparameters.
+        """
+        folds, metric = self.best.folds, self.metrics[0]
+        mean = estimates.fold_mean(
+            [row[f"val_{metric}"] for row in folds],
+            [row["n_train"] for row in folds],
+            [row["n_val"] for row in folds],
+            [row["repeat"] for row in folds],
+        )
+        promised = estimates.promise(mean, bias_corrected, outer)
+        on_test = None
+        if test is not None and test_predictions is not None:
+            blocks, name = row_blocks(test, together=self.keeps_copies_together)
+            on_test = estimates.on_test_rows(
+                self.metrics,
+                test.y,
+                test_predictions,
+                test.target.kind,
+                blocks=blocks,
+                blocks_name=name,
+                promised=promised,
+                seed=self.seed,
+            )
+        beside = tuple(self._compared(scores) for scores in baselines)
+        rows = [result.row for result in self._of_equal_rank()]
+        ledger = Ledger(
+            trial=self.best.candidate.trial,
+            epoch=self.best.row["best_epoch"],
+            metric=metric,
+            direction=self.direction,
+            mean=mean,
+            bias_corrected=bias_corrected,
+            foldwise=self._foldwise(),
+            nested=outer,
+            promise=promised,
+            test=on_test,
+            choice=choice(rows, self.best.candidate.trial, self.rule, self.direction),
+            variance=variance(
+                [row[f"val_{metric}"] for row in folds], [row["repeat"] for row in folds]
+            ),
+            baselines=beside,
+        )
+        return replace(ledger, warnings=self._warnings(ledger, declared, nested_failures))
+
+    def _folds_in_common(self) -> list[int]:
+        """Positions of the folds that every completed trial was scored on."""
+        return sorted(set.intersection(*({*positions_of(r, self.folds)} for r in self.completed)))
+
+    def _of_equal_rank(self) -> list[TrialResult]:
+        """Completed trials with as many folds as the selected one."""
+        return [r for r in self.completed if len(r.folds) == len(self.best.folds)]
+
+    def _limits(self, folds: Sequence[Fold]) -> Limits:
+        outputs = self.dataset.target.n_outputs
+        cells = outputs * sum(len(fold.validation) for fold in folds)
+        there = max(int(result.row["epochs"]) for result in self.completed)
+        kept = min(there, trials_of_a_run.KEPT_BYTES // (4 * cells))
+        kept = kept if kept >= min(there, ENOUGH_EPOCHS) else 1
+        return limits(len(self.completed), kept, cells, self.metrics[0])
+
+    def _epochs(self, result: TrialResult, n: int) -> list[int]:
+        """The trial's best epochs, the best one first."""
+        sign = 1.0 if self.direction == "min" else -1.0
+        curve = [sign * row[f"val_{self.metrics[0]}"] for row in result.curves]
+        return list(ranked_epochs(curve, result.row["best_epoch"]))[:n]
+
+    def _remarks(self, plan: Limits, folds: Sequence[Fold], epochs: NDArray[np.int64]) -> list[str]:
+        """What else the bias correction leaves out, a sentence each."""
+        remarks = []
+        n_left_out = len(self.results) - len(self.completed)
+        if n_left_out:
+            remarks.append(
+                "1 trial that failed or was stopped early takes no part."
+                if n_left_out == 1
+                else f"{n_left_out} trials that failed or were stopped early take no part."
+            )
+        if len(folds) < len(self.best.folds):
+            remarks.append(
+                f"Trials are compared on the {len(folds)} folds that all of them were scored on; "
+                f"the selected one has {len(self.best.folds)}."
+            )
+        there = max(int(result.row["epochs"]) for result in self.completed)
+        if plan.n_epochs == 1 and there > 1:
+            remarks.append(
+                "The choice of the epoch is not corrected for: too few epochs' predictions are "
+                "kept, as they would take much space or time."
+            )
+        elif (epochs == 0).any():
+            fewest = int((epochs > 0).sum(axis=1).min())
+            remarks.append(
+                f"Of some trials only {fewest} epochs take part: no others were trained or kept."
+            )
+        return remarks
+
+    def _foldwise(self) -> Foldwise | None:
+        common = [self.folds[position] for position in self._folds_in_common()]
+        wanted = {(fold.repeat, fold.fold) for fold in common}
+        column = f"val_{self.metrics[0]}"
+        scores = [
+            [row[column] for row in r.folds if (row["repeat"], row["fold"]) in wanted]
+            for r in self.completed
+        ]
+        return estimates.foldwise(scores, self.metrics[0])
+
+    def _compared(self, scores: BaselineScores) -> Baseline:
+        if scores.missing:
+            return Baseline(scores.name, scores.label, missing=scores.missing)
+        folds, metrics = self.best.folds, self.metrics
+        return compared(scores.name, scores.label, scores.rows, folds, metrics, notes=scores.notes)
+
+    def _warnings(
+        self, ledger: Ledger, declared: HyperParameters, nested_failures: Sequence[str]
+    ) -> tuple[LedgerWarning, ...]:
+        values = self.best.candidate.values
+        ranges = active_ranges(declared, values)
+        searched = [name for name in values if _takes_several(declared, name)]
+        rows = [result.row for result in self.best_first]
+        return (
+            *cautions.nested_failed(nested_failures),
+            *cautions.worse_on_test(ledger.test),
+            *cautions.not_beaten(ledger.baselines),
+            *cautions.edges(rows, ranges),
+            *cautions.few_trials(self.n_tried, searched),
+            *cautions.small_folds(
+                [self.folds[position] for position in positions_of(self.best, self.folds)],
+                self.dataset.y,
+                self.dataset.target,
+            ),
+            *cautions.ties(rows, self.best.candidate.trial),
+        )
+
+
+def positions_of(result: TrialResult, folds: Sequence[Fold]) -> list[int]:
+    """The positions of the folds that a trial was scored on."""
+    places = {(fold.repeat, fold.fold): at for at, fold in enumerate(folds)}
+    return [places[row["repeat"], row["fold"]] for row in result.folds]
+
+
+def _takes_several(declared: HyperParameters, name: str) -> bool:
+    """Whether a declaration of this name has more than one value."""
+    return any(
+        getattr(p, "min_value", 0) != getattr(p, "max_value", 1)
+        if hasattr(p, "min_value")
+        else len(list(p.values)) > 1
+        for p in declared.space
+        if p.name == name
+    )
+
+
+def _predictions(
+    journal: Recorder, result: TrialResult, positions: Sequence[int], epochs: Sequence[int]
+) -> Mapping[int, Mapping[int, NDArray[np.float32]]]:
+    """A trial's predictions on some folds after some epochs, by their places in ``positions``."""
+    places = {position: place for place, position in enumerate(positions)}
+    found: dict[int, dict[int, NDArray[np.float32]]] = {}
+    for unit in journal.units(result.candidate.trial):
+        for fold in unit.folds:
+            if fold.position in places:
+                after = {epoch: fold.predictions_after(epoch) for epoch in epochs}
+                found.setdefault(places[fold.position], {}).update(
+                    {epoch: array for epoch, array in after.items() if array is not None}
+                )
+    return dict(sorted(found.items()))

@@ -1,0 +1,275 @@
+"""Nesting: the whole search inside each of some outer folds, its winner scored outside.
+
+Owns the outer folds, what is recorded of them, and the rows of ``nested.csv``. The search inside is
+the search's own; the estimate that comes of it belongs to ``hpsearch.ledger``.
+
+Each outer fold has a journal of its own under the run's folder, ``nested/outer-0-of-5.sqlite``: the
+inner search is recorded there and replayed from there as any other. Where it ended, the journal's
+settings hold the outcome, so that it is not even replayed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.data import Dataset
+from hpsearch.errors import FoldError, InputError, SearchFailedError
+from hpsearch.folds import Fold, Splitter, choose_splitter, make_folds
+from hpsearch.ledger import Nested, NestedFold, estimates
+from hpsearch.metrics import score
+from hpsearch.results import RunFolder
+from hpsearch.results.journal import Journal
+from hpsearch.scoring.observer import Observer, SilentObserver
+from hpsearch.scoring.session import SILENT, Session
+from hpsearch.scoring.trials import TrialResult
+
+Row = dict[str, Any]
+
+SECONDS_BETWEEN_LINES: Final = 10.0
+"""An inner search says how far it has come this often."""
+
+
+class Searching(Protocol):
+    """A search on some rows that has not begun yet."""
+
+    def search_within(
+        self, like: Session, journal: Journal, new_rows: Dataset
+    ) -> tuple[TrialResult, NDArray[np.float32]]:
+        """Search; the winner, and what it predicts of other rows."""
+        ...
+
+
+Prepare = Callable[[Any, Dataset], Searching]
+"""Makes a search of its options and its rows; what they do not allow is refused here."""
+
+
+@dataclass(frozen=True)
+class NestedOutcome:
+    """What the nested search gave.
+
+    Attributes
+    ----------
+    rows : of ``nested.csv``.
+    nested : the estimate, None where an outer fold has no score.
+    failures : why, a sentence for each such fold.
+    """
+
+    rows: tuple[Row, ...] = ()
+    nested: Nested | None = None
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Nesting:
+    """The outer folds of a search, and how to search inside them.
+
+    Attributes
+    ----------
+    search : the options of each inner search: those of the outer one, but for what comes after.
+    dataset, folds : the rows, and the outer folds.
+    metric : the selecting metric.
+    prepare : makes an inner search.
+    """
+
+    search: Any
+    dataset: Dataset
+    folds: tuple[Fold, ...]
+    metric: str
+    prepare: Prepare
+
+    @classmethod
+    def of(cls, search: Any, dataset: Dataset, metric: str, prepare: Prepare) -> Nesting | None:
+        """The nesting that a search asks for, each outer fold tried; None where it asks for none.
+
+        Parameters
+        ----------
+        search : the options, a ``Search``. dataset : the rows that it may see.
+
+        Raises
+        ------
+        InputError
+            The rows do not allow the outer folds, or the folds inside one.
+        """
+        if search.nested is None:
+            return None
+        inner = replace(
+            search,
+            nested=None,
+            test_data=None,
+            test_size=search.test_size if search.holds_out else None,
+        )
+        nesting = cls(inner, dataset, _outer_folds(search, dataset), metric, prepare)
+        for fold in nesting.folds:
+            nesting._prepared(fold)
+        return nesting
+
+    def cost(self, n_replicas: int) -> str:
+        """What it adds to a search of so many trainings, a sentence for people."""
+        n_folds = len(self.folds)
+        return (
+            f"Nested: {n_folds} more searches follow, one in each outer fold: "
+            f"{n_folds * n_replicas:,} trainings beside the {n_replicas:,}."
+        )
+
+    def run(
+        self, session: Session, folder: RunFolder, record: Row, said: Callable[[str], None]
+    ) -> NestedOutcome:
+        """Search inside each outer fold, or read what is recorded of it.
+
+        Parameters
+        ----------
+        session : the outer search's, whose workers do the work; folder : the run's.
+        record : what the run is asked (``resuming.record_of``): an outcome of other options does
+            not count.
+        said : hears what is done.
+        """
+        rows: list[Row] = []
+        found: list[NestedFold] = []
+        for fold in self.folds:
+            progress = _Progress(f"nested search {fold.fold + 1} of {len(self.folds)}", said)
+            asked = {"options": record["options"], "outer": _identity(fold, len(self.folds))}
+            with folder.nested_journal(fold.fold, len(self.folds), asked) as journal:
+                try:
+                    done = _recorded(journal, asked) or self._searched(
+                        fold, session, journal, progress
+                    )
+                except SearchFailedError as error:
+                    rows.append(_failed(fold, error))
+                    continue
+                journal.update({**asked, "outcome": asdict(done)})
+            found.append(done)
+            rows.append(_row(done))
+        failures = tuple(row["error"] for row in rows if row.get("error"))
+        return NestedOutcome(tuple(rows), None if failures else estimates.nested(found), failures)
+
+    def _searched(
+        self, fold: Fold, session: Session, journal: Journal, progress: Observer
+    ) -> NestedFold:
+        """Search on the training rows of an outer fold, and score the winner on the others."""
+        outside = self.dataset.take(fold.validation)
+        searching = self._prepared(fold, progress)
+        best, predictions = searching.search_within(session, journal, outside)
+        value = float(score(self.metric, outside.y, predictions, kind=outside.target.kind))
+        if not math.isfinite(value):
+            raise SearchFailedError(
+                f"The winner of outer fold {fold.fold}, trial {best.candidate.trial}, has no "
+                f"{self.metric} on its validation rows: its refit diverged, or the metric is not "
+                "defined there."
+            )
+        return NestedFold(
+            fold=fold.fold,
+            n_train=len(fold.train),
+            n_test=len(fold.validation),
+            trial=best.candidate.trial,
+            epoch=best.row["best_epoch"],
+            inner_score=best.row["score"],
+            outer_score=value,
+            hyperparameters=dict(best.candidate.values),
+        )
+
+    def _prepared(self, fold: Fold, observer: Observer = SILENT) -> Searching:
+        try:
+            inner = replace(self.search, observer=observer)
+            return self.prepare(inner, self.dataset.take(fold.train))
+        except FoldError as error:
+            raise FoldError(
+                f"`--nested {len(self.folds)}` searches on the training rows of each outer fold; "
+                f"those of outer fold {fold.fold} cannot be dealt: {error}"
+            ) from error
+
+
+class _Progress(SilentObserver):
+    """Says that an inner search begins, and now and then how far it has come."""
+
+    def __init__(self, name: str, said: Callable[[str], None]) -> None:
+        self._name, self._said = name, said
+        self._n_replicas = self._n_done = 0
+        self._last_line = time.monotonic()
+        said(name)
+
+    def search_started(
+        self, *, n_trials: int, n_folds: int, metric: str, direction: str, jobs: int
+    ) -> None:
+        """Count what there is to do."""
+        self._n_replicas = n_trials * n_folds
+
+    def folds_done(self, trial: int, n: int) -> None:
+        """Count, and say so where the last line is some seconds old."""
+        self._n_done += n
+        now = time.monotonic()
+        if now - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            self._said(f"{self._name}: {self._n_done} of {self._n_replicas} trainings")
+
+
+class NoFolder(RunFolder):
+    """Stands for the folder of a search inside an outer fold, which leaves no tables."""
+
+    def __init__(self) -> None:
+        self.path = Path("nested")
+
+    def write_tables(self, **tables: Any) -> None:
+        """Write nothing."""
+
+
+def _outer_folds(search: Any, dataset: Dataset) -> tuple[Fold, ...]:
+    """The outer folds, by the kind of splitter that the search itself uses."""
+    splitter: Splitter
+    splitter, _ = choose_splitter(
+        dataset,
+        split="auto" if search.split == "holdout" else search.split,
+        folds=search.nested,
+        repeats=1,
+        gap=search.gap,
+        seed=search.seed,
+        duplicates=search.duplicates,
+    )
+    try:
+        return make_folds(splitter, dataset)
+    except FoldError as error:
+        raise FoldError(
+            f"`--nested {search.nested}` deals outer folds as --folds deals inner ones: {error}"
+        ) from error
+
+
+def _identity(fold: Fold, n_folds: int) -> Row:
+    digest = hashlib.sha256(fold.train.tobytes() + fold.validation.tobytes()).hexdigest()
+    return {"fold": fold.fold, "of": n_folds, "rows": digest}
+
+
+def _recorded(journal: Journal, asked: Row) -> NestedFold | None:
+    """The outcome that a journal holds, if it is of what is asked."""
+    was = journal.settings
+    if was["outer"] != asked["outer"]:
+        raise InputError(
+            f"A nested search goes on with the outer folds that it began with; "
+            f"{str(journal.path)!r} holds others. Remove the file, and it is searched again."
+        )
+    if was["options"] != asked["options"]:  # more trials or repeats: replayed, and more added
+        journal.update(asked)
+        return None
+    return NestedFold(**was["outcome"]) if "outcome" in was else None
+
+
+def _row(done: NestedFold) -> Row:
+    values = {f"hp.{name}": value for name, value in done.hyperparameters.items()}
+    row = {name: value for name, value in asdict(done).items() if name != "hyperparameters"}
+    return {**row, **values}
+
+
+def _failed(fold: Fold, error: Exception) -> Row:
+    return {
+        "fold": fold.fold,
+        "n_train": len(fold.train),
+        "n_test": len(fold.validation),
+        "error": f"{error}",
+    }

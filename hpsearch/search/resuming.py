@@ -1,0 +1,250 @@
+"""What a run was asked, as its journal keeps it, and what must be the same when it goes on.
+
+Owns that record: making it, finding what changed since, and reading space, data and options out of
+it. Going on itself is the search's own loop.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from itertools import count, zip_longest
+from pathlib import Path
+from typing import Any, Final
+
+from hpsearch.data import Dataset, load
+from hpsearch.errors import InputError, OptionError
+from hpsearch.oracles import check_oracle_growth, oracle_packages
+from hpsearch.space.source import SpaceSource
+from hpsearch.space.space import Space
+from hpsearch.versions import versions
+
+OPTIONS: Final = (
+    *("trials", "folds", "repeats", "epochs", "batch_size", "seed", "oracle", "engine", "patience"),
+    *("metric", "split", "gap", "duplicates", "fix", "test_size", "scale_target", "max_levels"),
+    *("max_words", "trial_timeout", "race", "rungs", "until_decided", "max_repeats", "select"),
+    *("nested", "baselines"),
+)
+"""Options of a search that a resumed run takes over."""
+
+GROWS: Final = ("trials", "repeats", "max_repeats")
+MAY_CHANGE: Final = (*GROWS, "trial_timeout")
+
+Record = dict[str, Any]
+
+
+def record_of(search: Any, dataset: Dataset, space: Space, test: Dataset | None) -> Record:
+    """What a search is asked, as JSON can hold it.
+
+    Parameters
+    ----------
+    search : the options, a ``Search``.
+    dataset : the table as it was loaded; test : the rows that score the final model, or None.
+    """
+    given = search.test_data
+    return {
+        "options": {
+            **{name: _plain(getattr(search, name)) for name in OPTIONS},
+            "fix": {str(name): _plain(value) for name, value in (search.fix or {}).items()},
+        },
+        "space": {
+            "name": space.name,
+            "path": space.path,
+            "text": space.source.text,
+            "is_object": space.source.payload is not None,
+            "sha256": space.sha256,
+        },
+        "data": {
+            **_table(dataset),
+            "source": dataset.origin.source if dataset.origin else None,
+            "load": dataset.origin.options if dataset.origin else None,
+        },
+        "test": None if test is None else _table(test),
+        "test_data": {
+            "is_given": given is not None,
+            "source": _whole_path(given) if isinstance(given, str | os.PathLike) else None,
+        },
+        "versions": versions(oracle_packages(search.oracle)),
+    }
+
+
+def _table(dataset: Dataset) -> Record:
+    return {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "n_rows": dataset.n_rows,
+        "n_columns": len(dataset.schema.columns),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy scalar as a plain number."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def _whole_path(path: Any) -> str:
+    return str(Path(path).expanduser().resolve())
+
+
+# -- what changed
+
+
+def check_unchanged(was: Record, now: Record, *, accept_versions: bool) -> None:
+    """Raise ``InputError`` where a run would go on under other conditions, naming them."""
+    changes = [
+        *_changed_table("the data", was["data"], now["data"]),
+        *_changed_table("the test rows", was["test"], now["test"]),
+        *_changed_space(was["space"], now["space"]),
+        *_changed_values("option ", was["options"], now["options"], ignored=MAY_CHANGE),
+    ]
+    if "engine" in now:
+        changes += _changed_values("", {"engine": was["engine"]}, {"engine": now["engine"]})
+    of_versions = _changed_values("version of ", was["versions"], now["versions"])
+    if not changes and (accept_versions or not of_versions):
+        return
+    remedy = "Restore what changed, or run the search again with --overwrite."
+    if not changes:
+        remedy = (
+            "Install what it began with, or add --accept-changes: later trials may then differ in "
+            "their last digits from what one run would give."
+        )
+    raise InputError(
+        "A run is resumed under the conditions that it began with; changed: "
+        f"{'; '.join([*changes, *of_versions])}. {remedy}"
+    )
+
+
+def _changed_table(label: str, was: Record | None, now: Record | None) -> list[str]:
+    if was is None or now is None:
+        return [] if was is now else [f"{label}, {_given(was)}, now {_given(now)}"]
+    if was["fingerprint"] == now["fingerprint"] and was["n_rows"] == now["n_rows"]:
+        return []
+    texts = [
+        f"{t['n_rows']:,} rows, {t['n_columns']:,} columns, fingerprint {t['fingerprint'][:12]}"
+        for t in (was, now)
+    ]
+    return [f"{label} ({texts[0]}; now {texts[1]})"]
+
+
+def _given(table: Record | None) -> str:
+    return "none" if table is None else "given"
+
+
+def _changed_space(was: Record, now: Record) -> list[str]:
+    if was["sha256"] == now["sha256"]:
+        return []
+    lines = zip(count(1), zip_longest(was["text"].splitlines(), now["text"].splitlines()))
+    line = next((number for number, (old, new) in lines if old != new), None)
+    where = "" if line is None else f", from line {line} on"
+    return [f"the source of the space {now['name']!r}{where}"]
+
+
+def _changed_values(
+    label: str, was: Mapping[str, Any], now: Mapping[str, Any], ignored: tuple[str, ...] = ()
+) -> list[str]:
+    return [
+        f"{label}{name} ({was.get(name)}; now {now.get(name)})"
+        for name in sorted({*was, *now} - {*ignored})
+        if was.get(name) != now.get(name)
+    ]
+
+
+def check_growth(was: Record, now: Record) -> None:
+    """Raise ``OptionError`` where a run was to shrink, or to grow in a way that it cannot."""
+    old, new = was["options"], now["options"]
+    for name in GROWS:
+        if new[name] < old[name]:
+            raise OptionError(
+                f"A run only grows; it has {old[name]} {_words(name)}, received "
+                f"--{name.replace('_', '-')} {new[name]}. "
+                "Give a larger number, or run another search with --out."
+            )
+    if new["repeats"] > old["repeats"] and new["patience"] is not None:
+        raise OptionError(
+            "With --patience all folds of a trial stop together, so more repeats would change "
+            f"what is recorded; received --repeats {new['repeats']} for a run of "
+            f"{old['repeats']}. Run another search with --out."
+        )
+    check_oracle_growth(
+        new["oracle"],
+        trials=(old["trials"], new["trials"]),
+        repeats=(old["repeats"], new["repeats"]),
+        epochs=new["epochs"],
+    )
+
+
+def _words(option: str) -> str:
+    return {"max_repeats": "repeats at most"}.get(option, option)
+
+
+def has_grown(was: Record, now: Record) -> bool:
+    """Whether more trials or repeats are asked for."""
+    return any(was["options"][name] != now["options"][name] for name in GROWS)
+
+
+# -- what to go on with
+
+
+def space_of(was: Record, given: Any) -> Space:
+    """The space that a run began with: given again, or from its file, or as it was remembered.
+
+    Raises
+    ------
+    InputError
+        It was a Python object, which only Python can give again.
+    """
+    if given is not None:
+        return Space.load(given)
+    space = was["space"]
+    if space["is_object"]:
+        raise OptionError(
+            f"The space {space['name']!r} of this run was given as a Python object, which no file "
+            "holds. Resume it from Python: hpsearch.resume(path, space=...)."
+        )
+    if space["path"] is None or not Path(space["path"]).is_file():
+        return Space(SpaceSource(space["name"], space["path"], space["text"]))
+    now = Space.load(space["path"])
+    return Space(SpaceSource(space["name"], now.path, now.source.text))
+
+
+def data_of(was: Record, given: Any) -> Dataset:
+    """The table that a run began with, read again as it was.
+
+    Parameters
+    ----------
+    given : a file or table to read instead, or a ``Dataset``; None for what the run began with.
+
+    Raises
+    ------
+    InputError
+        It was a table in memory, or its file is gone.
+    """
+    if isinstance(given, Dataset):
+        return given
+    data = was["data"]
+    source = data["source"] if given is None else given
+    if data["load"] is None or source is None:
+        raise OptionError(
+            f"The table {data['name']!r} of this run was in memory, not in a file. "
+            "Resume it from Python: hpsearch.resume(path, data), with the Dataset."
+        )
+    is_file = isinstance(source, str) and (os.sep in source or Path(source).suffix != "")
+    if given is None and is_file and not Path(source).exists():
+        raise OptionError(
+            f"A run is resumed with its data; {source!r} is not there any more. "
+            "Say where it is with --data."
+        )
+    return load(source, **data["load"])
+
+
+def test_data_of(was: Record, given: Any) -> Any:
+    """The test rows that a run began with, as ``Search`` takes them."""
+    test = was["test_data"]
+    if given is not None or not test["is_given"]:
+        return given
+    if test["source"] is None:
+        raise OptionError(
+            "The test rows of this run were in memory, not in a file. Resume it from Python: "
+            "hpsearch.resume(path, test_data=...)."
+        )
+    return test["source"]

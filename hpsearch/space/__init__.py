@@ -1,0 +1,1 @@
+"""Spaces: functions that declare hyperparameters and build networks."""

@@ -1,0 +1,306 @@
+"""Refit and export: how long it trains, and a file that predicts the same wherever it is loaded."""
+
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from hpsearch.data import Schema
+from hpsearch.engines.network import OutputForm
+from hpsearch.errors import BundleError
+from hpsearch.export.bundle import (
+    BUNDLE_FORMAT,
+    Bundle,
+    bundle_model,
+    file_sha256,
+    load_keras_file,
+    model_inputs,
+    predict_encoded,
+)
+from hpsearch.export.refit import refit_steps
+from hpsearch.folds import Fold
+from hpsearch.preprocessing import Layout, design_rows, encode, fit_statistics
+from hpsearch.results import Run
+from hpsearch.task import Target
+
+# Keras and NumPy 2.4 have not agreed on how to copy; it is Keras's own saving that warns.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+# -- how long the refit trains
+
+
+def data_of(n_rows, *training_sizes):
+    rows = np.arange(n_rows)
+    folds = tuple(Fold(0, i, rows[:size], rows[size:]) for i, size in enumerate(training_sizes))
+    return SimpleNamespace(folds=folds, encoded=SimpleNamespace(n_rows=n_rows))
+
+
+@pytest.mark.parametrize(
+    ("data", "batch_size", "best_epoch", "steps"),
+    [
+        (data_of(100, 75, 75), 32, 10, 40),  # 10 epochs of 3 steps, for 100 instead of 75 rows
+        (data_of(100, 75), 100, 10, 13),  # 10 steps of 75 rows
+        (data_of(60, 20, 40), 16, 2, 10),  # 4 steps of 20 rows, 6 of 40: the mean of 12 and 9
+        (data_of(4, 3), 32, 1, 1),
+    ],
+)
+def test_the_refit_sees_each_row_as_often_as_the_folds_did(data, batch_size, best_epoch, steps):
+    assert refit_steps(data, batch_size=batch_size, best_epoch=best_epoch) == steps
+
+
+# -- what is exported
+
+TARGETS = {
+    "regression": Target(("y", "z"), "regression"),
+    "binary": Target(("y",), "binary", ("no", "yes")),
+    "multiclass": Target(("y",), "multiclass", ("a", "b", "c")),
+    "multilabel": Target(("a", "b"), "multilabel", ("a", "b")),
+}
+
+
+def network_of(input_shape, units, activation, loss):
+    """A network with random weights; an output for each entry where these are lists."""
+    import keras
+
+    keras.utils.set_random_seed(3)
+    if isinstance(units, list):
+        rows = keras.Input(input_shape)
+        parts = zip(units, activation, strict=True)
+        model = keras.Model(rows, [keras.layers.Dense(*part)(rows) for part in parts])
+        model.compile("adam", loss)
+        return model
+    layers = [keras.layers.Flatten()] if len(input_shape) > 1 else []
+    layers += [keras.layers.BatchNormalization(), keras.layers.Dense(3, "tanh")]
+    layers += [keras.layers.Dropout(0.5), keras.layers.Dense(units, activation)]
+    model = keras.Sequential([keras.Input(input_shape), *layers])
+    model.compile("adam", loss)
+    return model
+
+
+class Exported:
+    """A network with random weights, exported on the mixed rows."""
+
+    def __init__(self, schema, rows, units=2, activation="linear", loss="mse"):
+        self.schema = schema
+        self.encoded = encode(schema, *rows, 40)
+        self.layout = Layout.of(schema, max_levels=4, max_words=3)
+        y = 100.0 + 10.0 * np.random.default_rng(1).normal(size=(40, 2))
+        train = np.arange(30)
+        self.statistics = fit_statistics(
+            self.encoded, y, train, self.layout, scale_target=schema.target.kind == "regression"
+        )
+        self.network = network_of(self.layout.input_shape, units, activation, loss)
+        self.form = OutputForm.of(self.network, schema.target)
+        self.model = bundle_model(self.network, self.form, schema, self.layout, self.statistics)
+
+    @property
+    def inputs(self):
+        return model_inputs(self.encoded, self.layout, self.statistics.word_slots)
+
+    def predictions(self, model):
+        return predict_encoded(model, self.encoded, self.layout, self.statistics.word_slots)
+
+    def outputs_of_the_network(self):
+        rows = design_rows(self.encoded, self.layout, self.statistics)
+        return self.network.predict_on_batch(rows)
+
+
+def schema_of(schema, *kinds):
+    return replace(schema, columns=schema.of_kind(*kinds)) if kinds else schema
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        *[("number",), ("date",), ("category",), ("text",), ("words",), ("array",)],
+        *[("array", "number"), ()],
+    ],
+    ids=lambda kinds: " and ".join(kinds) or "all",
+)
+def test_a_model_of_any_columns_predicts_the_same_bits_after_a_reload(
+    kinds, mixed_schema, mixed_rows, tmp_path
+):
+    import keras
+
+    schema = replace(schema_of(mixed_schema, *kinds), target=TARGETS["regression"])
+    exported = Exported(schema, mixed_rows)
+    exported.model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    predictions = exported.predictions(loaded)
+    assert_array_equal(predictions, exported.predictions(exported.model))
+    stats = exported.statistics
+    expected = exported.outputs_of_the_network() * stats.target_scale + stats.target_centre
+    assert_allclose(predictions, expected, rtol=1e-5)
+
+
+def logits(name):
+    import keras
+
+    return getattr(keras.losses, name)(from_logits=True)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def softmax(x):
+    return np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "units", "activation", "loss", "decoded"),
+    [
+        ("binary", 1, "sigmoid", "binary_crossentropy", lambda x: x),
+        ("binary", 1, "linear", lambda: logits("BinaryCrossentropy"), sigmoid),
+        ("binary", 2, "softmax", "categorical_crossentropy", lambda x: x[:, 1:]),
+        (
+            *("binary", 2, "linear", lambda: logits("SparseCategoricalCrossentropy")),
+            lambda x: softmax(x)[:, 1:],
+        ),
+        ("multiclass", 3, "softmax", "sparse_categorical_crossentropy", lambda x: x),
+        ("multiclass", 3, "linear", lambda: logits("CategoricalCrossentropy"), softmax),
+        ("multilabel", 2, "linear", lambda: logits("BinaryCrossentropy"), sigmoid),
+        (
+            *("multilabel", [1, 1], ["linear", "sigmoid"]),
+            lambda: [logits("BinaryCrossentropy"), "binary_crossentropy"],
+            lambda x: np.stack([sigmoid(x[0][:, 0]), x[1][:, 0]], axis=1),
+        ),
+        ("multilabel", [1, 1], ["sigmoid"] * 2, "binary_crossentropy", np.hstack),
+    ],
+)
+def test_a_model_gives_canonical_predictions_whatever_its_loss_takes(
+    kind, units, activation, loss, decoded, mixed_schema, mixed_rows, tmp_path
+):
+    schema = Schema(mixed_schema.of_kind("number"), TARGETS[kind])
+    loss = loss() if callable(loss) else loss
+    exported = Exported(schema, mixed_rows, units, activation, loss)
+    exported.model.save(tmp_path / "model.keras")
+    predictions = exported.predictions(load_keras_file(tmp_path / "model.keras"))
+    expected = decoded(exported.outputs_of_the_network())
+    assert_allclose(predictions, expected, rtol=1e-5)
+
+
+def test_several_outputs_are_exported_side_by_side_in_the_targets_units(
+    mixed_schema, mixed_rows, tmp_path
+):
+    schema = replace(mixed_schema, target=TARGETS["regression"])
+    exported = Exported(schema, mixed_rows, [1, 1], ["linear", "softplus"], ["mse", "mae"])
+    exported.model.save(tmp_path / "model.keras")
+    predictions = exported.predictions(load_keras_file(tmp_path / "model.keras"))
+    stats = exported.statistics
+    expected = np.hstack(exported.outputs_of_the_network())
+    assert_allclose(predictions, expected * stats.target_scale + stats.target_centre, rtol=1e-5)
+
+
+def test_a_model_is_exported_without_optimizer_and_loss(mixed_schema, mixed_rows, tmp_path):
+    schema = replace(mixed_schema, target=TARGETS["regression"])
+    exported = Exported(schema, mixed_rows, loss=lambda y, predicted: (y - predicted) ** 2)
+    exported.model.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        config = archive.read("config.json").decode()
+    assert "Dense" in config
+    assert not [word for word in ("Adam", "lambda") if word in config]
+
+
+PLAIN_KERAS = """
+import sys
+import keras, numpy as np
+
+folder = sys.argv[1]
+with np.load(f"{folder}/check.npz") as check:
+    inputs = {name: check[name] for name in check.files}
+expected = inputs.pop("outputs")
+model = keras.models.load_model(f"{folder}/model.keras", safe_mode=True)
+assert "hpsearch" not in sys.modules
+print(np.array_equal(model.predict_on_batch(inputs), expected))
+"""
+
+
+def test_keras_alone_loads_a_model_in_a_fresh_process(mixed_schema, mixed_rows, tmp_path):
+    exported = Exported(replace(mixed_schema, target=TARGETS["regression"]), mixed_rows)
+    exported.model.save(tmp_path / "model.keras")
+    outputs = exported.predictions(exported.model)
+    np.savez(tmp_path / "check.npz", outputs=outputs, **exported.inputs)
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN_KERAS, tmp_path],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_many_rows_are_predicted_in_batches(mixed_schema, mixed_rows, monkeypatch):
+    exported = Exported(replace(mixed_schema, target=TARGETS["regression"]), mixed_rows)
+    expected = exported.predictions(exported.model)
+    monkeypatch.setattr("hpsearch.export.bundle.PREDICT_ROWS", 7)
+    assert_allclose(exported.predictions(exported.model), expected, rtol=1e-5)
+
+
+# -- opening it again
+
+
+@pytest.fixture
+def folder(tmp_path, mixed_schema):
+    """A run's folder with a bundle whose model is no model yet."""
+    (tmp_path / "model.keras").write_bytes(b"PK of a model")
+    card = {
+        "format": BUNDLE_FORMAT,
+        "sha256": file_sha256(tmp_path / "model.keras"),
+        "schema": mixed_schema.to_json(),
+        "limits": {"max_levels": 4, "max_words": 3},
+    }
+    return tmp_path, card
+
+
+def bundle_of(path, card):
+    run = Run(path)
+    run.__dict__["model_card"] = card
+    return Bundle.of(run)
+
+
+def test_a_bundle_knows_its_columns_and_shapes(folder, mixed_schema):
+    bundle = bundle_of(*folder)
+    assert bundle.schema == mixed_schema
+    assert bundle.layout == Layout.of(mixed_schema, max_levels=4, max_words=3)
+
+
+def test_a_changed_model_is_refused(folder):
+    path, card = folder
+    (path / "model.keras").write_bytes(b"PK of a modem")
+    with pytest.raises(BundleError, match=r"SHA-256.*Restore it"):
+        bundle_of(path, card)
+
+
+def test_a_missing_model_is_told(folder):
+    path, card = folder
+    (path / "model.keras").unlink()
+    with pytest.raises(BundleError, match="has none"):
+        bundle_of(path, card)
+
+
+def test_a_card_of_another_format_is_refused(folder):
+    path, card = folder
+    with pytest.raises(BundleError, match="hpsearch model 9"):
+        bundle_of(path, card | {"format": "hpsearch model 9"})
+
+
+def test_a_truncated_file_is_said_to_be_damaged(tmp_path, mixed_schema, mixed_rows):
+    schema = Schema(mixed_schema.of_kind("number"), TARGETS["regression"])
+    path = tmp_path / "model.keras"
+    Exported(schema, mixed_rows).model.save(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(BundleError, match="damaged") as caught:
+        load_keras_file(path)
+    assert "not found" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path):
+    with pytest.raises(BundleError, match="not there"):
+        load_keras_file(tmp_path / "model.keras")

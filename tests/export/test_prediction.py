@@ -1,0 +1,199 @@
+"""Prediction of raw rows: read, encoded and decoded as the model was trained, whatever comes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import hpsearch
+from hpsearch.errors import BundleError, DataError, InputError
+from hpsearch.export.prediction import load_model, predict_rows, prediction_frame
+from hpsearch.preprocessing import design_rows, encode
+from hpsearch.task import Target
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def patients(n=40):
+    """Raw rows as a hospital might write them, with every kind of scalar column."""
+    rng = np.random.default_rng(3)
+    age = rng.normal(50, 10, n).round(1)
+    age[::8] = np.nan
+    city = rng.choice(["Lima", "Oslo", "Rome"], n).astype(object)
+    city[::9] = None
+    return pd.DataFrame(
+        {
+            "age": age,
+            "city": city,
+            "note": rng.choice(["no pain", "strong pain", "fever and pain"], n),
+            "seen": pd.date_range("2024-01-01", periods=n, freq="31h").astype(str),
+            "days": 10.0 + rng.normal(size=n) + np.nan_to_num(age, nan=50) / 10,
+        }
+    )
+
+
+def build(hp, problem):
+    import keras
+
+    layers = [
+        keras.Input(problem.input_shape),
+        keras.layers.Dense(3, "tanh"),
+        keras.layers.Dense(problem.n_outputs, activation=problem.output_activation),
+    ]
+    model = keras.Sequential(layers)
+    model.compile(keras.optimizers.SGD(0.05), problem.loss, run_eagerly=True)
+    return model
+
+
+BUDGET = {"trials": 1, "folds": 2, "repeats": 1, "epochs": 2, "batch_size": 16, "jobs": 1}
+
+
+@pytest.fixture(scope="module")
+def trained(train_here, tmp_path_factory):
+    """A finished run, and what went into its exported model."""
+    seen = []
+
+    def remember(network, form, schema, layout, statistics):
+        from hpsearch.export.bundle import bundle_model
+
+        seen.append((network, schema, layout, statistics))
+        return bundle_model(network, form, schema, layout, statistics)
+
+    data = hpsearch.load(patients(), target="days", text="note")
+    out = tmp_path_factory.mktemp("predict") / "run"
+    with train_here(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hpsearch.export.refit.bundle_model", remember)
+        run = hpsearch.Search(build, **BUDGET, engine="keras", out=out).run(data)
+    return run, seen[0]
+
+
+def in_memory(trained, data):
+    """What the trained network predicts for rows of a Dataset, step by step."""
+    network, schema, layout, statistics = trained[1]
+    encoded = encode(schema, data.frame, data.arrays, data.n_rows)
+    outputs = np.asarray(network.predict_on_batch(design_rows(encoded, layout, statistics)))
+    return outputs * statistics.target_scale + statistics.target_centre
+
+
+def test_raw_rows_are_predicted_as_the_trained_network_does(trained):
+    run, _ = trained
+    data = hpsearch.load(patients(), target="days", text="note")
+    predicted = hpsearch.predict(run, patients())
+    assert list(predicted) == ["days"]
+    assert_allclose(predicted, in_memory(trained, data), rtol=1e-6)
+
+
+def test_the_run_may_be_given_by_its_folder(trained):
+    run, _ = trained
+    by_folder = hpsearch.predict(str(run.path), patients())
+    pd.testing.assert_frame_equal(by_folder, hpsearch.predict(run, patients()))
+
+
+def test_columns_may_come_in_any_order_and_further_ones_are_ignored(trained):
+    run, _ = trained
+    shuffled = patients().drop(columns="days")[["seen", "note", "city", "age"]]
+    shuffled.insert(1, "insurance", "none")
+    pd.testing.assert_frame_equal(
+        hpsearch.predict(run, shuffled), hpsearch.predict(run, patients())
+    )
+
+
+def test_rows_are_predicted_one_by_one_as_they_are_together(trained):
+    run, _ = trained
+    together = hpsearch.predict(run, patients(6))
+    alone = [hpsearch.predict(run, patients(6).iloc[[row]]) for row in range(6)]
+    assert_allclose(pd.concat(alone), together, rtol=1e-6)
+
+
+def test_unseen_levels_and_missing_cells_are_predicted(trained):
+    run, (_, schema, _, _) = trained
+    rows = patients(5).assign(
+        city=["Bern", None, "Rome", "Bern", "Oslo"],
+        age=[np.nan, 40.0, np.nan, 1e6, 0.0],
+        note=["other words", None, "pain", "", "fever"],
+        seen=["2031-12-31", None, "1999-01-01", "2024-02-29", None],
+    )
+    predicted = hpsearch.predict(run, rows.drop(columns="days"))
+    assert np.isfinite(predicted.to_numpy()).all()
+    data = hpsearch.load(rows, schema=schema)
+    assert_allclose(predicted, in_memory(trained, data), rtol=1e-6)
+
+
+def test_an_unseen_level_is_told(trained):
+    run, _ = trained
+    notes = " ".join(predict_rows(run, patients(5).assign(city="Bern")).notes)
+    assert "'Bern'" in notes
+
+
+def test_a_file_is_predicted_like_a_frame(trained, tmp_path):
+    run, _ = trained
+    patients().to_csv(tmp_path / "new.csv", index=False)
+    pd.testing.assert_frame_equal(
+        hpsearch.predict(run, tmp_path / "new.csv"), hpsearch.predict(run, patients())
+    )
+
+
+def test_a_missing_column_is_named(trained):
+    run, _ = trained
+    with pytest.raises(DataError, match="'city' is missing"):
+        hpsearch.predict(run, patients().drop(columns="city"))
+
+
+def test_a_table_without_rows_is_refused(trained):
+    run, _ = trained
+    with pytest.raises(DataError, match="row"):
+        hpsearch.predict(run, patients().head(0))
+
+
+def test_the_exported_model_can_be_had_as_a_keras_model(trained):
+    model = load_model(trained[0])
+    assert [tensor.name for tensor in model.inputs] == ["codes", "numbers", "words"]
+
+
+def test_a_model_that_was_changed_is_not_used(trained, tmp_path):
+    import shutil
+
+    changed = tmp_path / "run"
+    shutil.copytree(trained[0].path, changed)
+    with (changed / "model.keras").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(BundleError, match="SHA-256"):
+        hpsearch.predict(changed, patients())
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"none\. Give the folder"):
+        hpsearch.predict(tmp_path, patients())
+
+
+# -- how predictions are shown
+
+
+def test_a_binary_prediction_has_the_probability_of_both_labels():
+    frame = prediction_frame(Target(("y",), "binary", ("no", "yes")), np.array([0.25, 0.5]))
+    assert list(frame) == ["prediction", "probability.no", "probability.yes"]
+    assert frame["prediction"].tolist() == ["no", "yes"]
+    assert_array_equal(frame["probability.no"], [0.75, 0.5])
+
+
+def test_a_multiclass_prediction_is_the_most_probable_label():
+    target = Target(("y",), "multiclass", (3, 5, 8))
+    frame = prediction_frame(target, np.array([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3]]))
+    assert list(frame) == ["prediction", "probability.3", "probability.5", "probability.8"]
+    assert frame["prediction"].tolist() == [5, 3]
+
+
+def test_a_multilabel_prediction_has_a_column_for_each_label():
+    target = Target(("p", "q"), "multilabel", ("p", "q"))
+    frame = prediction_frame(target, np.array([[0.2, 0.9]]))
+    assert frame.to_dict("list") == {
+        "p": [0],
+        "q": [1],
+        "probability.p": [0.2],
+        "probability.q": [0.9],
+    }
+
+
+def test_values_have_the_names_of_their_targets():
+    frame = prediction_frame(Target(("a", "b"), "regression"), np.array([[1.0, 2.0]]))
+    assert frame.to_dict("list") == {"a": [1.0], "b": [2.0]}

@@ -1,0 +1,207 @@
+"""Baselines: each problem type, statistics of training rows alone, and what large tables lose."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+import hpsearch
+from hpsearch.engines.fit_data import write_fit_data
+from hpsearch.engines.workers import Lost
+from hpsearch.folds import IteratedKFold, make_folds
+from hpsearch.metrics import resolve_metric, score
+from hpsearch.preprocessing import Layout
+from hpsearch.scoring.session import encode_dataset, fit_data
+from hpsearch.search import baselines
+from hpsearch.search.baselines import (
+    NAMES,
+    BaselineTask,
+    fit_and_predict,
+    score_baselines,
+    score_fold,
+)
+
+N = 120
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(N, 3))
+SIGNAL = X[:, 0] + 0.5 * X[:, 1]
+TARGETS = {
+    "binary": np.where(SIGNAL > 0, "yes", "no"),
+    "multiclass": np.digitize(SIGNAL, [-0.5, 0.5]),
+    "multilabel": np.stack([SIGNAL > 0, X[:, 2] > 0], axis=1).astype(int),
+    "regression": np.stack([3 * SIGNAL + 10, X[:, 2]], axis=1),
+    "share": 1 / (1 + np.exp(-SIGNAL)),
+}
+
+
+def dataset(kind):
+    return hpsearch.load(X, TARGETS[kind], task=kind)
+
+
+def prepared(data, folder=None):
+    """The data as workers read them, and where they are written."""
+    folds = make_folds(IteratedKFold(3, 1, random_state=0), data)
+    layout = Layout.of(data.schema)
+    found = fit_data(data, encode_dataset(data), folds, layout, scale_target=False)
+    return found, folder and write_fit_data(found, folder)
+
+
+@pytest.fixture
+def workers(train_here):
+    with train_here():
+        from hpsearch.scoring.session import machines
+
+        yield machines("loky", None, 1, print)
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_models_that_look_at_the_columns_beat_the_constant(kind, tmp_path, workers):
+    data, path = prepared(dataset(kind), tmp_path)
+    metrics = resolve_metric(kind)
+    found = score_baselines(workers, path, data, [0, 1, 2], metrics, 0)
+    assert [scores.name for scores in found] == list(NAMES)
+    assert [len(scores.rows) for scores in found] == [3, 3, 3]
+    sign = 1 if metrics[0] in ("log_loss", "mae") else -1
+    constant, linear, trees = (
+        sign * np.mean([row[f"val_{metrics[0]}"] for row in scores.rows]) for scores in found
+    )
+    assert linear < 0.8 * constant
+    assert trees < 0.9 * constant
+    assert all(np.isfinite(row[f"val_{m}"]) for s in found for row in s.rows for m in metrics)
+
+
+def test_the_constant_is_the_training_rows_mean_or_frequencies():
+    for kind, expected in (("regression", np.mean), ("binary", np.mean)):
+        data, _ = prepared(dataset(kind))
+        fold = data.folds[0]
+        said = fit_and_predict("constant", data, data.statistics[0], fold.train, fold.validation)
+        assert_allclose(said, np.broadcast_to(expected(data.y[fold.train], axis=0), said.shape))
+
+
+def test_the_linear_model_is_scikit_learns_on_the_same_features():
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    data, _ = prepared(dataset("binary"))
+    fold = data.folds[1]
+    scaler = StandardScaler().fit(X[fold.train])
+    model = LogisticRegression().fit(scaler.transform(X[fold.train]), data.y[fold.train])
+    said = fit_and_predict("linear", data, data.statistics[1], fold.train, fold.validation)
+    expected = model.predict_proba(scaler.transform(X[fold.validation]))[:, 1]
+    assert_allclose(said, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_validation_rows_teach_a_baseline_nothing(name):
+    data = dataset("regression")
+    fold = prepared(data)[0].folds[0]
+    changed_x, changed_y = X.copy(), TARGETS["regression"].copy()
+    changed_x[fold.validation[1:]] += 1e3
+    changed_y[fold.validation] -= 1e3
+    other = hpsearch.load(changed_x, changed_y, task="regression")
+    said = [
+        fit_and_predict(name, found, found.statistics[0], fold.train, fold.validation[:1])
+        for found in (prepared(data)[0], prepared(other)[0])
+    ]
+    assert_array_equal(*said)
+
+
+def test_a_share_stays_between_0_and_1():
+    data, _ = prepared(hpsearch.load(X, np.clip(SIGNAL * 3, 0, 1), task="share"))
+    fold = data.folds[0]
+    said = fit_and_predict("linear", data, data.statistics[0], fold.train, fold.validation)
+    assert said.min() == 0.0
+    assert said.max() == 1.0
+
+
+def test_a_label_that_the_training_rows_never_have_gets_its_frequency():
+    y = np.zeros((N, 2), int)
+    y[:, 0] = SIGNAL > 0
+    y[0, 1] = 1
+    data, _ = prepared(hpsearch.load(X, y, task="multilabel"))
+    train, new = np.arange(1, N), np.array([0])
+    for name in ("linear", "trees"):
+        assert fit_and_predict(name, data, data.statistics[0], train, new)[0, 1] == 0.0
+
+
+def words_dataset():
+    words = sparse.csr_array((RNG.random((N, 40)) < 0.3).astype(np.float32))
+    return hpsearch.load(words, words.toarray()[:, 7].astype(int))
+
+
+def test_words_stay_sparse_and_have_no_trees(tmp_path, workers):
+    data, path = prepared(words_dataset(), tmp_path)
+    constant, linear, trees = score_baselines(workers, path, data, [0], ["accuracy"], 0)
+    assert linear.rows[0]["val_accuracy"] > constant.rows[0]["val_accuracy"] + 0.1
+    assert "words are sparse" in trees.missing
+    assert sparse.issparse(baselines._features(data, data.statistics[0], np.arange(5)))
+
+
+def test_words_beside_numbers_are_joined():
+    rows = pd.DataFrame({"note": np.where(SIGNAL > 0, "good so", "bad so"), "x": X[:, 0]})
+    data, _ = prepared(hpsearch.load(rows.assign(y=SIGNAL), target="y", text=["note"]))
+    features = baselines._features(data, data.statistics[0], np.arange(N))
+    assert features.shape == (N, *data.layout.input_shape)
+    fold = data.folds[0]
+    said = fit_and_predict("linear", data, data.statistics[0], fold.train, fold.validation)
+    assert score("mae", data.y[fold.validation], said) < 0.4
+
+
+def test_arrays_are_flattened():
+    images = RNG.integers(0, 255, (N, 4, 4), dtype=np.uint8)
+    data, _ = prepared(hpsearch.load(images, images.mean(axis=(1, 2))))
+    fold = data.folds[0]
+    said = fit_and_predict("linear", data, data.statistics[0], fold.train, fold.validation)
+    assert score("r2", data.y[fold.validation], said) > 0.9
+
+
+def test_a_large_table_is_sampled_or_left_out_and_says_so(tmp_path, workers, monkeypatch):
+    data, path = prepared(dataset("multiclass"), tmp_path)
+    monkeypatch.setattr(baselines, "MAX_CELLS", 60)
+    constant, linear, trees = score_baselines(workers, path, data, [0], ["log_loss"], 0)
+    assert (constant.notes, constant.rows[0]["n_train"]) == ((), 80)
+    assert linear.rows[0]["n_train"] == 20
+    assert linear.notes == ("fitted on 20 of up to 80 training rows, to save time",)
+    assert trees.missing == "It would take too long on 80 rows of 3 features."
+    assert trees.rows == ()
+    again = score_baselines(workers, path, data, [0], ["log_loss"], 0)
+    assert again[1].rows == linear.rows
+
+
+def test_a_model_that_fails_has_its_reason_and_takes_no_other_down(tmp_path, workers, monkeypatch):
+    data, path = prepared(dataset("binary"), tmp_path)
+    fitted = baselines._fitted
+
+    def failing(name, *arguments):
+        if name == "trees":
+            raise ValueError("no trees today")
+        return fitted(name, *arguments)
+
+    monkeypatch.setattr(baselines, "_fitted", failing)
+    _, linear, trees = score_baselines(workers, path, data, [0, 1], ["log_loss"], 0)
+    assert len(linear.rows) == 2
+    assert trees.missing == "It could not be fitted: ValueError: no trees today."
+
+
+class Losing:
+    """Workers that lose every task."""
+
+    def map_unordered(self, function, tasks):
+        return [Lost(task, 3) for task in tasks]
+
+
+def test_a_lost_worker_is_a_reason_too(tmp_path):
+    data, path = prepared(dataset("binary"), tmp_path)
+    found = score_baselines(Losing(), path, data, [0], ["log_loss"], 0)
+    assert all("its worker process died 3 times" in scores.missing for scores in found)
+
+
+def test_a_folds_rows_are_the_same_whatever_else_is_asked(tmp_path):
+    data, path = prepared(dataset("binary"), tmp_path)
+    task = BaselineTask(path, 1, NAMES, ("log_loss",), 0)
+    rows = score_fold(task)
+    assert score_fold(replace(task, names=("trees",))) == rows[2:]
+    assert [row["fold"] for row in rows] == [data.folds[1].fold] * 3

@@ -1,0 +1,65 @@
+"""Sessions on what a journal holds in part."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import hpsearch
+from hpsearch.engines.contract import FitOptions
+from hpsearch.folds import IteratedKFold, make_folds
+from hpsearch.scoring.session import Session, SessionPlan, Stage
+from hpsearch.space.space import Candidate, Space
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+SPACE = """
+def declare(hp, problem):
+    hp.Choice("rate", [0.1, 0.4])
+
+
+def build(hp, problem):
+    raise NotImplementedError
+"""
+
+
+class Journal:
+    """A journal in memory."""
+
+    def __init__(self):
+        self.rows = {}
+
+    def units(self, trial):
+        return [self.rows[key] for key in sorted(self.rows) if key[0] == trial]
+
+    def record(self, results):
+        self.rows |= {result.unit.key: result for result in results}
+
+
+def test_epochs_whose_beginning_was_lost_are_trained_again(pretend_here, tmp_path):
+    (tmp_path / "space.py").write_text(SPACE)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(24, 2)).round(2)
+    table = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": x[:, 0] + rng.normal(0, 1, 24)})
+    data = hpsearch.load(table, target="y")
+    plan = SessionPlan(
+        space=Space.load(tmp_path / "space.py"),
+        fixes={},
+        engine="keras",
+        options=FitOptions(0, 6, 8, None, ("mae",)),
+        jobs=1,
+        scale_target=True,
+        max_levels=64,
+        max_words=100,
+        must_save=False,
+    )
+    folds = make_folds(IteratedKFold(2, 1, random_state=0), data)
+    first, last = Stage((0, 1), 0, 2), Stage((0, 1), 1, 2)
+    candidate, journal = Candidate(0, {"rate": 0.1}), Journal()
+    with pretend_here(), Session(plan, data, folds) as session:
+        session.prepare()
+        list(session.score([candidate], journal, stage=first, is_last=False))
+        [whole] = session.score([candidate], journal, stage=last)
+        journal.rows = {key: row for key, row in journal.rows.items() if key[2] > 0}
+        assert journal.rows, "the later rung is still there"
+        [again] = session.score([candidate], journal, stage=last)
+    assert (again.row, again.curves, again.folds) == (whole.row, whole.curves, whole.folds)

@@ -1,0 +1,91 @@
+"""What a search says: about the table, and about a space that is found by building networks."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import hpsearch
+from hpsearch.engines.probe import Probe
+from hpsearch.scoring.observer import SilentObserver
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+SPACE = """
+import keras
+
+def build(hp, problem):
+    deep = hp.Choice("deep", ["no", "yes"])
+    if deep == "yes":
+        raise ValueError("too deep")
+    model = keras.Sequential([keras.Input(problem.input_shape), keras.layers.Dense(1, "sigmoid")])
+    model.compile("sgd", problem.loss)
+    return model
+"""
+
+
+class Listener(SilentObserver):
+    def __init__(self):
+        self.notes = []
+        self.warnings = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+
+@pytest.fixture(scope="module")
+def searched(train_here, tmp_path_factory):
+    """A search in a space with a branch that raises: what it said, and its run."""
+    folder = tmp_path_factory.mktemp("warnings")
+    (folder / "space.py").write_text(SPACE, encoding="utf-8")
+    listener = Listener()
+    rows = np.random.default_rng(0).normal(size=(40, 2))
+    table = pd.DataFrame(rows, columns=["a", "b"]).assign(empty=np.nan, ill=rows[:, 0] > 0)
+    search = hpsearch.Search(
+        folder / "space.py",
+        trials=2,
+        folds=2,
+        repeats=1,
+        epochs=1,
+        engine="keras",
+        out=folder / "run",
+        observer=listener,
+    )
+    with train_here():
+        return listener, search.run(hpsearch.load(table, target="ill"))
+
+
+def test_a_column_that_is_left_out_is_noted(searched):
+    listener, _ = searched
+    assert "Column 'empty' was left out: none of its cells is filled." in listener.notes
+
+
+def test_the_results_folder_is_named_before_the_search(searched):
+    listener, run = searched
+    assert f"Results: {run.path}" in listener.notes
+
+
+def test_a_branch_that_raises_is_warned_of(searched):
+    listener, _ = searched
+    assert any("will be failed trials" in text and "too deep" in text for text in listener.warnings)
+
+
+def test_a_branch_that_raises_is_a_failed_trial(searched):
+    _, run = searched
+    assert sorted(run.trials["status"]) == ["completed", "failed"]
+
+
+def test_warnings_are_kept_with_the_run(searched):
+    listener, run = searched
+    assert run.settings["warnings"] == listener.warnings
+
+
+def test_a_space_with_untried_branches_is_warned_of():
+    [warning] = Probe(None, (), scalable_target=False, complete=False).warnings
+    assert "some of them may be missing" in warning
+
+
+def test_a_declared_space_gives_no_warning():
+    assert Probe(None, (), scalable_target=False).warnings == ()

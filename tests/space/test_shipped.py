@@ -1,0 +1,196 @@
+"""The shipped spaces: their networks train, have the problem's shapes and can be reloaded."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from hpsearch.oracles import sample
+from hpsearch.space.space import Space, shipped_spaces
+from hpsearch.task import TASKS, Problem
+
+N_ROWS = 24
+N_OUTPUTS = {"binary": 1, "multiclass": 3, "multilabel": 2, "regression": 2, "share": 1}
+
+# numpy 2 warns inside Keras's conversion of TensorFlow variables
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def problem_of(kind, input_shape=(5,), n_train=N_ROWS, epochs=2):
+    task = TASKS[kind]
+    return Problem(
+        kind, input_shape, N_OUTPUTS[kind], task.output_activation, task.loss, n_train, epochs
+    )
+
+
+def rows_of(problem):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(N_ROWS, *problem.input_shape)).astype("float32")
+    if problem.kind == "multiclass":
+        return x, rng.integers(problem.n_outputs, size=N_ROWS)
+    return x, rng.integers(2, size=(N_ROWS, problem.n_outputs)).astype("float32")
+
+
+def default_network(name, problem):
+    space = Space.load(name)
+    return space.build(space.declared(problem).values, problem)
+
+
+def train_one_step(model, x, y):
+    model.run_eagerly = True  # tracing a graph takes longer than the step
+    return float(model.train_on_batch(x, y))
+
+
+@pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.parametrize("name", shipped_spaces())
+def test_sampled_networks_train_and_have_the_problems_shapes(name, kind):
+    problem = problem_of(kind)
+    space = Space.load(name)
+    x, y = rows_of(problem)
+    for candidate in sample(space.declared(problem), 2, seed=1):
+        model = space.build(candidate.values, problem)
+        assert model.output_shape == (None, problem.n_outputs)
+        assert np.isfinite(train_one_step(model, x, y))
+
+
+@pytest.mark.parametrize("name", shipped_spaces())
+def test_a_sampled_network_predicts_the_same_after_saving_and_loading(name, tmp_path):
+    import keras
+
+    problem = problem_of("regression")
+    space = Space.load(name)
+    x, y = rows_of(problem)
+    (candidate,) = sample(space.declared(problem), 1, seed=2)
+    model = space.build(candidate.values, problem)
+    train_one_step(model, x, y)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(np.asarray(loaded(x)), np.asarray(model(x)))
+
+
+@pytest.mark.parametrize("name", shipped_spaces())
+def test_every_shipped_space_flattens_images(name):
+    problem = problem_of("multiclass", input_shape=(4, 4, 1))
+    x, _ = rows_of(problem)
+    assert default_network(name, problem)(x).shape == (N_ROWS, 3)
+
+
+@pytest.mark.parametrize("name", shipped_spaces())
+def test_a_network_asks_for_exactly_what_its_space_declares(name):
+    problem = problem_of("binary")
+    space = Space.load(name)
+    for candidate in sample(space.declared(problem), 3, seed=3):
+        built = space.construct(candidate.values, problem)
+        assert built.values == candidate.values
+        assert built.added == {}
+        assert built.unused == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "optimizer", "batch_size"),
+    [
+        ("boston_housing", [64, 64], "RMSprop", 16),
+        ("imdb", [16, 16], "RMSprop", 512),
+        ("reuters", [64, 64], "RMSprop", 512),
+        ("mnist", [512], "RMSprop", 128),
+    ],
+)
+def test_the_defaults_are_the_textbooks_network(name, units, optimizer, batch_size):
+    import keras
+
+    problem = problem_of("multiclass", n_train=2000)
+    values = Space.load(name).declared(problem).values
+    model = default_network(name, problem)
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    assert [layer.units for layer in dense] == [*units, problem.n_outputs]
+    assert {layer.activation.__name__ for layer in dense[:-1]} == {"relu"}
+    assert all(layer.rate == 0 for layer in model.layers if hasattr(layer, "rate"))
+    assert type(model.optimizer).__name__ == optimizer
+    assert float(model.optimizer.learning_rate.numpy()) == pytest.approx(1e-3)
+    assert values["batch_size"] == batch_size
+
+
+# -- the default space
+
+
+def mlp(problem=None, **fixes):
+    problem = problem or problem_of("regression", n_train=320, epochs=10)
+    space = Space.load("mlp")
+    return space.build(space.declared(problem, fixes).values, problem)
+
+
+@pytest.mark.parametrize(
+    "optimizer", ["sgd", "rmsprop", "adam", "adamw", "nadam", "adagrad", "adadelta"]
+)
+def test_mlp_builds_every_optimizer(optimizer):
+    assert type(mlp(optimizer=optimizer).optimizer).__name__.lower() == optimizer
+
+
+@pytest.mark.parametrize(
+    ("schedule", "start", "end"),
+    [
+        ("constant", 0.01, 0.01),
+        ("step", 0.01, 0.001),
+        ("exponential", 0.01, 0.001),
+        ("inverse_time", 0.01, 0.001),
+        ("cosine", 0.01, 0.001),
+        ("warmup_cosine", 0.001, 0.001),
+    ],
+)
+def test_mlp_schedules_go_from_the_rate_to_its_fraction_within_the_budget(schedule, start, end):
+    fixes = {"schedule": schedule, "learning_rate": 0.01, "batch_size": 32}
+    if schedule != "constant":
+        fixes["final_rate_fraction"] = 0.1
+    model = mlp(**fixes)
+    rates = model.optimizer._learning_rate
+    last_step = 320 // 32 * 10
+    rate_at = rates if callable(rates) else lambda step: rates
+    assert float(rate_at(0)) == pytest.approx(start, rel=1e-5)
+    assert float(rate_at(last_step)) == pytest.approx(end, rel=1e-4)
+
+
+def test_mlp_warms_up_to_the_rate():
+    schedule = mlp(schedule="warmup_cosine", learning_rate=0.01, warmup_fraction=0.1)
+    assert float(schedule.optimizer._learning_rate(10)) == pytest.approx(0.01, rel=1e-5)
+
+
+def test_mlp_step_schedule_drops_as_often_as_asked():
+    model = mlp(schedule="step", n_drops=3, batch_size=32)
+    rates = [round(float(model.optimizer._learning_rate(step)), 9) for step in range(100)]
+    assert len(list(itertools.groupby(rates))) == 4
+
+
+@pytest.mark.parametrize(
+    ("normalization", "layers"),
+    [
+        ("none", ["Dense", "Activation", "Dropout", "Dense"]),
+        ("before_activation", ["Dense", "BatchNormalization", "Activation", "Dropout", "Dense"]),
+        ("after_activation", ["Dense", "Activation", "BatchNormalization", "Dropout", "Dense"]),
+    ],
+)
+def test_mlp_places_batch_normalization(normalization, layers):
+    model = mlp(n_layers=1, batch_normalization=normalization)
+    assert [type(layer).__name__ for layer in model.layers] == layers
+
+
+@pytest.mark.parametrize(
+    ("fixes", "l1", "l2"),
+    [
+        ({"regularization": "l1", "l1": 1e-4}, 1e-4, 0.0),
+        ({"regularization": "l2", "l2": 1e-3}, 0.0, 1e-3),
+        ({"regularization": "l1_l2", "l1": 1e-4, "l2": 1e-3}, 1e-4, 1e-3),
+    ],
+)
+def test_mlp_penalizes_the_hidden_weights(fixes, l1, l2):
+    *hidden, output = [layer for layer in mlp(**fixes).layers if hasattr(layer, "kernel")]
+    assert [(layer.kernel_regularizer.l1, layer.kernel_regularizer.l2) for layer in hidden] == [
+        (pytest.approx(l1), pytest.approx(l2))
+    ] * 2
+    assert output.kernel_regularizer is None
+
+
+@pytest.mark.parametrize(("n_train", "sizes"), [(500, [16, 32, 64, 128]), (40, [16, 32]), (9, [9])])
+def test_mlp_batches_are_no_larger_than_the_training_rows(n_train, sizes):
+    hp = Space.load("mlp").declared(problem_of("binary", n_train=n_train))
+    (batch_size,) = [p for p in hp.space if p.name == "batch_size"]
+    assert list(batch_size.values) == sizes
