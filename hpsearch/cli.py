@@ -1,41 +1,30 @@
 """The command line: parse, call one public function, print.
 
-Owns the options, their help and the exit codes. Everything that a command does is one call of
-the Python API away; numerical libraries are imported when a command needs them, so that help
-comes at once.
-
-Exit codes: 0 done; 2 the input or the options are wrong (one line, no traceback); 1 the run
-failed; 130 and 143 stopped by Ctrl-C or a termination signal. ``HPSEARCH_DEBUG=1`` adds the
-traceback to any error.
+Owns the options and their help; signals, errors and exit codes are ``hpsearch.console.process``'s.
+Everything that a command does is one call of the Python API away; numerical libraries are imported
+when a command needs them, so that help comes at once.
 """
 
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import os
-import shlex
-import signal
 import sys
-import threading
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
 import hpsearch
 from hpsearch import defaults
-from hpsearch.errors import HpsearchError, InputError, OptionError
+from hpsearch.console import process
+from hpsearch.console.process import exit_code_of, saying_how_to_resume
+from hpsearch.errors import OptionError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-INTERRUPTED: Final = 130
-TERMINATED: Final = 143
 
 # The base class of everything that Typer finds wrong with a command line. It is Click's, which
 # Typer ships under a private name in some versions and depends on in others.
@@ -511,7 +500,7 @@ def run(
 ) -> None:
     """Search the best network for DATA, scored by iterated K-fold, and train it on all rows."""
     _use_the_lightest_backend()
-    from hpsearch.console import observer_for
+    from hpsearch.console.observers import observer_for
     from hpsearch.results import free_name
 
     dataset = hpsearch.load(
@@ -561,7 +550,7 @@ def run(
         overwrite=overwrite,
         observer=observer_for(quiet=quiet),
     )
-    with _saying_how_to_resume(folder):
+    with saying_how_to_resume(folder):
         search.run(dataset)
 
 
@@ -617,9 +606,9 @@ def resume(
 ) -> None:
     """Go on with a run that was interrupted, or give a finished one more trials or repeats."""
     _use_the_lightest_backend()
-    from hpsearch.console import observer_for
+    from hpsearch.console.observers import observer_for
 
-    with _saying_how_to_resume(run):
+    with saying_how_to_resume(run):
         hpsearch.resume(
             run,
             data,
@@ -660,7 +649,7 @@ def show(
 ) -> None:
     """Show a finished run: ranked trials, the selected configuration, estimates, diagnoses."""
     if compare:
-        _print(_comparison_in(run, pair or [], rope, n_trials=trials))
+        process.show(_comparison_in(run, pair or [], rope, n_trials=trials))
         return
     if pair or rope is not None:
         raise OptionError(
@@ -669,7 +658,7 @@ def show(
         )
     from hpsearch.console.views import run_view
 
-    _print(run_view(hpsearch.open_run(run), n_trials=trials))
+    process.show(run_view(hpsearch.open_run(run), n_trials=trials))
 
 
 @app.command(epilog=_COMPARE_EXAMPLES)
@@ -683,7 +672,7 @@ def compare(
     """Compare the selected trials of two runs, fold by fold."""
     from hpsearch.console.comparison import pair_view
 
-    _print(pair_view(hpsearch.compare(run_a, run_b, rope=rope)))
+    process.show(pair_view(hpsearch.compare(run_a, run_b, rope=rope)))
 
 
 @app.command(
@@ -742,7 +731,7 @@ def predict(
 
     predicted = predict_rows(opened, data)
     for text in predicted.notes:
-        _say("note: ", "dim", text)
+        process.say("note: ", "dim", text)
     if output is None:
         from hpsearch.results.tables import table_text
 
@@ -778,13 +767,13 @@ def space(
     from hpsearch.space.space import Space, shipped_spaces
 
     if space is None:
-        _print(names_view(shipped_spaces()))
+        process.show(names_view(shipped_spaces()))
         return
     declared = Space.load(space).declared(_example_problem(), parse_fixes(fix))
     if sample:
-        _print(candidates_view(draw(declared, sample, seed)))
+        process.show(candidates_view(draw(declared, sample, seed)))
     else:
-        _print(space_view(describe(declared)))
+        process.show(space_view(describe(declared)))
 
 
 @app.command()
@@ -793,42 +782,17 @@ def datasets() -> None:
     from hpsearch.console.views import catalogue_view
     from hpsearch.data.named import catalogue
 
-    _print(catalogue_view(catalogue()))
+    process.show(catalogue_view(catalogue()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code.
+    """Run the command line and return its exit code, as ``hpsearch.console.process`` has them.
 
     Parameters
     ----------
     arguments : the words after ``hpsearch``; those of the process by default.
     """
-    _prepare_process()
-    try:
-        _invoke(sys.argv[1:] if arguments is None else list(arguments))
-        sys.stdout.flush()
-    except typer.Exit as done:
-        return done.exit_code
-    except _USAGE_ERROR as error:
-        return _fail(f"{cast('Any', error).format_message()} (see --help)", code=2)
-    except InputError as error:
-        return _fail(str(error), code=2)
-    except HpsearchError as error:
-        return _fail(str(error), code=1)
-    except _Stopped as stop:
-        return _fail(str(stop), stop.exit_code)
-    except KeyboardInterrupt:
-        return _fail("stopped by Ctrl-C.", INTERRUPTED)
-    except _Terminated:
-        return _fail("stopped by a termination signal.", TERMINATED)
-    except BrokenPipeError:
-        _silence_stdout()
-        return 1
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        return _fail(f"the disk is full ({error}). Free some space and try again.", code=1)
-    return 0
+    return exit_code_of(lambda: _invoke(sys.argv[1:] if arguments is None else list(arguments)))
 
 
 def split_names(values: Sequence[str] | None) -> list[str]:
@@ -873,14 +837,6 @@ def parse_fixes(values: Sequence[str] | None) -> dict[str, str]:
     return fixes
 
 
-def _prepare_process() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal may lack a letter of a column's name
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
-
-
 def _use_the_lightest_backend() -> None:
     """Let Keras use NumPy where this process only plans; the workers choose their own backend.
 
@@ -899,59 +855,17 @@ def _use_the_workers_environment(backend: str) -> None:
     import_keras()
 
 
-class _Terminated(SystemExit):
-    """A termination signal came; like Ctrl-C it goes through every ``finally``."""
-
-
-def _terminate(number: int, frame: Any) -> NoReturn:
-    raise _Terminated(TERMINATED)
-
-
-class _Stopped(BaseException):
-    """A command was stopped from outside, and its message says how to go on."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-
-@contextmanager
-def _saying_how_to_resume(folder: Path) -> Iterator[None]:
-    """Add to a stop from outside what becomes of the run."""
-    try:
-        yield
-    except (KeyboardInterrupt, _Terminated) as stop:
-        is_signal = isinstance(stop, _Terminated)
-        how = "stopped by a termination signal" if is_signal else "stopped by Ctrl-C"
-        if (folder / "journal.sqlite").is_file():
-            left = f"`hpsearch resume {shlex.quote(str(folder))}` goes on."
-        else:
-            left = "Nothing was trained yet."
-        raise _Stopped(f"{how}. {left}", TERMINATED if is_signal else INTERRUPTED) from None
-
-
-def _invoke(arguments: list[str]) -> None:
+def _invoke(arguments: list[str]) -> int:
+    """Parse the words and call their command; its exit code."""
     command = typer.main.get_command(app)
-    with command.make_context("hpsearch", arguments) as context:
-        command.invoke(context)
-
-
-def _fail(message: str, code: int) -> int:
-    if os.environ.get("HPSEARCH_DEBUG"):
-        traceback.print_exc()
-    _say("error: ", "bold red", message)
-    return code
-
-
-def _say(label: str, style: str, message: str) -> None:
-    """One line on standard error."""
-    from rich.console import Console
-    from rich.text import Text
-
-    from hpsearch.words import one_line
-
-    line = Text.assemble((label, style), one_line(message))
-    Console(stderr=True).print(line, soft_wrap=True)
+    try:
+        with command.make_context("hpsearch", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
+    except _USAGE_ERROR as error:
+        raise OptionError(f"{cast('Any', error).format_message()} (see --help)") from None
+    return 0
 
 
 def _comparison_in(run: Path, pair: Sequence[int], rope: float | None, *, n_trials: int) -> Any:
@@ -966,17 +880,6 @@ def _comparison_in(run: Path, pair: Sequence[int], rope: float | None, *, n_tria
             f"received {len(pair)}. Write for instance --compare 3 7."
         )
     return pair_view(hpsearch.compare(run, run, trial_a=pair[0], trial_b=pair[1], rope=rope))
-
-
-def _print(view: Any) -> None:
-    from rich.console import Console
-
-    Console().print(view)
-
-
-def _silence_stdout() -> None:
-    """Keep Python from complaining about the closed pipe once more when it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _check_output(path: Path, *, endings: tuple[str, str], overwrite: bool) -> None:

@@ -15,6 +15,7 @@ import typer
 import hpsearch
 from hpsearch import cli, defaults
 from hpsearch.cli import main, parse_fixes, split_names
+from hpsearch.console import process
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS
 from hpsearch.errors import BundleError, DataError, OptionError
 from hpsearch.export.prediction import Predicted
@@ -255,7 +256,7 @@ def test_a_programming_error_is_raised_with_its_traceback(replace):
     ("stop", "code", "how"),
     [
         (KeyboardInterrupt(), 130, "stopped by Ctrl-C. "),
-        (cli._Terminated(143), 143, "stopped by a termination signal. "),
+        (process.Terminated(143), 143, "stopped by a termination signal. "),
     ],
 )
 @pytest.mark.parametrize("has_begun", [False, True])
@@ -271,7 +272,7 @@ def test_a_stopped_run_says_how_to_go_on(calls, monkeypatch, capsys, stop, code,
 
 def test_a_termination_signal_ends_with_143():
     with pytest.raises(SystemExit) as ended:
-        cli._terminate(signal.SIGTERM, None)
+        process.terminate(signal.SIGTERM, None)
     assert ended.value.code == 143
 
 

@@ -1,10 +1,7 @@
 """What people see on a terminal: progress while a search works, and views of what is there.
 
-``observers`` shows a search while it works, ``views`` shows runs, data and spaces, ``words``
-turns single values into short text. Everything that is shown comes in as an argument: nothing
-here reads files, trains or decides.
+``observers`` shows a search while it works, ``views`` shows runs, data and spaces; what they show
+comes in as an argument: they read no files, train nothing and decide nothing. ``process`` is the
+command line's process: its signals, streams and exit codes. Nothing is imported here, since that
+comes before all else.
 """
-
-from hpsearch.console.observers import LiveObserver, PlainObserver, QuietObserver, observer_for
-
-__all__ = ["LiveObserver", "PlainObserver", "QuietObserver", "observer_for"]

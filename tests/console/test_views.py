@@ -9,8 +9,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from hpsearch import words
-from hpsearch.console import LiveObserver, PlainObserver, QuietObserver, observer_for
-from hpsearch.console.observers import Tally
+from hpsearch.console.observers import (
+    LiveObserver,
+    PlainObserver,
+    QuietObserver,
+    Tally,
+    observer_for,
+)
 from hpsearch.console.views import candidates_view, catalogue_view, run_view, space_view
 from hpsearch.data.named import catalogue
 from hpsearch.results import RunFolder, open_run
