@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
+import io
 import os
 import pickle
 import sys
@@ -102,8 +103,6 @@ def read_object(spec: Any) -> SpaceSource:
     SpaceError
         If it is neither, or cannot be pickled.
     """
-    import cloudpickle
-
     if not callable(spec) and not _is_hypermodel(spec):
         raise SpaceError(
             "A space is a name, the path of a .py file, a function build(hp, problem) or a "
@@ -115,13 +114,36 @@ def read_object(spec: Any) -> SpaceSource:
     except (OSError, TypeError):
         text = ""
     try:
-        payload = cloudpickle.dumps(spec)
+        payload = _pickled(spec)
     except Exception as error:
         raise SpaceError(
             f"The space '{described.__name__}' cannot be sent to workers: {error}. "
             "Let it refer only to things that can be pickled, or put it into a .py file."
         ) from error
     return SpaceSource(described.__name__, None, text, payload)
+
+
+def _pickled(spec: Any) -> bytes:
+    """A Python object as bytes of cloudpickle; its code remembers the files that it stands in.
+
+    cloudpickle itself puts a word in place of a file's name, so that an error could not be placed.
+    """
+    import cloudpickle
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def reducer_override(self, value: Any) -> Any:
+            if not isinstance(value, types.CodeType):
+                return super().reducer_override(value)
+            _, parts = self.dispatch_table[types.CodeType](value)
+            return _code_of_file, (parts, value.co_filename)
+
+    with io.BytesIO() as file:
+        Pickler(file).dump(spec)
+        return file.getvalue()
+
+
+def _code_of_file(parts: tuple[Any, ...], filename: str) -> types.CodeType:
+    return types.CodeType(*parts).replace(co_filename=filename)
 
 
 def shipped_files() -> dict[str, Path]:

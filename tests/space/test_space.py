@@ -364,6 +364,17 @@ def test_discovery_raises_what_the_defaults_raise():
         Space.load(build).discover(PROBLEM)
 
 
+def test_what_a_hypermodel_raises_is_reported_with_its_file_and_line():
+    import keras_tuner
+
+    class Broken(keras_tuner.HyperModel):
+        def build(self, hp):
+            raise KeyError("never works")
+
+    with pytest.raises(SpaceError, match=r"KeyError in its build.*test_space.py:[0-9]+"):
+        Space.load(Broken()).discover(PROBLEM)
+
+
 # -- building
 
 
