@@ -116,7 +116,7 @@ class Problem:
     ----------
     kind : the problem type.
     input_shape : shape of one preprocessed row, without the batch axis: ``(n_features,)`` for a
-        table, ``(height, width, channels)`` for images.
+        table, ``(height, width, channels)`` for images, ``(steps, features)`` for sequences.
     n_outputs, output_activation, loss : the last layer and the loss of the problem type.
     n_train : rows of the smallest training set of the first repeat; learning-rate schedules count
         their steps by it.

@@ -17,6 +17,7 @@ from scipy import sparse
 from hpsearch.task import Target
 
 ColumnKind = Literal["number", "category", "text", "date", "words", "array"]
+ArrayKind = Literal["image", "sequence", "numbers"]
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,15 @@ class Column:
     ----------
     name : the column's name.
     kind : ``number``, ``category``, ``text`` (free text), ``date``, ``words`` (a multi-hot matrix
-        of word numbers) or ``array`` (an image or another array per row).
+        of word numbers) or ``array`` (an array per row).
     reason : why it was taken for that, for people.
     levels : for ``category`` the levels as text, sorted; for ``text`` the words found in it,
         sorted; for ``words`` the words' names where they are known. Names only: which of them a
         fold knows is learnt from its training rows (``hpsearch.preprocessing``).
     has_missing : whether a cell of this column is missing.
     shape : for ``array`` the shape of one row; for ``words`` ``(n_words,)``; else empty.
+    array_kind : for ``array``, ``image`` (rows, height, width[, channels]), ``sequence`` (rows,
+        steps, features) or ``numbers``, each of which is a feature of its own.
     has_clock : for ``date``, whether a time of day other than midnight occurs.
     date_format : for ``date``, the form in which text was written (``cells``); else empty.
     """
@@ -44,6 +47,7 @@ class Column:
     levels: tuple[str, ...] = ()
     has_missing: bool = False
     shape: tuple[int, ...] = ()
+    array_kind: ArrayKind = "image"
     has_clock: bool = False
     date_format: str = ""
 

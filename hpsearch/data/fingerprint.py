@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 if TYPE_CHECKING:
-    from hpsearch.data.dataset import Dataset
+    from hpsearch.data.dataset import Column, Dataset
 
 
 def fingerprint(data: Dataset) -> str:
@@ -41,10 +41,15 @@ def fingerprint(data: Dataset) -> str:
 def _description(data: Dataset) -> Any:
     target = data.target
     return {
-        "columns": [(c.name, c.kind, c.shape, c.levels) for c in data.schema.columns],
+        "columns": [_column(column) for column in data.schema.columns],
         "target": (target.names, target.kind, target.labels, target.one_hot),
         "rows": data.n_rows,
     }
+
+
+def _column(column: Column) -> tuple[Any, ...]:
+    described = column.name, column.kind, column.shape, column.levels
+    return described if column.array_kind == "image" else (*described, column.array_kind)
 
 
 def _add_json(digest: Any, value: Any) -> None:

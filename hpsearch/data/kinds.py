@@ -1,8 +1,8 @@
 """Kinds: what each feature column is taken for, and why; what is left out, and why.
 
 Owns the decision for one feature column at a time, and the refusals and warnings that concern that
-column alone. What its cells say belongs to ``cells``; how a kind is encoded belongs to
-``hpsearch.preprocessing``.
+column alone. What its cells say belongs to ``cells``, what an array a row is to ``arrays``; how a
+kind is encoded belongs to ``hpsearch.preprocessing``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 
 from hpsearch.data.cells import MISSING_WORDS, Cells, Form, Places, as_levels, interpret
 from hpsearch.data.dataset import Column
@@ -99,14 +98,6 @@ def check_range(values: NDArray[np.float64], name: str, places: Places) -> None:
             f"{places.with_cells(wrong, values.tolist())}. Correct these cells, leave them empty, "
             f"or leave the column out with --drop {name}."
         )
-
-
-def array_column(array: NDArray[Any] | sparse.csr_array, name: str) -> Column:
-    """The column of an image, another array, or a word matrix."""
-    shape = tuple(int(n) for n in array.shape[1:])
-    if sparse.issparse(array):
-        return Column(name, "words", "which words occur in each row", shape=shape)
-    return Column(name, "array", f"an array of {array.dtype} for each row", shape=shape)
 
 
 def _left_out(cells: Cells, note: str, *, warn: bool = False) -> Feature:

@@ -7,8 +7,8 @@ read the target, look for what deserves a warning. Each step's rules belong to i
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hpsearch.data.arrays import array_column, check_kinds
 from hpsearch.data.cells import Places, as_levels, interpret
-from hpsearch.data.dataset import Column, Dataset, Origin, Schema
+from hpsearch.data.dataset import ArrayKind, Column, Dataset, Origin, Schema
 from hpsearch.data.fingerprint import fingerprint
 from hpsearch.data.hints import target_leaks
-from hpsearch.data.kinds import array_column, check_range, read_feature
+from hpsearch.data.kinds import check_range, read_feature
 from hpsearch.data.names import check_known, listed
 from hpsearch.data.rows import Arrays, rows_of_table, word_count
 from hpsearch.data.tables import Table, read_table
@@ -30,13 +31,14 @@ from hpsearch.errors import DataError, OptionError
 
 @dataclass(frozen=True)
 class _Roles:
-    """Which column plays which part."""
+    """Which column plays which part; ``kinds`` says what some arrays are."""
 
     target: tuple[str, ...]
     drop: tuple[str, ...]
     text: tuple[str, ...]
     groups: str | None
     time: str | None
+    kinds: Mapping[str, ArrayKind] = field(default_factory=dict)
 
     @property
     def apart(self) -> set[str]:
@@ -55,6 +57,7 @@ def load(
     text: str | Sequence[str] = (),
     groups: Any = None,
     time: Any = None,
+    kinds: Mapping[str, ArrayKind] | None = None,
     name: str | None = None,
     path: str | Path | None = None,
     schema: Schema | None = None,
@@ -73,6 +76,8 @@ def load(
     text : columns to read as free text.
     groups : a column, or an array (n_rows,), whose rows belong together in folds.
     time : a column, or an array (n_rows,), of dates or numbers that order the rows.
+    kinds : what an array (n_rows, ...) is, by its name (``x`` where it has none): ``"image"``,
+        ``"sequence"`` of steps of features, or ``"numbers"``; default: as ``data.arrays`` decides.
     name : a short name; default: from the source.
     path : for ``keras:`` sets, the file that Keras would download.
     schema : read the rows as this schema says instead of deciding on kinds, with their target.
@@ -97,7 +102,7 @@ def load(
     ('regression', 3)
     """
     if isinstance(source, Dataset):
-        given = (y, target, task, groups, time, name, path, schema)
+        given = (y, target, task, groups, time, kinds, name, path, schema)
         if drop or text or any(value is not None for value in given):
             raise OptionError(
                 "A Dataset is used as it is; options belong to the call of load that made it."
@@ -107,11 +112,11 @@ def load(
     if name is not None:
         table = replace(table, name=name)
     if schema is not None:
-        choices = (target, task, groups, time)
+        choices = (target, task, groups, time, kinds)
         if drop or text or any(value is not None for value in choices):
             raise OptionError(
                 "Rows that are read under a schema take their target and kinds from it; leave out "
-                "target, task, drop, text, groups and time."
+                "target, task, drop, text, groups, time and kinds."
             )
         return _under_schema(table, schema)
     if target is not None:
@@ -122,6 +127,7 @@ def load(
         _names(text),
         groups if isinstance(groups, str) else None,
         time if isinstance(time, str) else None,
+        dict(kinds or {}),
     )
     _check_roles(roles, table)
     data = _decide(table, roles, task, groups, time)
@@ -145,6 +151,7 @@ def _origin(
         "text": list(roles.text),
         "groups": roles.groups,
         "time": roles.time,
+        "kinds": dict(roles.kinds),
         "name": name,
         "path": None if path is None else str(Path(path).expanduser().resolve()),
     }
@@ -232,7 +239,11 @@ def _decide(table: Table, roles: _Roles, task: str | None, groups: Any, time: An
     if trimmed:
         notes.append(f"Spaces around cells were removed in {listed(trimmed)}.")
     arrays: Arrays = {k: a for k, a in table.arrays.items() if k not in roles.drop}
-    columns += [array_column(array, name) for name, array in arrays.items()]
+    check_kinds(roles.kinds, arrays)
+    for name, array in arrays.items():
+        found_array = array_column(array, name, roles.kinds.get(name))
+        columns.append(found_array.column)
+        notes += found_array.notes
     if not columns:
         raise DataError(
             f"A table needs features besides its target; {table.name!r} has none left. "

@@ -24,7 +24,6 @@ from hpsearch.engines.network import side_by_side
 from hpsearch.errors import BundleError
 from hpsearch.preprocessing import Encoded, Layout, Statistics
 from hpsearch.preprocessing.design import design_batch, multi_hot
-from hpsearch.preprocessing.encoding import channelled
 
 if TYPE_CHECKING:
     from hpsearch.engines.network import OutputForm
@@ -227,5 +226,5 @@ def _symbolic_inputs(layout: Layout) -> dict[str, Any]:
     if layout.words:
         inputs["words"] = keras.Input((sum(layout.word_slots),), name="words")
     for i, array_shape in enumerate(layout.array_shapes):
-        inputs[f"array_{i}"] = keras.Input(channelled(array_shape), name=f"array_{i}")
+        inputs[f"array_{i}"] = keras.Input(array_shape, name=f"array_{i}")
     return inputs

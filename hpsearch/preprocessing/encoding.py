@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from hpsearch import defaults
+from hpsearch.data.arrays import network_shape
 from hpsearch.data.dataset import Column, Schema
 from hpsearch.data.words import split_words
 
@@ -30,7 +31,7 @@ class Layout:
 
     A flat input holds, in this order: standardised numbers, indicators of missing numbers, the
     slots of each category, the slots of the words, flattened arrays. A table that is one array
-    column alone keeps that array's shape, with a channel axis.
+    column alone keeps that array's shape.
 
     Attributes
     ----------
@@ -43,7 +44,8 @@ class Layout:
     has_other : whether rarer and unseen levels share a slot of their own, behind the levels'.
     has_missing_slot : whether missing cells of the category have a slot, the last one.
     words : names of the word columns; ``n_words`` and ``word_slots`` count their words and slots.
-    arrays : names of the array columns; ``array_shapes`` their rows' shapes.
+    arrays : names of the array columns; ``array_shapes`` their rows' shapes as a network sees them,
+        a grey image with a channel axis. Each index of the last axis has a mean of its own.
     """
 
     numbers: tuple[str, ...] = ()
@@ -90,7 +92,7 @@ class Layout:
             n_words=n_words,
             word_slots=tuple(min(count, max_words) for count in n_words),
             arrays=tuple(c.name for c in arrays),
-            array_shapes=tuple(c.shape for c in arrays),
+            array_shapes=tuple(network_shape(c) for c in arrays),
         )
 
     @property
@@ -108,7 +110,7 @@ class Layout:
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one preprocessed row."""
         if self.keeps_shape:
-            return channelled(self.array_shapes[0])
+            return self.array_shapes[0]
         flat_arrays = sum(int(np.prod(shape)) for shape in self.array_shapes)
         width = len(self.numbers) + len(self.indicators) + sum(self.category_slots)
         return (width + sum(self.word_slots) + flat_arrays,)
@@ -123,7 +125,7 @@ class Encoded:
     numbers : float32 (n_rows, n_numbers), NaN where missing.
     codes : int32 (n_rows, n_categories), see ``Layout.n_levels``.
     words : float32 ``csr_array`` (n_rows, sum of ``n_words``) of ones, or None.
-    arrays : each (n_rows, ...) in its own dtype, with a channel axis where it has two axes.
+    arrays : each (n_rows, *shape) in its own dtype, see ``Layout.array_shapes``.
     """
 
     numbers: NDArray[np.float32]
@@ -177,15 +179,10 @@ def encode(
         codes=_side_by_side(codes, n_rows, np.int32),
         words=sparse.hstack(words, format="csr", dtype=np.float32) if words else None,
         arrays=tuple(
-            np.asarray(arrays[c.name]).reshape(n_rows, *channelled(c.shape))
+            np.asarray(arrays[c.name]).reshape(n_rows, *network_shape(c))
             for c in schema.of_kind("array")
         ),
     )
-
-
-def channelled(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """An array's shape with a channel axis: (height, width) becomes (height, width, 1)."""
-    return (*shape, 1) if len(shape) == 2 else shape
 
 
 def _side_by_side(parts: list[NDArray[Any]], n_rows: int, dtype: type[np.generic]) -> NDArray[Any]:

@@ -36,7 +36,8 @@ class Statistics:
     category_slots : int32 (sum of ``n_levels + 2``,): the slot of each code, column after column,
         or ``ABSENT``.
     word_slots : int32 (sum of ``n_words``,): the slot of each word, or ``ABSENT``.
-    array_centre, array_scale : float32 (channels of all arrays,).
+    array_centre, array_scale : float32 (channels of all arrays,), over training rows, steps and
+        pixels: a channel is an index of the last axis, such as a sequence's feature.
     target_centre, target_scale : float64 (n_values,): mean and standard deviation of a regression
         target, or 0 and 1.
     """

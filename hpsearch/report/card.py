@@ -19,7 +19,6 @@ _KINDS: Final = {
     "text": "free text",
     "date": "date",
     "words": "word numbers",
-    "array": "array",
 }
 
 
@@ -143,9 +142,15 @@ def _limits(model: Mapping[str, Any]) -> Iterator[str]:
 def _inputs(model: Mapping[str, Any]) -> Iterator[str]:
     columns = (model.get("schema") or {}).get("columns") or ()
     ranges = model.get("ranges") or {}
-    rows = [[c["name"], _KINDS.get(c["kind"], c["kind"]), _seen(c, ranges)] for c in columns]
+    rows = [[c["name"], _kind(c), _seen(c, ranges)] for c in columns]
     if rows:
         yield from _table(["column", "kind", "seen in training"], rows)
+
+
+def _kind(column: Mapping[str, Any]) -> str:
+    if column["kind"] == "array":
+        return str(column.get("array_kind", "image"))
+    return str(_KINDS.get(column["kind"], column["kind"]))
 
 
 def _seen(column: Mapping[str, Any], ranges: Mapping[str, Sequence[Any]]) -> str:

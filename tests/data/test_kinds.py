@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import sparse
 
 from hpsearch.data.cells import Places
-from hpsearch.data.kinds import array_column, read_feature
+from hpsearch.data.kinds import read_feature
 from hpsearch.errors import DataError
 
 
@@ -199,9 +198,3 @@ def test_a_column_that_counts_the_rows_is_warned_about():
 def test_trimmed_cells_are_reported():
     assert read(" a", "b").trimmed
     assert not read("a", "b").trimmed
-
-
-def test_array_columns_know_their_shape():
-    assert array_column(np.zeros((2, 3, 4), np.uint8), "x").shape == (3, 4)
-    words_column = array_column(sparse.csr_array((2, 9), dtype=np.float32), "x")
-    assert (words_column.kind, words_column.shape) == ("words", (9,))

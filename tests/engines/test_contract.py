@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import metrics as sk
 
+import hpsearch
 from hpsearch.engines.contract import WorkUnit
 from hpsearch.engines.fit_data import read_fit_data
 from hpsearch.engines.fused.engine import FusedEngine, import_jax
@@ -155,6 +156,25 @@ def test_moments_and_moving_means_go_on_as_in_keras(train, stateful_job, engine)
     validation = read_fit_data(stateful_job.data_path).folds[1].validation
     assert_allclose(fold.predictions, outputs[:, validation, 0], rtol=1e-5)
     assert_allclose(fold.train_loss, losses, rtol=1e-5)
+
+
+def build_recurrent(hp, problem):
+    import keras
+
+    return compiled([keras.layers.SimpleRNN(3)], problem)
+
+
+def test_a_recurrent_network_trains_on_sequences_as_in_keras(train, make_job, engine):
+    series = np.random.default_rng(3).normal([0.0, 1e5], [1.0, 2e4], (26, 4, 2))
+    job = make_job(hpsearch.load(series, series[:, :, 0].sum(axis=1)), build_recurrent, epochs=2)
+    result = train(job, 1)
+    assert result.error is None, result.traceback
+    losses, outputs = engine.call("keras_curves", job, Candidate(0, {}), 1)
+    data = read_fit_data(job.data_path)
+    stats = data.statistics[1]
+    expected = outputs[:, data.folds[1].validation] * stats.target_scale + stats.target_centre
+    assert_allclose(result.folds[0].train_loss, losses, rtol=1e-5)
+    assert_allclose(result.folds[0].predictions, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_every_row_of_unequal_folds_and_short_batches_counts_once(train, table, make_job):

@@ -74,6 +74,30 @@ def test_an_image_alone_keeps_its_shape_and_gets_a_channel_axis():
     assert_allclose(rows[..., 0], (images - 5.5) / images.std(), rtol=1e-6)
 
 
+def test_each_feature_of_a_sequence_is_standardised_over_training_rows_and_steps():
+    column = Column("x", "array", shape=(6, 2), array_kind="sequence")
+    schema = Schema((column,), Target(("y",), "regression"))
+    series = np.random.default_rng(0).normal([0.0, 1e5], [1.0, 2e4], (9, 6, 2)).astype(np.float32)
+    encoded = encode(schema, pd.DataFrame(index=range(9)), {"x": series}, 9)
+    layout = Layout.of(schema)
+    rows = design_rows(encoded, layout, fitted(encoded, layout, n_train=7))
+    assert rows.shape == (9, *layout.input_shape) == (9, 6, 2)
+    assert_allclose(rows[:7].mean(axis=(0, 1)), [0.0, 0.0], atol=1e-4)
+    assert_allclose(rows[:7].std(axis=(0, 1)), [1.0, 1.0], rtol=1e-4)
+    centre, scale = series[:7].mean(axis=(0, 1)), series[:7].std(axis=(0, 1))
+    assert_allclose(rows[7:], (series[7:] - centre) / scale, rtol=1e-3, atol=1e-4)
+
+
+def test_an_array_of_numbers_has_a_mean_for_each():
+    column = Column("x", "array", shape=(2, 3), array_kind="numbers")
+    schema = Schema((column,), Target(("y",), "regression"))
+    arrays = {"x": np.arange(24.0).reshape(4, 2, 3)}
+    encoded = encode(schema, pd.DataFrame(index=range(4)), arrays, 4)
+    layout = Layout.of(schema)
+    rows = design_rows(encoded, layout, fitted(encoded, layout, n_train=2))
+    assert_allclose(rows[:2], np.outer([-1.0, 1.0], np.ones(6)))
+
+
 def test_an_absent_word_sets_no_slot():
     words = sparse.csr_array(np.array([[1, 1, 1], [0, 1, 0]], np.float32))
     layout = Layout(words=("x",), n_words=(3,), word_slots=(2,))

@@ -1,0 +1,142 @@
+"""Arrays: whether an array a row is an image, a sequence or so many numbers.
+
+Owns that decision, what is said of it, and the shape that a network sees. Which of its values share
+a mean belongs to ``hpsearch.preprocessing``; reading the arrays belongs to ``tables``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from hpsearch.data.dataset import ArrayKind, Column
+from hpsearch.data.names import check_known
+from hpsearch.errors import OptionError
+from hpsearch.words import counted
+
+_SMALLEST_IMAGE = 8
+_LARGEST_BYTE = 255
+_ROWS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class ArrayColumn:
+    """An array column after the decision, and what to say about it."""
+
+    column: Column
+    notes: tuple[str, ...] = ()
+
+
+def array_column(
+    array: NDArray[Any] | sparse.csr_array, name: str, asked: ArrayKind | None = None
+) -> ArrayColumn:
+    """Decide what an array a row is, or a word matrix.
+
+    With three axes and more a row it is an image, whose last axis holds its channels. With two it
+    is a grey image where it holds bytes (uint8), or where it is a square of 8 x 8 or more of
+    numbers from 0 to 1 or of whole numbers from 0 to 255; else it is a sequence of steps of
+    features.
+
+    Parameters
+    ----------
+    array : (n_rows, ...), finite numbers; or a word matrix (n_rows, n_words).
+    name : the column's name.
+    asked : what it is, where the user says so.
+
+    Raises
+    ------
+    OptionError
+        A sequence was asked for, and a row has not two axes.
+    """
+    shape = tuple(int(n) for n in array.shape[1:])
+    if sparse.issparse(array):
+        return ArrayColumn(Column(name, "words", "which words occur in each row", shape=shape))
+    if asked == "sequence" and len(shape) != 2:
+        raise OptionError(
+            f"A sequence has two axes a row, steps and features; the array {name!r} has rows of "
+            f"shape {shape}. Leave it out of `kinds`, or reshape it."
+        )
+    kind = asked or _kind_of(array)
+    reason = f"{_described(kind, shape)}, {array.dtype}" + (", as asked" if asked else "")
+    column = Column(name, "array", reason, shape=shape, array_kind=kind)
+    if asked or len(shape) != 2 or array.dtype == np.uint8:
+        return ArrayColumn(column)
+    other: ArrayKind = "image" if kind == "sequence" else "sequence"
+    return ArrayColumn(
+        column,
+        (
+            f"Array {name!r} was taken for {_described(kind, shape)}. In Python, "
+            f"load(..., kinds={{{name!r}: {other!r}}}) takes it for {_described(other, shape)}.",
+        ),
+    )
+
+
+def check_kinds(kinds: Mapping[str, ArrayKind], arrays: Mapping[str, Any]) -> None:
+    """Raise ``OptionError`` unless each name is that of a dense array, and each kind is one."""
+    dense = [name for name, array in arrays.items() if not sparse.issparse(array)]
+    if kinds and not dense:
+        raise OptionError(
+            f"`kinds` says what the arrays of a table are, and this one has none; received "
+            f"{dict(kinds)!r}. Leave it out."
+        )
+    check_known(kinds, dense, "`kinds`")
+    for name, kind in kinds.items():
+        if kind not in get_args(ArrayKind):
+            raise OptionError(
+                f"An array is one of {', '.join(get_args(ArrayKind))}; `kinds` says {kind!r} of "
+                f"{name!r}."
+            )
+
+
+def network_shape(column: Column) -> tuple[int, ...]:
+    """The shape of an array's row as a network sees it; values of one last index share a mean.
+
+    Examples
+    --------
+    >>> network_shape(Column("x", "array", shape=(28, 28), array_kind="image"))
+    (28, 28, 1)
+    >>> network_shape(Column("x", "array", shape=(20, 8), array_kind="sequence"))
+    (20, 8)
+    """
+    if column.array_kind == "numbers":
+        return (int(np.prod(column.shape)),)
+    is_grey = column.array_kind == "image" and len(column.shape) == 2
+    return (*column.shape, 1) if is_grey else column.shape
+
+
+def _kind_of(array: NDArray[Any]) -> ArrayKind:
+    shape = array.shape[1:]
+    if len(shape) != 2:
+        return "image" if len(shape) > 2 else "numbers"
+    if array.dtype == np.uint8 and array.max(initial=0) > 1:  # else it may have been true or false
+        return "image"
+    is_square = shape[0] == shape[1] >= _SMALLEST_IMAGE
+    return "image" if is_square and _is_brightness(array) else "sequence"
+
+
+def _is_brightness(array: NDArray[Any]) -> bool:
+    """Whether all values lie between 0 and 1, or are whole and lie between 0 and 255."""
+    lowest, highest = array.min(initial=0), array.max(initial=0)
+    if lowest < 0 or highest > _LARGEST_BYTE:
+        return False
+    blocks = (array[at : at + _ROWS_AT_ONCE] for at in range(0, len(array), _ROWS_AT_ONCE))
+    return bool(highest <= 1) or all((block == np.floor(block)).all() for block in blocks)
+
+
+def _described(kind: ArrayKind, shape: tuple[int, ...]) -> str:
+    size = " x ".join(map(str, shape))
+    if kind == "numbers":
+        return f"{counted(int(np.prod(shape)), 'number')} a row, each with a mean of its own"
+    if kind == "sequence":
+        steps, features = counted(shape[0], "step"), counted(shape[1], "feature")
+        return f"sequences of {steps} of {features}, each with a mean of its own"
+    if len(shape) == 2:
+        return f"grey images of {size}"
+    if len(shape) == 3:
+        return f"images of {shape[0]} x {shape[1]} with {counted(shape[2], 'channel')}"
+    return f"arrays of {size}, the last axis of which are channels"
