@@ -7,6 +7,8 @@ The public names are imported when they are first used, so that ``import hpsearc
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from hpsearch.versions import VERSION
+
 if TYPE_CHECKING:
     from hpsearch.data import load
     from hpsearch.data.dataset import Dataset
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from hpsearch.search.cross_validation import cross_validate
     from hpsearch.search.execution import Search, resume
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "BundleError",

@@ -726,7 +726,7 @@ def predict(
     if output is not None:
         _check_output(output, endings=(".csv", ".parquet"), overwrite=overwrite)
     opened = hpsearch.open_run(run)
-    _use_the_workers_environment(str(opened.model_card.get("backend")))
+    _use_the_workers_environment(str(opened.manifest.get("backend")))
     from hpsearch.export.prediction import predict_rows
 
     predicted = predict_rows(opened, data)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
+
+VERSION: Final = "0.1.0"
+"""Of hpsearch."""
 
 PACKAGES: Final = (
     *("hpsearch", "keras", "tensorflow", "jax", "jaxlib", "keras-tuner", "numpy", "pandas"),
@@ -24,6 +25,8 @@ def versions(more: Iterable[str] = ()) -> dict[str, str]:
     >>> sorted(versions())[:3]
     ['hpsearch', 'jax', 'jaxlib']
     """
+    import platform  # here, since `import hpsearch` reads the version above
+
     return {
         "python": platform.python_version(),
         **{name: _version(name) for name in (*PACKAGES, *more)},
@@ -31,6 +34,8 @@ def versions(more: Iterable[str] = ()) -> dict[str, str]:
 
 
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""The exported model: one ``.keras`` file from raw cells to decoded predictions, and its card.
+"""The exported model: one ``.keras`` file from raw cells to decoded predictions, and its manifest.
 
 Owns the format of ``model.keras`` and ``model.json`` and reading them back. Preprocessing is part
 of the network, made of Keras's own operations, so that plain ``keras.models.load_model`` loads it
@@ -113,10 +113,10 @@ def predict_encoded(
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """An exported model, opened for prediction; ``card`` is its ``model.json``."""
+    """An exported model, opened for prediction; ``manifest`` is its ``model.json``."""
 
     path: Path
-    card: Mapping[str, Any]
+    manifest: Mapping[str, Any]
 
     @classmethod
     def of(cls, run: Run) -> Bundle:
@@ -128,34 +128,34 @@ class Bundle:
             If ``model.keras`` is missing, is not the file that the run wrote, or has another
             format.
         """
-        card = run.model_card
-        if card.get("format") != BUNDLE_FORMAT:
+        manifest = run.manifest
+        if manifest.get("format") != BUNDLE_FORMAT:
             raise BundleError(
                 f"This version reads models of the format {BUNDLE_FORMAT!r}; model.json of "
-                f"{str(run.path)!r} says {card.get('format')!r}. Run the search again."
+                f"{str(run.path)!r} says {manifest.get('format')!r}. Run the search again."
             )
         if not run.model_path.is_file():
             raise BundleError(
                 f"An exported model is the file model.keras; {str(run.path)!r} has none. "
                 "Restore it, or run the search again."
             )
-        if file_sha256(run.model_path) != card.get("sha256"):
+        if file_sha256(run.model_path) != manifest.get("sha256"):
             raise BundleError(
                 f"model.keras must be the file that the run wrote; the SHA-256 of "
                 f"{str(run.model_path)!r} differs from the one in model.json. "
                 "Restore it, or run the search again."
             )
-        return cls(run.model_path, card)
+        return cls(run.model_path, manifest)
 
     @cached_property
     def schema(self) -> Schema:
         """Columns and label order."""
-        return Schema.from_json(self.card["schema"])
+        return Schema.from_json(self.manifest["schema"])
 
     @cached_property
     def layout(self) -> Layout:
         """Shapes of the inputs."""
-        limits = self.card["limits"]
+        limits = self.manifest["limits"]
         return Layout.of(
             self.schema, max_levels=limits["max_levels"], max_words=limits["max_words"]
         )
@@ -167,7 +167,7 @@ class Bundle:
 
     def predict(self, encoded: Encoded) -> NDArray[np.float32]:
         """Canonical predictions of encoded rows."""
-        slots = np.array(self.card["word_slots"], np.int32)
+        slots = np.array(self.manifest["word_slots"], np.int32)
         outputs = predict_encoded(self.model, encoded, self.layout, slots)
         return outputs[:, 0] if self.schema.target.kind == "binary" else outputs
 
@@ -200,7 +200,7 @@ def file_sha256(path: Path) -> str:
 
 
 def seen_ranges(dataset: Dataset) -> dict[str, list[Any]]:
-    """The smallest and the largest value of each number and date column, for the model's card.
+    """The smallest and the largest value of each number and date column, for the manifest.
 
     Dates are in ISO format; a column without a value has ``[None, None]``.
     """

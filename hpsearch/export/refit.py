@@ -48,7 +48,7 @@ class Refitted:
     sha256 : of ``model.keras``.
     n_params : parameters of the network.
     predictions : canonical, of the test rows (n, ...), or None.
-    word_slots : the slots of the words, for the model card.
+    word_slots : the slots of the words, for the manifest.
     inspected : what ``inspection.inspect_network`` says of the network.
     """
 

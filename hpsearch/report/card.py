@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hpsearch import words
+from hpsearch.ledger import Ledger
 from hpsearch.report.estimates import estimates, promised
 
 _LEVELS_SHOWN: Final = 20
@@ -23,26 +24,30 @@ _KINDS: Final = {
 
 
 def model_card_text(
-    settings: Mapping[str, Any], best: Mapping[str, Any], model: Mapping[str, Any]
+    settings: Mapping[str, Any],
+    best: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    ledger: Ledger | None = None,
 ) -> str:
     """The card of an exported model.
 
     Parameters
     ----------
-    settings, best, model : ``run.json``, ``best.json`` and ``model.json``; what they lack is left
-        out.
+    settings, best, manifest : ``run.json``, ``best.json`` and ``model.json``; what they lack is
+        left out.
+    ledger : what the score is worth, the one in ``best.json`` as it was read.
     """
     data = settings.get("data") or {}
     title = f"# Model card: {_text(data.get('name') or 'model')}"
     parts = (
-        ("Model", _model(settings, best, model)),
-        ("Data and task", _data(settings, model)),
-        ("Estimates", _estimates(best)),
-        ("Limits", _limits(model)),
-        ("Inputs", _inputs(model)),
+        ("Model", _model(settings, best, manifest)),
+        ("Data and task", _data(settings, manifest)),
+        ("Estimates", _estimates(best, ledger)),
+        ("Limits", _limits(manifest)),
+        ("Inputs", _inputs(manifest)),
         ("Hyperparameters", _hyperparameters(best)),
-        ("Loading and predicting", _use(model)),
-        ("Checks passed", (f"- {_text(check)}" for check in model.get("checks") or ())),
+        ("Loading and predicting", _use(manifest)),
+        ("Checks passed", (f"- {_text(check)}" for check in manifest.get("checks") or ())),
         ("Versions", _versions(settings)),
     )
     blocks = [title]
@@ -54,21 +59,21 @@ def model_card_text(
 
 
 def _model(
-    settings: Mapping[str, Any], best: Mapping[str, Any], model: Mapping[str, Any]
+    settings: Mapping[str, Any], best: Mapping[str, Any], manifest: Mapping[str, Any]
 ) -> Iterator[str]:
-    trained = model.get("trained_on") or best.get("refit") or {}
+    trained = manifest.get("trained_on") or best.get("refit") or {}
     yield (
         "A Keras network that takes raw cells, with its preprocessing inside: trial "
         f"{best.get('trial')} of {best.get('n_trials', settings.get('trials'))} that hpsearch "
         f"tried, trained on {_count(trained.get('n_rows'))} rows for "
         f"{_count(trained.get('n_steps'))} optimizer steps. "
-        f"It has {_count(model.get('n_params', best.get('n_params')))} parameters."
+        f"It has {_count(manifest.get('n_params', best.get('n_params')))} parameters."
     )
 
 
-def _data(settings: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[str]:
+def _data(settings: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
     data = settings.get("data") or {}
-    target = (model.get("schema") or {}).get("target") or {}
+    target = (manifest.get("schema") or {}).get("target") or {}
     names = data.get("target") or target.get("names") or ()
     yield f"- Table: {_text(data.get('name'))}, {_count(data.get('n_rows'))} rows, " + (
         f"{_count(data.get('n_columns'))} feature columns"
@@ -86,10 +91,10 @@ def _data(settings: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[str
         yield f"- Warning: {_text(warning)}"
 
 
-def _estimates(best: Mapping[str, Any]) -> Iterator[str]:
+def _estimates(best: Mapping[str, Any], ledger: Ledger | None) -> Iterator[str]:
     metric = str(best.get("metric"))
     better = "lower" if best.get("direction", "min") == "min" else "higher"
-    expected = promised(best)
+    expected = promised(best, ledger)
     if expected is not None:
         bounds = words.interval(expected.low, expected.high)
         yield (
@@ -97,7 +102,8 @@ def _estimates(best: Mapping[str, Any]) -> Iterator[str]:
             f"same kind{f' (95 % interval {bounds})' if bounds else ''}; {better} is better."
         )
         yield ""
-    rows = [[e.label, e.shown, words.interval(e.low, e.high), e.about] for e in estimates(best)]
+    found = estimates(best, ledger)
+    rows = [[e.label, e.shown, words.interval(e.low, e.high), e.about] for e in found]
     yield from _table([f"{metric}", "value", "95 % interval", "what it is"], rows)
     others = {name: value for name, value in (best.get("metrics") or {}).items() if name != metric}
     if others:
@@ -111,15 +117,15 @@ def _estimates(best: Mapping[str, Any]) -> Iterator[str]:
         yield from _table(head, body)
 
 
-def _limits(model: Mapping[str, Any]) -> Iterator[str]:
-    if not model:
+def _limits(manifest: Mapping[str, Any]) -> Iterator[str]:
+    if not manifest:
         return
     yield (
         "- Rows unlike the training rows are predicted without a warning: compare new cells with "
         "the ranges and levels under Inputs."
     )
-    limits = model.get("limits") or {}
-    columns = (model.get("schema") or {}).get("columns") or ()
+    limits = manifest.get("limits") or {}
+    columns = (manifest.get("schema") or {}).get("columns") or ()
     kinds = {column.get("kind") for column in columns}
     if "category" in kinds:
         yield (
@@ -139,9 +145,9 @@ def _limits(model: Mapping[str, Any]) -> Iterator[str]:
         yield f"- In training no cell was missing in {where}."
 
 
-def _inputs(model: Mapping[str, Any]) -> Iterator[str]:
-    columns = (model.get("schema") or {}).get("columns") or ()
-    ranges = model.get("ranges") or {}
+def _inputs(manifest: Mapping[str, Any]) -> Iterator[str]:
+    columns = (manifest.get("schema") or {}).get("columns") or ()
+    ranges = manifest.get("ranges") or {}
     rows = [[c["name"], _kind(c), _seen(c, ranges)] for c in columns]
     if rows:
         yield from _table(["column", "kind", "seen in training"], rows)
@@ -176,7 +182,7 @@ def _hyperparameters(best: Mapping[str, Any]) -> Iterator[str]:
         yield from _table(["name", "value"], [[n, words.number(v, digits=6)] for n, v in values])
 
 
-def _use(model: Mapping[str, Any]) -> Iterator[str]:
+def _use(manifest: Mapping[str, Any]) -> Iterator[str]:
     yield from (
         "```python",
         "import hpsearch",
@@ -188,7 +194,7 @@ def _use(model: Mapping[str, Any]) -> Iterator[str]:
         "cells may be missing.",
         "",
         'Without hpsearch, `keras.models.load_model("model.keras")` loads it in safe mode',
-        f"(backend {model.get('backend')}); its inputs are encoded cells, as `model.json` says.",
+        f"(backend {manifest.get('backend')}); its inputs are encoded cells, as `model.json` says.",
     )
 
 

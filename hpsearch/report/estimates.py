@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpsearch import words
+from hpsearch.ledger import Ledger
 from hpsearch.report.material import finite
 from hpsearch.stats import t_interval
 
@@ -56,11 +57,15 @@ _ABOUT = {
 }
 
 
-def estimates(best: Mapping[str, Any]) -> list[Estimate]:
-    """The estimates that ``best.json`` holds, from the least to the most trustworthy.
+def estimates(best: Mapping[str, Any], ledger: Ledger | None = None) -> list[Estimate]:
+    """The estimates that a run has, from the least to the most trustworthy.
 
     They come from its ledger; a run without one has the mean with both intervals, and the test
     score.
+
+    Parameters
+    ----------
+    best : ``best.json``; ledger : the one in it, as it was read.
 
     Examples
     --------
@@ -68,33 +73,29 @@ def estimates(best: Mapping[str, Any]) -> list[Estimate]:
     >>> [(e.key, e.value, e.low, e.high) for e in estimates(best)]
     [('corrected', 2.0, 1.7, 2.3)]
     """
-    ledger = best.get("ledger")
-    found = _of_ledger(ledger) if isinstance(ledger, Mapping) else _of_scores(best)
+    found = _of_scores(best) if ledger is None else _of_ledger(ledger)
     return [estimate for estimate in found if estimate is not None]
 
 
-def _of_ledger(ledger: Mapping[str, Any]) -> Iterator[Estimate | None]:
-    mean = ledger.get("mean") or {}
-    value = mean.get("value")
-    yield _estimate("naive", "Mean of the folds, naive interval", value, mean.get("naive"))
-    yield _estimate(
-        "corrected", "Mean of the folds, corrected interval", value, mean.get("corrected")
-    )
-    part = ledger.get("bias_corrected") or {}
+def _of_ledger(ledger: Ledger) -> Iterator[Estimate | None]:
+    mean, corrected = ledger.mean, ledger.bias_corrected
+    for key, spread in (("naive", mean.naive), ("corrected", mean.corrected)):
+        label = f"Mean of the folds, {key} interval"
+        yield _estimate(key, label, mean.value, spread.low, spread.high)
     label = "Corrected for being selected"
-    yield _estimate("bias_corrected", label, part.get("value"), part)
-    part = ledger.get("foldwise") or {}
-    yield _estimate("foldwise", f"{label}, from fold scores", part.get("value"), None)
-    part = ledger.get("nested") or {}
-    label = "Nested cross-validation of the search"
-    yield _estimate("nested", label, part.get("value"), part.get("corrected"))
-    part = ledger.get("test") or {}
-    label = f"Final model on {part.get('n_rows', '')} test rows"
-    yield _estimate("test", label, part.get("value"), part)
-    for part in ledger.get("baselines") or ():
-        label = f"Baseline: {part.get('label') or part.get('name')}"
-        about = "A model that needs no search, on the same folds."
-        yield _estimate("baseline", label, part.get("value"), part.get("corrected"), about)
+    yield _estimate("bias_corrected", label, corrected.value, corrected.low, corrected.high)
+    if ledger.foldwise:
+        yield _estimate("foldwise", f"{label}, from fold scores", ledger.foldwise.value)
+    if nested := ledger.nested:
+        label = "Nested cross-validation of the search"
+        yield _estimate("nested", label, nested.value, nested.corrected.low, nested.corrected.high)
+    if test := ledger.test:
+        label = f"Final model on {test.n_rows} test rows"
+        yield _estimate("test", label, test.value, test.low, test.high)
+    for model in ledger.baselines:
+        label, about = f"Baseline: {model.label or model.name}", "A model that needs no search, on "
+        ends = model.corrected.low, model.corrected.high
+        yield _estimate("baseline", label, model.value, *ends, f"{about}the same folds.")
 
 
 def _of_scores(best: Mapping[str, Any]) -> Iterator[Estimate | None]:
@@ -102,29 +103,24 @@ def _of_scores(best: Mapping[str, Any]) -> Iterator[Estimate | None]:
     n_folds = int(finite(best.get("n_folds")) or 0)
     if score is not None and deviation is not None and n_folds > 1:
         low, high = t_interval(score, deviation / math.sqrt(n_folds), n_folds - 1)
-        ends: dict[str, Any] = {"low": float(low), "high": float(high)}
-        yield _estimate("naive", "Mean of the folds, naive interval", score, ends)
-    ends = {"low": best.get("ci_low"), "high": best.get("ci_high")}
+        yield _estimate("naive", "Mean of the folds, naive interval", score, low, high)
     label = "Mean of the folds, corrected interval" if n_folds != 1 else "Score of the hold-out"
-    yield _estimate("corrected", label, score, ends)
+    yield _estimate("corrected", label, score, best.get("ci_low"), best.get("ci_high"))
     test = best.get("test") or {}
-    yield _estimate("test", "Final model on the test rows", test.get(str(best.get("metric"))), None)
+    yield _estimate("test", "Final model on the test rows", test.get(str(best.get("metric"))))
 
 
 def _estimate(
-    key: str, label: str, value: Any, spread: Mapping[str, Any] | None, about: str = ""
+    key: str, label: str, value: Any, low: Any = None, high: Any = None, about: str = ""
 ) -> Estimate | None:
     number = finite(value)
     if number is None:
         return None
-    low, high = (finite((spread or {}).get(end)) for end in ("low", "high"))
-    return Estimate(key, label, number, low, high, about or _ABOUT[key])
+    return Estimate(key, label, number, finite(low), finite(high), about or _ABOUT[key])
 
 
-def promised(best: Mapping[str, Any]) -> Estimate | None:
+def promised(best: Mapping[str, Any], ledger: Ledger | None = None) -> Estimate | None:
     """What to expect on new rows: the ledger's promise, else the corrected mean."""
-    ledger = best.get("ledger")
-    there = {estimate.key: estimate for estimate in estimates(best)}
-    promise = (ledger.get("promise") or {}) if isinstance(ledger, Mapping) else {}
-    source = str(promise.get("source"))
-    return there.get({"mean": "corrected"}.get(source, source)) or there.get("corrected")
+    there = {estimate.key: estimate for estimate in estimates(best, ledger)}
+    source = "mean" if ledger is None else ledger.promise.source
+    return there.get("corrected" if source == "mean" else source) or there.get("corrected")

@@ -12,6 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hpsearch import words
+from hpsearch.diagnoses import Diagnosis
+from hpsearch.ledger import Ledger
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +32,9 @@ class Material:
     Attributes
     ----------
     trials, folds, curves, predictions, timings : the tables, as the README describes them.
-    settings, best, model : ``run.json``, ``best.json`` and ``model.json``.
+    settings, best, manifest : ``run.json``, ``best.json`` and ``model.json``.
     fold_curves : per trial the curves of its folds, for those trials whose curves are kept.
-    diagnoses : what ``hpsearch.diagnoses`` found, in its JSON form.
+    ledger : what the selected trial's score is worth, or None; diagnoses : what was found.
     """
 
     trials: pd.DataFrame
@@ -42,9 +44,10 @@ class Material:
     timings: pd.DataFrame = field(default_factory=pd.DataFrame)
     settings: Mapping[str, Any] = field(default_factory=dict)
     best: Mapping[str, Any] = field(default_factory=dict)
-    model: Mapping[str, Any] = field(default_factory=dict)
+    manifest: Mapping[str, Any] = field(default_factory=dict)
     fold_curves: Mapping[int, Sequence[FoldCurve]] = field(default_factory=dict)
-    diagnoses: Sequence[Mapping[str, Any]] = ()
+    ledger: Ledger | None = None
+    diagnoses: Sequence[Diagnosis] = ()
 
     @property
     def metric(self) -> str:
@@ -74,8 +77,8 @@ class Material:
 
     @property
     def target(self) -> Mapping[str, Any]:
-        """The target of the model's schema: ``names``, ``kind``, ``labels``."""
-        return (self.model.get("schema") or {}).get("target") or {}
+        """The target of the manifest's schema: ``names``, ``kind``, ``labels``."""
+        return (self.manifest.get("schema") or {}).get("target") or {}
 
     @cached_property
     def selected(self) -> int:

@@ -1,7 +1,7 @@
 """Files that are there whole or not at all.
 
 Owns atomic writing and the canonical JSON form. What stands in the files belongs to ``tables``
-and ``run_folder``.
+and ``folder``.
 """
 
 from __future__ import annotations

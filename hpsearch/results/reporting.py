@@ -14,14 +14,16 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from hpsearch import __version__
+from hpsearch.diagnoses import diagnose
 from hpsearch.engines.contract import joined_curves
 from hpsearch.errors import InputError, OptionError, StorageError
 from hpsearch.report import FoldCurve, Material, report_html
 from hpsearch.report.material import records
+from hpsearch.results.contents import Contents
 from hpsearch.results.files import write_atomically
 from hpsearch.results.journal import read_asked, read_units
-from hpsearch.results.run_folder import JOURNAL, REPORT, Run
+from hpsearch.results.layout import JOURNAL, REPORT
+from hpsearch.versions import VERSION
 
 _T = TypeVar("_T")
 
@@ -29,7 +31,7 @@ MOST_FOLD_CURVES = 3000
 """Curves of single folds that are read from the journal: those of the best trials."""
 
 
-def write_report(run: Run, path: str | os.PathLike[str] | None = None) -> Path:
+def write_report(run: Contents, path: str | os.PathLike[str] | None = None) -> Path:
     """Write a run's report and return its path; see ``Run.report``."""
     target = run.path / REPORT if path is None else Path(path)
     if not target.parent.is_dir():
@@ -39,7 +41,7 @@ def write_report(run: Run, path: str | os.PathLike[str] | None = None) -> Path:
         )
     if target.is_dir():
         raise OptionError(f"A report is a file; {str(target)!r} is a folder. Name a file in it.")
-    page = report_html(material_of(run), version=__version__)
+    page = report_html(material_of(run), version=VERSION)
     try:
         write_atomically(target, page.encode("utf-8"))
     except OSError as error:
@@ -50,7 +52,7 @@ def write_report(run: Run, path: str | os.PathLike[str] | None = None) -> Path:
     return target
 
 
-def material_of(run: Run) -> Material:
+def material_of(run: Contents) -> Material:
     """What a report is made of, as far as the run has it.
 
     Raises
@@ -74,8 +76,9 @@ def material_of(run: Run) -> Material:
         timings=_or(lambda: run.timings, pd.DataFrame()),
         settings=_with_source(_or(lambda: run.settings, {}), read_asked(run.path / JOURNAL)),
         best=best,
-        model=_or(lambda: run.model_card, {}),
-        diagnoses=_or(lambda: [found.to_json() for found in run.diagnoses], []),
+        manifest=_or(lambda: run.manifest, {}),
+        ledger=_or(lambda: run.ledger, None),
+        diagnoses=_or(lambda: diagnose(run.tables), ()),
     )
     return _with_fold_curves(material, run.path)
 

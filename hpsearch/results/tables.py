@@ -3,7 +3,7 @@
 Owns the canonical form of a cell and the layout of ``trials.csv``, ``folds.csv``,
 ``curves.csv``, ``predictions.csv``, ``timings.csv``, ``baselines.csv`` and ``nested.csv``. How
 scores are computed belongs to ``hpsearch.metrics`` and ``hpsearch.stats``; which folder the files
-go to belongs to ``run_folder``.
+go to belongs to ``folder``.
 
 Canonical cells, so that ``pandas.read_csv(path)`` without options gives what was in memory:
 

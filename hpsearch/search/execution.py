@@ -820,11 +820,11 @@ class _Run:
             "selected_by": {"rule": ledger.choice.rule, "reason": ledger.choice.reason},
             "ledger": ledger.to_json(),
         }
-        model = self._model_card(best, refitted, steps)
-        self.folder.write_json("model.json", model)
-        text = model_card_text(self._settings(), outcome, model)
+        manifest = self._manifest(best, refitted, steps)
+        self.folder.write_json("model.json", manifest)
+        text = model_card_text(self._settings(), outcome, manifest, ledger)
         self.folder.write_file("model_card.md", text.encode("utf-8"))
-        self.folder.write_json("best.json", outcome)
+        self.folder.finish(outcome)
 
     def _test_scores(self, refitted: Refitted) -> dict[str, float] | None:
         if self.test is None or refitted.predictions is None:
@@ -834,7 +834,7 @@ class _Run:
             name: float(score(name, y, refitted.predictions, kind=kind)) for name in self.metrics
         }
 
-    def _model_card(self, best: TrialResult, refitted: Refitted, steps: int) -> dict[str, Any]:
+    def _manifest(self, best: TrialResult, refitted: Refitted, steps: int) -> dict[str, Any]:
         return {
             "format": BUNDLE_FORMAT,
             "backend": self.session.choice.backend,

@@ -261,7 +261,7 @@ def folder(tmp_path, mixed_schema):
 
 def bundle_of(path, card):
     run = Run(path)
-    run.__dict__["model_card"] = card
+    run.__dict__["manifest"] = card
     return Bundle.of(run)
 
 

@@ -9,6 +9,19 @@ import numpy as np
 
 from hpsearch.data import Column, Schema
 from hpsearch.engines.contract import FoldResult, UnitResult, WorkUnit
+from hpsearch.ledger import (
+    Baseline,
+    BiasCorrection,
+    Choice,
+    FoldMean,
+    Foldwise,
+    Ledger,
+    Nested,
+    NestedFold,
+    Promise,
+    Spread,
+    TestScore,
+)
 from hpsearch.results import RunFolder, open_run
 from hpsearch.results.tables import (
     curves_table,
@@ -315,6 +328,31 @@ def _prefixed(values):
 def _turned(metric, curve):
     """A curve of a metric of which much is good."""
     return 1 / (1 + curve) if DIRECTIONS.get(metric) == "max" else curve
+
+
+def ledger(**parts):
+    """A ledger with every part, some of them replaced."""
+    spread = Spread(0.1, 1.8, 2.2)
+    folds = (NestedFold(0, 80, 20, 4, 9, 2.0, 2.3, {"units": 8}),)
+    whole = {
+        "trial": 0,
+        "epoch": 3,
+        "metric": "mae",
+        "direction": "min",
+        "mean": FoldMean(2.0, 2, 3, 6, spread, Spread(0.05, 1.9, 2.1)),
+        "bias_corrected": BiasCorrection(2.1, 1.9, 2.4),
+        "foldwise": Foldwise(2.2, 0.2, 20),
+        "nested": Nested(2.3, Spread(0.1, 1.8, 2.8), spread, 2.0, folds),
+        "promise": Promise("nested", 2.3, 1.8, 2.8),
+        "test": TestScore(2.4, 2.0, 2.9, 50, "rows", "within", True, {"mae": 2.4}),
+        "choice": Choice("best", "It scored best.", 0, 2.0, 2.0, 0.0, 0.1, 5, 19, 90, 90),
+        "variance": None,
+        "baselines": (
+            Baseline("linear", "ridge regression", 3.0, spread),
+            Baseline("trees", "boosted trees", missing="too few rows"),
+        ),
+    }
+    return Ledger(**{**whole, **parts})
 
 
 def add_to_best(run, **entries):

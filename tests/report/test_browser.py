@@ -6,6 +6,8 @@ from itertools import pairwise
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from hpsearch.diagnoses import Diagnosis
+from hpsearch.ledger import BiasCorrection, FoldMean, LedgerWarning, Promise, Spread
 from hpsearch.report import report_html
 from hpsearch.results.reporting import material_of
 
@@ -24,21 +26,21 @@ def report(made, tmp_path_factory):
         huge=(2,),
         hostile=True,
     )
-    warning = {"code": "x", "text": made.HOSTILE, "evidence": {}, "remedy": "none"}
-    found = {
-        "code": "overfit",
-        "title": "Overfits",
-        "evidence": "e",
-        "advice": "a",
-        "severity": "problem",
-        "chart": "curves",
-        "trial": 3,
-        "numbers": {},
-    }
-    ledger = {"mean": {"value": 0.2, "corrected": {"low": 0.1, "high": 0.3}}}
-    run = made.add_to_best(run, ledger={**ledger, "warnings": [warning]})
+    found = Diagnosis("overfit", "Overfits", "e", "a", "problem", "curves", trial=3)
+    mean = FoldMean(0.2, 2, 3, 6, Spread(0.05, 0.1, 0.3), Spread(None, None, None))
+    ledger = made.ledger(
+        mean=mean,
+        bias_corrected=BiasCorrection(),
+        foldwise=None,
+        nested=None,
+        test=None,
+        promise=Promise("mean", 0.2, 0.1, 0.3),
+        baselines=(),
+        warnings=(LedgerWarning("x", made.HOSTILE, {}, "none"),),
+    )
     path = run.path / "report.html"
-    path.write_text(report_html(replace(material_of(run), diagnoses=[found])), encoding="utf-8")
+    material = replace(material_of(run), diagnoses=[found], ledger=ledger)
+    path.write_text(report_html(material), encoding="utf-8")
     return path
 
 

@@ -11,7 +11,7 @@ def run(made, tmp_path_factory):
 
 
 def card_of(run):
-    return model_card_text(run.settings, run.best, run.model_card)
+    return model_card_text(run.settings, run.best, run.manifest, run.ledger)
 
 
 def test_the_card_has_every_part(run):

@@ -4,26 +4,13 @@ import shlex
 
 import pytest
 
+from hpsearch.ledger import BiasCorrection, Promise
 from hpsearch.report.command import command
 from hpsearch.report.estimates import estimates, promised
 
-SPREAD = {"se": 0.1, "low": 1.8, "high": 2.2}
-LEDGER = {
-    "mean": {"value": 2.0, "corrected": SPREAD, "naive": {**SPREAD, "low": 1.9, "high": 2.1}},
-    "bias_corrected": {"value": 2.1, "low": 1.9, "high": 2.4},
-    "foldwise": {"value": 2.2, "bias": 0.2},
-    "nested": {"value": 2.3, "corrected": {**SPREAD, "high": 2.8}},
-    "promise": {"source": "nested", "value": 2.3, "low": 1.8, "high": 2.8},
-    "test": {"value": 2.4, "low": 2.0, "high": 2.9, "n_rows": 50},
-    "baselines": [
-        {"name": "linear", "label": "ridge regression", "value": 3.0, "corrected": SPREAD},
-        {"name": "trees", "label": "boosted trees", "value": None, "missing": "too few rows"},
-    ],
-}
 
-
-def test_a_ledger_gives_every_estimate_that_it_has():
-    found = estimates({"ledger": LEDGER})
+def test_a_ledger_gives_every_estimate_that_it_has(made):
+    found = estimates({}, made.ledger())
     assert [(e.key, e.value, e.low, e.high) for e in found] == [
         ("naive", 2.0, 1.9, 2.1),
         ("corrected", 2.0, 1.8, 2.2),
@@ -36,18 +23,20 @@ def test_a_ledger_gives_every_estimate_that_it_has():
     assert found[-1].label == "Baseline: ridge regression"
 
 
-def test_parts_that_a_ledger_lacks_are_left_out():
-    ledger = {**LEDGER, "nested": None, "foldwise": None, "test": None, "baselines": []}
-    ledger["bias_corrected"] = {"value": None, "missing": "the journal is gone"}
-    assert [e.key for e in estimates({"ledger": ledger})] == ["naive", "corrected"]
+def test_parts_that_a_ledger_lacks_are_left_out(made):
+    missing = BiasCorrection(missing="the journal is gone")
+    ledger = made.ledger(
+        bias_corrected=missing, nested=None, foldwise=None, test=None, baselines=()
+    )
+    assert [e.key for e in estimates({}, ledger)] == ["naive", "corrected"]
 
 
 @pytest.mark.parametrize(
     ("source", "key"),
     [("nested", "nested"), ("bias_corrected", "bias_corrected"), ("mean", "corrected")],
 )
-def test_what_is_promised_is_what_the_ledger_promises(source, key):
-    assert promised({"ledger": {**LEDGER, "promise": {"source": source}}}).key == key
+def test_what_is_promised_is_what_the_ledger_promises(made, source, key):
+    assert promised({}, made.ledger(promise=Promise(source, 2.0, 1.8, 2.2))).key == key
 
 
 def test_without_a_ledger_the_naive_interval_is_worked_out():

@@ -8,6 +8,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from hpsearch.diagnoses import Diagnosis
+from hpsearch.ledger import LedgerWarning
 from hpsearch.report import Material, report_html
 from hpsearch.report.page import LIBRARY, asset
 from hpsearch.results.reporting import material_of
@@ -194,27 +196,18 @@ def test_huge_scores_leave_the_others_visible(made, tmp_path):
 
 
 def test_diagnoses_link_to_their_charts(made, tmp_path):
-    found = {
-        "code": "overfit",
-        "title": "Overfits",
-        "evidence": "e",
-        "advice": "a",
-        "severity": "problem",
-        "chart": "curves",
-        "trial": 3,
-        "numbers": {},
-    }
-    warning = {"code": "edge_of_range", "text": "at the edge", "evidence": {}, "remedy": "widen"}
+    found = Diagnosis("overfit", "Overfits", "e", "a", "problem", "curves", trial=3)
+    warning = LedgerWarning("edge_of_range", "at the edge", {}, "widen")
+    ledger = made.ledger(warnings=(warning,))
     run = made.make_run(tmp_path / "run", n_trials=4)
-    run = made.add_to_best(run, ledger={"warnings": [warning]})
-    page = Page(report_html(replace(material_of(run), diagnoses=[found])))
+    page = Page(report_html(replace(material_of(run), diagnoses=[found], ledger=ledger)))
     links = [attrs for tag, attrs in page.elements if tag == "a" and "data-trial" in attrs]
     assert links == [{"href": "#curves", "data-trial": "3"}]
     assert "findings" in page.sections()
 
 
 def test_a_diagnosis_of_what_the_run_does_not_have_has_no_link(made, tmp_path):
-    found = {"code": "x", "title": "t", "chart": "predictions", "severity": "note"}
+    found = Diagnosis("x", "t", "e", "a", "note", "predictions")
     run = made.make_run(tmp_path / "run", n_trials=2)
     (run.path / "predictions.csv").unlink()
     page = Page(report_html(replace(material_of(run), diagnoses=[found])))

@@ -214,7 +214,7 @@ def test_the_documents_say_what_was_asked_and_what_was_found(searched):
     assert run.best["best_epoch"] == row["best_epoch"]
     assert run.best["hyperparameters"] == {"units": row["hp.units"]}
     assert run.best["refit"]["n_rows"] == data.n_rows - settings["test_rows"]
-    assert run.model_card["trial"] == run.best["trial"]
+    assert run.manifest["trial"] == run.best["trial"]
 
 
 def test_test_rows_are_scored_once_with_the_exported_model(searched):
@@ -702,7 +702,7 @@ def test_a_search_leaves_a_report_and_a_model_card(search_here):
     page = (run.path / "report.html").read_text(encoding="utf-8")
     assert all(f'<section id="{name}"' in page for name in ("estimates", "curves", "predictions"))
     card = (run.path / "model_card.md").read_text(encoding="utf-8")
-    known = run.model_card["ranges"]["age"]
+    known = run.manifest["ranges"]["age"]
     assert f"| age | number | {known[0]} to {known[1]} |" in card
     assert "| city | category | Lima, Oslo, Rome |" in card
 

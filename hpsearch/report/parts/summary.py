@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import pandas as pd
@@ -108,29 +108,25 @@ def findings_section(material: Material) -> Section | None:
 
 
 def _diagnoses(material: Material) -> Iterator[Finding]:
-    for entry in material.diagnoses:
-        anchor = _CHART_ANCHORS.get(str(entry.get("chart")), "")
-        trial = entry.get("trial")
-        where = f"{anchor} of trial {trial}" if trial is not None and anchor else anchor
+    for found in material.diagnoses:
+        anchor = _CHART_ANCHORS[found.chart]
         yield Finding(
-            severity=str(entry.get("severity", "note")),
-            title=str(entry.get("title", entry.get("code", ""))),
-            text=str(entry.get("evidence", "")),
-            advice=str(entry.get("advice", "")),
+            severity=found.severity,
+            title=found.title,
+            text=found.evidence,
+            advice=found.advice,
             anchor=anchor,
-            where=where,
-            trial=None if trial is None else int(trial),
+            where=anchor if found.trial is None else f"{anchor} of trial {found.trial}",
+            trial=found.trial,
         )
 
 
 def _warnings(material: Material) -> Iterator[Finding]:
-    ledger = material.best.get("ledger")
-    for entry in (ledger.get("warnings") or ()) if isinstance(ledger, Mapping) else ():
-        text, remedy = str(entry.get("text", "")), str(entry.get("remedy", ""))
-        is_range = "range" in str(entry.get("code"))
+    for warning in material.ledger.warnings if material.ledger else ():
+        is_range = "range" in warning.code
         anchor = "slices" if is_range else "estimates"
         where = "hyperparameters" if is_range else "estimates"
-        yield Finding("warning", text, "", remedy, anchor, where)
+        yield Finding("warning", warning.text, "", warning.remedy, anchor, where)
     for text in material.settings.get("warnings") or ():
         yield Finding("warning", str(text), "", "", "", "")
 

@@ -21,7 +21,7 @@ _BASELINES_WITHIN: Final = 1.5
 
 def estimates_section(material: Material) -> Section | None:
     """All estimates of the selected trial's score in one picture."""
-    found = estimates(material.best)
+    found = estimates(material.best, material.ledger)
     if not found:
         return None
     metric, direction = material.metric, material.direction
@@ -86,7 +86,7 @@ def _drawn_range(found: Sequence[Estimate]) -> tuple[float, float]:
 
 
 def _estimates_lead(material: Material, found: Sequence[Estimate]) -> str:
-    expected = promised(material.best) or found[0]
+    expected = promised(material.best, material.ledger) or found[0]
     bounds = words.interval(expected.low, expected.high)
     text = f"On new rows of the same kind expect a {material.metric} of about {expected.shown}"
     text += f", between {bounds.replace(' to ', ' and ')}." if bounds else "."

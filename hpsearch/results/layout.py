@@ -1,0 +1,103 @@
+"""The names of what a run leaves in its folder, and whether a folder holds a run.
+
+``run.json`` says what was asked and under which conditions. These keys are read where they are
+there: ``data`` (``name``, ``n_rows``, ``n_columns``, ``fingerprint``, ``task``, ``target``),
+``space``, ``oracle``, ``engine``, ``metric``, ``direction`` (``min`` or ``max``), ``trials``,
+``folds``, ``repeats``, ``epochs``, ``split``, ``split_reason``, ``fix``, ``seed``.
+``best.json`` holds the selected trial: ``trial``, ``metric``, ``direction``, ``score``,
+``score_se``, ``ci_low``, ``ci_high``, ``n_folds``, ``best_epoch``, ``hyperparameters`` (name to
+value), ``metrics`` (metric to mean), ``selected_by`` (``rule``, ``reason``), ``ledger`` (the form
+of ``hpsearch.ledger.Ledger``), ``modes`` and ``learning_rate`` of the retrained network, and where
+test rows were given ``test`` (metric to value). It is written last: a run without it did not
+finish.
+``model.json``, the manifest, says what the model expects and gives; ``model_card.md`` tells people.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from hpsearch.errors import InputError
+
+RUN_FORMAT: Final = "hpsearch run 1"
+
+TRIALS: Final = "trials.csv"
+FOLDS: Final = "folds.csv"
+CURVES: Final = "curves.csv"
+PREDICTIONS: Final = "predictions.csv"
+TIMINGS: Final = "timings.csv"
+BASELINES: Final = "baselines.csv"
+NESTED_TABLE: Final = "nested.csv"
+TABLES: Final = (TRIALS, FOLDS, CURVES, PREDICTIONS, TIMINGS)
+TABLES_ASKED_FOR: Final = (BASELINES, NESTED_TABLE)
+
+SETTINGS: Final = "run.json"
+BEST: Final = "best.json"
+MODEL: Final = "model.keras"
+MANIFEST: Final = "model.json"
+OUTCOME: Final = (BEST, MODEL, MANIFEST)
+
+MODEL_CARD: Final = "model_card.md"
+REPORT: Final = "report.html"
+TEXTS: Final = (REPORT, MODEL_CARD)
+
+JOURNAL: Final = "journal.sqlite"
+COMPANIONS: Final = tuple(f"{JOURNAL}-{end}" for end in ("journal", "wal", "shm"))
+NESTED: Final = "nested"
+"""The folder of the outer folds' journals."""
+
+RUN_FILES: Final = (
+    *(*OUTCOME, *TEXTS, *TABLES, *TABLES_ASKED_FOR, *COMPANIONS),
+    *(JOURNAL, SETTINGS),
+)
+"""In the order in which an old run is removed: first what says that it is finished, last what says
+that it is a run, so that an interrupted removal leaves an unfinished run."""
+
+
+def free_name(root: str | os.PathLike[str], name: str) -> Path:
+    """The first of ``root/NAME``, ``root/NAME-2``, ``root/NAME-3``, ... that is not there yet.
+
+    Characters of ``name`` that do not belong in a file name on every system become ``-``.
+
+    Examples
+    --------
+    >>> free_name("no-such-folder", "sklearn:wine").as_posix()
+    'no-such-folder/sklearn-wine'
+    """
+    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    path = Path(root) / stem
+    number = 1
+    while path.exists():
+        number += 1
+        path = Path(root) / f"{stem}-{number}"
+    return path
+
+
+def is_run(folder: Path) -> bool:
+    """Whether hpsearch wrote the folder's ``run.json``, or its journal, which comes before it."""
+    from hpsearch.results.journal import is_journal  # here, since it imports numerical libraries
+
+    try:
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return is_journal(folder / JOURNAL)
+    return isinstance(settings, dict) and settings.get("format") == RUN_FORMAT
+
+
+def require_run(folder: Path) -> None:
+    """Raise ``InputError`` unless the folder holds a run, finished or not."""
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "not there"
+        raise InputError(
+            f"A run is the folder that `hpsearch run` wrote; {str(folder)!r} is {found}. "
+            "Check the path."
+        )
+    if not is_run(folder):
+        raise InputError(
+            f"A run's folder holds a {SETTINGS} written by hpsearch; {str(folder)!r} has none. "
+            "Give the folder that `hpsearch run` printed at its end."
+        )
