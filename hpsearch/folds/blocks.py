@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from hpsearch.data.dataset import Dataset
 
 _CHUNK_BYTES = 1 << 20
+
+_known: WeakKeyDictionary[Dataset, NDArray[np.int64]] = WeakKeyDictionary()
+"""Found once for a dataset: its split is chosen, said and made."""
 
 
 def duplicate_ids(X: Any) -> NDArray[np.int64]:
@@ -69,12 +73,13 @@ def dataset_duplicates(dataset: Dataset) -> NDArray[np.int64]:
     -------
     Numbers from 0 in the order of the first occurrence, int64 (n_rows,).
     """
-    parts = [duplicate_ids(array) for array in dataset.arrays.values()]
-    if dataset.frame.shape[1]:
-        parts.append(duplicate_ids(dataset.frame))
-    if not parts:
-        return np.zeros(dataset.n_rows, dtype=np.int64)
-    return duplicate_ids(np.stack(parts, axis=1))
+    if dataset not in _known:
+        parts = [duplicate_ids(array) for array in dataset.arrays.values()]
+        if dataset.frame.shape[1]:
+            parts.append(duplicate_ids(dataset.frame))
+        together = np.stack(parts, axis=1) if parts else np.zeros((dataset.n_rows, 1))
+        _known[dataset] = duplicate_ids(together)
+    return _known[dataset]
 
 
 def join_blocks(

@@ -12,6 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+TOLERANCE = 0.2
+"""Share of a quota by which large blocks may exceed it before they are looked at again."""
+
+MOST_CELLS = 2**20
+"""Changes times classes that are tried at once; among more blocks, the order decides little."""
 
 
 def equal_quotas(classes: Ints, n_parts: int) -> Ints:
@@ -115,7 +122,9 @@ def _deal_large(blocks: Ints, classes: Ints, quotas: Ints, rng: np.random.Genera
     """Parts for the rows of large blocks: greedily, large blocks first, ties shuffled.
 
     Each block goes where the squared deviations of the class counts and of the size from their
-    shares grow least, a class weighing as much as any other and the size as much as a class.
+    shares grow least, a class weighing as much as any other and the size as much as a class. Where
+    that leaves a part with far more than its quota, blocks move and change places as long as that
+    helps: with few blocks, the order in which they come decides too much.
     """
     _, blocks = np.unique(blocks, return_inverse=True)
     counts = _class_counts(blocks, classes, quotas.shape[1])
@@ -130,10 +139,66 @@ def _deal_large(blocks: Ints, classes: Ints, quotas: Ints, rng: np.random.Genera
         part = int(np.argmin((loads - shares * dealt) @ weighted[block]))
         loads[part] += counts[block]
         part_of[block] = part
-    return part_of[blocks]
+    return _with_less_excess(part_of, counts, quotas)[blocks]
 
 
-def _class_counts(blocks: Ints, classes: Ints, n_classes: int) -> NDArray[np.float64]:
+def _with_less_excess(part_of: Ints, counts: Floats, quotas: Ints) -> Ints:
+    """Parts of blocks among which no block can move, and no two change places, for the better.
+
+    What counts is the sum of squares of the rows of each class, and of all rows, that a part has
+    beyond its quota, each as a share of all such rows: smaller blocks fill up what is below it.
+    Where no excess is beyond ``TOLERANCE``, everything stays.
+    """
+    wanted = np.column_stack([quotas, quotas.sum(axis=1)]).astype(np.float64)
+    if counts.size * len(quotas) > MOST_CELLS:
+        return part_of
+    part_of = part_of.copy()
+    while True:
+        loads = np.zeros_like(wanted)
+        np.add.at(loads, part_of, counts)
+        if not is_beyond(loads - wanted, wanted).any():
+            return part_of
+        blocks, parts = _best_change(part_of, counts, loads, wanted)
+        if not blocks:
+            return part_of
+        part_of[blocks] = parts
+
+
+def is_beyond(excess: Any, quota: Any) -> Any:
+    """Whether so many rows are more than a quota can be off by: a row, or ``TOLERANCE`` of it."""
+    return excess > np.maximum(1.0, TOLERANCE * quota)
+
+
+def _best_change(
+    part_of: Ints, counts: Floats, loads: Floats, wanted: Floats
+) -> tuple[list[int], list[int]]:
+    """The move of a block, or the exchange of two, that takes away most excess; or none."""
+    totals = np.maximum(wanted.sum(axis=0), 1.0)
+
+    def excess(loads: Floats, wanted: Floats) -> Floats:
+        return np.asarray((np.maximum((loads - wanted) / totals, 0.0) ** 2).sum(axis=-1))
+
+    before = excess(loads, wanted)
+    here = part_of
+    left = excess(loads[here] - counts, wanted[here]) - before[here]
+    joined = excess(loads + counts[:, np.newaxis], wanted) - before
+    moves = left[:, np.newaxis] + joined
+    moves[np.arange(len(here)), here] = 0.0
+    block, part = np.unravel_index(np.argmin(moves), moves.shape)
+    best, change = float(moves[block, part]), ([int(block)], [int(part)])
+    if counts.size * len(here) <= MOST_CELLS:
+        given = counts[:, np.newaxis] - counts  # what the first one's part loses
+        of_first = excess(loads[here][:, np.newaxis] - given, wanted[here][:, np.newaxis])
+        lost = of_first - before[here][:, np.newaxis]
+        swaps = np.where(here[:, np.newaxis] == here, 0.0, lost + lost.T)
+        one, other = np.unravel_index(np.argmin(swaps), swaps.shape)
+        if swaps[one, other] < best:
+            best = float(swaps[one, other])
+            change = ([int(one), int(other)], [int(here[other]), int(here[one])])
+    return change if best < -1e-12 else ([], [])
+
+
+def _class_counts(blocks: Ints, classes: Ints, n_classes: int) -> Floats:
     """Rows of each class in each block, and in the last column its size, float64 (B, C + 1)."""
     n_blocks = int(blocks.max()) + 1
     counts = np.bincount(blocks * n_classes + classes, minlength=n_blocks * n_classes)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hpsearch.data.dataset import Dataset
 from hpsearch.errors import FoldError, InputError, OptionError
 from hpsearch.folds.blocks import dataset_duplicates
+from hpsearch.folds.copies import said_of_copies
 from hpsearch.folds.record import Fold
 from hpsearch.folds.splitters import (
     Duplicates,
@@ -106,6 +107,7 @@ def choose_splitter(
     test_size: float | None = None,
     seed: int = 0,
     duplicates: Duplicates = "together",
+    at_most: bool = False,
 ) -> tuple[Splitter, str]:
     """Choose the splitter that a dataset and the options call for, and say why.
 
@@ -119,10 +121,11 @@ def choose_splitter(
     test_size : validation share of a hold-out, by default 0.25.
     seed : integer seed of the shuffles.
     duplicates : whether exact copies of a row stay on one side (``"together"``).
+    at_most : whether ``repeats`` says how many there may be, for the reason.
 
     Returns
     -------
-    The splitter, and the reason in a sentence, for people.
+    The splitter, and for people the reason in a sentence, with what copies of rows do to it.
 
     Raises
     ------
@@ -134,13 +137,17 @@ def choose_splitter(
     one_part = folds == 1 or split == "holdout"
     _refuse_contradictions(dataset, split, one_part, gap, test_size)
     if dataset.time is not None:
-        return _time_splitter(dataset, folds, repeats, gap, test_size, one_part)
+        splitter, reason = _time_splitter(dataset, folds, repeats, gap, test_size, one_part)
+        return splitter, reason + _of_copies(splitter, dataset, duplicates)
     chosen = _kfold_for(dataset) if split in ("auto", "holdout") else split
+    times = f"up to {repeats} times" if at_most and repeats > 1 else _times(repeats)
     if one_part:
         share = _DEFAULT_TEST_SIZE if test_size is None else test_size
-        return _hold_out(share, repeats, seed, chosen, duplicates)
-    splitter = _KFOLDS[chosen](folds, repeats, random_state=seed, duplicates=duplicates)
-    return splitter, f"{folds} folds, {_times(repeats)}: {_KEEPS[chosen]}{_why(split, dataset)}."
+        splitter, reason = _hold_out(share, repeats, seed, chosen, duplicates, times)
+    else:
+        splitter = _KFOLDS[chosen](folds, repeats, random_state=seed, duplicates=duplicates)
+        reason = f"{folds} folds, {times}: {_KEEPS[chosen]}{_why(split, dataset)}."
+    return splitter, reason + _of_copies(splitter, dataset, duplicates)
 
 
 def hold_back(
@@ -359,7 +366,7 @@ def _time_splitter(
 
 
 def _hold_out(
-    share: float, repeats: int, seed: int, chosen: Split, duplicates: Duplicates
+    share: float, repeats: int, seed: int, chosen: Split, duplicates: Duplicates, times: str
 ) -> tuple[Splitter, str]:
     splitter = HoldOut(
         share,
@@ -370,8 +377,22 @@ def _hold_out(
         duplicates=duplicates,
     )
     return splitter, (
-        f"hold-out: {share:.4g} of the rows validate, chosen {_times(repeats)}: {_KEEPS[chosen]}."
+        f"hold-out: {share:.4g} of the rows validate, chosen {times}: {_KEEPS[chosen]}."
     )
+
+
+def _of_copies(splitter: Splitter, dataset: Dataset, duplicates: Duplicates) -> str:
+    """What copies of rows do to the first repeat, or nothing where they don't matter."""
+    if duplicates == "ignore":
+        return ""
+    if not isinstance(splitter, IteratedKFold | HoldOut):
+        return said_of_copies(dataset, dataset_duplicates(dataset), ())
+    try:
+        sides = _split(replace(splitter, n_repeats=1), dataset)
+    except FoldError:  # said where the folds are made
+        return ""
+    validation = [validation for _, validation in sides]
+    return said_of_copies(dataset, dataset_duplicates(dataset), validation)
 
 
 def _times(repeats: int) -> str:

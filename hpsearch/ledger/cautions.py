@@ -179,7 +179,7 @@ def ties(rows: Sequence[Row], selected: int) -> Iterator[LedgerWarning]:
         )
 
 
-def not_beaten(baselines: Sequence[Baseline]) -> Iterator[LedgerWarning]:
+def not_beaten(baselines: Sequence[Baseline], *, in_time: bool = False) -> Iterator[LedgerWarning]:
     """A model without any search does as well."""
     for baseline in baselines:
         if baseline.missing or baseline.is_beaten or baseline.gain is None:
@@ -200,7 +200,8 @@ def not_beaten(baselines: Sequence[Baseline]) -> Iterator[LedgerWarning]:
                 "gain_low": baseline.gain_low,
                 "gain_high": baseline.gain_high,
             },
-            "Take the simpler model, or raise --repeats if the difference matters."
+            f"Take the simpler model, or raise {'--folds' if in_time else '--repeats'} if the "
+            "difference matters."
             if baseline.name != "constant"
             else "Look at the columns: the winner has learnt nothing that can be shown.",
         )

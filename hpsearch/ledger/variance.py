@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from hpsearch.ledger.record import More, Variance
-from hpsearch.stats import VarianceComponents, variance_components
+from hpsearch.stats import Gain, VarianceComponents, variance_components
 from hpsearch.words import counted
 
 WORTH_IT: Final = 0.02
@@ -17,12 +17,15 @@ WORTH_IT: Final = 0.02
 _OPTIONS: Final = {"repeat": "--repeats", "fold": "--folds", "seed": "seeds"}
 
 
-def variance(scores: Sequence[float], repeats: Sequence[int]) -> Variance | None:
+def variance(
+    scores: Sequence[float], repeats: Sequence[int], *, in_time: bool = False
+) -> Variance | None:
     """Part the variance of one trial's fold scores, and say what would make its error smaller.
 
     Parameters
     ----------
     scores, repeats : the score and the repeat of each fold, each fold trained once.
+    in_time : whether the folds follow the one order that the rows have, so that none is dealt anew.
 
     Returns
     -------
@@ -41,15 +44,16 @@ def variance(scores: Sequence[float], repeats: Sequence[int]) -> Variance | None
     if len(widths) != 1 or min(widths) < 2 or not np.isfinite(scores).all():
         return None
     parts = variance_components(found)
+    gains = [gain for gain in parts.gains() if not (in_time and gain.what == "repeat")]
     return Variance(
         reshuffle=parts.reshuffle if parts.n_repeats > 1 else None,
         fold=parts.fold,
         seed=parts.seed,
         shares=_shares(parts),
         se=parts.se(),
-        more=tuple(More(gain.what, gain.n_trainings, gain.se) for gain in parts.gains()),
-        advice=_advice(parts),
-        note=_note(parts),
+        more=tuple(More(gain.what, gain.n_trainings, gain.se) for gain in gains),
+        advice=_advice(parts, gains),
+        note=_note(parts, in_time),
     )
 
 
@@ -63,12 +67,12 @@ def _shares(parts: VarianceComponents) -> dict[str, float]:
     return {name: value / total for name, value in known.items()} if total > 0 else {}
 
 
-def _advice(parts: VarianceComponents) -> str:
+def _advice(parts: VarianceComponents, gains: Sequence[Gain]) -> str:
     """What takes most off the standard error for each training, if anything takes enough."""
     now = parts.se()
     if now == 0:
-        return "All folds score the same: neither more repeats nor more folds would show more."
-    best = max(parts.gains(), key=lambda gain: (now - gain.se) / gain.n_trainings)
+        return "All folds score the same: more of them would show no more."
+    best = max(gains, key=lambda gain: (now - gain.se) / gain.n_trainings)
     share = 1 - best.se / now
     if share < WORTH_IT:
         return (
@@ -84,11 +88,11 @@ def _advice(parts: VarianceComponents) -> str:
     )
 
 
-def _note(parts: VarianceComponents) -> str:
+def _note(parts: VarianceComponents, in_time: bool) -> str:
     seeds = (
         "Each fold was trained once, with one seed: what initial weights do is part of what the "
         "folds do, and cannot be told apart."
     )
-    if parts.n_repeats > 1:
+    if in_time or parts.n_repeats > 1:
         return seeds
     return f"With one repeat, reshuffles cannot be told apart from folds either. {seeds}"

@@ -188,7 +188,9 @@ class Books:
             test=on_test,
             choice=choice(rows, self.best.candidate.trial, self.rule, self.direction),
             variance=variance(
-                [row[f"val_{metric}"] for row in folds], [row["repeat"] for row in folds]
+                [row[f"val_{metric}"] for row in folds],
+                [row["repeat"] for row in folds],
+                in_time=self.dataset.time is not None,
             ),
             baselines=beside,
         )
@@ -270,7 +272,7 @@ class Books:
         return (
             *cautions.nested_failed(nested_failures),
             *cautions.worse_on_test(ledger.test),
-            *cautions.not_beaten(ledger.baselines),
+            *cautions.not_beaten(ledger.baselines, in_time=self.dataset.time is not None),
             *cautions.edges(rows, ranges),
             *cautions.few_trials(self.n_tried, searched),
             *cautions.small_folds(

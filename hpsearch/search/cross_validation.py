@@ -88,8 +88,8 @@ def cross_validate(
     build : returns a compiled ``keras.Model``: ``build()``, ``build(hp)``, ``build(hp,
         problem)``, a ``HyperModel``, or a space's name.
     data, y : a ``Dataset``, or features and target as ``hpsearch.load`` takes them.
-    cv : a splitter with scikit-learn's contract, or the number of folds, then reshuffled as often
-        as in ``Search``; by default what ``Search`` would take for the data.
+    cv : a splitter with scikit-learn's contract; or the number of folds, made once, as in
+        scikit-learn; by default the folds and repeats that ``Search`` would take for the data.
     values : hyperparameters, by default the space's own defaults.
     epochs, batch_size, patience, metric, seed, jobs, backend, address, engine, scale_target : as in
         ``Search``, like max_levels and max_words.
@@ -167,9 +167,9 @@ def _space(build: Any) -> Space:
 
 def _splitter(cv: Any, dataset: Dataset, seed: int) -> Any:
     if cv is None or isinstance(cv, int):
-        folds = defaults.FOLDS if cv is None else cv
+        folds, repeats = (defaults.FOLDS, defaults.REPEATS) if cv is None else (cv, 1)
         check_count("cv", folds)
-        splitter, _ = choose_splitter(dataset, folds=folds, repeats=defaults.REPEATS, seed=seed)
+        splitter, _ = choose_splitter(dataset, folds=folds, repeats=repeats, seed=seed)
         return splitter
     if isinstance(cv, str) or not hasattr(cv, "split"):
         raise OptionError(

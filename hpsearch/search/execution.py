@@ -667,6 +667,7 @@ class _Run:
             test_size=search.test_size if search.holds_out else None,
             seed=search.seed,
             duplicates=search.duplicates,
+            at_most=search.until_decided,
         )
         folds = make_folds(splitter, self.dataset)
         self.n_repeats = max(fold.repeat for fold in folds) + 1
@@ -747,9 +748,10 @@ class _Run:
                 "The target is standardised with each fold's training rows; scores and "
                 "predictions are in its own units."
             )
+        n_jobs = self.session.jobs
         self.observer.note(
-            f"Engine: {self.session.choice.engine}, {self.session.jobs} processes of one thread: "
-            f"{self.session.choice.reason}."
+            f"Engine: {self.session.choice.engine}, {n_jobs} process{'' if n_jobs == 1 else 'es'} "
+            f"of one thread: {self.session.choice.reason}."
         )
 
     def _settings(self) -> dict[str, Any]:

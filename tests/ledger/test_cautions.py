@@ -120,6 +120,12 @@ def test_a_baseline_that_is_not_beaten():
     assert not list(cautions.not_beaten([beaten, left_out]))
 
 
+def test_in_time_order_no_caution_asks_for_repeats():
+    chance = Baseline("linear", "ridge regression", value=0.3, gain=0.1, gain_low=-0.1)
+    [found] = cautions.not_beaten([chance], in_time=True)
+    assert found.remedy == "Take the simpler model, or raise --folds if the difference matters."
+
+
 def on_test(verdict, overlaps=False):
     return TestScore(0.3, 0.2, 0.4, 50, "rows", verdict, overlaps, {})
 

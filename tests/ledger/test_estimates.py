@@ -147,6 +147,13 @@ def test_one_repeat_cannot_tell_reshuffles():
     assert said.note.startswith("With one repeat")
 
 
+def test_in_time_order_nothing_asks_for_repeats():
+    said = variance([0.80, 0.70, 0.75], [0, 0, 0], in_time=True)
+    assert [more.what for more in said.more] == ["fold"]
+    assert said.advice.startswith("Raise --folds to 4")
+    assert "reshuffle" not in said.note
+
+
 def test_many_folds_and_repeats_leave_nothing_cheap():
     rng = np.random.default_rng(0)
     said = variance(rng.normal(size=400).tolist(), np.repeat(np.arange(20), 20).tolist())

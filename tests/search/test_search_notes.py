@@ -57,6 +57,10 @@ def searched(train_here, tmp_path_factory):
         return listener, search.run(hpsearch.load(table, target="ill"))
 
 
+def test_one_process_is_one_process(searched):
+    assert any("Engine: keras, 1 process of one thread: " in note for note in searched[0].notes)
+
+
 def test_a_column_that_is_left_out_is_noted(searched):
     listener, _ = searched
     assert "Column 'empty' was left out: none of its cells is filled." in listener.notes
