@@ -53,6 +53,8 @@ class Target:
         a binary problem is the positive class); for ``multilabel`` the column names; else empty.
     one_hot : whether a multiclass target came as one 0/1 column per class (``names``).
     reason : why the problem type was inferred, for people.
+    number_formats : for each column of numbers, the form in which text was written, such as
+        ``1.234,5 €`` (``hpsearch.data.numerals``); empty where all were plain numbers.
     """
 
     names: tuple[str, ...]
@@ -60,6 +62,7 @@ class Target:
     labels: tuple[Label, ...] = ()
     one_hot: bool = False
     reason: str = ""
+    number_formats: tuple[str, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -105,7 +108,14 @@ class Target:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Target:
         """The inverse of ``to_json``."""
-        return cls(**{**value, "names": tuple(value["names"]), "labels": tuple(value["labels"])})
+        tuples: dict[str, Any] = {
+            key: tuple(value.get(key, ())) for key in ("names", "labels", "number_formats")
+        }
+        return cls(**{**value, **tuples})
+
+    def number_format(self, name: str) -> str:
+        """The form in which a column's numbers were written; empty for plain ones."""
+        return dict(zip(self.names, self.number_formats, strict=False)).get(name, "")
 
 
 @dataclass(frozen=True)

@@ -11,146 +11,57 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from hpsearch.data.dates import SHAPES, first_date, has_zone, parse_date
+from hpsearch.data.characters import straightened
+from hpsearch.data.dates import first_date
+from hpsearch.data.numerals import PLAIN, NumberForm, is_either
+from hpsearch.data.signs import Signs
+from hpsearch.data.text_columns import known_numbers, read_text, trimmed_text
+from hpsearch.data.understood import MISSING_WORDS, Cells, Places
 from hpsearch.errors import DataError
 
-Form = Literal["number", "flag", "date", "string", "missing"]
-Mask = NDArray[np.bool_]
-
-MISSING_WORDS = ("na", "n/a", "#n/a", "nan", "null", "none", "<na>", "?", "-", "--", ".")
-"""Words that mean a missing cell in a column of numbers, flags or dates, in any case of letters.
-
-In a column of categories or free text they are levels and words like any other: there only an
-empty cell is missing.
-"""
-
-_NUMBER = (
-    r"^[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-    r"|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)$"
-)
-_WHOLE = r"^[+-]?[0-9]+$"
-_LEADING_ZERO = r"^[+-]?0[0-9]+$"
-_FORMATTED_NUMBER = r"^[-+]?[$€£¥]?[0-9]{1,3}(?:[,' ][0-9]{3})*(?:\.[0-9]+)?\s?[%$€£¥]?$"
+_READABLE = (str, bool, int, float, np.bool_, np.number, Decimal, dt.date, dt.time)
 _MOST_EXACT_INTEGER = 2**53
-_N_PROBED = 50
 
 
-@dataclass(frozen=True)
-class Places:
-    """Names rows for people: by their lines in a file, or by their numbers from 0.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Places()(np.array([False, True, True]))
-    'rows 1 and 2'
-    """
-
-    lines: NDArray[np.int64] | None = field(default=None, repr=False)
-    _most = 5
-
-    def __call__(self, mask: Mask) -> str:
-        """The rows that a mask selects, such as ``lines 3, 7 and 12``."""
-        return self._named([str(number) for number in self._numbers(mask)], int(mask.sum()))
-
-    def with_cells(self, mask: Mask, cells: Sequence[Any]) -> str:
-        """The same with each row's cell, such as ``line 3 ('abc')``."""
-        shown = [
-            f"{number} ({cells[int(row)]!r})"
-            for number, row in zip(self._numbers(mask), np.flatnonzero(mask), strict=False)
-        ]
-        return self._named(shown, int(mask.sum()))
-
-    def _numbers(self, mask: Mask) -> list[int]:
-        rows = np.flatnonzero(mask)[: self._most]
-        return [int(row) for row in (rows if self.lines is None else self.lines[rows])]
-
-    def _named(self, shown: list[str], n: int) -> str:
-        word = "row" if self.lines is None else "line"
-        if n == 1:
-            return f"{word} {shown[0]}"
-        rest = n - len(shown)
-        last = f"{rest} more" if rest else shown.pop()
-        return f"{word}s {', '.join(shown)} and {last}"
-
-
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """One column's cells, understood.
-
-    Attributes
-    ----------
-    form : what they are; ``missing`` where no cell is filled.
-    series : number: float64, missing is NaN; flag: ``str`` levels ``False`` and ``True``; date:
-        datetime64[us] without a zone; string: ``str``, trimmed, missing is NaN.
-    whole : for numbers, whether all were written (or typed) as integers.
-    huge : for whole numbers, whether some lie beyond 2**53, where float64 skips integers.
-    digits : for whole numbers that are huge, their exact digits as text.
-    declared : whether the table itself says that the column is a category.
-    date_format : for dates that came as text, the form they were written in.
-    with_zone : whether dates had a time zone, so that they were turned to UTC.
-    trimmed : whether spaces around cells were removed.
-    missing_words : the words that were taken for missing cells.
-    leading_zeros : whether digits with leading zeros keep this column text.
-    mixed : whether numbers are among the text.
-    ambiguous_dates : whether all cells read as day/month and as month/day as well.
-    formatted_numbers : whether most cells are numbers with separators, units or percent signs.
-    """
-
-    form: Form
-    series: pd.Series[Any]
-    whole: bool = False
-    huge: bool = False
-    digits: pd.Series[Any] | None = None
-    declared: bool = False
-    date_format: str = ""
-    with_zone: bool = False
-    trimmed: bool = False
-    missing_words: tuple[str, ...] = ()
-    leading_zeros: bool = False
-    mixed: bool = False
-    ambiguous_dates: bool = False
-    formatted_numbers: bool = False
-
-    @property
-    def is_missing(self) -> Mask:
-        """Which rows have no value (n_rows,)."""
-        return self.series.isna().to_numpy()
-
-
-def interpret(
-    series: pd.Series[Any], name: str, places: Places, *, mixed_as_text: bool = False
-) -> Cells:
+def interpret(series: pd.Series[Any], name: str, signs: Signs | None = None) -> Cells:
     """What a raw column holds, decided from its type and, for text, from its cells.
 
     Parameters
     ----------
     series : the raw column; never changed.
     name : its name, for messages.
-    places : names the rows in messages.
-    mixed_as_text : take numbers mixed with other text as text instead of refusing them.
+    signs : what the table's other columns say where a decimal sign is unclear.
 
     Raises
     ------
     DataError
-        Numbers or dates are mixed with other text, or the cells are nothing a table can hold
-        (lists, bytes, complex numbers).
+        The cells are nothing a table can hold (lists, bytes, complex numbers).
     """
     series = _plain(series)
+    typed = _typed(series, name)
+    if typed is not None:
+        return typed
+    text = series if isinstance(series.dtype, pd.StringDtype) else as_levels(series)
+    return read_text(text, signs or Signs())
+
+
+def _typed(series: pd.Series[Any], name: str) -> Cells | None:
+    """A column whose type says what it holds; None where it is text."""
     dtype = series.dtype
+    if isinstance(dtype, pd.StringDtype):
+        return None
     if isinstance(dtype, pd.CategoricalDtype):
-        return _from_declared(series, name, places)
+        return _from_declared(series, name)
     if pd.api.types.is_bool_dtype(dtype):
         return _from_flags(series)
     if pd.api.types.is_complex_dtype(dtype):
@@ -161,38 +72,58 @@ def interpret(
         return _from_dates(series)
     if pd.api.types.is_timedelta64_dtype(dtype):
         return _from_numbers(series.dt.total_seconds())
-    if isinstance(dtype, pd.StringDtype):
-        return _from_text(series, name, places, mixed_as_text)
-    return _from_objects(series.astype(object), name, places, mixed_as_text)
+    return _from_objects(series.astype(object), name)
 
 
-def as_numbers(series: pd.Series[Any], name: str, places: Places) -> NDArray[np.float64]:
+def as_numbers(
+    series: pd.Series[Any], name: str, places: Places, number_format: str = ""
+) -> NDArray[np.float64]:
     """The cells of a column that is known to hold numbers (n_rows,), missing is NaN.
 
-    Flags count as 0 and 1. Raises ``DataError`` for a cell that is no number.
+    Flags count as 0 and 1. ``number_format`` is the form that the column's text has, as the schema
+    keeps it: each cell is read by it alone. Raises ``DataError`` for a cell that is no number.
     """
-    cells = interpret(series, name, places, mixed_as_text=True)
-    if cells.form == "missing":
+    series = _plain(series)
+    typed = _typed(series, name)
+    if typed is None or typed.form == "string":
+        text = series if isinstance(series.dtype, pd.StringDtype) else as_levels(series)
+        return _numbers_of_text(text, name, places, NumberForm.of(number_format))
+    if typed.form == "missing":
         return np.full(len(series), np.nan)
-    if cells.form == "number":
-        return cells.series.to_numpy(dtype=np.float64)
-    if cells.form == "flag":
-        return np.asarray(cells.series.map({"False": 0.0, "True": 1.0}), dtype=np.float64)
-    if cells.form == "string":
-        text = _text(cells.series)
-        numeric = _matches(text, _NUMBER)
-        missing = _is_missing_word(text) | cells.is_missing
-        if (numeric | missing).all():
-            return _floats(text, ~missing)
-        wrong = ~(numeric | missing)
-        raise DataError(
-            f"Column {name!r} holds numbers; {places.with_cells(wrong, text.to_pylist())} is no "
-            "number. Correct the cell or leave it empty."
-        )
+    if typed.form == "number":
+        return typed.series.to_numpy(dtype=np.float64)
+    if typed.form == "flag":
+        return np.asarray(typed.series.map({"False": 0.0, "True": 1.0}), dtype=np.float64)
     raise DataError(
         f"Column {name!r} holds numbers; received dates. Give the column that the data was "
         "prepared with."
     )
+
+
+def _numbers_of_text(
+    text: pd.Series[Any], name: str, places: Places, form: NumberForm
+) -> NDArray[np.float64]:
+    """Each cell's number in a form that is known."""
+    found = known_numbers(text, form)
+    if not found.wrong.any():
+        return found.values
+    unclear = found.wrong & np.array([cell is not None and is_either(cell) for cell in found.cells])
+    if unclear.any():
+        raise DataError(
+            f"Column {name!r} holds numbers{_written(form)}; "
+            f"{places.with_cells(unclear, found.cells)} has a comma or point that may be a decimal "
+            "sign or stand between thousands. Write numbers with decimal points and nothing "
+            "between thousands."
+        )
+    raise DataError(
+        f"Column {name!r} holds numbers{_written(form)}; "
+        f"{places.with_cells(found.wrong, found.cells)} is no number"
+        f"{' in this form' if form != PLAIN else ''}. Correct the cell or leave it empty."
+    )
+
+
+def _written(form: NumberForm) -> str:
+    return f" written like {str(form)!r}" if form != PLAIN else ""
 
 
 def as_levels(series: pd.Series[Any], known: Iterable[str] = ()) -> pd.Series[Any]:
@@ -211,7 +142,7 @@ def as_levels(series: pd.Series[Any], known: Iterable[str] = ()) -> pd.Series[An
     """
     series = _plain(series)
     if isinstance(series.dtype, pd.StringDtype):
-        text = pd.Series(pd.array(_text(series), dtype="str"))
+        text = pd.Series(pd.array(trimmed_text(series), dtype="str"))
     else:
         text = pd.Series([_level(cell) for cell in series.astype(object)], dtype="str")
     levels = frozenset(known)
@@ -244,8 +175,8 @@ def as_dates(
         isinstance(cell, dt.date) for cell in series.dropna()
     ):
         return _dates_of_text(as_levels(series), name, places, date_format)
-    cells = interpret(series, name, places, mixed_as_text=True)
-    if cells.form in ("date", "missing"):
+    cells = _typed(series, name)
+    if cells is not None and cells.form in ("date", "missing"):
         return cells.series.astype("datetime64[us]")
     raise DataError(
         f"Column {name!r} holds dates; received cells of another type. Write dates as YYYY-MM-DD."
@@ -255,19 +186,20 @@ def as_dates(
 def _dates_of_text(
     text: pd.Series[Any], name: str, places: Places, date_format: str
 ) -> pd.Series[Any]:
-    shapes = [shape for shape in ("year-month-day", date_format) if shape]
-    missing = text.isna().to_numpy() | _is_missing_word(_text(text))
-    parsed = [
-        None if gone else first_date(cell, shapes) for cell, gone in zip(text, missing, strict=True)
-    ]
-    wrong = np.array([date is None for date in parsed], dtype=bool) & ~missing
+    shapes = list(dict.fromkeys(filter(None, (date_format, "year-month-day"))))
+    cells = [None if missing else cell for cell, missing in zip(text, text.isna(), strict=True)]
+    dates = {
+        cell: first_date(straightened(cell), shapes)
+        for cell in set(cells)
+        if cell is not None and cell.lower() not in MISSING_WORDS
+    }
+    wrong = np.array([cell in dates and dates[cell] is None for cell in cells], dtype=bool)
     if wrong.any():
-        wanted = " or ".join(dict.fromkeys(shapes))
         raise DataError(
-            f"Column {name!r} holds dates; {places.with_cells(wrong, list(text))} is none that "
-            f"reads as {wanted}. Write it as YYYY-MM-DD."
+            f"Column {name!r} holds dates; {places.with_cells(wrong, cells)} is none that "
+            f"reads as {' or '.join(shapes)}. Write it as YYYY-MM-DD."
         )
-    return pd.Series(np.array(parsed, dtype="datetime64[us]"))
+    return pd.Series(np.array([dates.get(cell) for cell in cells], dtype="datetime64[us]"))
 
 
 def _level(cell: Any) -> str | None:
@@ -282,6 +214,8 @@ def _level(cell: Any) -> str | None:
     if isinstance(cell, float | np.floating | Decimal):
         number = float(cell)
         return str(int(cell)) if number.is_integer() else repr(number)
+    if isinstance(cell, int):
+        return str(Decimal(cell))  # which may have more digits than ``str`` gives an integer
     return str(cell)
 
 
@@ -315,13 +249,16 @@ def _unreadable(name: str, what: str) -> DataError:
     )
 
 
-def _from_declared(series: pd.Series[Any], name: str, places: Places) -> Cells:
+def _from_declared(series: pd.Series[Any], name: str) -> Cells:
     objects = series.astype(object)
     known = list(objects.dropna())
-    if all(isinstance(c, str) for c in known) or not all(isinstance(c, _READABLE) for c in known):
+    typed = None
+    if not all(isinstance(c, str) for c in known) and all(isinstance(c, _READABLE) for c in known):
+        typed = _from_objects(objects, name)
+    if typed is None:
         values = as_levels(objects)
-        return Cells("string" if values.notna().any() else "missing", values, declared=True)
-    return replace(_from_objects(objects, name, places, mixed_as_text=True), declared=True)
+        typed = Cells("string" if values.notna().any() else "missing", values)
+    return replace(typed, declared=True)
 
 
 def _from_flags(series: pd.Series[Any]) -> Cells:
@@ -338,6 +275,14 @@ def _from_numbers(series: pd.Series[Any]) -> Cells:
     return Cells("number", values, whole, huge, as_levels(series) if huge else None)
 
 
+def _float(cell: Any) -> float:
+    """A number as float64, infinite beyond its range."""
+    try:
+        return float(cell)
+    except OverflowError:
+        return float("inf") if cell > 0 else float("-inf")
+
+
 def _any_huge(low: int, high: int) -> bool:
     return low < -_MOST_EXACT_INTEGER or high > _MOST_EXACT_INTEGER
 
@@ -349,7 +294,8 @@ def _from_dates(series: pd.Series[Any]) -> Cells:
     return Cells("date" if values.notna().any() else "missing", values, with_zone=with_zone)
 
 
-def _from_objects(series: pd.Series[Any], name: str, places: Places, mixed_as_text: bool) -> Cells:
+def _from_objects(series: pd.Series[Any], name: str) -> Cells | None:
+    """A column of Python objects; None where they are text, or of several kinds."""
     filled = [cell for cell in series if not _is_gone(cell)]
     strange = next((c for c in filled if not isinstance(c, _READABLE)), None)
     if strange is not None:
@@ -367,184 +313,23 @@ def _from_objects(series: pd.Series[Any], name: str, places: Places, mixed_as_te
             return _from_integers(series)
         if only(int, float, np.integer, np.floating, Decimal):
             return _from_numbers(
-                pd.Series([np.nan if _is_gone(c) else float(c) for c in series], dtype=np.float64)
+                pd.Series([np.nan if _is_gone(c) else _float(c) for c in series], dtype=np.float64)
             )
     if only(dt.date):
         return _from_dates(
             pd.to_datetime(series, utc=any(getattr(c, "tzinfo", None) for c in filled))
         )
-    return _from_text(as_levels(series), name, places, mixed_as_text)
+    return None
 
 
 def _from_integers(series: pd.Series[Any]) -> Cells:
     """Python integers of any size."""
     filled = [int(cell) for cell in series if not _is_gone(cell)]
-    values = pd.Series([np.nan if _is_gone(c) else float(c) for c in series], dtype=np.float64)
+    values = pd.Series([np.nan if _is_gone(c) else _float(c) for c in series], dtype=np.float64)
     huge = _any_huge(min(filled), max(filled))
     return Cells("number", values, True, huge, as_levels(series) if huge else None)
-
-
-_READABLE = (str, bool, int, float, np.bool_, np.number, Decimal, dt.date, dt.time)
 
 
 def _is_gone(cell: Any) -> bool:
     """Whether one cell is missing; a list or an array never is."""
     return bool(pd.api.types.is_scalar(cell) and pd.isna(cell))
-
-
-# --- text ---------------------------------------------------------------------------------------
-
-
-def _text(series: pd.Series[Any]) -> pa.Array:
-    """The trimmed cells as an Arrow array; empty cells are null."""
-    raw = pa.array(series, type=pa.large_string(), from_pandas=True)
-    if isinstance(raw, pa.ChunkedArray):
-        raw = raw.combine_chunks()
-    trimmed = pc.utf8_trim_whitespace(raw)
-    empty = pc.equal(trimmed, "")
-    return pc.if_else(pc.fill_null(empty, False), pa.scalar(None, pa.large_string()), trimmed)
-
-
-def _matches(text: pa.Array, pattern: str) -> Mask:
-    found: Mask = pc.fill_null(pc.match_substring_regex(text, pattern), False).to_numpy(
-        zero_copy_only=False
-    )
-    return found
-
-
-def _is_missing_word(text: pa.Array) -> Mask:
-    words = pa.array(MISSING_WORDS, type=pa.large_string())
-    found: Mask = pc.fill_null(pc.is_in(pc.utf8_lower(text), value_set=words), False).to_numpy(
-        zero_copy_only=False
-    )
-    return found
-
-
-def _floats(text: pa.Array, filled: Mask) -> NDArray[np.float64]:
-    """Python's own reading of each number, which is the exact inverse of ``repr``."""
-    cells = text.to_pylist()
-    return np.fromiter(
-        (float(cell) if there else np.nan for cell, there in zip(cells, filled, strict=True)),
-        dtype=np.float64,
-        count=len(cells),
-    )
-
-
-def _from_text(series: pd.Series[Any], name: str, places: Places, mixed_as_text: bool) -> Cells:
-    text = _text(series)
-    filled = pc.is_valid(text).to_numpy(zero_copy_only=False)
-    trimmed = bool(
-        pc.any(
-            pc.not_equal(text, pa.array(series, type=pa.large_string(), from_pandas=True))
-        ).as_py()
-    )
-    words = _is_missing_word(text)
-    known = filled & ~words
-    if not known.any():
-        return Cells("missing", pd.Series(np.full(len(series), np.nan)), trimmed=trimmed)
-    strings = pd.Series(pd.array(text, dtype="str"))
-    as_text = Cells("string", strings, trimmed=trimmed)
-
-    numeric = _matches(text, _NUMBER) & ~words
-    if (numeric == known).all():
-        if _matches(text, _LEADING_ZERO).any():
-            return replace(as_text, leading_zeros=True)
-        return _number_cells(text, known, replace(as_text, missing_words=_words(text, words)))
-    if numeric.any() and not mixed_as_text:
-        _refuse_mostly_numbers(name, places, text, numeric, known)
-
-    lower = pc.utf8_lower(text)
-    flags = pc.is_in(lower, value_set=pa.array(["true", "false"], type=pa.large_string()))
-    if (pc.fill_null(flags, False).to_numpy(zero_copy_only=False) == known).all():
-        values = pd.Series(pd.array(lower, dtype="str")).where(known).str.capitalize()
-        return Cells(
-            "flag",
-            values.astype("str"),
-            trimmed=trimmed,
-            missing_words=_words(text, words),
-        )
-
-    dates = _date_cells(text, known, name, places, mixed_as_text)
-    if dates is not None:
-        found = replace(dates, trimmed=trimmed)
-        return found if found.form == "date" else replace(found, series=strings)
-    formatted = _matches(text, _FORMATTED_NUMBER) & ~numeric
-    return replace(
-        as_text,
-        mixed=bool(numeric.any()),
-        formatted_numbers=bool(formatted.sum() > known.sum() / 2),
-    )
-
-
-def _words(text: pa.Array, mask: Mask) -> tuple[str, ...]:
-    return tuple(sorted(set(pc.unique(text.filter(pa.array(mask))).to_pylist())))
-
-
-def _number_cells(text: pa.Array, known: Mask, base: Cells) -> Cells:
-    whole = bool((_matches(text, _WHOLE) == known).all())
-    huge = whole and _any_huge_text(text, known)
-    return replace(
-        base,
-        form="number",
-        series=pd.Series(_floats(text, known)),
-        whole=whole,
-        huge=huge,
-        digits=base.series.where(known) if huge else None,
-    )
-
-
-def _any_huge_text(text: pa.Array, known: Mask) -> bool:
-    long = pc.greater(pc.utf8_length(text), 15)
-    cells = text.filter(pc.and_(pc.fill_null(long, False), pa.array(known))).to_pylist()
-    return any(abs(int(cell)) > _MOST_EXACT_INTEGER for cell in cells)
-
-
-def _refuse_mostly_numbers(
-    name: str, places: Places, text: pa.Array, numeric: Mask, known: Mask
-) -> None:
-    others = known & ~numeric
-    if numeric.sum() > others.sum():
-        raise DataError(
-            f"Column {name!r} is mostly numbers, but "
-            f"{places.with_cells(others, text.to_pylist())} is not. Correct or empty these cells, "
-            f"read the column as text with --text {name}, or leave it out with --drop {name}."
-        )
-
-
-def _date_cells(
-    text: pa.Array, known: Mask, name: str, places: Places, mixed_as_text: bool
-) -> Cells | None:
-    """Dates where all cells are, None where most are not."""
-    distinct = pc.unique(text.filter(pa.array(known))).to_pylist()
-    probed = distinct[:_N_PROBED]
-    if 2 * sum(first_date(cell, SHAPES) is not None for cell in probed) < len(probed):
-        return None
-    parsed = {shape: {cell: parse_date(cell, shape) for cell in distinct} for shape in SHAPES}
-    n_read = {
-        shape: sum(date is not None for date in dates.values()) for shape, dates in parsed.items()
-    }
-    fitting = [shape for shape, n in n_read.items() if n == len(distinct)]
-    no_dates = pd.Series(np.full(len(text), None), dtype="str")
-    if len(fitting) > 1:
-        return Cells("string", no_dates, ambiguous_dates=True)
-    if not fitting:
-        best = max(n_read, key=n_read.__getitem__)
-        if mixed_as_text or 2 * n_read[best] <= len(distinct):
-            return None
-        cells = text.to_pylist()
-        wrong = known & np.array([parsed[best].get(cell) is None for cell in cells])
-        raise DataError(
-            f"Column {name!r} is mostly dates written as {best}, but "
-            f"{places.with_cells(wrong, cells)} is none. Correct or empty these cells, or leave "
-            f"the column out with --drop {name}."
-        )
-    dates = parsed[fitting[0]]
-    values = [dates.get(cell) for cell in text.to_pylist()]
-    words = pc.is_valid(text).to_numpy(zero_copy_only=False) & ~known
-    return Cells(
-        "date",
-        pd.Series(np.array(values, dtype="datetime64[us]")),
-        date_format=fitting[0],
-        with_zone=any(has_zone(cell, fitting[0]) for cell in probed),
-        missing_words=_words(text, words),
-    )

@@ -38,7 +38,9 @@ class Column:
     array_kind : for ``array``, ``image`` (rows, height, width[, channels]), ``sequence`` (rows,
         steps, features) or ``numbers``, each of which is a feature of its own.
     has_clock : for ``date``, whether a time of day other than midnight occurs.
-    date_format : for ``date``, the form in which text was written (``cells``); else empty.
+    date_format : for ``date``, the form in which text was written (``dates``); else empty.
+    number_format : for ``number``, the form in which text was written, such as ``1.234,5 €``
+        (``numerals``); empty for plain numbers.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Column:
     array_kind: ArrayKind = "image"
     has_clock: bool = False
     date_format: str = ""
+    number_format: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """CSV and TSV files, read strictly: every cell as the text that it is, every row complete.
 
-Owns encodings, delimiters, quotes, decimal commas and the checks of the header and of each row's
-length. A single parser (Python's ``csv``) reads names, cells and line numbers, so that nothing can
-be renamed, shifted or filled in without a word. What the cells mean belongs to ``cells``.
+Owns encodings, delimiters, quotes and the checks of the header and of each row's length. A single
+parser (Python's ``csv``) reads names, cells and line numbers, so that nothing can be renamed,
+shifted or filled in without a word. What the cells mean belongs to ``cells``.
 """
 
 from __future__ import annotations
@@ -16,22 +16,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from hpsearch.data.cells import MISSING_WORDS
 from hpsearch.data.names import checked_names
 from hpsearch.errors import DataError
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _CHUNK = 20_000
-_COMMA_NUMBER = r"^[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?$"
-_COMMA_OR_WHOLE = r"^[+-]?[0-9]*,?[0-9]+(?:[eE][+-]?[0-9]+)?$"
 _BOMS = {
     b"\xef\xbb\xbf": "utf-8-sig",
     b"\xff\xfe": "utf-16",
@@ -55,11 +51,13 @@ class DelimitedText:
     ----------
     frame : all cells as ``str``, in columns named by the header.
     lines : the line in the file on which each row starts (n_rows,); the header is line 1.
+    delimiter : what separates cells.
     notes : what was taken for what, a sentence each.
     """
 
     frame: pd.DataFrame
     lines: NDArray[np.int64]
+    delimiter: str
     notes: tuple[str, ...]
 
 
@@ -90,11 +88,7 @@ def read_delimited(path: Path, *, tabs: bool) -> DelimitedText:
         ) from error
     if n_blank:
         notes.append(f"{n_blank} blank line{'s were' if n_blank > 1 else ' was'} left out.")
-    if delimiter == ";":
-        frame, names = _with_decimal_points(frame)
-        if names:
-            notes.append(f"Decimal commas were read in {', '.join(names)}.")
-    return DelimitedText(frame, lines, tuple(notes))
+    return DelimitedText(frame, lines, delimiter, tuple(notes))
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -230,18 +224,3 @@ def _wrong_width(wrong: list[tuple[int, int]], width: int, path: Path) -> DataEr
         f"Every row needs as many cells as the header; in {str(path)!r} the header has {width}, "
         f"{shown}{more}. Correct these lines, or put cells that contain separators in quotes."
     )
-
-
-def _with_decimal_points(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The frame with ``1,5`` as ``1.5`` in columns that are all numbers so written."""
-    changed: dict[str, pd.Series[Any]] = {}
-    ignored = pa.array(["", *MISSING_WORDS], type=pa.large_string())
-    for name in frame:
-        text = pc.utf8_trim_whitespace(pa.array(frame[name], type=pa.large_string()))
-        if not pc.any(pc.match_substring_regex(text, _COMMA_NUMBER)).as_py():
-            continue
-        skipped = pc.is_in(pc.utf8_lower(text), value_set=ignored)
-        if pc.all(pc.or_(skipped, pc.match_substring_regex(text, _COMMA_OR_WHOLE))).as_py():
-            points = pc.replace_substring(text, ",", ".")
-            changed[str(name)] = pd.Series(pd.array(points, dtype="str"))
-    return frame.assign(**changed) if changed else frame, list(changed)

@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hpsearch.data.cells import MISSING_WORDS, Cells, Form, Places, as_levels, interpret
+from hpsearch.data.cells import as_levels, interpret
 from hpsearch.data.dataset import Column
+from hpsearch.data.signs import Signs
+from hpsearch.data.understood import MISSING_WORDS, Cells, Form, Places
 from hpsearch.data.words import split_words
 from hpsearch.errors import DataError
 
@@ -46,7 +48,12 @@ class Feature:
 
 
 def read_feature(
-    series: pd.Series[Any], name: str, places: Places, *, as_text: bool = False
+    series: pd.Series[Any],
+    name: str,
+    places: Places,
+    *,
+    as_text: bool = False,
+    signs: Signs | None = None,
 ) -> Feature:
     """Decide what a raw column is taken for.
 
@@ -56,22 +63,30 @@ def read_feature(
     name : its name.
     places : names its rows in messages.
     as_text : whether it is to be read as free text.
+    signs : what the table's other columns say where a decimal sign is unclear.
 
     Raises
     ------
     DataError
-        Its numbers are infinite or beyond float32's range, or its cells cannot be read.
+        Its numbers are infinite or beyond float32's range, or its cells contradict each other or
+        cannot be read.
     """
     if as_text:
         return _text_feature(series, name)
-    cells = interpret(series, name, places)
+    cells = interpret(series, name, signs)
     if cells.form == "missing":
         return _left_out(cells, f"Column {name!r} was left out: none of its cells is filled.")
-    exact = cells.series if cells.digits is None else cells.digits
-    if not cells.is_missing.any() and len(exact.unique()) == 1:
+    if _is_constant(cells):
+        exact = cells.series if cells.digits is None else cells.digits
         return _left_out(
             cells,
             f"Column {name!r} was left out: its value is {_shown(exact, cells.form)} in every row.",
+        )
+    if cells.doubt is not None and cells.doubt.wrong:
+        raise DataError(
+            f"Column {name!r} {cells.doubt.told(places, cells.text)}. Correct or empty these "
+            f"cells, read the column as text with --text {name}, or leave it out with "
+            f"--drop {name}."
         )
     if cells.declared:
         return _category(cells, as_levels(series), name, "the table declares it a category")
@@ -81,11 +96,25 @@ def read_feature(
         return _date(cells, name)
     if cells.form == "flag":
         return _category(cells, cells.series, name, "true or false")
-    return _string(cells, name)
+    return _string(cells, name, places)
 
 
-def check_range(values: NDArray[np.float64], name: str, places: Places) -> None:
-    """Raise ``DataError`` where numbers are infinite or too large for float32."""
+def _is_constant(cells: Cells) -> bool:
+    """Whether every row has the same value."""
+    if cells.is_missing.any():
+        return False
+    exact = cells.series if cells.digits is None else cells.digits
+    values = exact.to_numpy()
+    return bool((values == values[0]).all())
+
+
+def check_range(
+    values: NDArray[np.float64], name: str, places: Places, remedy: str | None = None
+) -> None:
+    """Raise ``DataError`` where numbers are infinite or too large for float32.
+
+    ``remedy`` is the sentence that says what to do; default: for a feature to train on.
+    """
     wrong = np.abs(values) > LARGEST_FLOAT32
     if wrong.any():
         rule = (
@@ -93,10 +122,10 @@ def check_range(values: NDArray[np.float64], name: str, places: Places) -> None:
             if np.isinf(values[wrong]).any()
             else f"within float32's range (up to {LARGEST_FLOAT32:.3g})"
         )
+        default = f"Correct or empty these cells, or leave the column out with --drop {name}."
         raise DataError(
             f"Numbers must be {rule}; column {name!r} is not in "
-            f"{places.with_cells(wrong, values.tolist())}. Correct these cells, leave them empty, "
-            f"or leave the column out with --drop {name}."
+            f"{places.with_cells(wrong, values.tolist())}. {remedy or default}"
         )
 
 
@@ -135,18 +164,27 @@ def _number(cells: Cells, name: str, places: Places) -> Feature:
         "number",
         "whole numbers" if cells.whole else "numbers",
         has_missing=bool(cells.is_missing.any()),
+        number_format=cells.number_format,
     )
+    warnings = _doubt_warning(cells, name, places) + _offset_warning(values, name)
     return Feature(
         column,
-        pd.Series(values),
+        cells.series,
         _missing_note(cells, name),
-        _offset_warning(values, name) + _row_number_warning(values, name, cells.whole),
+        warnings + _row_number_warning(values, name, cells.whole),
         cells.trimmed,
     )
 
 
+def _doubt_warning(cells: Cells, name: str, places: Places) -> tuple[str, ...]:
+    if cells.doubt is None:
+        return ()
+    return (f"Column {name!r} {cells.doubt.told(places, cells.text)}. {cells.doubt.remedy}",)
+
+
 def _offset_warning(values: NDArray[np.float64], name: str) -> tuple[str, ...]:
-    mean, std = float(np.nanmean(values)), float(np.nanstd(values))
+    known = values[~np.isnan(values)]
+    mean, std = float(known.mean()), float(known.std())
     if std > 0 and abs(mean) / std > _LARGE_OFFSET:
         return (
             f"Column {name!r} lies around {mean:.6g} and varies by {std:.3g} only: networks "
@@ -197,10 +235,16 @@ def _date(cells: Cells, name: str) -> Feature:
     notes = _missing_note(cells, name)
     if cells.with_zone:
         notes += (f"Column {name!r}: times with a time zone were turned to UTC.",)
+    if cells.short_years:
+        years = f"{known.min():%Y-%m-%d} to {known.max():%Y-%m-%d}"
+        notes += (
+            f"Column {name!r}: years of two digits were read as 1969 to 2068, which gives dates "
+            f"from {years}.",
+        )
     return Feature(column, dates, notes, trimmed=cells.trimmed)
 
 
-def _string(cells: Cells, name: str) -> Feature:
+def _string(cells: Cells, name: str, places: Places) -> Feature:
     known = cells.series.dropna()
     distinct = known.unique()
     n_words = np.median([len(value.split()) for value in distinct])
@@ -213,17 +257,7 @@ def _string(cells: Cells, name: str) -> Feature:
             f"--text {name}.",
             warn=True,
         )
-    warning: tuple[str, ...] = ()
-    if cells.ambiguous_dates:
-        warning = (
-            f"Column {name!r} looks like dates, but {distinct[0]!r} may be day/month or month/day: "
-            "it was not read as dates. Write dates as YYYY-MM-DD.",
-        )
-    elif cells.formatted_numbers:
-        warning = (
-            f"Column {name!r} looks like numbers with separators, currency or percent signs, such "
-            f"as {distinct[0]!r}: it was not read as numbers. Write plain numbers.",
-        )
+    warning = _doubt_warning(cells, name, places)
     if many and len(distinct) == len(known):
         left_out = _left_out(
             cells,
@@ -238,7 +272,7 @@ def _string(cells: Cells, name: str) -> Feature:
             f"{zeros!r}, as codes do.",
         )
         return _category(cells, cells.series, name, "digits with leading zeros", note, warning)
-    if cells.mixed:
+    if cells.mixed and not warning:
         note = (f"Column {name!r} was taken as a category: it is mostly text with some numbers.",)
         return _category(cells, cells.series, name, "text and numbers", note, warning)
     return _category(cells, cells.series, name, "text", (), warning)

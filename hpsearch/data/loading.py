@@ -17,16 +17,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hpsearch.data.arrays import array_column, check_kinds
-from hpsearch.data.cells import Places, as_levels, interpret
+from hpsearch.data.cells import as_levels, interpret
 from hpsearch.data.dataset import ArrayKind, Column, Dataset, Origin, Schema
 from hpsearch.data.fingerprint import fingerprint
 from hpsearch.data.hints import target_leaks
 from hpsearch.data.kinds import check_range, read_feature
 from hpsearch.data.names import check_known, listed
+from hpsearch.data.numerals import NumberForm
 from hpsearch.data.rows import Arrays, rows_of_table, word_count
+from hpsearch.data.signs import Signs
 from hpsearch.data.tables import Table, read_table
 from hpsearch.data.target import read_target
+from hpsearch.data.understood import Cells, Places, quoted
 from hpsearch.errors import DataError, OptionError
+from hpsearch.task import Target
 
 
 @dataclass(frozen=True)
@@ -220,22 +224,26 @@ def _check_roles(roles: _Roles, table: Table) -> None:
 
 def _decide(table: Table, roles: _Roles, task: str | None, groups: Any, time: Any) -> Dataset:
     places = table.places
-    found = read_target(table.frame[list(roles.target)], places, task)
+    signs = Signs(table.frame, semicolons=table.semicolons)
+    found = read_target(table.frame[list(roles.target)], places, task, signs)
     notes: list[str] = [*table.notes, *found.notes]
-    warnings: list[str] = []
+    warnings: list[str] = [*found.warnings]
     columns: list[Column] = []
     values: dict[str, pd.Series[Any]] = {}
     trimmed: list[str] = []
     for name in map(str, table.frame):
         if name in roles.apart:
             continue
-        feature = read_feature(table.frame[name], name, places, as_text=name in roles.text)
+        feature = read_feature(
+            table.frame[name], name, places, as_text=name in roles.text, signs=signs
+        )
         notes += feature.notes
         warnings += feature.warnings
         trimmed += [name] if feature.trimmed else []
         if feature.column is not None:
             columns.append(feature.column)
             values[name] = feature.series
+    notes += _format_notes(columns, found.target)
     if trimmed:
         notes.append(f"Spaces around cells were removed in {listed(trimmed)}.")
     arrays: Arrays = {k: a for k, a in table.arrays.items() if k not in roles.drop}
@@ -258,13 +266,23 @@ def _decide(table: Table, roles: _Roles, task: str | None, groups: Any, time: An
         arrays=arrays,
         y=found.y,
         groups=_groups(_raw(table, groups, "groups"), places),
-        time=_time(_raw(table, time, "time"), places),
+        time=_time(_raw(table, time, "time"), places, signs),
         notes=tuple(notes),
         warnings=tuple(warnings),
         groups_name=roles.groups or "",
         time_name=roles.time or "",
     )
     return replace(data, fingerprint=fingerprint(data))
+
+
+def _format_notes(columns: Sequence[Column], target: Target) -> list[str]:
+    """What was made of numbers that are not plain, a sentence for each form."""
+    names: dict[str, list[str]] = {}
+    for column in columns:
+        names.setdefault(NumberForm.of(column.number_format).meaning, []).append(column.name)
+    for name in target.names:
+        names.setdefault(NumberForm.of(target.number_format(name)).meaning, []).append(name)
+    return [f"{meaning} in {listed(known)}." for meaning, known in names.items() if meaning]
 
 
 def _under_schema(table: Table, schema: Schema) -> Dataset:
@@ -298,25 +316,43 @@ def _groups(raw: tuple[str, pd.Series[Any]] | None, places: Places) -> NDArray[n
     return pd.factorize(levels, sort=True)[0].astype(np.int64)
 
 
-def _time(raw: tuple[str, pd.Series[Any]] | None, places: Places) -> NDArray[Any] | None:
+def _time(
+    raw: tuple[str, pd.Series[Any]] | None, places: Places, signs: Signs
+) -> NDArray[Any] | None:
     if raw is None:
         return None
     name, series = raw
-    cells = interpret(series, name, places)
+    cells = interpret(series, name, signs)
+    if cells.doubt is not None and (cells.form == "string" or cells.doubt.wrong):
+        raise DataError(
+            f"--time needs dates or numbers; column {name!r} "
+            f"{cells.doubt.told(places, cells.text)}. {cells.doubt.remedy}"
+        )
     _refuse_missing(cells.is_missing, name, "--time", places)
     if cells.form == "date":
         return cells.series.astype("datetime64[us]").to_numpy().astype(np.int64)
     if cells.form != "number":
         raise DataError(
             f"--time needs dates or numbers; column {name!r} holds text, such as "
-            f"{cells.series.iloc[0]!r}. Write dates as YYYY-MM-DD."
+            f"{quoted(cells.series.iloc[0])}. Write dates as YYYY-MM-DD."
         )
     values = cells.series.to_numpy(dtype=np.float64)
-    check_range(values, name, places)
+    check_range(values, name, places, "Correct these cells or drop their rows.")
     if cells.huge:
-        assert cells.digits is not None
-        return cells.digits.astype(np.int64).to_numpy()
+        return _huge_times(cells, name, places)
     return values.astype(np.int64) if cells.whole else values
+
+
+def _huge_times(cells: Cells, name: str, places: Places) -> NDArray[np.int64]:
+    """Integers beyond float64's precision, such as nanoseconds since 1970."""
+    assert cells.digits is not None
+    beyond = np.abs(cells.series.to_numpy()) >= 2.0**63
+    if beyond.any():
+        raise DataError(
+            f"--time needs dates, or numbers within 64 bits; column {name!r} is not in "
+            f"{places.with_cells(beyond, cells.digits.tolist())}. Count in larger units."
+        )
+    return np.array([int(digits) for digits in cells.digits], dtype=np.int64)
 
 
 def _refuse_missing(missing: NDArray[np.bool_], name: str, option: str, places: Places) -> None:

@@ -115,8 +115,8 @@ def _cells(table: Table, column: Column) -> pd.Series[Any]:
         )
     raw: pd.Series[Any] = table.frame[column.name]
     if column.kind == "number":
-        values = as_numbers(raw, column.name, table.places)
-        check_range(values, column.name, table.places)
+        values = as_numbers(raw, column.name, table.places, column.number_format)
+        check_range(values, column.name, table.places, "Correct these cells or leave them empty.")
         return pd.Series(values)
     if column.kind == "date":
         return as_dates(raw, column.name, table.places, column.date_format)

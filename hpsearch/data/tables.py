@@ -19,9 +19,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from hpsearch.data.cells import Mask, Places
 from hpsearch.data.delimited import read_delimited
 from hpsearch.data.names import checked_names
+from hpsearch.data.understood import Mask, Places
 from hpsearch.errors import DataError
 
 FILE_TYPES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".npz")
@@ -42,6 +42,7 @@ class Table:
     places : names rows for people.
     notes : what was handled while reading, a sentence each.
     test : the source's own test rows.
+    semicolons : whether the source separates cells by semicolons.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Table:
     places: Places = field(default_factory=Places)
     notes: tuple[str, ...] = ()
     test: Table | None = None
+    semicolons: bool = False
 
     @property
     def n_rows(self) -> int:
@@ -112,7 +114,8 @@ def read_file(path: Path) -> Table:
         raise DataError(
             f"{str(path)!r} cannot be read ({error}). Check the file and its permissions."
         ) from error
-    return Table(name, text.frame, places=Places(text.lines), notes=text.notes)
+    places, semicolons = Places(text.lines), text.delimiter == ";"
+    return Table(name, text.frame, places=places, notes=text.notes, semicolons=semicolons)
 
 
 def _file_type(path: Path) -> str:

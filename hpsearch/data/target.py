@@ -8,21 +8,26 @@ of a network belongs to ``hpsearch.task``; whether the folds can hold every clas
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hpsearch.data.cells import MISSING_WORDS, Cells, Places, as_levels, as_numbers, interpret
+from hpsearch.data.cells import as_levels, as_numbers, interpret
+from hpsearch.data.durations import STYLES
 from hpsearch.data.kinds import LARGEST_FLOAT32
 from hpsearch.data.names import listed
+from hpsearch.data.numerals import NumberForm
+from hpsearch.data.signs import Signs
+from hpsearch.data.understood import MISSING_WORDS, Cells, Places, quoted
 from hpsearch.errors import DataError, OptionError
 from hpsearch.task import TASKS, Label, ProblemKind, Target
 
 _MOST_INFERRED_CLASSES = 20
 _MOST_INFERRED_SHARE = 0.05
+_FEWEST_OF_A_CLASS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +37,12 @@ class TargetColumn:
     target: Target
     y: NDArray[Any]
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
-def read_target(frame: pd.DataFrame, places: Places, task: str | None = None) -> TargetColumn:
+def read_target(
+    frame: pd.DataFrame, places: Places, task: str | None = None, signs: Signs | None = None
+) -> TargetColumn:
     """Infer the problem type of the target's raw columns, and read them.
 
     Parameters
@@ -42,6 +50,7 @@ def read_target(frame: pd.DataFrame, places: Places, task: str | None = None) ->
     frame : the target's columns alone.
     places : names rows in messages.
     task : the problem type, a name of ``hpsearch.task.TASKS``; None to infer it.
+    signs : what the table's other columns say where a decimal sign is unclear.
 
     Raises
     ------
@@ -53,7 +62,7 @@ def read_target(frame: pd.DataFrame, places: Places, task: str | None = None) ->
     Examples
     --------
     >>> import pandas as pd
-    >>> from hpsearch.data.cells import Places
+    >>> from hpsearch.data.understood import Places
     >>> found = read_target(pd.DataFrame({"ok": ["yes", "no", "yes"]}), Places())
     >>> found.target.labels, found.y.tolist()
     (('no', 'yes'), [1, 0, 1])
@@ -63,17 +72,20 @@ def read_target(frame: pd.DataFrame, places: Places, task: str | None = None) ->
             f"--task is one of {', '.join(TASKS)}; received {task!r}. Choose one of these, or "
             "leave it out to have it inferred."
         )
-    as_classes = task in ("binary", "multiclass")
+    as_classes = task in ("binary", "multiclass") and frame.shape[1] == 1
     cells = {}
-    for name in frame:
-        cells[str(name)] = interpret(
-            frame[name], str(name), places, mixed_as_text=as_classes and frame.shape[1] == 1
-        )
-        _check_filled(cells[str(name)], str(name), places, task)
+    warnings: tuple[str, ...] = ()
+    for name in map(str, frame):
+        cells[name] = interpret(frame[name], name, signs)
+        _check_filled(cells[name], name, places)
+        if cells[name].doubt is not None and not as_classes:
+            warnings += _doubt(cells[name], name, places)
     if frame.shape[1] == 1 and task != "multilabel":
         name, column = next(iter(cells.items()))
-        return _one_column(column, name, places, task)
-    return _several_columns(cells, places, task)
+        found = _one_column(column, name, places, task)
+    else:
+        found = _several_columns(cells, places, task)
+    return replace(found, warnings=found.warnings + warnings)
 
 
 def read_known_target(frame: pd.DataFrame, places: Places, target: Target) -> NDArray[Any]:
@@ -89,7 +101,9 @@ def read_known_target(frame: pd.DataFrame, places: Places, target: Target) -> ND
         _refuse_missing(levels.isna().to_numpy(), name, places)
     if target.is_classification and not target.one_hot:
         return _known_codes(frame[target.names[0]], places, target)
-    values = np.column_stack([as_numbers(frame[n], n, places) for n in target.names])
+    values = np.column_stack(
+        [as_numbers(frame[n], n, places, target.number_format(n)) for n in target.names]
+    )
     for column, name in zip(values.T, target.names, strict=True):
         _refuse_missing(np.isnan(column), name, places)
         _check_finite(column, name, places)
@@ -114,7 +128,7 @@ def _known_codes(series: pd.Series[Any], places: Places, target: Target) -> NDAr
     name = target.names[0]
     label_type = type(target.labels[0])
     if label_type in (int, float):
-        values = as_numbers(series, name, places)
+        values = as_numbers(series, name, places, target.number_format(name))
         known = np.asarray(target.labels, dtype=np.float64)
         order = np.argsort(known)
         found = np.searchsorted(known, values, sorter=order).clip(max=len(known) - 1)
@@ -136,7 +150,26 @@ def _known_codes(series: pd.Series[Any], places: Places, target: Target) -> NDAr
 # --- checks -------------------------------------------------------------------------------------
 
 
-def _check_filled(cells: Cells, name: str, places: Places, task: str | None) -> None:
+def _doubt(cells: Cells, name: str, places: Places) -> tuple[str, ...]:
+    """A warning of what is unclear in the target; a refusal where cells contradict others."""
+    assert cells.doubt is not None
+    told = f"The target {name!r} {cells.doubt.told(places, cells.text)}"
+    if not cells.doubt.wrong:
+        return (f"{told}. {cells.doubt.remedy}",)
+    task = _task_of_classes(cells)
+    classes = f", or take each value for a class with --task {task}" if task else ""
+    raise DataError(f"{told}. Correct these cells or drop their rows{classes}.")
+
+
+def _task_of_classes(cells: Cells) -> str:
+    """The problem type that takes the values for classes; empty where these have too few rows."""
+    counts = cells.series.value_counts()
+    if len(counts) > _MOST_INFERRED_CLASSES or counts.min() < _FEWEST_OF_A_CLASS:
+        return ""
+    return "binary" if len(counts) == 2 else "multiclass"
+
+
+def _check_filled(cells: Cells, name: str, places: Places) -> None:
     if cells.form == "date":
         raise DataError(
             f"The target {name!r} holds dates; a target holds classes or numbers. "
@@ -207,9 +240,8 @@ def _check_varies(values: pd.Series[Any], name: str) -> None:
 
 
 def _one_column(cells: Cells, name: str, places: Places, task: str | None) -> TargetColumn:
-    values = cells.series
-    _check_varies(values, name)
-    kind, reason = _inferred(cells, name)
+    _check_varies(cells.series, name)
+    kind, reason = _inferred(cells)
     if task is not None:
         reason = f"as asked with --task {task}"
         kind = _asked_kind(task)
@@ -222,7 +254,7 @@ def _asked_kind(task: str) -> ProblemKind:
     return next(kind for kind in get_args(ProblemKind) if kind == task)
 
 
-def _inferred(cells: Cells, name: str) -> tuple[ProblemKind, str]:
+def _inferred(cells: Cells) -> tuple[ProblemKind, str]:
     n_distinct, n_rows = cells.series.nunique(), len(cells.series)
     if n_distinct == 2:
         return "binary", "two different values"
@@ -232,16 +264,19 @@ def _inferred(cells: Cells, name: str) -> tuple[ProblemKind, str]:
     if cells.whole and few:
         return "multiclass", f"whole numbers with {n_distinct} different values only"
     what = "whole numbers" if cells.whole else "numbers"
-    return "regression", f"{what} with {n_distinct:,} different values"
+    written = f" written like {cells.number_format!r}" if cells.number_format else ""
+    return "regression", f"{what}{written} with {n_distinct:,} different values"
 
 
 def _numbers(
     cells: Cells, name: str, places: Places, kind: ProblemKind, reason: str
 ) -> TargetColumn:
     if cells.form not in ("number", "flag"):
+        task = _task_of_classes(cells)
+        remedy = f"Correct its cells, or use --task {task}" if task else "Correct its cells"
         raise DataError(
             f"--task {kind} needs numbers; the target {name!r} holds text, such as "
-            f"{cells.series.iloc[0]!r}. Use --task multiclass, or correct its cells."
+            f"{quoted(cells.series.iloc[0])}. {remedy}."
         )
     values = as_numbers(cells.series, name, places)[:, None]
     notes: tuple[str, ...] = ()
@@ -254,16 +289,21 @@ def _numbers(
             f"The target {name!r} has {len(np.unique(values))} different whole numbers: if they "
             "are classes, use --task multiclass.",
         )
-    return TargetColumn(Target((name,), kind, reason=reason), values, notes)
+    formats = (cells.number_format,) if cells.number_format else ()
+    target = Target((name,), kind, reason=reason, number_formats=formats)
+    return TargetColumn(target, values, notes)
 
 
 def _classes(cells: Cells, name: str, kind: ProblemKind, reason: str) -> TargetColumn:
+    if NumberForm.of(cells.number_format).unit or cells.number_format in STYLES:
+        assert cells.written is not None  # labels keep their units
+        cells = replace(cells, form="string", series=cells.written, number_format="")
     labels = _labels(cells)
     n_rows = len(cells.series)
     if kind == "binary" and len(labels) != 2:
         raise DataError(
             f"--task binary needs two different values; the target {name!r} has {len(labels):,}. "
-            "Use --task multiclass."
+            f"{_other_task(cells)}."
         )
     if 2 * len(labels) > n_rows and len(labels) > 2:
         remedy = "Use --task regression" if cells.form == "number" else "Choose another target"
@@ -285,8 +325,17 @@ def _classes(cells: Cells, name: str, kind: ProblemKind, reason: str) -> TargetC
             f"The target {name!r}: {', '.join(map(repr, words))} is a label like any other; only "
             "an empty cell is missing.",
         )
-    target = Target((name,), kind, labels, reason=reason)
+    formats = (cells.number_format,) if cells.number_format else ()
+    target = Target((name,), kind, labels, reason=reason, number_formats=formats)
     return TargetColumn(target, codes.astype(np.int32), notes)
+
+
+def _other_task(cells: Cells) -> str:
+    """What to do with a target of more than two values, the beginning of a sentence."""
+    task = _task_of_classes(cells)
+    if task:
+        return f"Use --task {task}"
+    return "Use --task regression" if cells.form == "number" else "Choose another target"
 
 
 def _labels(cells: Cells) -> tuple[Label, ...]:
@@ -311,6 +360,8 @@ def _labels_text(labels: tuple[Label, ...]) -> str:
 
 def _several_columns(cells: dict[str, Cells], places: Places, task: str | None) -> TargetColumn:
     names = tuple(cells)
+    formats = tuple(column.number_format for column in cells.values())
+    formats = formats if any(formats) else ()
     for name, column in cells.items():
         if column.form not in ("number", "flag"):
             raise DataError(
@@ -344,4 +395,5 @@ def _several_columns(cells: dict[str, Cells], places: Places, task: str | None) 
         return TargetColumn(Target(names, kind, names, reason=reason), values.astype(np.float32))
     if kind == "share":
         _check_share(values, names, places)
-    return TargetColumn(Target(names, kind, reason=reason), values)
+    target = Target(names, kind, reason=reason, number_formats=formats)
+    return TargetColumn(target, values)

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch.data.cells import Places, as_dates, as_levels, as_numbers, interpret
+from hpsearch.data.cells import as_dates, as_levels, as_numbers, interpret
+from hpsearch.data.understood import Places
 from hpsearch.errors import DataError
 
 
 def read(cells, **kwargs):
     series = cells if isinstance(cells, pd.Series) else pd.Series(cells)
-    return interpret(series, "c", Places(), **kwargs)
+    return interpret(series, "c", **kwargs)
 
 
 def text(*cells):
@@ -82,19 +83,19 @@ def test_a_zero_before_the_point_is_no_leading_zero():
     assert read(text("0.5", "0", "-0.25")).form == "number"
 
 
-def test_numbers_with_a_few_words_are_refused_with_their_rows():
-    with pytest.raises(DataError, match=r"mostly numbers, but row 2 \('oops'\) is not.*--text c"):
-        read(text("1", "2", "oops", "4"))
+def test_numbers_with_a_few_words_are_text_whose_odd_cells_are_known():
+    found = read(text("1", "2", "oops", "4"))
+    assert found.form == "string"
+    assert found.doubt.wrong
+    assert found.doubt.told(Places(), found.text) == (
+        "is mostly numbers, but row 2 ('oops') is not"
+    )
 
 
 def test_words_with_a_few_numbers_are_text():
     cells = read(text("a", "b", "3"))
     assert cells.form == "string"
     assert cells.mixed
-
-
-def test_numbers_with_a_few_words_are_text_where_that_is_wanted():
-    assert read(text("1", "2", "oops"), mixed_as_text=True).form == "string"
 
 
 def test_integers_beyond_2_to_the_53_are_huge_and_keep_their_digits():
@@ -172,12 +173,15 @@ def test_a_time_of_day_and_a_time_zone_are_read():
 def test_days_and_months_that_could_be_swapped_are_not_guessed():
     found = read(text("01/02/2024", "03/04/2024"))
     assert found.form == "string"
-    assert found.ambiguous_dates
+    assert "may be day/month/year or month/day/year" in found.doubt.why
+    assert not found.doubt.wrong
 
 
-def test_a_cell_that_is_no_date_among_dates_is_refused():
-    with pytest.raises(DataError, match=r"mostly dates.*row 1 \('2024-13-45'\)"):
-        read(text("2024-01-01", "2024-13-45", "2024-01-03"))
+def test_a_cell_that_is_no_date_among_dates_is_known():
+    doubt = read(text("2024-01-01", "2024-13-45", "2024-01-03")).doubt
+    assert doubt.why == "is mostly dates written as year-month-day"
+    assert doubt.rows.tolist() == [False, True, False]
+    assert doubt.wrong
 
 
 @pytest.mark.parametrize(

@@ -151,15 +151,10 @@ def test_spaces_before_quotes_are_left_out(write):
     assert "Spaces after separators" in table.notes[0]
 
 
-def test_decimal_commas_are_read_in_semicolon_files(write):
+def test_decimal_commas_stay_as_they_are(write):
     table = read_table(write("a;b;c\n1,5;x,5;2\n2;y;?\n,25;z;3\n"))
-    assert table.frame["a"].tolist() == ["1.5", "2", ".25"]
-    assert table.frame["b"].tolist() == ["x,5", "y", "z"]
-    assert "Decimal commas were read in a." in table.notes
-
-
-def test_points_and_commas_in_one_column_are_not_decimal_commas(write):
-    assert read_table(write("a;b\n1,5;1\n1.5;2\n")).frame["a"].tolist() == ["1,5", "1.5"]
+    assert table.frame["a"].tolist() == ["1,5", "2", ",25"]
+    assert table.semicolons
 
 
 def test_lines_may_end_as_on_windows_or_old_macs(write):

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpsearch.data.cells import Places
 from hpsearch.data.kinds import read_feature
+from hpsearch.data.understood import Places
 from hpsearch.errors import DataError
 
 
@@ -76,7 +76,7 @@ def test_dates_with_a_time_zone_are_said():
 
 
 def test_ambiguous_dates_are_warned_about():
-    assert "may be day/month or month/day" in read("01/02/2024", "03/04/2024").warnings[0]
+    assert "may be day/month/year or month/day/year" in read("01/02/2024", "03/04/2024").warnings[0]
 
 
 @pytest.mark.parametrize("cells", [("", ""), (None, None), ("NA", "?"), (np.nan, np.nan)])
@@ -156,10 +156,40 @@ def test_long_labels_that_repeat_are_a_category():
     assert feature.column.kind == "category"
 
 
-def test_numbers_with_units_are_warned_about():
+def test_commas_that_may_be_decimal_signs_are_warned_about_with_their_rows():
     feature = read("1,200", "3,400", "1,200")
-    assert feature.column.kind == "category"
-    assert "such as '1,200'" in feature.warnings[0]
+    assert feature.series.tolist() == [1200, 3400, 1200]
+    assert (
+        "rows 0 ('1,200'), 1 ('3,400') and 2 ('1,200'); it was taken for a separator"
+        in (feature.warnings[0])
+    )
+
+
+def test_cells_that_contradict_the_others_are_refused_with_their_rows():
+    with pytest.raises(DataError, match=r"with a point: row 2 \('2\.5'\).*--text c.*--drop c"):
+        read("1,5", "3,25", "2.5")
+    with pytest.raises(DataError, match=r"mostly numbers, but row 2 \('oops'\) is not.*--text c"):
+        read("1", "2", "oops", "4")
+    with pytest.raises(DataError, match=r"mostly dates.*row 1 \('2024-13-45'\)"):
+        read("2024-01-01", "2024-13-45", "2024-01-03")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [*(f"{i} kg" for i in range(30)), "500 g"],
+        [f"{i} Stück" for i in range(30)],
+        [f"({i}.5)" for i in range(30)],
+        ["1:30:00", *(f"00:{i}" for i in range(10, 40))],
+        [*(f"{i} kg" for i in range(30)), "heavy"],
+        [f"2021-01-{i:02d} 10:00 CET" for i in range(1, 31)],
+        [f"{i:02d}-01-21" for i in range(1, 29)],
+    ],
+)
+def test_what_looks_like_numbers_or_dates_never_goes_without_a_warning(cells):
+    feature = read(*cells)
+    assert feature.column is None or feature.column.kind == "category"
+    assert "was not read as" in feature.warnings[0]
 
 
 def test_a_category_of_10_000_levels_is_kept_with_a_warning():

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpsearch.data.cells import Places
 from hpsearch.data.target import read_known_target, read_target
+from hpsearch.data.understood import Places
 from hpsearch.errors import DataError, OptionError
 from hpsearch.task import Target
 
