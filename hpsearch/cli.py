@@ -22,6 +22,7 @@ from hpsearch import defaults
 from hpsearch.console import process
 from hpsearch.console.process import exit_code_of, saying_how_to_resume
 from hpsearch.errors import OptionError
+from hpsearch.paths import found_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -888,12 +889,13 @@ def _check_output(path: Path, *, endings: tuple[str, str], overwrite: bool) -> N
             f"--output is a file that ends in {' or '.join(endings)}; received {str(path)!r}. "
             "Change the file's ending."
         )
-    if not path.parent.is_dir():
+    found = found_at(path, OptionError)
+    if found_at(path.parent, OptionError) != "a folder":
         raise OptionError(
             f"--output is a file in a folder that is there; {str(path.parent)!r} is not. "
             "Make the folder, or choose another file."
         )
-    if path.exists() and not (overwrite and path.is_file()):
+    if found is not None and not (overwrite and found == "a file"):
         raise OptionError(
             f"--output never replaces a file by itself; {str(path)!r} is there already. "
             "Choose another file, or add --overwrite."

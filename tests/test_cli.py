@@ -575,6 +575,51 @@ def hpsearch_in_a_process(*arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
+LONG = "x" * 5000
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", f"{LONG}.csv", "--target", "y"],
+        ["run", "sklearn:iris", "--out", LONG],
+        ["run", "sklearn:iris", "--space", f"{LONG}.py"],
+        ["run", "sklearn:iris", "--test-data", f"{LONG}.csv"],
+        ["show", LONG],
+        ["report", LONG],
+        ["resume", LONG],
+        ["predict", LONG, "new.csv"],
+        ["compare", LONG, LONG],
+        ["space", f"{LONG}.py"],
+    ],
+    ids=lambda arguments: " ".join(a for a in arguments if LONG not in a),
+)
+def test_a_path_that_is_too_long_is_one_short_line(arguments, capsys):
+    assert main(arguments) == 2
+    line = one_line_error(capsys)
+    assert "too long" in line
+    assert len(line) < 400
+
+
+@pytest.mark.parametrize("command", ["report", "predict"])
+def test_an_output_that_is_too_long_is_one_short_line(command, run, capsys):
+    rest = ["new.csv", "-o", f"{LONG}.csv"] if command == "predict" else ["-o", f"{LONG}.html"]
+    assert main([command, run, *rest]) == 2
+    assert "too long" in one_line_error(capsys)
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_is_no_space_and_no_run(tmp_path, capsys):
+    os.mkfifo(tmp_path / "space.py")
+    assert main(["space", str(tmp_path / "space.py")]) == 2
+    assert "is a named pipe" in one_line_error(capsys)
+    (tmp_path / "run").mkdir()
+    os.mkfifo(tmp_path / "run" / "run.json")
+    assert main(["show", str(tmp_path / "run")]) == 2
+    assert "holds a run.json written by hpsearch" in one_line_error(capsys)
+
+
 def test_space_lists_the_shipped_spaces(capsys):
     assert main(["space"]) == 0
     assert "mlp" in capsys.readouterr().out

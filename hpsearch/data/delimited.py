@@ -12,23 +12,29 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from hpsearch.data.memory import BYTES_PER_BYTE_OF_TEXT, check_fits, free_bytes, too_large
 from hpsearch.data.names import checked_names
 from hpsearch.errors import DataError
+from hpsearch.paths import shown
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _CHUNK = 20_000
+_LONGEST_CELL = 2**31 - 1
 _BOMS = {
+    b"\xff\xfe\x00\x00": "utf-32",
+    b"\x00\x00\xfe\xff": "utf-32",
     b"\xef\xbb\xbf": "utf-8-sig",
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
@@ -61,29 +67,38 @@ class DelimitedText:
     notes: tuple[str, ...]
 
 
-def read_delimited(path: Path, *, tabs: bool) -> DelimitedText:
+def read_delimited(
+    file: BinaryIO, path: Path, *, tabs: bool, expected: Collection[str] = ()
+) -> DelimitedText:
     """Read a CSV file, or a TSV file (``tabs``), plain or gzipped.
+
+    Parameters
+    ----------
+    file : the file, open for reading; ``path`` is its name.
+    expected : names that the header should have, by which the separator is found.
 
     Raises
     ------
     DataError
         The file is empty, is no text, has no rows, a column without a name or with another's
-        name, a row that is longer or shorter than the header, or a quote that is never closed.
+        name, a row that is longer or shorter than the header, or a quote that is never closed, or
+        it does not fit into memory.
     """
-    text, notes = _decode(_read_bytes(path), path)
+    text, notes = _decode(_read_bytes(file, path), path)
     if not text.strip():
-        raise DataError(f"A table needs a header and rows; {str(path)!r} is empty.")
-    delimiter = "\t" if tabs else _detect_delimiter(text)
+        raise DataError(f"A table needs a header and rows; {shown(path)} is empty.")
+    delimiter = "\t" if tabs else _detect_delimiter(text, expected)
     if not tabs and delimiter != ",":
         notes.append(f"Cells are separated by {_DELIMITERS[delimiter]}.")
     space = f'{delimiter} "' in text
     if space:
         notes.append("Spaces after separators were left out.")
     try:
-        frame, lines, n_blank = _parse(text, delimiter, space, path)
+        with _long_cells():
+            frame, lines, n_blank = _parse(text, delimiter, space, path)
     except csv.Error as error:
         raise DataError(
-            f"{str(path)!r} is no well-formed table: {error}. Check its quotes: a quote in a "
+            f"{shown(path)} is no well-formed table: {error}. Check its quotes: a quote in a "
             "quoted cell is written twice, and each one is closed."
         ) from error
     if n_blank:
@@ -91,19 +106,40 @@ def read_delimited(path: Path, *, tabs: bool) -> DelimitedText:
     return DelimitedText(frame, lines, delimiter, tuple(notes))
 
 
-def _read_bytes(path: Path) -> bytes:
-    raw = path.read_bytes()
-    if path.name.lower().endswith(".gz"):
-        try:
-            return gzip.decompress(raw)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+def _read_bytes(file: BinaryIO, path: Path) -> bytes:
+    """The file's bytes, unpacked where they are gzip's."""
+    is_gzip = file.read(2) == b"\x1f\x8b"
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    check_fits(BYTES_PER_BYTE_OF_TEXT * size, path)
+    if not is_gzip:
+        if path.name.lower().endswith(".gz"):
             raise DataError(
-                f"{str(path)!r} is no complete gzip file ({error}). Compress it again, or remove "
-                "the ending .gz if it is plain text."
-            ) from error
-    if raw[:2] == b"\x1f\x8b":
-        return gzip.decompress(raw)
+                f"{shown(path)} is no gzip file. Compress it again, or remove the ending .gz if it "
+                "is plain text."
+            )
+        return file.read()
+    free = free_bytes()
+    most = free // BYTES_PER_BYTE_OF_TEXT
+    try:
+        raw = gzip.GzipFile(fileobj=file).read(most + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(
+            f"{shown(path)} is no complete gzip file ({error}). Compress it again."
+        ) from error
+    if len(raw) > most:
+        raise too_large(BYTES_PER_BYTE_OF_TEXT * most, free, path)
     return raw
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let Python's ``csv`` read cells of any length: a cell may hold a whole document."""
+    before = csv.field_size_limit(_LONGEST_CELL)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _decode(raw: bytes, path: Path) -> tuple[str, list[str]]:
@@ -111,12 +147,12 @@ def _decode(raw: bytes, path: Path) -> tuple[str, list[str]]:
     notes: list[str] = []
     try:
         text = raw.decode(encoding or "utf-8")
-        if encoding == "utf-16":
-            notes.append("The file was read as UTF-16.")
+        if encoding in ("utf-16", "utf-32"):
+            notes.append(f"The file was read as {encoding.upper()}.")
     except UnicodeDecodeError as error:
         if encoding is not None:
             raise DataError(
-                f"{str(path)!r} begins as {encoding} but cannot be read as that ({error.reason}). "
+                f"{shown(path)} begins as {encoding} but cannot be read as that ({error.reason}). "
                 "Save it as UTF-8."
             ) from error
         try:
@@ -127,10 +163,10 @@ def _decode(raw: bytes, path: Path) -> tuple[str, list[str]]:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise DataError(
-            f"A table is text; {str(path)!r} has a NUL byte on line {line}. It may be another kind "
+            f"A table is text; {shown(path)} has a NUL byte on line {line}. It may be another kind "
             "of file, or UTF-16 without its mark: save it as UTF-8 text."
         )
-    return text, notes
+    return text.removeprefix("\ufeff"), notes
 
 
 def _reader(text: str, delimiter: str, skip_space: bool = False) -> _Rows:
@@ -142,17 +178,25 @@ def _reader(text: str, delimiter: str, skip_space: bool = False) -> _Rows:
     )
 
 
-def _detect_delimiter(text: str) -> str:
-    """The delimiter under which most of the first rows are as wide as the header."""
+def _detect_delimiter(text: str, expected: Collection[str]) -> str:
+    """The delimiter under which most of the first rows are as wide as the header.
 
-    def score(delimiter: str) -> tuple[float, int]:
+    Where names are expected, the header that has most of them decides first.
+    """
+
+    def score(delimiter: str) -> tuple[int, float, int]:
         try:
-            widths = [len(row) for row in islice(_reader(text, delimiter), 100) if row]
+            with _long_cells():
+                rows = [row for row in islice(_reader(text, delimiter), 100) if row]
         except csv.Error:
-            return 0.0, 0
-        if not widths or widths[0] < 2:
-            return 0.0, 0
-        return sum(width == widths[0] for width in widths) / len(widths), widths[0]
+            return 0, 0.0, 0
+        if not rows:
+            return 0, 0.0, 0
+        n_known = len({name.strip() for name in rows[0]} & set(expected))
+        width = len(rows[0])
+        if width < 2 and not n_known:
+            return 0, 0.0, 0
+        return n_known, sum(len(row) == width for row in rows) / len(rows), width
 
     scores = {delimiter: score(delimiter) for delimiter in _DELIMITERS}
     return max(scores, key=scores.__getitem__)
@@ -194,7 +238,7 @@ def _parse(
         chunks.append(_columns(rows))
     if not chunks:
         raise DataError(
-            f"A table needs rows below its header; {str(path)!r} has none. Add rows to it."
+            f"A table needs rows below its header; {shown(path)} has none. Add rows to it."
         )
     columns = {
         name: pd.Series(pa.chunked_array(list(parts)).combine_chunks(), dtype="str")
@@ -208,7 +252,7 @@ def _check_header(names: list[str], path: Path) -> None:
     decimals = [name for name in names if re.fullmatch(r"[+-]?[0-9]*[.][0-9]+(?:[eE].*)?", name)]
     if 2 * len(decimals) > len(names):
         raise DataError(
-            f"The first line names the columns; that of {str(path)!r} holds numbers, such as "
+            f"The first line names the columns; that of {shown(path)} holds numbers, such as "
             f"{decimals[0]!r}. Add a line with names above it."
         )
 
@@ -218,9 +262,9 @@ def _columns(rows: list[list[str]]) -> list[pa.Array]:
 
 
 def _wrong_width(wrong: list[tuple[int, int]], width: int, path: Path) -> DataError:
-    shown = ", ".join(f"line {line} has {n}" for line, n in wrong[:5])
+    first = ", ".join(f"line {line} has {n}" for line, n in wrong[:5])
     more = f" and {len(wrong) - 5} more lines differ" if len(wrong) > 5 else ""
     return DataError(
-        f"Every row needs as many cells as the header; in {str(path)!r} the header has {width}, "
-        f"{shown}{more}. Correct these lines, or put cells that contain separators in quotes."
+        f"Every row needs as many cells as the header; in {shown(path)} the header has {width}, "
+        f"{first}{more}. Correct these lines, or put cells that contain separators in quotes."
     )

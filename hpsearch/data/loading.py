@@ -7,7 +7,7 @@ read the target, look for what deserves a warning. Each step's rules belong to i
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hpsearch.data.arrays import array_column, check_kinds
+from hpsearch.data.arrow import is_arrow, series_of
 from hpsearch.data.cells import as_levels, interpret
 from hpsearch.data.dataset import ArrayKind, Column, Dataset, Origin, Schema
 from hpsearch.data.fingerprint import fingerprint
@@ -26,7 +27,7 @@ from hpsearch.data.names import check_known, listed
 from hpsearch.data.numerals import NumberForm
 from hpsearch.data.rows import Arrays, rows_of_table, word_count
 from hpsearch.data.signs import Signs
-from hpsearch.data.tables import Table, read_table
+from hpsearch.data.tables import Table, check_index, read_table
 from hpsearch.data.target import read_target
 from hpsearch.data.understood import Cells, Places, quoted
 from hpsearch.errors import DataError, OptionError
@@ -71,15 +72,17 @@ def load(
     Parameters
     ----------
     source : path of a CSV, TSV (also .gz), Parquet or NPZ file; ``"sklearn:NAME"`` or
-        ``"keras:NAME"``; a DataFrame; an array (n_rows, ...); a sparse 0/1 matrix; sequences of
-        word numbers; a ``Dataset``, which is returned as it is.
-    y : the target of arrays and DataFrames: (n_rows,) or (n_rows, n), a Series or a DataFrame.
+        ``"keras:NAME"``; a DataFrame (of pandas, polars or any library that speaks Arrow); an array
+        (n_rows, ...); a sparse 0/1 matrix; sequences of word numbers; a pair ``(X, y)`` of these; a
+        ``Dataset``, which is returned as it is.
+    y : the target of arrays and DataFrames: (n_rows,) or (n_rows, n), a Series or a DataFrame,
+        whose index must be that of X.
     target : name, or names, of the target's columns. Named sets and ``y`` know theirs.
     task : problem type, a name of ``hpsearch.task.TASKS``; default: inferred, with a reason.
     drop : columns to leave out.
     text : columns to read as free text.
-    groups : a column, or an array (n_rows,), whose rows belong together in folds.
-    time : a column, or an array (n_rows,), of dates or numbers that order the rows.
+    groups : a column, or an array or Series (n_rows,), whose rows belong together in folds.
+    time : a column, or an array or Series (n_rows,), of dates or numbers that order the rows.
     kinds : what an array (n_rows, ...) is, by its name (``x`` where it has none): ``"image"``,
         ``"sequence"`` of steps of features, or ``"numbers"``; default: as ``data.arrays`` decides.
     name : a short name; default: from the source.
@@ -189,10 +192,12 @@ def _without_other_targets(table: Table, chosen: tuple[str, ...]) -> Table:
     return replace(table, frame=table.frame.drop(columns=others), notes=(*table.notes, note))
 
 
-def _names(value: str | Sequence[str] | None) -> tuple[str, ...]:
+def _names(value: Any) -> tuple[str, ...]:
+    """Column names as text; a name may be a number, as in a DataFrame made from an array."""
     if value is None:
         return ()
-    return (value,) if isinstance(value, str) else tuple(value)
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    return tuple(map(str, value)) if several else (str(value),)
 
 
 def _check_roles(roles: _Roles, table: Table) -> None:
@@ -298,13 +303,28 @@ def _raw(table: Table, given: Any, option: str) -> tuple[str, pd.Series[Any]] | 
         return None
     if isinstance(given, str):
         return given, table.frame[given]
-    series = given if isinstance(given, pd.Series) else pd.Series(given)
+    check_index(table, given, option)
+    series = _one_column(given, option)
     if len(series) != table.n_rows:
         raise DataError(
             f"`{option}` needs a value for each row; received {len(series)} for {table.n_rows} "
             "rows. Give one for each row."
         )
     return option, series.reset_index(drop=True)
+
+
+def _one_column(given: Any, option: str) -> pd.Series[Any]:
+    if isinstance(given, pd.Series):
+        return given
+    try:
+        if isinstance(given, pd.DataFrame) and given.shape[1] == 1:
+            return given.iloc[:, 0]
+        return series_of(given) if is_arrow(given) else pd.Series(given)
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"`{option}` is a column's name or one value for each row; received "
+            f"{type(given).__name__} ({error}). Give an array of the shape (n_rows,)."
+        ) from error
 
 
 def _groups(raw: tuple[str, pd.Series[Any]] | None, places: Places) -> NDArray[np.int64] | None:

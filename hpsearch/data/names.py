@@ -13,6 +13,8 @@ import pandas as pd
 
 from hpsearch.errors import DataError
 
+_CLOSE = 0.7
+
 
 def checked_names(columns: Iterable[Any]) -> list[str]:
     """Column names as trimmed text.
@@ -51,9 +53,22 @@ def check_known(wanted: Iterable[str], columns: Sequence[str], option: str) -> N
     """Raise ``DataError`` where an option names a column that the table does not have."""
     for name in wanted:
         if name not in columns:
-            nearest = difflib.get_close_matches(name, columns, n=1, cutoff=0.5)
-            hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Columns: {listed(columns)}."
+            close = nearest(name, columns)
+            hint = f"Did you mean {close!r}?" if close else f"Columns: {listed(columns)}."
             raise DataError(f"{option} must name a column; the table has no {name!r}. {hint}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that differs from ``name`` by a slip at most, or None.
+
+    Examples
+    --------
+    >>> nearest("Prcie", ["price", "size"]), nearest("nofile", ["df_ref"])
+    ('price', None)
+    """
+    folded = {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=_CLOSE)
+    return folded[close[0]] if close else None
 
 
 def listed(names: Sequence[str], most: int = 20) -> str:

@@ -1,28 +1,30 @@
 """Tables: raw columns from a file, a DataFrame or arrays, before anything is decided about them.
 
-Owns the file types, the strict checks of Parquet and NPZ files, and the names of columns made from
-arrays. CSV and TSV text belongs to ``delimited``; what the cells mean belongs to ``cells``.
+Owns the file types, the names of columns made from arrays, and the match of X and y. CSV and TSV
+text belongs to ``delimited``, Parquet files and frames of other libraries to ``arrow``, NPZ
+archives to ``npz``; what the cells mean belongs to ``cells``.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile, is_zipfile
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from hpsearch.data.arrow import frame_of, index_note, is_arrow, read_parquet, series_of
 from hpsearch.data.delimited import read_delimited
-from hpsearch.data.names import checked_names
+from hpsearch.data.names import checked_names, nearest
+from hpsearch.data.npz import read_npz
 from hpsearch.data.understood import Mask, Places
 from hpsearch.errors import DataError
+from hpsearch.paths import expanded, found_at, opened, shown
 
 FILE_TYPES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".npz")
 _TRAIN_KEYS = ("x_train", "y_train")
@@ -43,6 +45,7 @@ class Table:
     notes : what was handled while reading, a sentence each.
     test : the source's own test rows.
     semicolons : whether the source separates cells by semicolons.
+    index : a DataFrame's index, which that of a Series beside it must equal; None without one.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Table:
     notes: tuple[str, ...] = ()
     test: Table | None = None
     semicolons: bool = False
+    index: pd.Index[Any] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -65,30 +69,39 @@ class Table:
         return (*self.frame.columns, *self.arrays)
 
 
-def read_table(source: Any, y: Any = None, *, n_words: int | None = None) -> Table:
+def read_table(
+    source: Any, y: Any = None, *, n_words: int | None = None, expected: Collection[str] = ()
+) -> Table:
     """Raw columns of a file, a DataFrame or arrays.
 
     Parameters
     ----------
-    source : a path of one of ``FILE_TYPES``, a DataFrame, an array (n_rows, ...), a sparse matrix
-        or a sequence of sequences of word numbers.
+    source : a path of one of ``FILE_TYPES``; a DataFrame, of pandas or of a library that speaks
+        Arrow, such as polars; an array (n_rows, ...), a sparse matrix or a sequence of sequences of
+        word numbers; or a pair ``(X, y)`` of these.
     y : the target for arrays and DataFrames: (n_rows,) or (n_rows, n), a Series or a DataFrame.
     n_words : for sequences of word numbers, the number of words; default: the largest plus one.
+    expected : names that the columns should have, by which separators of a CSV file are found.
 
     Raises
     ------
     DataError
-        The source cannot be read as a table with named columns and at least one row.
+        The source cannot be read as a table with named columns and at least one row, or X and y do
+        not belong together.
     """
+    if y is None and _is_pair(source):
+        source, y = source
     if isinstance(source, str | Path):
         if y is not None:
             raise DataError(
                 "`y` belongs to arrays and DataFrames; a file holds its target itself. "
                 "Name it with --target."
             )
-        table = read_file(Path(source).expanduser())
+        table = read_file(expanded(source, DataError), expected)
     elif isinstance(source, pd.DataFrame):
         table = from_frame(source, y)
+    elif is_arrow(source):
+        table = from_frame(frame_of(source), y)
     else:
         table = from_arrays(source, y, n_words=n_words)
     if table.n_rows == 0:
@@ -96,26 +109,42 @@ def read_table(source: Any, y: Any = None, *, n_words: int | None = None) -> Tab
     return table
 
 
-def read_file(path: Path) -> Table:
+def _is_pair(source: Any) -> bool:
+    """Whether a source is ``(X, y)``: two, the first of which is a table."""
+    if not isinstance(source, tuple) or len(source) != 2:
+        return False
+    return is_arrow(source[0]) or len(getattr(source[0], "shape", ())) > 1
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def read_file(path: Path, expected: Collection[str] = ()) -> Table:
     """Raw columns of a file of one of ``FILE_TYPES``."""
     kind = _file_type(path)
     name = path.name[: -len(kind)]
-    if path.is_dir():
-        raise DataError(f"A table is a file; {str(path)!r} is a folder. Name the file in it.")
-    if not path.exists():
-        raise DataError(f"There is no file {str(path)!r}. {_nearest_file(path)}")
+    if found_at(path, DataError) is None:
+        raise DataError(f"There is no file {shown(path)}. {_nearest_file(path)}")
     try:
-        if kind == ".npz":
-            return _read_npz(path, name)
-        if kind == ".parquet":
-            return _read_parquet(path, name)
-        text = read_delimited(path, tabs=kind.startswith(".tsv"))
-    except OSError as error:
+        with opened(path, DataError) as file:
+            return replace(_read(file, path, kind, expected), name=name)
+    except (OSError, MemoryError) as error:
         raise DataError(
-            f"{str(path)!r} cannot be read ({error}). Check the file and its permissions."
+            f"{shown(path)} cannot be read ({str(error) or 'out of memory'}). Check the file, its "
+            "place and its size."
         ) from error
+
+
+def _read(file: BinaryIO, path: Path, kind: str, expected: Collection[str]) -> Table:
+    if kind == ".npz":
+        return _from_named_arrays(read_npz(file, path), path)
+    if kind == ".parquet":
+        frame, notes = read_parquet(file, path)
+        table = from_frame(frame)
+        return replace(table, notes=(*table.notes, *notes), index=None)
+    text = read_delimited(file, path, tabs=kind.startswith(".tsv"), expected=expected)
     places, semicolons = Places(text.lines), text.delimiter == ";"
-    return Table(name, text.frame, places=places, notes=text.notes, semicolons=semicolons)
+    return Table("", text.frame, places=places, notes=text.notes, semicolons=semicolons)
 
 
 def _file_type(path: Path) -> str:
@@ -123,59 +152,25 @@ def _file_type(path: Path) -> str:
     fitting = [kind for kind in FILE_TYPES if lower.endswith(kind)]
     if not fitting:
         raise DataError(
-            f"A table is one of {', '.join(FILE_TYPES)}; received {path.name!r}. Rename the file "
-            "if it is one of these, or convert it."
+            f"A table is one of {', '.join(FILE_TYPES)}; received {shown(path.name)}. Rename the "
+            "file if it is one of these, or convert it."
         )
     return max(fitting, key=len)
 
 
 def _nearest_file(path: Path) -> str:
-    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    nearest = difflib.get_close_matches(path.name, siblings, n=1)
-    return f"Did you mean {nearest[0]!r}?" if nearest else "Check the path."
-
-
-def _read_parquet(path: Path, name: str) -> Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    """A file beside the path whose name differs by a slip, endings apart."""
     try:
-        checked_names(pq.read_schema(path).names)
-        frame = pd.read_parquet(path, dtype_backend="numpy_nullable")
-    except (pa.ArrowException, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(
-            f"{str(path)!r} is no readable Parquet file ({error}). Write it again, "
-            "for instance with DataFrame.to_parquet."
-        ) from error
-    return replace(from_frame(frame, None), name=name)
-
-
-def _read_npz(path: Path, name: str) -> Table:
-    if not is_zipfile(path):
-        raise DataError(f"{str(path)!r} is no NPZ archive. Write it with numpy.savez.")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: _plain_array(archive, key, path) for key in archive.files}
-    except (BadZipFile, EOFError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(
-            f"{str(path)!r} is no readable NPZ archive ({error}). Write it with numpy.savez."
-        ) from error
-    return replace(_from_named_arrays(arrays, path), name=name)
-
-
-def _plain_array(archive: Any, key: str, path: Path) -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = archive[key]
-    except ValueError as error:
-        raise DataError(
-            f"Arrays are read without pickle; {key!r} in {str(path)!r} holds Python objects. "
-            "Save it with a plain type, for instance array.astype(float) or astype(str)."
-        ) from error
-    return array
+        stems = {
+            item.name[: -len(kind)]: item.name
+            for item in path.parent.iterdir()
+            for kind in FILE_TYPES
+            if item.name.lower().endswith(kind)
+        }
+    except OSError:
+        stems = {}
+    close = nearest(path.name[: -len(_file_type(path))], stems)
+    return f"Did you mean {stems[close]!r}?" if close else "Check the path."
 
 
 def _from_named_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> Table:
@@ -194,7 +189,7 @@ def _from_named_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> Table:
         received = ", ".join(f"{key} {array.shape}" for key, array in arrays.items()) or "nothing"
         raise DataError(
             "An NPZ archive holds x and y, or x_train, y_train, x_test and y_test, or columns of "
-            f"equal length; {str(path)!r} holds {received}. Save one of these."
+            f"equal length; {shown(path)} holds {received}. Save one of these."
         )
     columns: dict[str, Any] = {}
     blocks: dict[str, NDArray[Any]] = {}
@@ -219,47 +214,65 @@ def _named_columns(array: NDArray[Any], name: str) -> dict[str, NDArray[Any]]:
 
 
 def from_frame(frame: pd.DataFrame, y: Any = None) -> Table:
-    """Raw columns of a DataFrame, and of a target given apart; the index plays no part."""
+    """Raw columns of a DataFrame, and of a target given apart, whose index must be the same."""
     names = checked_names(frame.columns)
-    notes: tuple[str, ...] = ()
-    if frame.index.name is not None:
-        notes = (
-            f"The index {frame.index.name!r} of the DataFrame is no column and was left out; "
-            "reset_index() makes it one.",
-        )
+    notes = () if frame.index.name is None else (index_note(frame.index.name),)
     plain = frame.set_axis(names, axis=1).reset_index(drop=True)
-    return _with_target(Table("table", plain, notes=notes), y)
+    return _with_target(Table("table", plain, notes=notes, index=frame.index), y)
 
 
 def from_arrays(x: Any, y: Any = None, *, n_words: int | None = None) -> Table:
     """Raw columns of an array, a sparse matrix or sequences of word numbers, and of a target."""
     if sparse.issparse(x):
-        words = _sparse_words(x)
-        return _with_target(
-            Table("arrays", pd.DataFrame(index=range(words.shape[0])), {"x": words}), y
-        )
+        return _with_target(_of_arrays({"x": _sparse_words(x)}), y)
     sequences = _word_sequences(x)
     if sequences is not None:
-        words = multi_hot(sequences, n_words)
-        return _with_target(
-            Table("arrays", pd.DataFrame(index=range(words.shape[0])), {"x": words}), y
-        )
-    array = np.asarray(x)
+        return _with_target(_of_arrays({"x": multi_hot(sequences, n_words)}), y)
+    array = _as_array(x)
     if array.dtype.names:
-        return _with_target(replace(from_frame(pd.DataFrame(array)), name="arrays"), y)
-    if array.ndim == 0:
-        raise DataError(
-            f"Data are a path, a DataFrame or an array with a row each; received {x!r}. "
-            "See `hpsearch datasets` for the named sets."
-        )
+        return _with_target(replace(from_frame(_of_records(array)), name="arrays", index=None), y)
     if array.ndim > 2:
-        block = {"x": _image_array(array, "x")}
-        return _with_target(Table("arrays", pd.DataFrame(index=range(len(array))), block), y)
-    columns = array.reshape(len(array), -1)
+        return _with_target(_of_arrays({"x": _image_array(array, "x")}), y)
+    columns = array if array.ndim == 2 else array[:, None]
     frame = pd.DataFrame(columns, columns=[f"x{i}" for i in range(columns.shape[1])])
     if array.dtype == object:
         frame = frame.infer_objects()
     return _with_target(Table("arrays", frame), y)
+
+
+def _of_arrays(arrays: dict[str, NDArray[Any] | sparse.csr_array]) -> Table:
+    n_rows = next(iter(arrays.values())).shape[0]
+    return Table("arrays", pd.DataFrame(index=range(n_rows)), arrays)
+
+
+def _as_array(x: Any) -> NDArray[Any]:
+    """``x`` as an array with a row for each row of the table."""
+    try:
+        array = np.asarray(x)
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            "Rows have one length and hold single values; the "
+            f"{type(x).__name__} received is no such array ({error}). Give a rectangular array, or "
+            "load(X, y) for features and target."
+        ) from error
+    if array.ndim == 0:
+        raise DataError(
+            f"Data are a path, a DataFrame or an array with a row each; received {str(x)[:80]!r}. "
+            "See `hpsearch datasets` for the named sets."
+        )
+    return array
+
+
+def _of_records(array: NDArray[Any]) -> pd.DataFrame:
+    names = array.dtype.names or ()
+    deep = [name for name in names if array[name].ndim > 1]
+    if array.ndim > 1 or deep:
+        raise DataError(
+            "A record array has one record a row with one value a field; received the shape "
+            f"{array.shape}{f' and the field {deep[0]!r} of several values' if deep else ''}. "
+            "Give plain columns."
+        )
+    return pd.DataFrame({name: array[name] for name in names})
 
 
 def multi_hot(sequences: Sequence[Sequence[int]], n_words: int | None = None) -> sparse.csr_array:
@@ -329,6 +342,11 @@ def _sparse_words(x: Any) -> sparse.csr_array:
 
 def _image_array(array: NDArray[Any], name: str) -> NDArray[Any]:
     """An array column in its own dtype where that is uint8 or float32, else as float32."""
+    if 0 in array.shape[1:]:
+        raise DataError(
+            f"Array column {name!r} must hold values; its rows have the shape {array.shape[1:]}. "
+            "Give arrays without an empty axis."
+        )
     if array.dtype == np.uint8:
         return array
     if array.dtype.kind not in "fiub":
@@ -340,7 +358,7 @@ def _image_array(array: NDArray[Any], name: str) -> NDArray[Any]:
         return array.astype(np.uint8)
     with np.errstate(over="ignore"):
         floats = array.astype(np.float32, copy=False)
-    finite: Mask = np.asarray(np.isfinite(floats).reshape(len(floats), -1).all(axis=1))
+    finite: Mask = np.asarray(np.isfinite(floats).all(axis=tuple(range(1, floats.ndim))))
     if not finite.all():
         raise DataError(
             f"Array column {name!r} must be finite and within float32's range; it is not in "
@@ -353,23 +371,13 @@ def _with_target(table: Table, y: Any) -> Table:
     """The table with the columns of a target that was given apart."""
     if y is None:
         return table
-    if isinstance(y, pd.Series):
-        y = y.to_frame("y" if y.name is None else y.name)
-    if not isinstance(y, pd.DataFrame):
-        y = y.toarray() if sparse.issparse(y) else np.asarray(y)
-        if y.ndim not in (1, 2):
-            raise DataError(
-                f"`y` has one value or one row of values per row of X; received shape {y.shape}. "
-                "Reshape it to (n_rows,) or (n_rows, n_values)."
-            )
-        y = pd.DataFrame(_named_columns(y, "y"))
-        if y.dtypes.eq(object).any():
-            y = y.infer_objects()
-    names = checked_names(y.columns)
-    if len(y) != table.n_rows:
+    check_index(table, y, "y")
+    target = _target_frame(y)
+    names = checked_names(target.columns)
+    if len(target) != table.n_rows:
         raise DataError(
-            f"X and y must have the same number of rows; received {table.n_rows} and {len(y)}. "
-            "Give a target for each row."
+            f"X and y must have the same number of rows; received {table.n_rows} and "
+            f"{len(target)}. Give a target for each row."
         )
     both = sorted(set(names) & set(table.names))
     if both:
@@ -377,6 +385,59 @@ def _with_target(table: Table, y: Any) -> Table:
             f"The columns of X and y must have different names; {both[0]!r} is in both. "
             "Rename one of them."
         )
-    target = y.set_axis(names, axis=1).reset_index(drop=True)
+    target = target.set_axis(names, axis=1).reset_index(drop=True)
     frame = pd.concat([table.frame, target], axis=1)
     return replace(table, frame=frame, target=tuple(names))
+
+
+def _target_frame(y: Any) -> pd.DataFrame:
+    if isinstance(y, pd.DataFrame):
+        return y
+    if isinstance(y, pd.Series):
+        return y.to_frame("y" if y.name is None else y.name)
+    if is_arrow(y):
+        if hasattr(y, "columns"):
+            return frame_of(y)
+        series = series_of(y)
+        return series.to_frame("y" if series.name is None else series.name)
+    array = y.toarray() if sparse.issparse(y) else _as_array(y)
+    if array.dtype.names:
+        return _of_records(array)
+    if array.ndim not in (1, 2):
+        raise DataError(
+            f"`y` has one value or one row of values per row of X; received shape {array.shape}. "
+            "Reshape it to (n_rows,) or (n_rows, n_values)."
+        )
+    frame = pd.DataFrame(_named_columns(array, "y"))
+    return frame.infer_objects() if array.dtype == object else frame
+
+
+def check_index(table: Table, given: Any, name: str) -> None:
+    """Raise ``DataError`` where a Series or DataFrame has another index than the table's rows.
+
+    Parameters
+    ----------
+    given : what stands beside the table; ``name`` is what a message calls it. What has no index is
+        taken row by row.
+    """
+    if table.index is None or not isinstance(given, pd.Series | pd.DataFrame):
+        return
+    own, other = table.index, given.index
+    if len(own) != len(other) or own.equals(other):
+        return  # different lengths are another refusal
+    row = next((i for i, pair in enumerate(zip(own, other, strict=True)) if pair[0] != pair[1]), 0)
+    both = f"row {row} is {_label(own[row])} in X and {_label(other[row])} in {name}"
+    by_place = "call reset_index(drop=True) on both where they match row by row"
+    if set(own) == set(other):
+        raise DataError(
+            f"Rows of X and {name} belong together by their index; the labels come in another "
+            f"order: {both}. Align them, {name}.loc[X.index], or {by_place}."
+        )
+    raise DataError(
+        f"Rows of X and {name} belong together by their index; the labels differ: {both}. "
+        f"Give {name} the index of X, or {by_place}."
+    )
+
+
+def _label(label: Any) -> str:
+    return repr(label.item() if isinstance(label, np.generic) else label)

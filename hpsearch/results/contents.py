@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import InputError
+from hpsearch.paths import found_at, opened
 from hpsearch.results import layout
 
 if TYPE_CHECKING:
@@ -143,10 +144,13 @@ def read_document(path: Path) -> dict[str, Any]:
     InputError
         It is missing, or holds no JSON object.
     """
+    if found_at(path) is None:
+        raise InputError(_missing(path))
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(_missing(path)) from None
+        with opened(path) as file:
+            value = json.load(file)
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(
             f"{path.name} of a run is JSON; {str(path)!r} is damaged ({error}). Run it again."

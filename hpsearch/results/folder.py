@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from hpsearch.errors import HpsearchError, RunExistsError, StorageError
+from hpsearch.paths import found_at
 from hpsearch.results import layout
 from hpsearch.results.layout import is_run, require_run
 from hpsearch.results.lock import HOLDER, LOCK, FolderLock
@@ -262,12 +263,13 @@ class RunFolder:
 
 def _refuse_foreign(path: Path) -> None:
     """Refuse a place that is neither free nor a run."""
-    if path.exists() and not path.is_dir():
+    found = found_at(path, RunExistsError)
+    if found not in ("a folder", None):
         raise RunExistsError(
-            f"A run is written into a folder of its own; {str(path)!r} is a file. "
+            f"A run is written into a folder of its own; {str(path)!r} is {found}. "
             "Choose another --out."
         )
-    if not path.is_dir() or is_run(path):
+    if found is None or is_run(path):
         return
     others = {item.name for item in path.iterdir()} - {LOCK, HOLDER}
     if others:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from hpsearch.errors import InputError
+from hpsearch.paths import found_at, opened, shown
 
 RUN_FORMAT: Final = "hpsearch run 1"
 
@@ -58,6 +59,10 @@ RUN_FILES: Final = (
 that it is a run, so that an interrupted removal leaves an unfinished run."""
 
 
+_LONGEST_NAME: Final = 60
+"""Characters; file systems allow 255 bytes, of which a letter may take four."""
+
+
 def free_name(root: str | os.PathLike[str], name: str) -> Path:
     """The first of ``root/NAME``, ``root/NAME-2``, ``root/NAME-3``, ... that is not there yet.
 
@@ -68,7 +73,7 @@ def free_name(root: str | os.PathLike[str], name: str) -> Path:
     >>> free_name("no-such-folder", "sklearn:wine").as_posix()
     'no-such-folder/sklearn-wine'
     """
-    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    stem = re.sub(r"[^\w.-]+", "-", name)[:_LONGEST_NAME].strip("-.") or "run"
     path = Path(root) / stem
     number = 1
     while path.exists():
@@ -82,7 +87,8 @@ def is_run(folder: Path) -> bool:
     from hpsearch.results.journal import is_journal  # here, since it imports numerical libraries
 
     try:
-        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        with opened(folder / SETTINGS) as file:
+            settings = json.load(file)
     except (OSError, ValueError):
         return is_journal(folder / JOURNAL)
     return isinstance(settings, dict) and settings.get("format") == RUN_FORMAT
@@ -90,10 +96,11 @@ def is_run(folder: Path) -> bool:
 
 def require_run(folder: Path) -> None:
     """Raise ``InputError`` unless the folder holds a run, finished or not."""
-    if not folder.is_dir():
-        found = "a file" if folder.exists() else "not there"
+    found = found_at(folder)
+    if found != "a folder":
         raise InputError(
-            f"A run is the folder that `hpsearch run` wrote; {str(folder)!r} is {found}. "
+            f"A run is the folder that `hpsearch run` wrote; {shown(folder)} is "
+            f"{found or 'not there'}. "
             "Check the path."
         )
     if not is_run(folder):

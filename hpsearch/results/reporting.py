@@ -17,6 +17,7 @@ import pandas as pd
 from hpsearch.diagnoses import diagnose
 from hpsearch.engines.contract import joined_curves
 from hpsearch.errors import InputError, OptionError, StorageError
+from hpsearch.paths import found_at
 from hpsearch.report import FoldCurve, Material, report_html
 from hpsearch.report.material import records
 from hpsearch.results.contents import Contents
@@ -34,13 +35,14 @@ MOST_FOLD_CURVES = 3000
 def write_report(run: Contents, path: str | os.PathLike[str] | None = None) -> Path:
     """Write a run's report and return its path; see ``Run.report``."""
     target = run.path / REPORT if path is None else Path(path)
-    if not target.parent.is_dir():
+    if found_at(target.parent, OptionError) != "a folder":
         raise OptionError(
             f"A report is written into a folder that is there; {str(target.parent)!r} is not. "
             "Make the folder, or choose another file."
         )
-    if target.is_dir():
-        raise OptionError(f"A report is a file; {str(target)!r} is a folder. Name a file in it.")
+    found = found_at(target, OptionError)
+    if found not in ("a file", None):
+        raise OptionError(f"A report is a file; {str(target)!r} is {found}. Name a file instead.")
     page = report_html(material_of(run), version=VERSION)
     try:
         write_atomically(target, page.encode("utf-8"))

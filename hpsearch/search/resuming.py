@@ -15,6 +15,7 @@ from typing import Any, Final
 from hpsearch.data import Dataset, load
 from hpsearch.errors import InputError, OptionError
 from hpsearch.oracles import check_oracle_growth, oracle_packages
+from hpsearch.paths import found_at
 from hpsearch.space.source import SpaceSource
 from hpsearch.space.space import Space
 from hpsearch.versions import versions
@@ -229,7 +230,7 @@ def data_of(was: Record, given: Any) -> Dataset:
             "Resume it from Python: hpsearch.resume(path, data), with the Dataset."
         )
     is_file = isinstance(source, str) and (os.sep in source or Path(source).suffix != "")
-    if given is None and is_file and not Path(source).exists():
+    if given is None and is_file and found_at(Path(source)) is None:
         raise OptionError(
             f"A run is resumed with its data; {source!r} is not there any more. "
             "Say where it is with --data."

@@ -1,27 +1,29 @@
 """Where a space's code comes from: a shipped name, a file or a Python object.
 
-Owns finding, running and calling that code in one convention, ``build(hp, problem)``. What becomes
-of what it raises belongs to ``hpsearch.space.guards``, what the calls are for to
+Owns finding, running and calling that code in one convention, ``build(hp, problem)``, and turning
+what it raises into a ``SpaceError`` with the file and the line. What the calls are for belongs to
 ``hpsearch.space.space``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import io
 import os
 import pickle
 import sys
+import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import SpaceError
-from hpsearch.space.guards import blame
+from hpsearch.paths import expanded, found_at, shown
 from hpsearch.space.hyperparameters import nearest
 
 if TYPE_CHECKING:
@@ -79,14 +81,20 @@ def read_text(spec: str | os.PathLike[str]) -> SpaceSource:
     shipped = shipped_files()
     if text in shipped:
         return SpaceSource(text, str(shipped[text]), shipped[text].read_text(encoding="utf-8"))
-    path = Path(text).expanduser()
+    path = expanded(text, SpaceError)
     if path.suffix != ".py" and path.name == text:
         raise SpaceError(
             f"There is no space called '{text}'.{nearest(text, shipped)} Give one of "
             f"{', '.join(shipped)}, or the path of a .py file that defines build(hp, problem)."
         )
+    found = found_at(path, SpaceError)
+    if found not in ("a file", None):
+        raise SpaceError(
+            f"A space is a name or a .py file; {shown(path)} is {found}. "
+            "Give the path of a .py file that defines build(hp, problem)."
+        )
     try:
-        return SpaceSource(path.name, str(path.resolve()), path.read_text(encoding="utf-8"))
+        return SpaceSource(path.name, str(path.resolve()), path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise SpaceError(
             f"The space file '{text}' cannot be read: {error}. "
@@ -171,6 +179,35 @@ def definition(source: SpaceSource) -> Definition:
     if build is None:
         build = _only_hypermodel(source, module)
     return _define(source, build, getattr(module, "declare", None))
+
+
+@contextlib.contextmanager
+def blame(name: str, step: str, filename: str | None) -> Iterator[None]:
+    """Turn what a space's own code raises into a SpaceError with the file and the line.
+
+    Parameters
+    ----------
+    name : the space's name.
+    step : what it was doing, for instance ``build``.
+    filename : the file whose line is told.
+    """
+    try:
+        yield
+    except SpaceError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise SpaceError(
+            f"The space '{name}' raised {type(error).__name__} in its {step}"
+            f"{_line_of(error, filename)}: {error}. Correct the space."
+        ) from error
+
+
+def _line_of(error: BaseException, filename: str | None) -> str:
+    if isinstance(error, SyntaxError) and error.filename == filename:
+        return f" ({filename}:{error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == filename]
+    return f" ({filename}:{own[-1].lineno})" if own else ""
 
 
 def _run(source: SpaceSource) -> types.ModuleType:

@@ -1,9 +1,11 @@
 """CSV and TSV files are read strictly."""
 
+import csv
 import gzip
 
 import pytest
 
+from hpsearch.data import delimited, memory
 from hpsearch.data.tables import read_table
 from hpsearch.errors import DataError
 
@@ -22,6 +24,16 @@ def test_separators_of_csv_files_are_found_and_said(write, separator, said):
     table = read_table(write(f"a{separator}b\n1{separator}x,y\n"))
     assert list(table.frame) == ["a", "b"]
     assert said in table.notes[0]
+
+
+def test_expected_names_find_the_separator(write):
+    path = write("a,b;c\n1,2;3\n1,2;3\n")
+    assert list(read_table(path).frame) == ["a", "b;c"]
+    assert list(read_table(path, expected=["a,b", "c"]).frame) == ["a,b", "c"]
+
+
+def test_a_single_expected_column_may_hold_commas(write):
+    assert read_table(write("a\n1,5\n2\n"), expected=["a"]).frame["a"].tolist() == ["1,5", "2"]
 
 
 def test_tsv_files_have_tabs(write):
@@ -47,11 +59,57 @@ def test_a_gzipped_file_called_csv_is_read(write):
     assert cells(write(gzip.compress(b"a,b\n1,2\n"))) == {"a": ["1"], "b": ["2"]}
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("cut", [2, 5, 12, 20])
+def test_a_cut_gzip_file_called_csv_is_refused(write, cut):
+    with pytest.raises(DataError, match="no complete gzip file"):
+        read_table(write(gzip.compress(b"a,b\n1,2\n" * 9)[:cut]))
+
+
+def test_a_damaged_deflate_stream_is_refused(write):
+    raw = bytearray(gzip.compress("".join(f"{i},{i * i}\n" for i in range(500)).encode()))
+    raw[30] ^= 0xFF
+    with pytest.raises(DataError, match="no complete gzip file"):
+        read_table(write(bytes(raw), "t.csv.gz"))
+
+
+def test_a_gzip_file_of_several_parts_is_read(write):
+    assert cells(write(gzip.compress(b"a,b\n1,2\n") + gzip.compress(b"3,4\n"), "t.csv.gz")) == {
+        "a": ["1", "3"],
+        "b": ["2", "4"],
+    }
+
+
+def test_text_beyond_memory_is_refused_before_it_is_unpacked(write, monkeypatch):
+    path = write(gzip.compress(b"a,b\n" + b"1,2\n" * 200_000), "t.csv.gz")
+    assert path.stat().st_size < 10_000
+    monkeypatch.setattr(delimited, "free_bytes", lambda: 1_000_000)
+    with pytest.raises(DataError, match="takes 1 MB or more, and 1 MB are free"):
+        read_table(path)
+    monkeypatch.setattr(memory, "free_bytes", lambda: 1_000_000)
+    with pytest.raises(DataError, match="takes 2 MB or more, and 1 MB are free"):
+        read_table(write(b"a,b\n" + b"1,2\n" * 50_000))
+
+
+def test_cells_may_be_long(write):
+    text = "word " * 40_000
+    assert cells(write(f"a,b\n1,{text}\n"))["b"] == [text]
+
+
+def test_the_limit_of_pythons_csv_is_left_as_it_was(write):
+    before = csv.field_size_limit()
+    read_table(write("a,b\n1,2\n"))
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
 def test_utf_8_and_utf_16_are_read(write, encoding):
     text = "größe,b\n1,é\n"
     raw = (b"\xff\xfe" if encoding == "utf-16-le" else b"") + text.encode(encoding)
     assert cells(write(raw)) == {"größe": ["1"], "b": ["é"]}
+
+
+def test_a_byte_order_mark_that_comes_twice_is_no_name(write):
+    assert cells(write(b"\xef\xbb\xbf" * 2 + b"a,b\n1,2\n")) == {"a": ["1"], "b": ["2"]}
 
 
 def test_other_encodings_are_read_as_windows_1252_and_said(write):

@@ -1,5 +1,7 @@
 """Parquet, NPZ, DataFrames and arrays as raw columns."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,6 +35,40 @@ def test_a_missing_file_is_refused_with_the_nearest_name(write):
 def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(DataError, match="There is no file"):
         read_table(tmp_path / "no" / "t.csv")
+
+
+def test_only_a_close_name_is_suggested(write):
+    path = write("a,b\n1,2\n", "df_ref.csv")
+    with pytest.raises(DataError, match=r"'.*nofile\.csv'\. Check the path"):
+        read_table(path.with_name("nofile.csv"))
+    with pytest.raises(DataError, match=r"Did you mean 'df_ref\.csv'"):
+        read_table(path.with_name("DF-ref.parquet"))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("ending", ["csv", "tsv.gz", "parquet", "npz"])
+def test_pipes_and_devices_are_refused(tmp_path, ending):
+    pipe = tmp_path / f"pipe.{ending}"
+    os.mkfifo(pipe)
+    with pytest.raises(DataError, match="is a named pipe"):
+        read_table(pipe)
+    zeros = tmp_path / f"zeros.{ending}"
+    zeros.symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="is a device"):
+        read_table(zeros)
+
+
+def test_a_path_that_is_too_long_is_refused():
+    with pytest.raises(DataError, match="File name too long"):
+        read_table("x" * 5000 + ".csv")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_refused(write):
+    path = write("a,b\n1,2\n")
+    path.chmod(0)
+    with pytest.raises(DataError, match="Permission denied"):
+        read_table(path)
 
 
 def test_a_folder_is_refused(tmp_path):
@@ -199,9 +235,36 @@ def test_a_series_or_dataframe_names_the_target():
     assert read_table(np.ones((2, 1)), pd.DataFrame({"a": [1, 2]})).target == ("a",)
 
 
-def test_the_targets_index_plays_no_part():
-    y = pd.Series([10, 20], index=[1, 0])
-    assert read_table(pd.DataFrame({"a": [1, 2]}, index=[5, 6]), y).frame["y"].tolist() == [10, 20]
+def test_an_index_that_disagrees_is_refused():
+    x = pd.DataFrame({"a": [1, 2, 3]}, index=[5, 6, 7])
+    in_order = pd.Series([10, 20, 30], index=[5, 6, 7])
+    assert read_table(x, in_order).frame["y"].tolist() == [10, 20, 30]
+    with pytest.raises(DataError, match=r"another order: row 1 is 6 in X and 7 in y\. Align them"):
+        read_table(x, in_order.loc[[5, 7, 6]])
+    with pytest.raises(DataError, match=r"labels differ: row 0 is 5 in X and 0 in y\. Give y"):
+        read_table(x, in_order.reset_index(drop=True).to_frame())
+
+
+def test_indexes_are_compared_by_their_labels_alone():
+    x = pd.DataFrame({"a": [1, 2]}, index=pd.Index(["u", "v"], dtype="category", name="id"))
+    y = pd.Series([1, 2], index=pd.Index(["u", "v"], dtype=object))
+    assert read_table(x, y).frame["y"].tolist() == [1, 2]
+
+
+def test_what_has_no_index_is_taken_row_by_row():
+    shuffled = pd.Series([10, 20], index=[1, 0])
+    x = pd.DataFrame({"a": [1, 2]}, index=[5, 6])
+    assert read_table(x, shuffled.to_numpy()).frame["y"].tolist() == [10, 20]
+    assert read_table(np.array([[1], [2]]), shuffled).frame["y"].tolist() == [10, 20]
+
+
+def test_a_pair_is_features_and_target():
+    x, y = pd.DataFrame({"a": [1, 2]}), pd.Series([1, 2], name="price")
+    assert read_table((x, y)).target == ("price",)
+    assert read_table((x.to_numpy(), y.to_numpy())).names == ("x0", "y")
+    assert read_table((sparse.csr_array(np.eye(2)), [0, 1])).target == ("y",)
+    with pytest.raises(DataError, match="another order"):
+        read_table((x, y.iloc[::-1]))
 
 
 def test_x_and_y_of_different_lengths_are_refused():
@@ -219,9 +282,17 @@ def test_a_target_named_as_a_feature_is_refused():
         read_table(pd.DataFrame({"y": [1, 2]}), [1, 2])
 
 
-def test_something_else_is_refused():
+@pytest.mark.parametrize("other", [3.5, None, {"a": [1]}, {1, 2}, iter([1])])
+def test_something_else_is_refused(other):
     with pytest.raises(DataError, match="path, a DataFrame or an array"):
-        read_table(3.5)
+        read_table(other)
+
+
+def test_rows_that_make_no_rectangle_are_refused():
+    with pytest.raises(DataError, match="Rows have one length"):
+        read_table([np.ones((2, 2)), np.ones((2, 3))])
+    with pytest.raises(DataError, match="Rows have one length"):
+        read_table(np.ones((2, 2)), [np.ones(2), np.ones(3)])
 
 
 def test_ragged_sequences_are_words():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 import traceback
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -46,7 +45,6 @@ def import_tensorflow() -> None:
     """What a worker loads while the parent still reads the data."""
     with silenced_stderr():
         import hpsearch.engines.reference.program  # noqa: F401
-    warnings.simplefilter("ignore")  # what the default network caused is heard by the probe
 
 
 class ReferenceEngine:
