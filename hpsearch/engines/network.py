@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.engines.endings import Ending, Needs, last_operation, wrong_probabilities
 from hpsearch.errors import SpaceError
 from hpsearch.task import Target
 
@@ -30,11 +31,14 @@ class Head:
         (n, C) or ``values`` (n, n_values).
     from_logits : whether the loss, and so a prediction, still needs the link function.
     n_units : units of the output.
+    is_sure : whether its last layer shows that it gives what the problem needs; else predictions
+        are looked at.
     """
 
     target_form: TargetForm
     from_logits: bool
     n_units: int
+    is_sure: bool = field(default=True, compare=False)
 
     @classmethod
     def of(cls, loss: OutputLoss, units: int, target: Target) -> Head:
@@ -54,12 +58,16 @@ class Head:
             return y.astype(np.int32).ravel()
         return y
 
+    @property
+    def excludes(self) -> bool:
+        """Whether its units are classes of which one is true in each row."""
+        return self.target_form in ("codes", "one_hot")
+
     def linked(self, xp: Any, output: Any) -> Any:
         """The output behind its link function, where it gives logits."""
         if not self.from_logits:
             return output
-        one_of_several = self.target_form in ("codes", "one_hot")
-        return xp.softmax(output) if one_of_several else xp.sigmoid(output)
+        return xp.softmax(output) if self.excludes else xp.sigmoid(output)
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,13 @@ class OutputForm:
 
     @classmethod
     def of(cls, model: Any, target: Target) -> OutputForm:
-        """Read the form off a compiled model; ``SpaceError`` where it doesn't fit the problem."""
+        """Read the form off a compiled model.
+
+        Raises
+        ------
+        SpaceError
+            If its outputs don't fit the problem, or a last layer contradicts its loss.
+        """
         units = _units_of_outputs(model, target)
         _check_units(units, target)
         losses: dict[int, OutputLoss] = {}
@@ -88,7 +102,12 @@ class OutputForm:
                     f"every output of a network needs a loss, since all of them are scored; "
                     f"{last_operation(output).name!r} has none. Give compile a loss for each."
                 )
-        return cls(tuple(Head.of(losses[number], n, target) for number, n in enumerate(units)))
+        return cls(
+            tuple(
+                _checked(Head.of(losses[number], n, target), output, losses[number], target)
+                for number, (n, output) in enumerate(zip(units, model.outputs, strict=True))
+            )
+        )
 
     @property
     def n_units(self) -> int:
@@ -108,6 +127,27 @@ class OutputForm:
         """A batch's target as Keras takes it: one array, or a list with one for each output."""
         parts = split_columns(y, [head.n_units for head in self.heads])
         return parts if len(parts) > 1 else parts[0]
+
+    def fault(self, outputs: NDArray[Any]) -> str | None:
+        """Why raw outputs (..., n_units) cannot be what the problem needs, or None.
+
+        They are looked at where the last layer alone doesn't show it.
+        """
+        if all(head.is_sure for head in self.heads):
+            return None
+        ends = list(itertools.accumulate((head.n_units for head in self.heads), initial=0))
+        faults = (
+            wrong_probabilities(outputs[..., first:last], excludes=head.excludes)
+            for head, (first, last) in zip(self.heads, itertools.pairwise(ends), strict=True)
+            if not head.is_sure
+        )
+        return next((fault for fault in faults if fault is not None), None)
+
+    def check(self, outputs: NDArray[Any]) -> None:
+        """Raise ``SpaceError`` where raw outputs cannot be what the problem needs."""
+        fault = self.fault(outputs)
+        if fault is not None:
+            raise SpaceError(f"{fault}. Give the network another last layer.")
 
     def canonical(self, xp: Any, target: Target, output: Any, centre: Any, scale: Any) -> Any:
         """Canonical predictions of raw outputs (n, n_units), which are ``side_by_side``.
@@ -165,14 +205,15 @@ def output_units(model: Any) -> list[int]:
     return [int(output.shape[-1]) for output in model.outputs]
 
 
-def last_operation(output: Any) -> Any:
-    """The layer or operation that gives an output, inside of nested networks too."""
-    import keras
-
-    operation, _, number = output._keras_history
-    while isinstance(operation, keras.Model) and getattr(operation, "outputs", None):
-        operation, _, number = operation.outputs[number]._keras_history
-    return operation
+def _checked(head: Head, output: Any, loss: OutputLoss, target: Target) -> Head:
+    """The head, sure where its last layer shows that it gives what the problem needs."""
+    is_probability = target.kind not in ("regression", "share")
+    needs = Needs(loss.name, head.from_logits, is_probability, head.excludes)
+    ending = Ending.of(output)
+    fault = needs.contradiction(ending)
+    if fault is not None:
+        raise SpaceError(fault)
+    return replace(head, is_sure=not is_probability or needs.are_met_by(ending))
 
 
 def _units_of_outputs(model: Any, target: Target) -> list[int]:

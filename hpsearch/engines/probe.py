@@ -6,15 +6,24 @@ Runs in a worker before any training, so that a mistake in a space costs seconds
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from hpsearch.engines.endings import Ending
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.initial import numpy_draws
-from hpsearch.engines.network import OutputForm, check_input, last_operation, losses_of
+from hpsearch.engines.network import (
+    OutputForm,
+    check_input,
+    losses_of,
+    numpy_links,
+    side_by_side,
+)
 from hpsearch.errors import SpaceError
+from hpsearch.space.guards import heard_warnings
 from hpsearch.space.network_checks import check_saves
 from hpsearch.space.space import Space, fit_settings
 from hpsearch.task import Problem, Target
@@ -38,6 +47,9 @@ class Probe:
     untraceable : under JAX, why the network cannot train in a fused program; else None.
     n_params : parameters; convolves : whether it has convolutions.
     on_gpu : whether JAX found a GPU.
+    endings : what each output's last layer can give.
+    heard : what Keras, or another library, warned of while the network was built and tried.
+    beyond : that a target lies beyond what the last layer can give, in a sentence; or empty.
     """
 
     hyperparameters: dict[str, Any] | None
@@ -49,6 +61,29 @@ class Probe:
     n_params: int = 0
     convolves: bool = False
     on_gpu: bool = False
+    endings: tuple[Ending, ...] = ()
+    heard: tuple[str, ...] = ()
+    beyond: str = ""
+
+    def facing(self, target: Target, y: NDArray[Any]) -> Probe:
+        """The same, with a word where the network cannot reach a target as its loss sees it.
+
+        Parameters
+        ----------
+        y : every row's target (n, n_outputs), scaled where targets are.
+        """
+        if target.kind != "regression":
+            return self
+        columns = np.split(y, np.cumsum([ending.n_units for ending in self.endings])[:-1], axis=1)
+        pairs = zip(self.endings, columns, strict=True)
+        texts = (
+            f"The target goes from {values.min():.4g} to {values.max():.4g} as the loss sees it, "
+            f"while {ending.words}, so that no network can follow it. Leave out the activation of "
+            "the last layer."
+            for ending, values in pairs
+            if not ending.can_give(values)
+        )
+        return replace(self, beyond=next(texts, ""))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -65,6 +100,8 @@ class Probe:
             and "The space has more branches than the networks that were built to find its "
             "hyperparameters, so some of them may be missing. Give the space a function "
             "`declare(hp, problem)`, which needs no networks.",
+            self.beyond,
+            *(f"While the default network was tried: {text}" for text in self.heard),
         )
         return tuple(text for text in texts if text)
 
@@ -91,7 +128,22 @@ def probe_space(
     OptionError
         If the space's own ``batch_size`` or ``epochs`` is no whole number of at least 1.
     """
-    space = Space.from_bytes(space_bytes)
+    with heard_warnings() as heard:
+        probe = _probe(
+            Space.from_bytes(space_bytes), problem, target, fixes, values, must_save=must_save
+        )
+    return replace(probe, heard=tuple(heard))
+
+
+def _probe(
+    space: Space,
+    problem: Problem,
+    target: Target,
+    fixes: Mapping[str, Any],
+    values: Mapping[str, Any] | None,
+    *,
+    must_save: bool,
+) -> Probe:
     found: dict[str, Any] | None = None
     discovery = None
     if values is None:
@@ -122,6 +174,7 @@ def probe_space(
         n_params=int(model.count_params()),
         convolves=any("Conv" in type(layer).__name__ for layer in model._flatten_layers()),
         on_gpu=_on_gpu(),
+        endings=tuple(Ending.of(output) for output in model.outputs),
     )
 
 
@@ -169,29 +222,23 @@ def _on_gpu() -> bool:
 
 
 def _try(space: Space, model: Any, form: OutputForm, problem: Problem, target: Target) -> None:
-    import keras
-
     rows = np.random.default_rng(0).normal(size=(_N_ROWS, *problem.input_shape))
     rows = rows.astype(np.float32)
     y = form.loss_target(_made_up_target(target), len(target.labels))
     try:
         _train_one_step(model, rows, y, form)
-        outputs = keras.tree.flatten(model.predict_on_batch(rows))
+        outputs = model.predict_on_batch(rows)
     except Exception as error:
         raise SpaceError(
             f"the network of '{space.name}' cannot be trained: {reason_of(error).rstrip('.')}. "
             "Check its loss and its layers."
         ) from error
-    if target.kind in ("regression", "share"):
-        return
-    probabilities = [
-        output for head, output in zip(form.heads, outputs, strict=True) if not head.from_logits
-    ]
-    if any(np.min(output) < 0.0 or np.max(output) > 1.0 for output in probabilities):
+    fault = form.fault(np.asarray(side_by_side(numpy_links, outputs)))
+    if fault is not None:
         raise SpaceError(
-            f"the network of '{space.name}' must give probabilities for a {target.kind} problem; "
-            "it gives numbers outside 0 to 1. Use problem.output_activation for its last layer, "
-            "or a loss with from_logits=True."
+            f"the network of '{space.name}' must give probabilities for a {target.kind} problem: "
+            f"{fault}. Use problem.output_activation for its last layer, or no activation and a "
+            "loss with from_logits=True."
         )
 
 
@@ -226,10 +273,6 @@ def _made_up_target(target: Target) -> Any:
 
 def _scalable_target(model: Any) -> bool:
     """Whether every output is linear and every loss measures a distance."""
-    import keras
-
-    linear = keras.activations.linear
-    last = [last_operation(output) for output in model.outputs]
-    return all(getattr(layer, "activation", linear) is linear for layer in last) and all(
+    return all(Ending.of(output).is_linear for output in model.outputs) and all(
         loss.name in _DISTANCE_LOSSES for loss in losses_of(model)
     )

@@ -44,6 +44,7 @@ from hpsearch.engines.fit_data import (
     problem_of,
     read_fit_data,
     smallest_training_set,
+    training_target,
     write_fit_data,
 )
 from hpsearch.engines.fused.engine import FusedEngine, import_jax
@@ -234,7 +235,6 @@ class Session:
         probe = self._probe(problem, defaults) if self._like is None else self._like.probe
         if declared is None:
             declared = HyperParameters.from_config(probe.hyperparameters)
-        self.probe = probe
         self.scales_target = self._dataset.target.kind == "regression" and (
             probe.scalable_target if self.plan.scale_target == "auto" else self.plan.scale_target
         )
@@ -242,6 +242,8 @@ class Session:
             self._dataset, encoded, self._folds, self.layout, scale_target=self.scales_target
         )
         self.data = data.without_features()
+        seen = training_target(data.target, data.y, data.refit_statistics)
+        self.probe = probe.facing(data.target, seen)
         self.job = Job(
             data_path=self._write_for_all(data),
             space=self.plan.space.to_bytes(),

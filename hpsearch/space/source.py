@@ -1,22 +1,20 @@
 """Where a space's code comes from: a shipped name, a file or a Python object.
 
-Owns finding, running and calling that code in one convention, ``build(hp, problem)``, and turning
-what it raises into a ``SpaceError`` with the file and the line. What the calls are for belongs to
+Owns finding, running and calling that code in one convention, ``build(hp, problem)``. What becomes
+of what it raises belongs to ``hpsearch.space.guards``, what the calls are for to
 ``hpsearch.space.space``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import inspect
 import io
 import os
 import pickle
 import sys
-import traceback
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import SpaceError
 from hpsearch.paths import expanded, found_at, shown
+from hpsearch.space.guards import blame
 from hpsearch.space.hyperparameters import nearest
 
 if TYPE_CHECKING:
@@ -179,35 +178,6 @@ def definition(source: SpaceSource) -> Definition:
     if build is None:
         build = _only_hypermodel(source, module)
     return _define(source, build, getattr(module, "declare", None))
-
-
-@contextlib.contextmanager
-def blame(name: str, step: str, filename: str | None) -> Iterator[None]:
-    """Turn what a space's own code raises into a SpaceError with the file and the line.
-
-    Parameters
-    ----------
-    name : the space's name.
-    step : what it was doing, for instance ``build``.
-    filename : the file whose line is told.
-    """
-    try:
-        yield
-    except SpaceError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise SpaceError(
-            f"The space '{name}' raised {type(error).__name__} in its {step}"
-            f"{_line_of(error, filename)}: {error}. Correct the space."
-        ) from error
-
-
-def _line_of(error: BaseException, filename: str | None) -> str:
-    if isinstance(error, SyntaxError) and error.filename == filename:
-        return f" ({filename}:{error.lineno})"
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == filename]
-    return f" ({filename}:{own[-1].lineno})" if own else ""
 
 
 def _run(source: SpaceSource) -> types.ModuleType:

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import OptionError, SpaceError
 from hpsearch.space.discovery import Discovery, explore
+from hpsearch.space.guards import blame, heard_warnings
 from hpsearch.space.hyperparameters import Values, describe, is_active, narrow, parse
 from hpsearch.space.network_checks import check_model
 from hpsearch.space.source import (
     SpaceSource,
-    blame,
     definition,
     read_object,
     read_text,
@@ -272,7 +272,7 @@ class Space:
         filename = definition(self.source).filename
 
         def blamed(hp: HyperParameters) -> None:
-            with blame(self.name, step, filename):
+            with blame(self.name, step, filename), heard_warnings():
                 declare(hp, problem)
 
         return explore(blamed, limit=limit)

@@ -513,6 +513,33 @@ def test_outputs_that_do_not_fit_the_problem_fail_the_trial_in_one_line(train, t
     assert result.error.startswith("a binary problem has one label a row")
 
 
+def build_that_leaves_the_probabilities(hp, problem):
+    """Its moving means turn probabilities into other numbers, which no look ahead can tell."""
+    import keras
+
+    network = compiled([], problem)
+    outputs = keras.layers.BatchNormalization(momentum=0.1)(network.outputs[0])
+    model = keras.Model(network.inputs, outputs)
+    model.compile("adam", problem.loss)
+    return model
+
+
+def test_a_trial_that_predicts_no_probabilities_fails(train, table, make_job):
+    result = train(make_job(table("binary"), build_that_leaves_the_probabilities), 0)
+    assert result.folds == ()
+    assert "predictions must be probabilities; these lie between" in result.error
+
+
+def build_of_sigmoids(hp, problem):
+    return compiled([], problem, activation="sigmoid")
+
+
+def test_a_last_layer_that_contradicts_the_loss_fails_its_trial(train, table, make_job):
+    result = train(make_job(table("multiclass"), build_of_sigmoids), 0)
+    assert result.folds == ()
+    assert "must sum to 1 in each row" in result.error
+
+
 def test_the_hyperparameters_that_the_build_used_are_reported(train, table, make_job):
     result = train(make_job(table("regression"), build, epochs=1), 0, l2=0.5)
     assert result.values == {"rate": 0.01, "l2": 0.5}

@@ -27,7 +27,9 @@ TARGETS = {
 def network(units, loss, *, input_shape=(3,)):
     import keras
 
-    model = keras.Sequential([keras.Input(input_shape), keras.layers.Dense(units)])
+    probable = "softmax" if units > 1 else "sigmoid"
+    last = keras.layers.Dense(units, None if getattr(loss, "from_logits", False) else probable)
+    model = keras.Sequential([keras.Input(input_shape), last])
     model.compile("sgd", loss)
     return model
 

@@ -2,6 +2,7 @@
 
 import functools
 
+import numpy as np
 import pytest
 
 from hpsearch.engines.probe import probe_space
@@ -17,8 +18,8 @@ TARGETS = {
 }
 
 
-def probe(build, kind="regression", *, values=(), fixes=(), must_save=True):
-    target, task = TARGETS[kind], TASKS[kind]
+def probe(build, kind="regression", *, values=(), fixes=(), must_save=True, target=None):
+    target, task = target or TARGETS[kind], TASKS[kind]
     outputs = target.n_outputs, task.output_activation, task.loss
     problem = Problem(kind, (3,), *outputs, n_train=20, epochs=5)
     values = None if values is None else dict(values)
@@ -183,7 +184,7 @@ def test_a_space_without_declare_is_discovered():
     ("activation", "loss", "scalable"),
     [
         *[("linear", loss, True) for loss in ("mse", "mae", "huber")],
-        *[("relu", "mse", False), ("linear", "msle", False), ("linear", "poisson", False)],
+        *[("relu", "mse", False), ("linear", "msle", False), ("softplus", "poisson", False)],
     ],
 )
 def test_a_target_is_standardised_for_linear_outputs_and_distances_alone(
@@ -199,6 +200,42 @@ def test_the_last_layer_is_found_inside_a_nested_network():
         return network(keras.Sequential([keras.Input((3,)), dense(1, "softplus")]))
 
     assert not probe(build).scalable_target
+
+
+def test_a_target_beyond_what_the_last_layer_gives_is_worth_a_warning():
+    found = probe(lambda hp: network(dense(1, "tanh")))
+    y = np.array([[-0.5], [0.25]], np.float32)
+    assert found.facing(TARGETS["regression"], y).warnings == ()
+    (text,) = found.facing(TARGETS["regression"], 8 * y).warnings
+    assert text.startswith("The target goes from -4 to 2 as the loss sees it, while the last layer")
+    assert "(tanh) gives numbers from -1 to 1" in text
+
+
+def test_each_column_of_a_target_faces_its_own_output():
+    def build(hp):
+        import keras
+
+        rows = keras.Input((3,))
+        model = keras.Model(rows, [dense(1)(rows), dense(1, "relu")(rows)])
+        model.compile("sgd", "mse")
+        return model
+
+    two = Target(("a", "b"), "regression")
+    found = probe(build, target=two)
+    assert found.facing(two, np.array([[-1.0, 2.0]])).warnings == ()
+    assert "at least 0" in found.facing(two, np.array([[2.0, -1.0]])).warnings[0]
+
+
+def test_warnings_of_a_build_are_heard_and_keep_off_the_terminal(recwarn):
+    def build(hp):
+        import warnings
+
+        warnings.warn("these units\nare many", stacklevel=1)
+        return network(dense())
+
+    (text,) = probe(build).warnings
+    assert text == "While the default network was tried: these units are many"
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize("wrong", ["first", "second"])

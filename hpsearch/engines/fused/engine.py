@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,7 @@ MAX_WIDTH = 16
 def import_jax() -> None:
     """What a worker loads while the parent still reads the data."""
     import_keras()
+    warnings.simplefilter("ignore")  # what the default network caused is heard by the probe
     keep_compiled_programs()
     import keras_tuner  # noqa: F401  (spaces are declared with it)
 

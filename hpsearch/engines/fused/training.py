@@ -371,6 +371,7 @@ class Replica:
             return
         canonical = self._canonical(outputs)
         self._note_divergence(losses, canonical)
+        self._note_fault(outputs)
         if self.failure:
             return
         self._losses.append(losses.astype(np.float64))
@@ -419,6 +420,15 @@ class Replica:
         with np.errstate(over="ignore"):  # a diverging network; what is infinite is noticed
             shaped = np.asarray(values, np.float32).reshape(n_epochs, n_rows, -1)
         return shaped[:, :, 0] if self._data.target.kind == "binary" else shaped
+
+    def _note_fault(self, outputs: NDArray[np.float32]) -> None:
+        """Fail where outputs must be probabilities and are none."""
+        if self.failure or self.form.fault(outputs) is None:
+            return
+        faults = [self.form.fault(rows) for rows in outputs]
+        first = next(number for number, fault in enumerate(faults) if fault is not None)
+        epoch = self._first_epoch + sum(map(len, self._losses)) + first + 1
+        self.failure = Failure(epoch, f"{faults[first]}, in epoch {epoch}")
 
     def _note_divergence(self, losses: NDArray[np.float32], canonical: NDArray[np.float32]) -> None:
         finite = np.isfinite(losses) & np.isfinite(canonical.reshape(len(losses), -1)).all(axis=1)

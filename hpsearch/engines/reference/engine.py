@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -45,6 +46,7 @@ def import_tensorflow() -> None:
     """What a worker loads while the parent still reads the data."""
     with silenced_stderr():
         import hpsearch.engines.reference.program  # noqa: F401
+    warnings.simplefilter("ignore")  # what the default network caused is heard by the probe
 
 
 class ReferenceEngine:

@@ -177,6 +177,7 @@ class Program:
             for first in range(0, len(rows), PREDICT_ROWS)
         ]
         output = np.concatenate([block.numpy() for block in blocks])
+        self.form.check(output)
         centre, scale = statistics.target_centre, statistics.target_scale
         with np.errstate(over="ignore"):  # a diverging network; what is infinite is noticed
             values = self.form.canonical(numpy_links, target, output, centre, scale)

@@ -1,0 +1,66 @@
+"""Guards around a space's own code: what it raises becomes one line, what it warns of is heard.
+
+Which code runs belongs to ``hpsearch.space.source``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+import warnings
+from collections.abc import Iterator
+
+from hpsearch.errors import SpaceError
+
+_FOR_DEVELOPERS = (
+    DeprecationWarning,
+    PendingDeprecationWarning,
+    FutureWarning,
+    ImportWarning,
+    ResourceWarning,
+)
+
+
+@contextlib.contextmanager
+def blame(name: str, step: str, filename: str | None) -> Iterator[None]:
+    """Turn what a space's own code raises into a SpaceError with the file and the line.
+
+    Parameters
+    ----------
+    name : the space's name.
+    step : what it was doing, for instance ``build``.
+    filename : the file whose line is told.
+    """
+    try:
+        yield
+    except SpaceError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise SpaceError(
+            f"The space '{name}' raised {type(error).__name__} in its {step}"
+            f"{_line_of(error, filename)}: {error}. Correct the space."
+        ) from error
+
+
+def _line_of(error: BaseException, filename: str | None) -> str:
+    if isinstance(error, SyntaxError) and error.filename == filename:
+        return f" ({filename}:{error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == filename]
+    return f" ({filename}:{own[-1].lineno})" if own else ""
+
+
+@contextlib.contextmanager
+def heard_warnings() -> Iterator[list[str]]:
+    """Keep warnings off the terminal; the list has them, a line each, when the block has ended.
+
+    Warnings for those who develop a library are left out.
+    """
+    heard: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield heard
+        finally:
+            said = (w for w in caught if not issubclass(w.category, _FOR_DEVELOPERS))
+            heard += dict.fromkeys(" ".join(str(w.message).split()) for w in said)
