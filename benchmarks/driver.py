@@ -5,10 +5,10 @@
 The units are real in form and train nothing: each worker sleeps for a moment, then sends fold
 results of the size that real ones have. The driving process does all that it does in a search
 (pickling, receiving, combining, the journal's commits, the tables). Measured is its CPU time, by
-``time.process_time``, which other processes of the machine hardly change, for each backend and for
-short and long curves. A column tells what the fastest tenth of the commits takes by the clock:
-waiting for the disk comes on top, and depends on the disk. Dask's scheduler and Ray's servers are
-processes apart and not counted.
+``time.process_time``, which other processes of the machine hardly change, for workers here and on
+each kind of cluster, and for short and long curves. A column tells what the fastest tenth of the
+commits takes by the clock: waiting for the disk comes on top, and depends on the disk. Dask's
+scheduler and Ray's servers are processes apart and not counted.
 
 Then the number of workers at which the driver has no time left: the seconds that a unit takes,
 divided by the CPU seconds that the driver needs for it.
@@ -32,7 +32,7 @@ import hpsearch
 from hpsearch.engines.contract import FitOptions, FoldResult, Job, UnitResult, WorkUnit
 from hpsearch.engines.fit_data import FitData, write_fit_data
 from hpsearch.engines.plan import replica_seed
-from hpsearch.engines.workers import WORKER_ENVIRONMENTS, machines
+from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Cluster, machines
 from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.metrics import resolve_metric
 from hpsearch.preprocessing import Layout
@@ -56,27 +56,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--trials", type=int, default=40, help="of three units each")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--backends", nargs="+", default=["loky", "dask", "ray"])
+    parser.add_argument("--kinds", nargs="+", default=["here", "dask", "ray"])
     options = parser.parse_args()
     rows = []
-    for backend in options.backends:
-        with address_of(backend, options.workers) as address:
+    for kind in options.kinds:
+        with cluster_of(kind, options.workers) as cluster:
             for case, (n_rows, epochs) in CASES.items():
-                cost = measure(backend, address, options, n_rows, epochs)
-                rows.append({"backend": backend, "case": case, **cost})
+                cost = measure(cluster, options, n_rows, epochs)
+                rows.append({"where": kind, "case": case, **cost})
     costs = pd.DataFrame(rows)
     print(costs.round(2).to_string(index=False))
     print("\nworkers that one driver serves, by the duration of a unit:")
     milliseconds = costs["CPU ms a unit"]
     for seconds in UNIT_SECONDS:
         costs[f"{seconds:g} s"] = (1000 * seconds / milliseconds).astype(int)
-    print(costs[["backend", "case", *[f"{s:g} s" for s in UNIT_SECONDS]]].to_string(index=False))
+    print(costs[["where", "case", *[f"{s:g} s" for s in UNIT_SECONDS]]].to_string(index=False))
 
 
 @contextmanager
-def address_of(backend: str, n_workers: int) -> Iterator[str | None]:
+def cluster_of(kind: str, n_workers: int) -> Iterator[str | None]:
     """A cluster on this machine; Dask's scheduler in a process apart, as it would be."""
-    if backend != "dask":
+    if kind != "dask":
         yield None
         return
     from distributed import LocalCluster
@@ -105,7 +105,7 @@ def _serve(cluster_class: Any, n_workers: int, addresses: Any, done: Any) -> Non
 
 
 def measure(
-    backend: str, address: str | None, options: argparse.Namespace, n_rows: int, epochs: int
+    cluster: str | None, options: argparse.Namespace, n_rows: int, epochs: int
 ) -> dict[str, float]:
     """The driver's CPU milliseconds for a unit, all in all and by what it does."""
     data, metrics = table(n_rows)
@@ -118,7 +118,7 @@ def measure(
             fixes=(),
             options=FitOptions(0, epochs, 32, None, metrics),
         )
-        found = exits.enter_context(machines(backend, address, options.workers))  # type: ignore[arg-type]
+        found = exits.enter_context(machines(Cluster.parse(cluster), options.workers))
         workers = exits.enter_context(
             found.start(None, environment=WORKER_ENVIRONMENTS["jax"], pin=False, timeout=None)
         )

@@ -57,6 +57,7 @@ from hpsearch.engines.workers import (
     Machines,
     Workers,
     machines,
+    of_backend,
     return_freed_memory,
 )
 from hpsearch.errors import HpsearchError
@@ -187,7 +188,9 @@ class Session:
         try:
             self.choice = first_choice(self.plan.engine, self.layout, self.plan.space)
             self._machines = self._exit.enter_context(
-                machines(self.plan.backend, self.plan.address, self.plan.jobs, self._note)
+                machines(
+                    of_backend(self.plan.backend, self.plan.address), self.plan.jobs, self._note
+                )
             )
             self.workers = self._start_workers(self.choice)
         except BaseException:

@@ -54,7 +54,7 @@ def workers(train_here):
     with train_here():
         from hpsearch.scoring.session import machines
 
-        yield machines("loky", None, 1, print)
+        yield machines(None, 1, print)
 
 
 @pytest.mark.parametrize("kind", TARGETS)

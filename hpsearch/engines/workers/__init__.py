@@ -9,7 +9,7 @@ policy (``policy``), whoever runs the processes:
   connection (``dask_cluster``, ``ray_cluster``) that knows what a cluster offers and no more.
 - ``host``: what runs in a cluster's process; it keeps the data's files, and the child processes
   (``child``) that train, each with the environment that fixes the bytes.
-- ``machines`` makes the one that is asked for, for a whole session.
+- ``machines`` makes the one that is asked for, for a whole session; ``address`` says which.
 - ``environment``: threads, cores and lives of any worker.
 
 joblib's own backends for Dask and Ray are not used. They run a task wherever the cluster's process
@@ -18,6 +18,13 @@ worker down is tried again by the cluster, unseen and with its neighbours blamed
 the whole ``Parallel``; and neither can end a task that takes too long.
 """
 
+from hpsearch.engines.workers.address import (
+    Backend,
+    Cluster,
+    check_backend,
+    check_cluster,
+    of_backend,
+)
 from hpsearch.engines.workers.environment import (
     WORKER_ENVIRONMENT,
     WORKER_ENVIRONMENTS,
@@ -26,21 +33,23 @@ from hpsearch.engines.workers.environment import (
     return_freed_memory,
 )
 from hpsearch.engines.workers.loky import LokyWorkers
-from hpsearch.engines.workers.machines import BACKENDS, Backend, Machines, check_backend, machines
+from hpsearch.engines.workers.machines import Machines, machines
 from hpsearch.engines.workers.policy import Lost, Workers
 
 __all__ = [
-    "BACKENDS",
     "WORKER_ENVIRONMENT",
     "WORKER_ENVIRONMENTS",
     "Backend",
+    "Cluster",
     "LokyWorkers",
     "Lost",
     "Machines",
     "Workers",
     "check_backend",
+    "check_cluster",
     "default_jobs",
     "end_with_parent",
     "machines",
+    "of_backend",
     "return_freed_memory",
 ]

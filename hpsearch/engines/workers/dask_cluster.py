@@ -141,7 +141,7 @@ def _client(address: str) -> Any:
             return Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise OptionError(
-            "`--backend dask` needs the address of a Dask scheduler that answers within "
+            "`--cluster` needs the address of a Dask scheduler that answers within "
             f"{SECONDS_TO_CONNECT:g} s, such as tcp://10.0.0.1:8786; received {address!r} "
             f"({type(error).__name__}). Start one with `dask scheduler`."
         ) from None

@@ -1,22 +1,16 @@
-"""The machines of a session: this one, or those of a cluster that ``--address`` names."""
+"""The machines of a session: this one, or those of the cluster that is asked for."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
+from hpsearch.engines.workers.address import Cluster
 from hpsearch.engines.workers.environment import default_jobs
 from hpsearch.engines.workers.loky import LokyWorkers
 from hpsearch.engines.workers.policy import Workers
-from hpsearch.errors import OptionError
-
-Backend = Literal["loky", "dask", "ray"]
-BACKENDS: tuple[Backend, ...] = get_args(Backend)
-
-_PACKAGES: Mapping[str, str] = {"dask": "distributed", "ray": "ray"}
 
 
 class Machines(Protocol):
@@ -82,8 +76,7 @@ class ThisMachine:
 
 
 def machines(
-    backend: Backend,
-    address: str | None,
+    cluster: Cluster | None,
     jobs: int | None,
     note: Callable[[str], None] = lambda text: None,
 ) -> Machines:
@@ -91,53 +84,31 @@ def machines(
 
     Parameters
     ----------
-    backend, address, jobs : as in ``Search``.
+    cluster : whose workers train; None for processes on this machine.
+    jobs : as in ``Search``.
     note : takes a sentence for the user.
 
     Raises
     ------
     OptionError
-        If the options don't fit together, or a package is missing; on entering, if the cluster
-        doesn't answer, has no worker, or one with other versions.
+        If a package is missing; on entering, if the cluster doesn't answer, has no worker, or one
+        with other versions.
 
     Examples
     --------
-    >>> machines("loky", None, 2).jobs
+    >>> machines(None, 2).jobs
     2
     """
-    check_backend(backend, address)
-    if backend == "loky":
+    if cluster is None:
         return ThisMachine(jobs or default_jobs())
+    cluster.check_installed()
     from hpsearch.engines.workers.cluster import ClusterMachines
 
-    if backend == "ray":
+    address = cluster.address
+    if cluster.kind == "ray":
         from hpsearch.engines.workers.ray_cluster import RayConnection
 
         return ClusterMachines(lambda: RayConnection(address, jobs), jobs, note)
     from hpsearch.engines.workers.dask_cluster import DaskConnection
 
     return ClusterMachines(lambda: DaskConnection(str(address)), jobs, note)
-
-
-def check_backend(backend: str, address: str | None) -> None:
-    """Raise ``OptionError`` where backend and address are nothing to connect to."""
-    if backend not in BACKENDS:
-        raise OptionError(f"`backend` is one of {', '.join(BACKENDS)}; received {backend!r}.")
-    if backend == "loky":
-        if address is not None:
-            raise OptionError(
-                "`--address` names a cluster, and `--backend loky` works on this machine alone; "
-                f"received {address!r}. Add --backend dask or --backend ray, or leave it out."
-            )
-        return
-    package = _PACKAGES[backend]
-    if importlib.util.find_spec(package) is None:
-        raise OptionError(
-            f"`--backend {backend}` needs the package {package}, which is not installed. "
-            f"Run: pip install 'hpsearch[{backend}]'"
-        )
-    if backend == "dask" and address is None:
-        raise OptionError(
-            "`--backend dask` needs the address of a Dask scheduler; received none. "
-            "Add --address tcp://HOST:8786."
-        )

@@ -142,9 +142,9 @@ def _check_answers(address: str | None) -> None:
 
 def _no_answer(address: str | None, reason: str) -> str:
     return (
-        "`--backend ray` needs the address of a Ray cluster that answers, such as 10.0.0.1:6379, "
-        f"ray://10.0.0.1:10001 or auto; received {address!r}: {reason}. Start one with "
-        "`ray start --head`, or leave --address out."
+        "`--cluster ray:ADDRESS` needs the address of a Ray cluster that answers, such as "
+        f"ray:10.0.0.1:6379, ray://10.0.0.1:10001 or ray:auto; received {address!r}: {reason}. "
+        "Start one with `ray start --head`, or write --cluster ray."
     )
 
 
