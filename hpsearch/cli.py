@@ -551,7 +551,7 @@ def run(
         overwrite=overwrite,
         observer=observer_for(quiet=quiet),
     )
-    with saying_how_to_resume(folder):
+    with saying_how_to_resume():
         search.run(dataset)
 
 
@@ -609,7 +609,7 @@ def resume(
     _use_the_lightest_backend()
     from hpsearch.console.observers import observer_for
 
-    with saying_how_to_resume(run):
+    with saying_how_to_resume("Nothing was changed."):
         hpsearch.resume(
             run,
             data,

@@ -261,13 +261,30 @@ def test_a_programming_error_is_raised_with_its_traceback(replace):
 )
 @pytest.mark.parametrize("has_begun", [False, True])
 def test_a_stopped_run_says_how_to_go_on(calls, monkeypatch, capsys, stop, code, how, has_begun):
-    if has_begun:
-        Path("my run").mkdir()
-        Path("my run/journal.sqlite").touch()
-    monkeypatch.setattr(hpsearch.Search, "run", raising(stop))
+    def run(search, data):
+        if has_begun:
+            with RunFolder.create("my run") as folder, folder.begin({}):
+                raise stop
+        raise stop
+
+    monkeypatch.setattr(hpsearch.Search, "run", run)
     assert main(["run", "a.csv", "--out", "my run"]) == code
     left = "`hpsearch resume 'my run'` goes on." if has_begun else "Nothing was trained yet."
     assert one_line_error(capsys) == how + left
+
+
+def test_a_disk_that_fills_up_while_a_run_works_is_one_line_that_says_how_to_go_on(
+    calls, monkeypatch, capsys
+):
+    def run(search, data):
+        with RunFolder.create("run") as folder, folder.begin({}):
+            raise OSError(28, "No space left on device", "/tmp/scratch")
+
+    monkeypatch.setattr(hpsearch.Search, "run", run)
+    assert main(["run", "a.csv", "--out", "run"]) == 1
+    said = one_line_error(capsys)
+    assert said.startswith("the disk is full (")
+    assert said.endswith("`hpsearch resume run` goes on.")
 
 
 def test_a_termination_signal_ends_with_143():
@@ -331,11 +348,10 @@ def test_resume_hands_its_options_on(resumed, arguments, expected):
     assert {name: resumed[name] for name in expected} == expected
 
 
-def test_a_stopped_resume_says_how_to_go_on(replace, capsys):
-    Path("journal.sqlite").touch()
+def test_a_resume_stopped_before_it_took_the_folder_changed_nothing(replace, capsys):
     replace("resume", raising(KeyboardInterrupt()))
     assert main(["resume", "."]) == 130
-    assert one_line_error(capsys) == "stopped by Ctrl-C. `hpsearch resume .` goes on."
+    assert one_line_error(capsys) == "stopped by Ctrl-C. Nothing was changed."
 
 
 def test_resume_of_nothing_is_one_line(capsys):

@@ -14,14 +14,12 @@ from __future__ import annotations
 import errno
 import io
 import os
-import shlex
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from hpsearch.errors import HpsearchError, InputError
@@ -54,7 +52,7 @@ def exit_code_of(command: Callable[[], int]) -> int:
     except InputError as error:
         return _fail(str(error), code=2)
     except HpsearchError as error:
-        return _fail(str(error), code=1)
+        return _fail(_with_notes(error, str(error)), code=1)
     except Stopped as stop:
         return _fail(str(stop), stop.exit_code)
     except KeyboardInterrupt:
@@ -67,23 +65,26 @@ def exit_code_of(command: Callable[[], int]) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        return _fail(f"the disk is full ({error}). Free some space and try again.", code=1)
+        said = f"the disk is full ({error}). Free some space and try again."
+        return _fail(_with_notes(error, said), code=1)
     return code
 
 
 @contextmanager
-def saying_how_to_resume(folder: Path) -> Iterator[None]:
-    """Add to a stop from outside what becomes of the run in a folder."""
+def saying_how_to_resume(otherwise: str = "Nothing was trained yet.") -> Iterator[None]:
+    """Add to a stop from outside what becomes of the run: the notes of its folder, if it had one.
+
+    Parameters
+    ----------
+    otherwise : what to say where the stop came before the folder was taken.
+    """
     try:
         yield
     except (KeyboardInterrupt, Terminated) as stop:
         is_signal = isinstance(stop, Terminated)
         how = "stopped by a termination signal" if is_signal else "stopped by Ctrl-C"
-        if (folder / "journal.sqlite").is_file():
-            left = f"`hpsearch resume {shlex.quote(str(folder))}` goes on."
-        else:
-            left = "Nothing was trained yet."
-        raise Stopped(f"{how}. {left}", TERMINATED if is_signal else INTERRUPTED) from None
+        said = _with_notes(stop, f"{how}.") if hasattr(stop, "__notes__") else f"{how}. {otherwise}"
+        raise Stopped(said, TERMINATED if is_signal else INTERRUPTED) from None
 
 
 def say(label: str, style: str, message: str) -> None:
@@ -115,6 +116,11 @@ def _prepare() -> None:
             stream.reconfigure(errors="replace")  # a terminal may lack a letter of a column's name
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, terminate)
+
+
+def _with_notes(error: BaseException, said: str) -> str:
+    """What is said of an error, and what was noted on its way."""
+    return " ".join([said, *getattr(error, "__notes__", ())])
 
 
 def _fail(message: str, code: int) -> int:

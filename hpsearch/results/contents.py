@@ -6,15 +6,15 @@ them belongs to ``run``; their names are in ``layout``.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import InputError
-from hpsearch.paths import found_at, opened
+from hpsearch.paths import found_at
 from hpsearch.results import layout
+from hpsearch.results.files import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,8 +147,7 @@ def read_document(path: Path) -> dict[str, Any]:
     if found_at(path) is None:
         raise InputError(_missing(path))
     try:
-        with opened(path) as file:
-            value = json.load(file)
+        value = read_json(path)
     except InputError:
         raise
     except ValueError as error:

@@ -1,7 +1,7 @@
 """Files that are there whole or not at all.
 
-Owns atomic writing and the canonical JSON form. What stands in the files belongs to ``tables``
-and ``folder``.
+Owns atomic writing, the temporary files that it takes, and the canonical JSON form. What stands in
+the files belongs to ``tables`` and ``folder``.
 """
 
 from __future__ import annotations
@@ -9,22 +9,36 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+import secrets
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+
+from hpsearch.paths import opened
+
+MOST_JSON_BYTES: Final = 2**28
+"""More than any document of a run has, less than fills the memory."""
+
+_TEMPORARY: Final = re.compile(
+    r"\.hpsearch-(?P<pid>\d+)-[0-9a-f]{16}\.tmp(-journal)?"
+    r"|\.[\w.]+\.(?P<old_pid>\d+)\.tmp(-journal)?"  # as versions before 0.2 named them
+)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write ``content`` so that ``path`` holds the old bytes or the new ones, never a part.
 
     The bytes go to a temporary file in the same folder, are flushed to the disk, and take the
-    name ``path`` in one step. The temporary file is removed when anything fails.
+    name ``path`` in one step. The temporary file is removed when anything fails. A link is
+    followed nowhere: neither the temporary file's name, which must be free, nor ``path``.
     """
-    temporary = temporary_path(path)
+    temporary = temporary_path(path.parent)
     try:
-        with open(temporary, "wb") as stream:
+        with open(temporary, "xb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -34,9 +48,52 @@ def write_atomically(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
-def temporary_path(path: Path) -> Path:
-    """Where this process writes ``path`` before it takes its name: ``.NAME.PID.tmp``."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def temporary_path(folder: Path) -> Path:
+    """Where this process writes a file before it takes its name; nobody can foresee it."""
+    return folder / f".hpsearch-{os.getpid()}-{secrets.token_hex(8)}.tmp"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one that ``temporary_path`` gives."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that processes left which are gone, as far as that is possible.
+
+    Nobody in this process may be writing into the folder: its own are taken for those of an
+    earlier process that had its number.
+    """
+    import psutil  # here, since a process that only reads has no use for it
+
+    with suppress(OSError):
+        for item in list(folder.iterdir()):
+            found = _TEMPORARY.fullmatch(item.name)
+            if found is None:
+                continue
+            pid = int(found["pid"] or found["old_pid"])
+            if pid == os.getpid() or not psutil.pid_exists(pid):
+                with suppress(OSError):
+                    item.unlink()
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON document says.
+
+    Raises
+    ------
+    ValueError
+        It is no JSON, or too large or too deep for a document of a run; an ``InputError`` where
+        it can't be read or is no plain file.
+    """
+    with opened(path) as file:
+        content = file.read(MOST_JSON_BYTES + 1)
+    if len(content) > MOST_JSON_BYTES:
+        raise ValueError(f"it has more than {MOST_JSON_BYTES:,} bytes")
+    try:
+        return json.loads(content.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("its lists and objects are nested too deep") from None
 
 
 def to_json_text(value: Any) -> str:

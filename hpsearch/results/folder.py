@@ -1,51 +1,59 @@
 """The folder of a run while it is filled: made, locked, and written file by file.
 
-Owns the refusal to write over what is there. What stands in the tables belongs to ``tables``, what
-the run did and was asked to ``journal``, who works on the folder to ``lock``, the files' names to
+Owns the refusal to write over what is there, and what can be done with a run that was stopped. What
+stands in the tables belongs to ``tables``, what the run did and was asked to ``journal``, who works
+on the folder to ``lock``, how a run takes the place of another to ``replacing``, the names to
 ``layout``; the search fills them.
 """
 
 from __future__ import annotations
 
 import os
-import re
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from hpsearch.errors import HpsearchError, RunExistsError, StorageError
+from hpsearch.errors import (
+    HpsearchError,
+    InputError,
+    RunExistsError,
+    RunLockedError,
+    StorageError,
+)
 from hpsearch.paths import found_at
 from hpsearch.results import layout
-from hpsearch.results.layout import is_run, require_run
-from hpsearch.results.lock import HOLDER, LOCK, FolderLock
+from hpsearch.results.files import sweep, temporary_path
+from hpsearch.results.layout import is_journal, is_run, require_run
+from hpsearch.results.lock import HOLDER, LOCK, FolderLock, is_locked, locked_text
+from hpsearch.results.replacing import drop_next, other_file, remove_run, settle
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from hpsearch.results.journal import Journal
 
-_TEMPORARY: Final = re.compile(
-    r"\.(" + "|".join(map(re.escape, (*layout.RUN_FILES, HOLDER))) + r")\.\d+\.tmp(-journal)?"
-)
-
 
 class RunFolder:
     """A folder that this process fills with one run; no other process may meanwhile.
 
     A context manager: at its end the folder is given back, and taken away again where ``create``
-    made it and nothing was written to it.
+    made it and nothing was written to it. A stop from outside and a disk that can't be written any
+    more get a note of what can be done with the run (``BaseException.__notes__``).
 
     Attributes
     ----------
     path : the folder.
+    place : where the run's files are: ``path``, or while an older run stays there ``path/.next``.
     is_new : whether ``create`` made it.
     """
 
     def __init__(self, path: Path, *, is_new: bool = False) -> None:
-        self.path = path
+        self.path = self.place = path
         self.is_new = is_new
+        self._has_begun = False
         self._lock = FolderLock(path)
         self._lock.acquire()
 
@@ -58,14 +66,17 @@ class RunFolder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        stops = (KeyboardInterrupt, SystemExit, OSError)
+        if isinstance(error, stops) and not isinstance(error, InputError):
+            error.add_note(self.what_is_left())
         self.release()
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], *, overwrite: bool = False) -> RunFolder:
         """Make the folder and its parents, or take it over where that is safe.
 
-        An empty folder is taken as it is. A folder with a run is taken with ``overwrite``; the
-        old run stays until ``begin`` makes place for the new one.
+        A folder that is empty, or in which a search was killed before it began, is taken as it is.
+        A folder with a run is taken with ``overwrite``; that run stays until the new one ends.
 
         Raises
         ------
@@ -76,7 +87,7 @@ class RunFolder:
             file, or cannot be made or written.
         """
         path = Path(path)
-        try:
+        with _clear_refusal(path):
             _refuse_foreign(path)
             is_new = not path.is_dir()
             path.mkdir(parents=True, exist_ok=True)
@@ -84,18 +95,17 @@ class RunFolder:
             try:
                 _refuse_used(path, overwrite=overwrite)
                 _try_writing(path)
+                folder._tidy()
             except BaseException:
                 folder.release()
                 raise
-        except OSError as error:
-            if isinstance(error, RunExistsError):
-                raise
-            raise RunExistsError(_unwritable(path, error)) from error
         return folder
 
     @classmethod
     def reopen(cls, path: str | os.PathLike[str]) -> RunFolder:
         """Take the folder of a run in order to go on with it.
+
+        Where a new run was interrupted that is to replace the one in the folder, it is the new one.
 
         Raises
         ------
@@ -106,12 +116,26 @@ class RunFolder:
         """
         path = Path(path)
         require_run(path)
-        try:
-            return cls(path)
-        except OSError as error:
-            if isinstance(error, RunExistsError):
+        with _clear_refusal(path):
+            folder = cls(path)
+            try:
+                folder._tidy()
+            except BaseException:
+                folder.release()
                 raise
-            raise RunExistsError(_unwritable(path, error)) from error
+        after = path / layout.NEXT
+        if is_journal(after / layout.JOURNAL) and not after.is_symlink():
+            folder.place = after
+        folder._has_begun = True
+        return folder
+
+    def _tidy(self) -> None:
+        """Finish what a killed process left half done."""
+        settle(self.path)
+        after = self.path / layout.NEXT
+        for folder in (self.path, self.path / layout.NESTED, after, after / layout.NESTED):
+            if folder.is_dir() and not folder.is_symlink():
+                sweep(folder)
 
     def release(self) -> None:
         """Give the folder back; safe to call twice."""
@@ -124,18 +148,36 @@ class RunFolder:
                     self.path.rmdir()
         self._lock.release()
 
+    def what_is_left(self) -> str:
+        """What can be done with the run as it is on the disk now, a sentence for people."""
+        if not self._has_begun:
+            return "Nothing was trained yet."
+        if self.is_finished:
+            return f"The run in {str(self.path)!r} is finished."
+        if not is_journal(self.place / layout.JOURNAL):
+            return (
+                f"Its journal is not in {str(self.place)!r} any more, so it cannot be resumed: "
+                "run the search again."
+            )
+        older = "" if self.place == self.path else "; the older run stays there until it ends"
+        return f"`hpsearch resume {shlex.quote(str(self.path))}` goes on{older}."
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the run is to replace an older one, which stays in ``path`` until it ends."""
+        return self.place != self.path
+
     @property
     def is_finished(self) -> bool:
         """Whether the run that is there has ended, and nothing of it is gone."""
-        return all(
-            (self.path / name).is_file()
-            for name in (*layout.OUTCOME, *layout.TABLES, layout.SETTINGS)
-        )
+        names = (*layout.OUTCOME, *layout.TABLES, layout.SETTINGS)
+        return all((self.place / name).is_file() for name in names)
 
     def begin(self, asked: Mapping[str, Any]) -> Journal:
-        """Begin the run: remove what an old one left, and make the journal.
+        """Begin the run: make place for it, and make its journal.
 
-        The journal marks the folder as a run. Files that hpsearch did not write are kept.
+        The journal marks the folder as a run. A run that is there stays, whole, until ``finish``
+        of the new one; files that hpsearch did not write are kept.
 
         Parameters
         ----------
@@ -144,8 +186,15 @@ class RunFolder:
         from hpsearch.results.journal import Journal
 
         with self._writing():
-            _remove_run(self.path)
-            return Journal.create(self.path / layout.JOURNAL, asked)
+            drop_next(self.path)
+            if is_run(self.path):
+                self.place = self.path / layout.NEXT
+                self.place.mkdir()
+            else:
+                remove_run(self.path)
+            journal = Journal.create(self.place / layout.JOURNAL, asked)
+        self._has_begun = True
+        return journal
 
     def nested_journal(self, fold: int, n_folds: int, asked: Mapping[str, Any]) -> Journal:
         """The journal of one outer fold's search, new where there is none.
@@ -162,7 +211,7 @@ class RunFolder:
         """
         from hpsearch.results.journal import Journal
 
-        path = self.path / layout.NESTED / f"outer-{fold}-of-{n_folds}.sqlite"
+        path = self.place / layout.NESTED / f"outer-{fold}-of-{n_folds}.sqlite"
         if path.is_file():
             return Journal.open(path)
         with self._writing():
@@ -179,22 +228,25 @@ class RunFolder:
         """
         from hpsearch.results.journal import Journal
 
-        return Journal.open(self.path / layout.JOURNAL)
+        return Journal.open(self.place / layout.JOURNAL)
 
     def begin_again(self) -> None:
         """Take away what says that the run is finished."""
         with self._writing():
-            for name in (
-                *layout.OUTCOME,
-                *layout.TEXTS,
-                *layout.TABLES_ASKED_FOR,
-                layout.PREDICTIONS,
-            ):
-                (self.path / name).unlink(missing_ok=True)
+            for name in (*layout.OUTCOME, *layout.TEXTS, *layout.TABLES_ASKED_FOR):
+                (self.place / name).unlink(missing_ok=True)
+            (self.place / layout.PREDICTIONS).unlink(missing_ok=True)
 
     def finish(self, best: Mapping[str, Any]) -> None:
-        """Write ``best.json``, which says that the run has ended: everything else is there."""
+        """Write ``best.json``, which says that the run has ended: everything else is there.
+
+        Where the run replaces an older one, it takes its place now.
+        """
         self.write_json(layout.BEST, best)
+        if self.replaces:
+            with self._writing():
+                settle(self.path)
+            self.place = self.path
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
         """Write ``run.json``."""
@@ -217,7 +269,7 @@ class RunFolder:
         from hpsearch.results.files import write_atomically
 
         with self._writing():
-            write_atomically(self.path / name, content)
+            write_atomically(self.place / name, content)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -228,8 +280,7 @@ class RunFolder:
                 raise
             raise StorageError(
                 f"The results folder must stay writable; {str(self.path)!r} is not any more "
-                f"({error.strerror or error}). Free some space or mend the disk; then "
-                f"`hpsearch resume {self.path}` goes on from its journal."
+                f"({error.strerror or error}). Free some space or mend the disk."
             ) from error
 
     def write_tables(
@@ -258,7 +309,22 @@ class RunFolder:
         with self._writing():
             for name, table in given.items():
                 if table is not None:
-                    write_table(self.path / name, table)
+                    write_table(self.place / name, table)
+
+
+@contextmanager
+def _clear_refusal(path: Path) -> Iterator[None]:
+    """Turn what the system says of a folder that can't be taken into one line."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, RunExistsError):
+            raise
+        reason = error.strerror or str(error)
+        raise RunExistsError(
+            f"The results folder must be writable; {str(path)!r} is not ({reason}). "
+            "Choose another --out, or free the place."
+        ) from error
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -271,12 +337,15 @@ def _refuse_foreign(path: Path) -> None:
         )
     if found is None or is_run(path):
         return
-    others = {item.name for item in path.iterdir()} - {LOCK, HOLDER}
-    if others:
-        raise RunExistsError(
-            f"A run is written into a new or empty folder; {str(path)!r} holds other files, "
-            f"such as {min(others)!r}. Choose another --out."
-        )
+    other = other_file(path)
+    if other is None or is_run(path):  # another process may just have begun one
+        return
+    if is_locked(path):
+        raise RunLockedError(locked_text(path))
+    raise RunExistsError(
+        f"A run is written into a new or empty folder; {str(path)!r} holds other files, "
+        f"such as {other!r}. Choose another --out."
+    )
 
 
 def _refuse_used(path: Path, *, overwrite: bool) -> None:
@@ -292,28 +361,9 @@ def _refuse_used(path: Path, *, overwrite: bool) -> None:
 
 def _try_writing(path: Path) -> None:
     """Write and remove a small file: permissions alone do not tell on every file system."""
-    probe = path / f".hpsearch-{os.getpid()}.tmp"
+    probe = temporary_path(path)
     try:
-        probe.write_bytes(b"hpsearch")
+        with open(probe, "xb") as stream:
+            stream.write(b"hpsearch")
     finally:
         probe.unlink(missing_ok=True)
-
-
-def _remove_run(path: Path) -> None:
-    for name in layout.RUN_FILES:
-        (path / name).unlink(missing_ok=True)
-    for item in path.glob(f"{layout.NESTED}/*outer-*.sqlite*"):
-        item.unlink(missing_ok=True)
-    with suppress(OSError):  # it isn't there, or holds what hpsearch did not write
-        (path / layout.NESTED).rmdir()
-    for item in path.iterdir():
-        if _TEMPORARY.fullmatch(item.name):
-            item.unlink(missing_ok=True)
-
-
-def _unwritable(path: Path, error: OSError) -> str:
-    reason = error.strerror or str(error)
-    return (
-        f"The results folder must be writable; {str(path)!r} is not ({reason}). "
-        "Choose another --out, or free the place."
-    )

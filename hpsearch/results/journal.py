@@ -37,10 +37,8 @@ from numpy.typing import NDArray
 from hpsearch.engines.contract import FoldResult, Span, UnitResult, WorkUnit
 from hpsearch.errors import InputError, StorageError
 from hpsearch.results.files import sync_folder, temporary_path
+from hpsearch.results.layout import APPLICATION
 from hpsearch.space.space import Candidate
-
-APPLICATION: Final = 0x68707372
-"""SQLite's application id of a journal: ``hpsr``."""
 
 FORMAT: Final = 2
 _SCHEMA: Final = (
@@ -213,16 +211,6 @@ def _said(values: Mapping[str, Any], name: str) -> str:
     return _text(values[name]) if name in values else "left out"
 
 
-def is_journal(path: Path) -> bool:
-    """Whether a file says that it is a journal; damaged or not."""
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(72)
-    except OSError:
-        return False
-    return head[:15] == b"SQLite format 3" and head[68:72] == APPLICATION.to_bytes(4, "big")
-
-
 def read_units(path: Path, trials: Collection[int]) -> dict[int, list[UnitResult]]:
     """Units of some trials, in the order of their keys, the file being left as it is.
 
@@ -275,9 +263,9 @@ def _connect(path: Path, *pragmas: str) -> sqlite3.Connection:
 
 def _write_new(path: Path, settings: _SettingsRow, units: Sequence[_UnitRow]) -> None:
     """A whole new journal in the place of whatever is there."""
-    temporary = temporary_path(path)
+    temporary = temporary_path(path.parent)
     try:
-        temporary.unlink(missing_ok=True)
+        open(temporary, "xb").close()  # SQLite would follow a link
         connection = _connect(temporary)
         try:
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -429,8 +417,7 @@ def _clear_stop(path: Path) -> Iterator[None]:
             raise
         raise StorageError(
             f"The journal must be readable and writable; {str(path)!r} is not any more ({error}). "
-            "Free some space or mend the disk; what the journal holds is kept, and "
-            f"`hpsearch resume {path.parent}` goes on from there."
+            "Free some space or mend the disk; what the journal holds is kept."
         ) from error
 
 

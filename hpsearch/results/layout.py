@@ -15,14 +15,14 @@ finish.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
 from typing import Final
 
 from hpsearch.errors import InputError
-from hpsearch.paths import found_at, opened, shown
+from hpsearch.paths import found_at, shown
+from hpsearch.results.files import read_json
 
 RUN_FORMAT: Final = "hpsearch run 1"
 
@@ -47,16 +47,18 @@ REPORT: Final = "report.html"
 TEXTS: Final = (REPORT, MODEL_CARD)
 
 JOURNAL: Final = "journal.sqlite"
+APPLICATION: Final = 0x68707372
+"""SQLite's application id of a journal: ``hpsr``."""
+
 COMPANIONS: Final = tuple(f"{JOURNAL}-{end}" for end in ("journal", "wal", "shm"))
 NESTED: Final = "nested"
 """The folder of the outer folds' journals."""
 
-RUN_FILES: Final = (
-    *(*OUTCOME, *TEXTS, *TABLES, *TABLES_ASKED_FOR, *COMPANIONS),
-    *(JOURNAL, SETTINGS),
-)
-"""In the order in which an old run is removed: first what says that it is finished, last what says
-that it is a run, so that an interrupted removal leaves an unfinished run."""
+NEXT: Final = ".next"
+"""Inside a run's folder, the folder of the run that is to replace it."""
+
+DONE: Final = ".done"
+"""The same once that run has ended, while its files move to their places."""
 
 
 _LONGEST_NAME: Final = 60
@@ -84,14 +86,23 @@ def free_name(root: str | os.PathLike[str], name: str) -> Path:
 
 def is_run(folder: Path) -> bool:
     """Whether hpsearch wrote the folder's ``run.json``, or its journal, which comes before it."""
-    from hpsearch.results.journal import is_journal  # here, since it imports numerical libraries
-
     try:
-        with opened(folder / SETTINGS) as file:
-            settings = json.load(file)
+        settings = read_json(folder / SETTINGS)
     except (OSError, ValueError):
         return is_journal(folder / JOURNAL)
     return isinstance(settings, dict) and settings.get("format") == RUN_FORMAT
+
+
+def is_journal(path: Path) -> bool:
+    """Whether a file says that it is a journal; damaged or not."""
+    if not path.is_file():
+        return False
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(72)
+    except OSError:
+        return False
+    return head[:15] == b"SQLite format 3" and head[68:72] == APPLICATION.to_bytes(4, "big")
 
 
 def require_run(folder: Path) -> None:

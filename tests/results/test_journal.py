@@ -16,7 +16,8 @@ from numpy.testing import assert_array_equal
 from hpsearch.engines.contract import FoldResult, UnitResult, WorkUnit
 from hpsearch.errors import InputError, StorageError
 from hpsearch.results import journal as module
-from hpsearch.results.journal import Journal, check_asked, is_journal
+from hpsearch.results.journal import Journal, check_asked
+from hpsearch.results.layout import is_journal
 from hpsearch.space.space import Candidate
 
 ROOT = Path(__file__).parent.parent.parent
@@ -257,11 +258,8 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_there(path):
         journal.record([unit(0)])
         [[pages]] = journal._connection.execute("PRAGMA page_count")
         journal._connection.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(
-            StorageError, match=r"not any more \(database or disk is full\)"
-        ) as full:
+        with pytest.raises(StorageError, match=r"not any more \(database or disk is full\)"):
             journal.record([unit(trial) for trial in range(1, 40)])
-        assert "hpsearch resume" in str(full.value)
         assert_same(journal.units(0)[0], unit(0))
         journal.record([])
     with Journal.open(path) as journal:

@@ -199,7 +199,9 @@ def test_a_full_disk_ends_a_run_in_one_line_and_it_goes_on(search, resume, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("hpsearch.results.tables.write_table", full)
-    with pytest.raises(StorageError, match=r"No space left on device.*`hpsearch resume .*part`"):
+    with pytest.raises(
+        StorageError, match=r"(?s)No space left on device.*`hpsearch resume .*part`"
+    ):
         search("part", trials=2)
     monkeypatch.undo()
     assert tables_of(resume("part")) == tables_of(whole)
