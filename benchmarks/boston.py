@@ -64,7 +64,7 @@ def search(options, data, folder, engine, target):
     ).run(data)
     best = run.best
     print(
-        f"{target:14}{engine:8}{best['score']:>9.3f}{best['best_epoch']:>7}"
+        f"{target:14}{engine:10}{best['score']:>9.3f}{best['best_epoch']:>7}"
         f"{best['score_se']:>8.3f}{best['test']['mae']:>10.3f}",
         flush=True,
     )
@@ -123,10 +123,11 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = load(options.data, folder)
-        print(f"{'target':14}{'engine':8}{'min MAE':>9}{'epoch':>7}{'SE':>8}{'test MAE':>10}")
+        print(f"{'target':14}{'engine':10}{'min MAE':>9}{'epoch':>7}{'SE':>8}{'test MAE':>10}")
         for target in SCALES_TARGET:
-            fused, keras = (search(options, data, folder, e, target) for e in ("fused", "keras"))
-            agree.append(compare(fused, keras, further_curves(options, data, target)))
+            names = ("fused", "reference")
+            fused, other = (search(options, data, folder, e, target) for e in names)
+            agree.append(compare(fused, other, further_curves(options, data, target)))
     raise SystemExit(not all(agree))
 
 

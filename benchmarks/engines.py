@@ -328,7 +328,7 @@ CASES = {
     "small": {
         "Keras loop": lambda quick: run_keras_loop(3 if quick else 30),
         "fused": lambda quick: run_ours("fused", 20 if quick else 100),
-        "keras (reference)": lambda quick: run_ours("keras", 5 if quick else 20),
+        "reference": lambda quick: run_ours("reference", 5 if quick else 20),
         "keras-tuner, K-fold run_trial": lambda quick: run_keras_tuner(3 if quick else 30),
         SCIKERAS: lambda quick: run_scikeras(3 if quick else 30),
         SKLEARN: lambda quick: run_sklearn_mlp(10 if quick else 100),
@@ -336,11 +336,11 @@ CASES = {
         "PyTorch loop": lambda quick: run_torch_loop(3 if quick else 30),
     },
     "middling": {
-        "keras (reference)": lambda quick: run_middling("keras", 1 if quick else 5),
+        "reference": lambda quick: run_middling("reference", 1 if quick else 5),
         "fused": lambda quick: run_middling("fused", 1 if quick else 5),
     },
     "convolutions": {
-        "keras (reference)": lambda quick: run_convolutions("keras", 2 if quick else 20),
+        "reference": lambda quick: run_convolutions("reference", 2 if quick else 20),
         "auto": lambda quick: run_convolutions("auto", 2 if quick else 20),
         "fused": lambda quick: run_convolutions("fused", 1 if quick else 2),
     },
@@ -369,7 +369,7 @@ def in_process(case, name, quick):
     import tempfile
 
     print(f"measuring {case}: {name} ...", file=sys.stderr)
-    ours = name in ("fused", "auto", "keras (reference)") or case == "sweep"
+    ours = name in ("fused", "auto", "reference") or case == "sweep"
     with tempfile.TemporaryDirectory() as cache:
         environment = {
             **os.environ,
@@ -442,7 +442,7 @@ def draw(rows, path):
         (by_replicas, replicas, "replicas"),
         (by_width, SWEEP_WIDTHS, "units of each hidden layer"),
     ):
-        for name, style in (("keras (reference)", "--"), ("Keras loop", ":")):
+        for name, style in (("reference", "--"), ("Keras loop", ":")):
             rate = small[name]["steps_per_second"]
             text = f"{name}, two Dense({UNITS})"
             axes.axhline(rate, linestyle=style, color="gray", label=text)

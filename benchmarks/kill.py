@@ -1,7 +1,7 @@
 """Kill real searches at random instants, resume them, and compare every table.
 
     python benchmarks/kill.py                    # 200 kills, about an hour on two cores
-    python benchmarks/kill.py --kills 20 --engine keras
+    python benchmarks/kill.py --kills 20 --engine reference
 
 Each search is killed (SIGKILL, the parent alone) some times in a row, begun or resumed again each
 time, then left to end. Its tables must be those of a search that was never killed, byte for byte,
@@ -80,7 +80,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--kills-per-run", type=int, default=5)
-    parser.add_argument("--engine", choices=("fused", "keras"), default="fused")
+    parser.add_argument("--engine", choices=("fused", "reference"), default="fused")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     instants = random.Random(options.seed)

@@ -444,7 +444,7 @@ def run(
         typer.Option(
             metavar="NAME",
             help="What trains: fused (all folds of candidates of one structure at once, on JAX), "
-            "keras (any Keras model, on TensorFlow), or auto.",
+            "reference (any Keras model, on TensorFlow), or auto.",
             rich_help_panel=_TRAINING,
         ),
     ] = "auto",

@@ -166,14 +166,14 @@ def _here():
 
 @pytest.fixture(scope="session")
 def train_here():
-    """A context in which searches with the reference engine train in this process: quickly."""
+    """A context in which searches with the reference engine, whose name it gives, train here."""
 
     @contextmanager
     def train_here():
         with _here() as patch:
             patch.setattr("hpsearch.search.execution.ReloadCheck", ReloadCheckHere)
             gc.freeze()  # as in a worker
-            yield
+            yield "reference"
 
     return train_here
 
@@ -190,12 +190,11 @@ def pretended():
 
 @pytest.fixture(scope="session")
 def pretend_here(pretended):
-    """A context in which a quick stand-in trains: for tests of the search around it."""
+    """A context with a quick engine, whose name it gives: for tests of the search around it."""
 
     @contextmanager
     def pretend_here():
-        with _here() as patch:
-            pretended.pretend(patch)
-            yield
+        with _here(), pretended.pretend() as name:
+            yield name
 
     return pretend_here

@@ -18,7 +18,6 @@ import keras_tuner  # noqa: F401  (imported before the forks, for speed)
 import numpy as np
 import pretended
 import psutil
-import pytest
 
 import hpsearch.cli
 import hpsearch.search.execution
@@ -65,7 +64,7 @@ def begin_or_resume(name):
         return begin("resume", name)
     options = f"--out {name} --target y --space space.py --trials 12 --jobs 2 --folds 3"
     racing = "--epochs 5 --race forgiving --rungs 2 --until-decided --max-repeats 5"
-    options = f"{options} {racing} --engine keras --batch-size 9 --nested 2 --no-baselines"
+    options = f"{options} {racing} --engine pretended --batch-size 9 --nested 2 --no-baselines"
     return begin("run", "table.csv", *options.split())
 
 
@@ -115,13 +114,13 @@ def stop(name, number):
     return os.waitstatus_to_exitcode(status), said[-1] if said else lines[-5:]
 
 
+@pretended.pretend()
 def main(folder, n_kills, kills_per_run):
     os.chdir(folder)
     rng = np.random.default_rng(0)
     rows = "\n".join(f"{a:.3f},{b:.3f}" for a, b in rng.random((60, 2)))
     Path("table.csv").write_text(f"x,y\n{rows}\n")
     Path("space.py").write_text(SPACE)
-    pretended.pretend(pytest.MonkeyPatch())
     pretended.PretendedEngine.train = staticmethod(train_slowly)
     hpsearch.search.execution.refit_and_export = export_slowly
     pretended.PretendedCheck.verify = lambda *arguments: time.sleep(0.1)

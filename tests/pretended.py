@@ -3,17 +3,22 @@
 ``train`` fits a linear or a logistic model of a fold's rows by gradient steps, at the candidate's
 ``rate``, from the replica's seed, and goes on from a state as an engine does. What is around it is
 the real thing: the search, its stages, the journal, the tables. That engines train right is proved
-in ``tests/engines``.
+in ``tests/engines``. It is an engine of its own, ``pretended``; what it trains is no Keras model,
+so that the export is pretended, too.
 """
 
-from types import SimpleNamespace
+from contextlib import contextmanager
 
 import numpy as np
+import pytest
 
-from hpsearch import metrics
+from hpsearch import engines, metrics
 from hpsearch.engines.contract import FoldResult, UnitResult
 from hpsearch.engines.fit_data import read_fit_data, training_target
+from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.plan import REFIT, batch_order, plan_units, replica_seed
+from hpsearch.engines.probe import Probe
+from hpsearch.engines.workers import WORKER_ENVIRONMENT
 from hpsearch.preprocessing import design_rows
 from hpsearch.space.space import fit_settings
 
@@ -22,16 +27,15 @@ HIGHEST_RATE = 0.9
 
 
 class PretendedEngine:
-    """Stands for ``ReferenceEngine``."""
+    """Trains a unit a task, as the reference engine does."""
 
     train = staticmethod(lambda task: train(*task))
 
-    def __init__(self, workers, job):
-        self.workers, self.job = workers, job
+    def __init__(self, workers, job, data, fall_back):
+        self.workers, self.job, self.data = workers, job, data
 
     def score(self, work):
-        folds = read_fit_data(self.job.data_path).folds
-        units = plan_units(work, folds, patience=None)
+        units = plan_units(work, self.data.folds, patience=None)
         yield from self.workers.map_unordered(self.train, [(self.job, unit) for unit in units])
 
 
@@ -131,7 +135,7 @@ class PretendedCheck:
         pass
 
 
-def refit_and_export(engine, job, candidate, n_steps, schema, model_path, *more):
+def refit_and_export(train, job, candidate, n_steps, schema, model_path, *more):
     from hpsearch.export.refit import Refitted  # here, so that a worker's import of this is quick
 
     with open(model_path, "wb") as file:
@@ -139,7 +143,11 @@ def refit_and_export(engine, job, candidate, n_steps, schema, model_path, *more)
     return Refitted("0", 9, None, ())
 
 
-def refit_and_predict(engine, job, candidate, n_steps, rows):
+def refit_and_predict(train, job, candidate, n_steps, rows):
+    return train(job, candidate, n_steps).predict(rows)
+
+
+def train_on_all_rows(job, candidate, n_steps):
     data = read_fit_data(job.data_path)
     seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
     network = Network(job, candidate, data.refit_statistics, seed)
@@ -147,15 +155,25 @@ def refit_and_predict(engine, job, candidate, n_steps, rows):
     per_epoch = -(-len(every_row) // network.settings.batch_size)
     for epoch, done in enumerate(range(0, n_steps, per_epoch)):
         network.train_epoch(every_row, epoch, n_steps - done)
-    return network.predict(rows)
+    return network
 
 
-def pretend(patch):
-    """Put all this in the place of Keras, with pytest's ``MonkeyPatch``."""
-    probe = SimpleNamespace(warnings=(), scalable_target=True)
-    patch.setattr("hpsearch.scoring.session.ReferenceEngine", PretendedEngine)
-    patch.setattr("hpsearch.scoring.session.import_tensorflow", None)
-    patch.setattr("hpsearch.scoring.session.Session._probe", lambda *arguments: probe)
-    patch.setattr("hpsearch.search.execution.refit_and_export", refit_and_export)
-    patch.setattr("hpsearch.search.execution.refit_and_predict", refit_and_predict)
-    patch.setattr("hpsearch.search.execution.ReloadCheck", PretendedCheck)
+ENGINE = EngineKind(
+    name="pretended",
+    way="it pretends",
+    environment=WORKER_ENVIRONMENT,
+    warm_up=None,
+    make=PretendedEngine,
+    train_on_all_rows=train_on_all_rows,
+    probe=lambda *arguments: Probe(None, (), scalable_target=True),
+)
+
+
+@contextmanager
+def pretend():
+    """Let searches take this engine, whose name it gives, and export what it trains."""
+    with engines.registered(ENGINE), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hpsearch.search.execution.refit_and_export", refit_and_export)
+        patch.setattr("hpsearch.search.execution.refit_and_predict", refit_and_predict)
+        patch.setattr("hpsearch.search.execution.ReloadCheck", PretendedCheck)
+        yield ENGINE.name

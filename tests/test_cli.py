@@ -161,7 +161,10 @@ def test_run_hands_the_datas_options_to_load(calls):
         ("--duplicates ignore", {"duplicates": "ignore"}),
         ("--metric accuracy", {"metric": "accuracy"}),
         ("--fix a=1 --fix b=x=y", {"fix": {"a": "1", "b": "x=y"}}),
-        ("--oracle grid --engine keras --jobs 2", {"oracle": "grid", "engine": "keras", "jobs": 2}),
+        (
+            "--oracle grid --engine reference --jobs 2",
+            {"oracle": "grid", "engine": "reference", "jobs": 2},
+        ),
         ("--test-data t.csv", {"test_data": "t.csv"}),
         ("--test-size 0.2", {"test_size": 0.2}),
         ("--scale-target", {"scale_target": True}),

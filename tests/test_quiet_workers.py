@@ -64,7 +64,7 @@ def interrupted_after(beginning, folder, seconds=0.0):
     command = [
         *(sys.executable, "-u", "-m", "hpsearch", "run", "sklearn:iris", "--out", "run"),
         *("--trials", "60", "--folds", "2", "--repeats", "1", "--epochs", "2", "--jobs", "2"),
-        *("--engine", "keras", "--fix", "n_layers=1"),
+        *("--engine", "reference", "--fix", "n_layers=1"),
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
-SMALL = {"trials": 1, "folds": 2, "repeats": 1, "epochs": 1, "engine": "keras"}
-SMALL_VALIDATION = {"cv": 2, "epochs": 1, "engine": "keras"}
+SMALL = {"trials": 1, "folds": 2, "repeats": 1, "epochs": 1, "engine": "reference"}
+SMALL_VALIDATION = {"cv": 2, "epochs": 1, "engine": "reference"}
 
 
 def read_blocks(text):

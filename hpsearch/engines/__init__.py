@@ -1,1 +1,97 @@
-"""Engines: they train candidates on folds; the contract stands in `base`."""
+"""Engines by name: each folder here with an ``engine.py`` that defines ``ENGINE``.
+
+``ENGINE`` is an ``hpsearch.engines.kind.EngineKind``: what an engine trains on, how it is made and
+what it cannot train. Adding an engine is adding one folder; the tests of the contract then run
+through it as well. ``registered`` adds one that lives elsewhere, for as long as a block lasts.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from hpsearch.errors import OptionError
+
+if TYPE_CHECKING:
+    from hpsearch.engines.kind import EngineKind
+
+AUTO: Final = "auto"
+"""The option that leaves the choice to ``hpsearch.engines.choose``."""
+
+_OLDER_NAMES: Final = {"keras": "reference"}
+
+_registered: dict[str, EngineKind] = {}
+
+
+def engine_names() -> tuple[str, ...]:
+    """Names of the engines, in alphabetical order.
+
+    Examples
+    --------
+    >>> engine_names()
+    ('fused', 'reference')
+    """
+    folders = (Path(folder).glob("*/engine.py") for folder in __path__)
+    found = {path.parent.name for paths in folders for path in paths}
+    return tuple(sorted(found | set(_registered)))
+
+
+def engine_kind(name: str) -> EngineKind:
+    """What is known of an engine, by one of ``engine_names()``."""
+    if name in _registered:
+        return _registered[name]
+    kind: EngineKind = importlib.import_module(f"{__name__}.{name}.engine").ENGINE
+    return kind
+
+
+def with_present_names(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's record, or what ``run.json`` holds, with its engine as it is spelt now.
+
+    Older runs have older spellings. They are changed where a record is read, so that nothing else
+    knows of them.
+
+    Examples
+    --------
+    >>> with_present_names({"engine": "keras", "options": {"engine": "auto", "seed": 0}})
+    {'engine': 'reference', 'options': {'engine': 'auto', 'seed': 0}}
+    """
+    found = dict(record)
+    if "engine" in found:
+        found["engine"] = _present_name(found["engine"])
+    if "engine" in found.get("options", ()):
+        found["options"] = with_present_names(found["options"])
+    return found
+
+
+def _present_name(name: Any) -> Any:
+    return _OLDER_NAMES.get(name, name) if isinstance(name, str) else name
+
+
+def checked_option(option: Any) -> str:
+    """The option ``engine`` as it is spelt now.
+
+    Raises
+    ------
+    OptionError
+        If there is no such engine.
+    """
+    name = _present_name(option)
+    allowed = (AUTO, *engine_names())
+    if name not in allowed:
+        raise OptionError(f"`engine` is one of {', '.join(allowed)}; received {option!r}.")
+    return str(name)
+
+
+@contextmanager
+def registered(kind: EngineKind) -> Iterator[None]:
+    """Have an engine that is in no folder here, within a block; it may not replace another one."""
+    if kind.name in engine_names():
+        raise ValueError(f"there is an engine called '{kind.name}' already")
+    _registered[kind.name] = kind
+    try:
+        yield
+    finally:
+        del _registered[kind.name]

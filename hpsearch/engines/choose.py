@@ -1,107 +1,96 @@
 """The choice of an engine: by rule, and with the reason in a sentence.
 
 Two looks: at the data and the space before any process starts, and at the default network once
-it is built. Only for a very large network both engines train a little (``pace``).
+it is built. Only for a very large network both engines train a little (``pace``). What an engine
+cannot train, and where it is slow, it says itself (``EngineKind``).
 """
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
+from hpsearch.engines import AUTO, engine_kind
+from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.pace import verdict
 from hpsearch.engines.probe import Probe
 from hpsearch.errors import OptionError
 from hpsearch.preprocessing import Layout
 from hpsearch.space.space import Space
 
-EngineName = Literal["fused", "keras"]
-EngineOption = Literal["auto", "fused", "keras"]
-ENGINE_OPTIONS: tuple[EngineOption, ...] = ("auto", "fused", "keras")
-
-CONVOLUTIONS = "convolutions are slower in a fused program on a processor"
-
-BACKENDS: dict[EngineName, str] = {"fused": "jax", "keras": "tensorflow"}
+FIRST = "fused"
+"""The engine that ``auto`` takes unless something is in its way."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine, and why it was chosen."""
+    """An engine by name, and why it was chosen."""
 
-    engine: EngineName
+    engine: str
     reason: str
+
+    @property
+    def kind(self) -> EngineKind:
+        """What is known of the engine."""
+        return engine_kind(self.engine)
 
     @property
     def backend(self) -> str:
         """The Keras backend that the engine's workers run."""
-        return BACKENDS[self.engine]
+        return self.kind.keras_backend
 
 
-def first_choice(option: EngineOption, layout: Layout, space: Space) -> Choice:
+def first_choice(option: str, layout: Layout, space: Space) -> Choice:
     """The engine that data and space call for.
+
+    Parameters
+    ----------
+    option : ``"auto"``, or an engine's name.
 
     Raises
     ------
     OptionError
-        If the fused engine is asked for and cannot take the data.
+        If an engine is asked for that cannot take the data.
     """
-    if option == "keras":
-        return Choice("keras", "as asked; it trains one network after the other")
-    if option == "auto" and _mentions_convolutions(space) and not _may_have_gpu():
-        return Choice("keras", CONVOLUTIONS)
-    obstacle = _obstacle(layout, space)
-    if obstacle is None:
-        return Choice("fused", "all folds and candidates of one structure train as one program")
-    if option == "fused":
-        raise OptionError(f"`--engine fused` cannot train this: {obstacle}. Leave --engine out.")
-    return Choice("keras", obstacle)
+    if option == AUTO:
+        first = engine_kind(FIRST)
+        obstacle = first.data_drawback(layout, space) or first.data_obstacle(layout, space)
+        return _choice(first, obstacle)
+    kind = engine_kind(option)
+    obstacle = kind.data_obstacle(layout, space)
+    if obstacle is not None:
+        raise OptionError(f"`--engine {option}` cannot train this: {obstacle}. Leave --engine out.")
+    return Choice(option, f"as asked; {kind.way}")
 
 
-def second_choice(option: EngineOption, first: Choice, probe: Probe) -> Choice:
+def second_choice(option: str, first: Choice, probe: Probe) -> Choice:
     """The engine after a look at the default network.
 
     Raises
     ------
     OptionError
-        If the fused engine is asked for and cannot train the network.
+        If an engine is asked for that cannot train the network.
     """
-    if first.engine == "keras":
-        return first
-    if probe.untraceable is not None:
-        if option == "fused":
-            raise OptionError(
-                f"`--engine fused` cannot train this network: {probe.untraceable}. "
-                "Leave --engine out."
-            )
-        return Choice("keras", f"the fused engine cannot train this: {probe.untraceable}")
-    if probe.convolves and option == "auto" and not probe.on_gpu:
-        return Choice("keras", CONVOLUTIONS)
-    return first
+    kind = first.kind
+    obstacle = kind.network_obstacle(probe)
+    if obstacle is not None and option != AUTO:
+        raise OptionError(
+            f"`--engine {option}` cannot train this network: {obstacle}. Leave --engine out."
+        )
+    if obstacle is not None:
+        return _choice(kind, f"the {kind.name} engine cannot train this: {obstacle}")
+    drawback = kind.network_drawback(probe) if option == AUTO else None
+    return first if drawback is None else _choice(kind, drawback)
 
 
-def third_choice(second: Choice, fused: float | None, reference: float | None) -> Choice:
-    """The engine for a very large network, by the seconds of both; see ``pace``."""
-    takes_reference, reason = verdict(fused, reference)
-    return Choice("keras", reason) if takes_reference else Choice(second.engine, reason)
+def third_choice(second: Choice, chosen: float | None, fallback: float | None) -> Choice:
+    """The engine for a very large network, by the seconds of it and of its fallback (``pace``)."""
+    takes_fallback, reason = verdict(second.engine, chosen, fallback)
+    name = second.kind.fallback if takes_fallback else None
+    return Choice(name or second.engine, reason)
 
 
-def _mentions_convolutions(space: Space) -> bool:
-    """Whether the code names a layer such as ``Conv2D`` or ``SeparableConv1D``."""
-    return any(space.mentions(f"Conv{n}D") for n in (1, 2, 3))
-
-
-def _may_have_gpu() -> bool:
-    """Whether a look with JAX could find a GPU: there is a device file of a driver."""
-    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
-
-
-def _obstacle(layout: Layout, space: Space) -> str | None:
-    if layout.words:
-        return "bags of words stay sparse until a batch is made, which only this engine does"
-    if importlib.util.find_spec("jax") is None:
-        return "JAX is not installed"
-    if space.mentions("tensorflow"):
-        return "the space uses TensorFlow itself"
-    return None
+def _choice(kind: EngineKind, obstacle: str | None) -> Choice:
+    """The engine, or its fallback for a reason."""
+    if obstacle is None or kind.fallback is None:
+        return Choice(kind.name, kind.way)
+    return Choice(kind.fallback, obstacle)

@@ -235,8 +235,6 @@ class Engine(Protocol):
     which is resumed, or given more trials or repeats, trains nothing twice.
     """
 
-    name: str
-
     def score(self, work: Sequence[WorkUnit]) -> Iterator[UnitResult]:
         """Train the given folds of each candidate; yield results as soon as they are there."""
         ...

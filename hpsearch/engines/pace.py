@@ -28,7 +28,7 @@ LARGE_WORK = 1e13
 engines would cost more than it saves."""
 
 MARGIN = 1.2
-"""How much faster the reference engine must be to be chosen; a tie must not depend on chance."""
+"""How much faster the fallback must be to be chosen; a tie must not depend on chance."""
 
 _N_FOLDS = 2
 _WORK = 1e11
@@ -78,15 +78,15 @@ def seconds_per_epoch(
     return difference if difference > 0.0 else None
 
 
-def verdict(fused: float | None, reference: float | None) -> tuple[bool, str]:
-    """Whether the reference engine is to be taken, and the reason in a sentence.
+def verdict(name: str, chosen: float | None, fallback: float | None) -> tuple[bool, str]:
+    """Whether the fallback of the chosen engine is to be taken, and the reason in a sentence.
 
     Examples
     --------
-    >>> verdict(2.0, 1.0)
+    >>> verdict("fused", 2.0, 1.0)
     (True, 'a short trial of both on this very large network took 2.0 s fused and 1.0 s not')
     """
-    if fused is None or reference is None:
+    if chosen is None or fallback is None:
         return False, "a short trial of both on this very large network decided nothing"
-    took = f"a short trial of both on this very large network took {fused:.1f} s fused and"
-    return fused > MARGIN * reference, f"{took} {reference:.1f} s not"
+    took = f"a short trial of both on this very large network took {chosen:.1f} s {name} and"
+    return chosen > MARGIN * fallback, f"{took} {fallback:.1f} s not"

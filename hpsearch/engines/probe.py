@@ -72,7 +72,7 @@ class Probe:
         ----------
         y : every row's target (n, n_outputs), scaled where targets are.
         """
-        if target.kind != "regression":
+        if target.kind != "regression" or not self.endings:
             return self
         columns = np.split(y, np.cumsum([ending.n_units for ending in self.endings])[:-1], axis=1)
         pairs = zip(self.endings, columns, strict=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from hpsearch.data.dataset import Schema
 from hpsearch.engines.backend import import_keras, keep_compiled_programs
-from hpsearch.engines.choose import EngineName
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.network import OutputForm, numpy_links, side_by_side
@@ -37,6 +36,9 @@ from hpsearch.export.bundle import (
 from hpsearch.export.inspection import inspect_network
 from hpsearch.preprocessing import Encoded, design_rows
 from hpsearch.space.space import Candidate
+
+TrainOnAllRows = Callable[[Job, Candidate, int], Any]
+"""Gives the trained ``keras.Model`` of a candidate after so many optimizer steps on all rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,7 @@ def refit_steps(
 
 
 def refit_and_export(
-    engine: EngineName,
+    train: TrainOnAllRows,
     job: Job,
     candidate: Candidate,
     n_steps: int,
@@ -93,6 +95,7 @@ def refit_and_export(
 
     Parameters
     ----------
+    train : the engine's ``EngineKind.train_on_all_rows``.
     n_steps : optimizer steps, see ``refit_steps``.
     path : where ``model.keras`` goes; ``check_path`` gets inputs and predictions for the reload.
     test_rows : rows to predict with the exported model, or None.
@@ -103,7 +106,7 @@ def refit_and_export(
         If the refit diverged, or the exported model does not predict what the network does.
     """
     data = read_fit_data(job.data_path)
-    network = _train(engine, job, candidate, n_steps)
+    network = train(job, candidate, n_steps)
     form = OutputForm.of(network, data.target)
     statistics, slots = data.refit_statistics, data.refit_statistics.word_slots
     model = bundle_model(network, form, schema, data.layout, statistics)
@@ -127,14 +130,14 @@ def refit_and_export(
 
 
 def refit_and_predict(
-    engine: EngineName, job: Job, candidate: Candidate, n_steps: int, rows: Encoded
+    train: TrainOnAllRows, job: Job, candidate: Candidate, n_steps: int, rows: Encoded
 ) -> NDArray[np.float32]:
     """Train on all rows of the job and predict others, canonically; runs in a worker.
 
     What ``refit_and_export`` exports predicts the same, up to the last digits of float32.
     """
     data = read_fit_data(job.data_path)
-    network = _train(engine, job, candidate, n_steps)
+    network = train(job, candidate, n_steps)
     form, statistics = OutputForm.of(network, data.target), data.refit_statistics
     parts = []
     for first in range(0, rows.n_rows, PREDICT_ROWS):
@@ -144,16 +147,6 @@ def refit_and_predict(
         parts.append(form.canonical(numpy_links, data.target, raw, centre, scale))
     predictions = np.concatenate(parts).astype(np.float32)
     return predictions[:, 0] if data.target.kind == "binary" else predictions
-
-
-def _train(engine: EngineName, job: Job, candidate: Candidate, n_steps: int) -> Any:
-    if engine == "fused":
-        from hpsearch.engines.fused import training as fused_training
-
-        return fused_training.train_on_all_rows(job, candidate, n_steps)
-    from hpsearch.engines.reference import engine as reference
-
-    return reference.train_on_all_rows(job, candidate, n_steps)
 
 
 def _check_same(

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpsearch.engines import with_present_names
 from hpsearch.errors import InputError
 from hpsearch.paths import found_at
 from hpsearch.results import layout
@@ -77,7 +78,7 @@ class Contents:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What was asked, the data's fingerprint, versions and seed."""
-        return read_document(self.path / layout.SETTINGS)
+        return with_present_names(read_document(self.path / layout.SETTINGS))
 
     @cached_property
     def best(self) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.engines import with_present_names
 from hpsearch.engines.contract import FoldResult, Span, UnitResult, WorkUnit
 from hpsearch.errors import InputError, StorageError
 from hpsearch.results.files import sync_folder, temporary_path
@@ -139,8 +140,7 @@ class Journal:
         """What the run was asked, as it was given to ``create`` or ``update``."""
         with _clear_stop(self.path):
             [[text]] = self._connection.execute("SELECT value FROM settings WHERE name = 'run'")
-        settings: dict[str, Any] = json.loads(text)
-        return settings
+        return with_present_names(json.loads(text))
 
     @property
     def n_units(self) -> int:

@@ -22,14 +22,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from hpsearch.data import Dataset
+from hpsearch.engines import AUTO, engine_kind
 from hpsearch.engines.backend import signals_wait
-from hpsearch.engines.choose import (
-    Choice,
-    EngineOption,
-    first_choice,
-    second_choice,
-    third_choice,
-)
+from hpsearch.engines.choose import Choice, first_choice, second_choice, third_choice
 from hpsearch.engines.contract import (
     Engine,
     FitOptions,
@@ -47,12 +42,10 @@ from hpsearch.engines.fit_data import (
     training_target,
     write_fit_data,
 )
-from hpsearch.engines.fused.engine import FusedEngine, import_jax
+from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.pace import few_batches, is_very_large, seconds_per_epoch
-from hpsearch.engines.probe import Probe, probe_space
-from hpsearch.engines.reference.engine import ReferenceEngine, import_tensorflow
+from hpsearch.engines.probe import Probe
 from hpsearch.engines.workers import (
-    WORKER_ENVIRONMENTS,
     Backend,
     Machines,
     Workers,
@@ -85,7 +78,7 @@ class SessionPlan:
     Attributes
     ----------
     space, fixes : the networks, and the hyperparameters that are held.
-    engine : ``"auto"``, ``"fused"`` or ``"keras"``.
+    engine : ``"auto"``, or an engine's name.
     options : how candidates are trained.
     jobs : units that are trained at the same time; None for as many as the machines take.
     backend, address : the machines; as in ``Search``.
@@ -98,7 +91,7 @@ class SessionPlan:
 
     space: Space
     fixes: Mapping[str, Any]
-    engine: EngineOption
+    engine: str
     options: FitOptions
     jobs: int | None
     scale_target: ScaleTarget
@@ -192,7 +185,7 @@ class Session:
                     of_backend(self.plan.backend, self.plan.address), self.plan.jobs, self._note
                 )
             )
-            self.workers = self._start_workers(self.choice)
+            self.workers = self._start_workers(self.choice.kind)
         except BaseException:
             self._exit.close()
             raise
@@ -253,9 +246,10 @@ class Session:
             fixes=tuple(self.plan.fixes.items()),
             options=self.plan.options,
         )
-        undecided = self.plan.engine == "auto" and self._like is None
-        if undecided and self.choice.engine == "fused" and not probe.on_gpu:
-            self._try_both_if_very_large(active_values(declared, declared.values))
+        fallback, undecided = self.choice.kind.fallback, self.plan.engine == AUTO
+        if undecided and fallback is not None and self._like is None and not probe.on_gpu:
+            defaults = active_values(declared, declared.values)
+            self._try_both_if_very_large(engine_kind(fallback), defaults)
         return declared
 
     def _write_for_all(self, data: FitData) -> str:
@@ -272,7 +266,7 @@ class Session:
 
         def probe() -> Probe:
             return self.workers.call(
-                probe_space,
+                self.choice.kind.probe,
                 plan.space.to_bytes(),
                 problem,
                 self._dataset.target,
@@ -285,10 +279,10 @@ class Session:
         choice = second_choice(plan.engine, self.choice, found)
         if choice.engine == self.choice.engine:
             return found
-        self.choice, self.workers = choice, self._start_workers(choice)
+        self.choice, self.workers = choice, self._start_workers(choice.kind)
         return probe()
 
-    def _try_both_if_very_large(self, defaults: Mapping[str, Any]) -> None:
+    def _try_both_if_very_large(self, fallback: EngineKind, defaults: Mapping[str, Any]) -> None:
         """Have both engines train the default network for a moment where that pays."""
         n_params, epochs = self.probe.n_params, self.plan.options.epochs
         if not is_very_large(n_params, self.data, epochs):
@@ -300,43 +294,43 @@ class Session:
         job = few_batches(self.job, candidate, n_params, self.scratch / "pace")
         self._machines.share(self.scratch / "pace")
 
-        def fused(job: Job) -> Engine:
-            return FusedEngine(self.workers, job, read_fit_data(job.data_path), lambda *_: iter(()))
+        def seconds(kind: EngineKind, workers: Workers) -> float | None:
+            def made(job: Job) -> Engine:
+                return kind.make(workers, job, read_fit_data(job.data_path), _no_fallback)
 
-        workers = self._start_workers(Choice("keras", ""))
-        ours = seconds_per_epoch(fused, job, candidate)
-        theirs = seconds_per_epoch(lambda job: ReferenceEngine(workers, job), job, candidate)
+            return seconds_per_epoch(made, job, candidate)
+
+        workers = self._start_workers(fallback)
+        ours, theirs = seconds(self.choice.kind, self.workers), seconds(fallback, workers)
         self.choice = third_choice(self.choice, ours, theirs)
-        if self.choice.engine == "keras":
+        if self.choice.engine == fallback.name:
             self.workers = workers
 
-    def _start_workers(self, choice: Choice) -> Workers:
-        fused = choice.engine == "fused"
+    def _start_workers(self, kind: EngineKind) -> Workers:
         workers = self._machines.start(
-            import_jax if fused else import_tensorflow,
-            environment=WORKER_ENVIRONMENTS[choice.backend],
-            pin=fused,
+            kind.warm_up,
+            environment=kind.environment,
+            pin=kind.pins,
             timeout=self.plan.trial_timeout,
         )
         return self._exit.enter_context(workers)
 
     @cached_property
     def _engine(self) -> Engine:
-        if self.choice.engine == "fused":
-            return FusedEngine(self.workers, self.job, self.data, self._score_by_reference)
-        return ReferenceEngine(self.workers, self.job)
+        return self.choice.kind.make(self.workers, self.job, self.data, self._fall_back)
 
     @cached_property
-    def _second_engine(self) -> ReferenceEngine:
-        """What scores networks that the fused engine cannot trace; its workers start now."""
-        return ReferenceEngine(self._start_workers(Choice("keras", "")), self.job)
+    def _second_engine(self) -> Engine:
+        """What scores networks that the chosen engine cannot train; its workers start now."""
+        kind = engine_kind(str(self.choice.kind.fallback))
+        return kind.make(self._start_workers(kind), self.job, self.data, _no_fallback)
 
-    def _score_by_reference(self, work: Sequence[WorkUnit], reason: str) -> Iterator[UnitResult]:
-        """Score what the fused engine cannot trace."""
+    def _fall_back(self, work: Sequence[WorkUnit], reason: str) -> Iterator[UnitResult]:
+        """Score what the chosen engine cannot train."""
         n_candidates = len({unit.candidate.trial for unit in work})
         self._note(
-            f"{n_candidates} candidates go to the keras engine: the fused one cannot train "
-            f"them ({reason})."
+            f"{n_candidates} candidates go to the {self.choice.kind.fallback} engine: the "
+            f"{self.choice.engine} one cannot train them ({reason})."
         )
         yield from self._second_engine.score(work)
 
@@ -529,6 +523,11 @@ class Session:
             n_train=smallest_training_set(self._folds),
             epochs=self.plan.options.epochs,
         )
+
+
+def _no_fallback(work: Sequence[WorkUnit], reason: str) -> Iterator[UnitResult]:
+    """Leave unscored what an engine cannot train, where another one would show nothing."""
+    return iter(())
 
 
 def _part_of(result: UnitResult, positions: Sequence[int], end: int) -> UnitResult:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from hpsearch import defaults
 from hpsearch.data import Dataset, load
-from hpsearch.engines.choose import EngineOption
+from hpsearch.engines import AUTO, checked_option
 from hpsearch.engines.contract import FitOptions
 from hpsearch.engines.workers import Backend, check_backend
 from hpsearch.errors import OptionError, SearchFailedError
@@ -76,7 +76,7 @@ def cross_validate(
     address: str | None = None,
     task: str | None = None,
     groups: Any = None,
-    engine: EngineOption = "auto",
+    engine: str = AUTO,
     scale_target: ScaleTarget = "auto",
     max_levels: int = defaults.MAX_LEVELS,
     max_words: int = defaults.MAX_WORDS,
@@ -115,7 +115,7 @@ def cross_validate(
     plan = SessionPlan(
         space=_space(build),
         fixes=dict(values or {}),
-        engine=engine,
+        engine=checked_option(engine),
         options=FitOptions(seed, epochs, batch_size, patience, metrics),
         jobs=jobs,
         scale_target=scale_target,

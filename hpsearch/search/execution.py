@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from hpsearch import defaults
 from hpsearch.data import Dataset, load
-from hpsearch.engines.choose import ENGINE_OPTIONS, EngineOption
+from hpsearch.engines import AUTO, checked_option
 from hpsearch.engines.contract import FitOptions
-from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Backend, check_backend
+from hpsearch.engines.workers import Backend, check_backend
 from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.export.bundle import BUNDLE_FORMAT, seen_ranges
 from hpsearch.export.refit import (
@@ -97,7 +97,8 @@ class Search:
     oracle : who proposes, beginning with the space's default configuration: ``"random"``,
         ``"grid"``, ``"hyperband"``, ``"bayesian"``, or Optuna's ``"tpe"`` and ``"gp"``, which are
         extras of the installation. All but the first two decide by the scores.
-    engine : ``"fused"``, ``"keras"``, or ``"auto"``, which takes the fused one where it applies.
+    engine : ``"fused"``, ``"reference"``, or ``"auto"``, which takes the fused one where it
+        applies.
     jobs : units trained at the same time, by default one per core, or as many as a cluster takes;
         the tables don't depend on it.
     backend : where units are trained: ``"loky"``, processes on this machine, or the workers of a
@@ -152,7 +153,7 @@ class Search:
     seed: int = field(default=defaults.SEED, kw_only=True)
     out: str | Path | None = field(default=None, kw_only=True)
     oracle: str = field(default="random", kw_only=True)
-    engine: EngineOption = field(default="auto", kw_only=True)
+    engine: str = field(default=AUTO, kw_only=True)
     jobs: int | None = field(default=None, kw_only=True)
     backend: Backend = field(default="loky", kw_only=True)
     address: str | None = field(default=None, kw_only=True)
@@ -193,10 +194,7 @@ class Search:
             check_count("nested", self.nested, least=2)
         if self.select not in RULES:
             raise OptionError(f"`select` is {' or '.join(RULES)}; received {self.select!r}.")
-        if self.engine not in ENGINE_OPTIONS:
-            raise OptionError(
-                f"`engine` is one of {', '.join(ENGINE_OPTIONS)}; received {self.engine!r}."
-            )
+        object.__setattr__(self, "engine", checked_option(self.engine))
         check_oracle(self.oracle, epochs=self.epochs)
         self._check_racing()
         if self.test_data is not None and self.test_size is not None and not self.holds_out:
@@ -590,7 +588,7 @@ class _Run:
             best = self._select()
             return best, self.session.workers.call(
                 refit_and_predict,
-                self.session.choice.engine,
+                self.session.choice.kind.train_on_all_rows,
                 self.session.job,
                 best.candidate,
                 self._refit_steps(best),
@@ -602,11 +600,11 @@ class _Run:
         unchecked = self.session.scratch / "model.keras"
         check = self.session.scratch / "check.npz"
         steps = self._refit_steps(best)
-        choice = self.session.choice
-        with ReloadCheck(WORKER_ENVIRONMENTS[choice.backend]) as reload_check:
+        kind = self.session.choice.kind
+        with ReloadCheck(kind.environment) as reload_check:
             refitted = self.session.workers.call(
                 refit_and_export,
-                choice.engine,
+                kind.train_on_all_rows,
                 self.session.job,
                 best.candidate,
                 steps,
@@ -683,7 +681,7 @@ class _Run:
         """How to score; a run that goes on keeps the engine that it began with."""
         search = self.search
         engine = search.engine
-        if journal is not None and engine == "auto":
+        if journal is not None and engine == AUTO:
             engine = journal.settings["engine"]
         return SessionPlan(
             space=self.space,
@@ -799,7 +797,7 @@ class _Run:
             "max_levels": search.max_levels,
             "max_words": search.max_words,
             "seed": search.seed,
-            "worker_environment": WORKER_ENVIRONMENTS[self.session.choice.backend],
+            "worker_environment": dict(self.session.choice.kind.environment),
             "versions": versions(oracle_packages(search.oracle)),
         }
 

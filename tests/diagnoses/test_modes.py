@@ -47,7 +47,7 @@ def build(hp, problem):
 """
 
 
-@pytest.mark.parametrize("engine", ["keras", "fused"])
+@pytest.mark.parametrize("engine", ["reference", "fused"])
 def test_averages_of_two_batches_make_inference_a_guess(
     engine, make_blobs, tmp_path, found_in, train_here
 ):
@@ -65,7 +65,7 @@ def test_averages_of_two_batches_make_inference_a_guess(
         engine=engine,
         out=tmp_path / "run",
     )
-    with train_here() if engine == "keras" else nullcontext():
+    with train_here() if engine == "reference" else nullcontext():
         run = search.run(hpsearch.load(twelve_rows(make_blobs), target="y"))
     assert run.best["modes"]["training"]["accuracy"] == 1.0
     assert run.best["modes"]["inference"]["accuracy"] == pytest.approx(1 / 3)

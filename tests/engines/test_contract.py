@@ -629,7 +629,8 @@ class LosingWorkers:
 def test_the_reference_engine_gives_up_what_its_workers_have_lost(table, make_job, engine_side):
     job = make_job(table("regression"), build, n_folds=2, epochs=1, patience=1)
     work = [WorkUnit(Candidate(trial, {}), (0, 1)) for trial in range(2)]
-    completed, lost = ReferenceEngine(LosingWorkers(), job).score(work)
+    engine = ReferenceEngine(LosingWorkers(), job, read_fit_data(job.data_path))
+    completed, lost = engine.score(work)
     assert (completed.unit, completed.error, len(completed.folds)) == (work[0], None, 2)
     assert lost.error == "its worker process died 3 times (killed, or out of memory)"
     assert (lost.unit, lost.folds) == (work[1], ())

@@ -6,10 +6,11 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from hpsearch.engines import choose, pace
+from hpsearch.engines import pace
 from hpsearch.engines.choose import Choice, first_choice, third_choice
 from hpsearch.engines.contract import FitOptions, UnitResult, WorkUnit
 from hpsearch.engines.fit_data import read_fit_data
+from hpsearch.engines.fused import engine as fused_engine
 from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.preprocessing import Layout
 from hpsearch.scoring.session import Session, SessionPlan
@@ -40,11 +41,11 @@ def convolving(hp, problem):
     return model
 
 
-@pytest.mark.parametrize(("option", "engine"), [("auto", "keras"), ("fused", "fused")])
+@pytest.mark.parametrize(("option", "engine"), [("auto", "reference"), ("fused", "fused")])
 def test_convolutions_go_to_the_reference_engine_before_a_process_starts(
     monkeypatch, table, option, engine
 ):
-    monkeypatch.setattr(choose, "_may_have_gpu", lambda: False)
+    monkeypatch.setattr(fused_engine, "_may_have_gpu", lambda: False)
     layout = Layout.of(table("binary").schema)
     choice = first_choice(option, layout, Space.load(convolving))
     assert choice.engine == engine
@@ -54,14 +55,14 @@ def test_convolutions_go_to_the_reference_engine_before_a_process_starts(
 
 
 def test_where_there_may_be_a_gpu_convolutions_are_looked_at_first(monkeypatch, table):
-    monkeypatch.setattr(choose, "_may_have_gpu", lambda: True)
+    monkeypatch.setattr(fused_engine, "_may_have_gpu", lambda: True)
     layout = Layout.of(table("binary").schema)
     assert first_choice("auto", layout, Space.load(convolving)).engine == "fused"
 
 
 @pytest.mark.parametrize(
     ("fused", "reference", "engine"),
-    [(1.0, 2.0, "fused"), (1.1, 1.0, "fused"), (1.3, 1.0, "keras"), (None, 1.0, "fused")],
+    [(1.0, 2.0, "fused"), (1.1, 1.0, "fused"), (1.3, 1.0, "reference"), (None, 1.0, "fused")],
 )
 def test_the_reference_engine_must_be_clearly_faster(fused, reference, engine):
     choice = third_choice(Choice("fused", "by rule"), fused, reference)

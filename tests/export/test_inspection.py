@@ -54,7 +54,7 @@ def inspected(train_here, tmp_path_factory):
     out = tmp_path_factory.mktemp("inspected") / "run"
     with train_here(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(refit, "inspect_network", spy)
-        search = hpsearch.Search(build, **options, engine="keras", jobs=1, out=out)
+        search = hpsearch.Search(build, **options, engine="reference", jobs=1, out=out)
         return search.run(hpsearch.load(table(), target="y")), seen
 
 

@@ -63,7 +63,7 @@ def trained(train_here, tmp_path_factory):
     out = tmp_path_factory.mktemp("predict") / "run"
     with train_here(), pytest.MonkeyPatch.context() as patch:
         patch.setattr("hpsearch.export.refit.bundle_model", remember)
-        run = hpsearch.Search(build, **BUDGET, engine="keras", out=out).run(data)
+        run = hpsearch.Search(build, **BUDGET, engine="reference", out=out).run(data)
     return run, seen[0]
 
 

@@ -91,7 +91,7 @@ def test_the_command_is_one_that_the_program_takes():
         "seed": 1,
         "oracle": "grid",
         "gap": 1,
-        "engine": "keras",
+        "engine": "reference",
         "patience": 4,
         "split": "kfold",
         "duplicates": "ignore",

@@ -291,7 +291,7 @@ def build(hp, problem):
 def test_two_searches_on_one_table_are_compared_by_the_public_api(train_here, tmp_path):
     rng = np.random.default_rng(0)
     data = hpsearch.load(rng.normal(size=(40, 2)), rng.normal(size=40))
-    options = {"trials": 1, "folds": 2, "epochs": 2, "engine": "keras", "jobs": 1}
+    options = {"trials": 1, "folds": 2, "epochs": 2, "engine": "reference", "jobs": 1}
     with train_here():
         runs = [
             hpsearch.Search(

@@ -11,7 +11,7 @@ from sklearn import model_selection as sk
 import hpsearch
 from hpsearch.errors import DataError, FoldError, OptionError, SearchFailedError, SpaceError
 
-BUDGET = {"epochs": 2, "batch_size": 16, "engine": "keras", "jobs": 1}
+BUDGET = {"epochs": 2, "batch_size": 16, "engine": "reference", "jobs": 1}
 COLUMNS = 2
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(30, COLUMNS))

@@ -42,7 +42,7 @@ def build(hp, problem):
 @pytest.fixture
 def search(train_here, tmp_path):
     def search(data, name="run", space=build, **options):
-        options = BUDGET | {"engine": "keras", "out": tmp_path / name} | options
+        options = BUDGET | {"engine": "reference", "out": tmp_path / name} | options
         with train_here():
             return hpsearch.Search(space, **options).run(data)
 
@@ -214,7 +214,7 @@ def test_more_repeats_give_the_ledger_of_one_run_although_predictions_were_let_g
     monkeypatch.setattr("hpsearch.scoring.trials.KEPT_BYTES", 1)
     data = hpsearch.load(X, np.arange(60) % 2, name="noise")
     options = BUDGET | {"epochs": 8, "trials": 3, "baselines": False, "oracle": "grid"}
-    options |= {"space": tmp_path / "noisy.py", "engine": "keras", "batch_size": 1}
+    options |= {"space": tmp_path / "noisy.py", "engine": "pretended", "batch_size": 1}
     notes = Notes()
     with pretend_here():
         whole = hpsearch.Search(**options, out=tmp_path / "whole").run(data)

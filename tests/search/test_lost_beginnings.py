@@ -44,7 +44,7 @@ def test_epochs_whose_beginning_was_lost_are_trained_again(pretend_here, tmp_pat
     plan = SessionPlan(
         space=Space.load(tmp_path / "space.py"),
         fixes={},
-        engine="keras",
+        engine="pretended",
         options=FitOptions(0, 6, 8, None, ("mae",)),
         jobs=1,
         scale_target=True,

@@ -77,8 +77,8 @@ def folder(tmp_path):
 def search(folder, pretend_here):
     def search(name, training=pretend_here, space="space.py", **options):
         data = hpsearch.load(folder / "visits.csv", target="ill")
-        options = BUDGET | {"engine": "keras", "oracle": "grid", "out": folder / name} | options
-        with training():
+        with training() as engine:
+            options = BUDGET | {"engine": engine, "oracle": "grid", "out": folder / name} | options
             return hpsearch.Search(folder / space, **options).run(data)
 
     return search

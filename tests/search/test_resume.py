@@ -79,8 +79,8 @@ def search(folder, pretend_here):
 
     def search(name, *, data=None, space="space.py", training=pretend_here, **options):
         data = data or hpsearch.load(folder / "visits.csv", target="ill", drop="note")
-        options = BUDGET | {"engine": "keras", "out": folder / name} | options
-        with training():
+        with training() as engine:
+            options = BUDGET | {"engine": engine, "out": folder / name} | options
             space = folder / space if isinstance(space, str) else space
             return hpsearch.Search(space, **options).run(data)
 
@@ -406,8 +406,24 @@ def test_another_engine_is_refused(search, resume, monkeypatch):
     update = "hpsearch.results.journal.Journal.settings"
     settings = Journal.settings.fget
     monkeypatch.setattr(update, property(lambda self: {**settings(self), "engine": "fused"}))
-    with pytest.raises(InputError, match=r"changed: engine \(fused; now keras\)"):
+    with pytest.raises(InputError, match=r"changed: engine \(fused; now pretended\)"):
         resume("run", trials=2)
+
+
+def test_a_run_that_recorded_an_older_name_of_its_engine_goes_on(
+    folder, search, resume, train_here
+):
+    options = {"space": "networks.py", "training": train_here}
+    search("run", trials=1, **options)
+    with Journal.open(folder / "run" / "journal.sqlite") as journal:
+        was = journal.settings
+        journal.update(was | {"engine": "keras", "options": was["options"] | {"engine": "keras"}})
+    text = (folder / "run" / "run.json").read_text()
+    (folder / "run" / "run.json").write_text(text.replace('"reference"', '"keras"'))
+    assert hpsearch.open_run(folder / "run").settings["engine"] == "reference"
+    run = resume("run", trials=2, training=train_here)
+    assert len(run.trials) == 2
+    assert '"engine": "reference"' in (folder / "run" / "run.json").read_text()
 
 
 @pytest.mark.parametrize("smaller", [{"trials": 1}, {"repeats": 1}])

@@ -70,7 +70,7 @@ def search_here(train_here, tmp_path):
     """Search in this process; the results go to ``run`` in the test's folder."""
 
     def search_here(data, space=build, **options):
-        options = BUDGET | {"out": tmp_path / "run", "engine": "keras"} | options
+        options = BUDGET | {"out": tmp_path / "run", "engine": "reference"} | options
         with train_here():
             return hpsearch.Search(space, **options).run(data)
 
@@ -88,7 +88,7 @@ def searched(train_here, tmp_path_factory):
     options = BUDGET | {"repeats": 2, "test_size": 0.2, "seed": 4}
     out = tmp_path_factory.mktemp("search") / "run"
     with train_here():
-        run = hpsearch.Search(build, **options, out=out, engine="keras", observer=recorder).run(
+        run = hpsearch.Search(build, **options, out=out, engine="reference", observer=recorder).run(
             data
         )
     return run, data, recorder
@@ -548,7 +548,7 @@ def test_a_metric_to_maximise_selects_the_largest_score(search_here):
 def test_results_go_to_a_folder_named_after_the_data(train_here, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with train_here():
-        run = hpsearch.Search(build, **BUDGET | {"trials": 1}, engine="keras").run(regression())
+        run = hpsearch.Search(build, **BUDGET | {"trials": 1}, engine="reference").run(regression())
     assert run.path.as_posix() == "results/line"
 
 

@@ -49,7 +49,7 @@ def searched(train_here, tmp_path_factory):
         folds=2,
         repeats=1,
         epochs=1,
-        engine="keras",
+        engine="reference",
         out=folder / "run",
         observer=listener,
     )

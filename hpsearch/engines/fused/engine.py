@@ -7,11 +7,13 @@ reference engine.
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from hpsearch.engines.backend import import_keras, keep_compiled_programs
 from hpsearch.engines.contract import Job, Span, UnitResult, WorkUnit
@@ -22,11 +24,17 @@ from hpsearch.engines.fused.training import (
     UNIT_SIZES,
     FusedUnit,
     train_fused_unit,
+    train_on_all_rows,
 )
+from hpsearch.engines.kind import EngineKind, FallBack
 from hpsearch.engines.plan import MANY_UNITS
-from hpsearch.engines.workers import Lost, Workers
+from hpsearch.engines.probe import Probe
+from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Lost, Workers
 from hpsearch.folds import Fold
-from hpsearch.space.space import Candidate
+from hpsearch.preprocessing import Layout
+from hpsearch.space.space import Candidate, Space
+
+CONVOLUTIONS = "convolutions are slower in a fused program on a processor"
 
 MAX_WIDTH = 16
 """Replicas that train side by side at most; more fall out of the processor's cache."""
@@ -75,15 +83,7 @@ class FusedEngine:
     fall_back : scores what cannot be traced; called with that work and the reason.
     """
 
-    name = "fused"
-
-    def __init__(
-        self,
-        workers: Workers,
-        job: Job,
-        data: FitData,
-        fall_back: Callable[[Sequence[WorkUnit], str], Iterator[UnitResult]],
-    ) -> None:
+    def __init__(self, workers: Workers, job: Job, data: FitData, fall_back: FallBack) -> None:
         self._workers = workers
         self._job = job
         self._data = data
@@ -243,3 +243,48 @@ def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
 
 def _train_task(task: tuple[Job, FusedUnit]) -> list[UnitResult]:
     return train_fused_unit(*task)
+
+
+def _data_obstacle(layout: Layout, space: Space) -> str | None:
+    if layout.words:
+        return "bags of words stay sparse until a batch is made, which only this engine does"
+    if importlib.util.find_spec("jax") is None:
+        return "JAX is not installed"
+    if space.mentions("tensorflow"):
+        return "the space uses TensorFlow itself"
+    return None
+
+
+def _data_drawback(layout: Layout, space: Space) -> str | None:
+    """Convolutions, by the names of layers such as ``Conv2D`` or ``SeparableConv1D``."""
+    convolves = any(space.mentions(f"Conv{n}D") for n in (1, 2, 3))
+    return CONVOLUTIONS if convolves and not _may_have_gpu() else None
+
+
+def _may_have_gpu() -> bool:
+    """Whether a look with JAX could find a GPU: there is a device file of a driver."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
+
+
+def _network_obstacle(probe: Probe) -> str | None:
+    return probe.untraceable
+
+
+def _network_drawback(probe: Probe) -> str | None:
+    return CONVOLUTIONS if probe.convolves and not probe.on_gpu else None
+
+
+ENGINE = EngineKind(
+    name="fused",
+    way="all folds and candidates of one structure train as one program",
+    environment=WORKER_ENVIRONMENTS["jax"],
+    warm_up=import_jax,
+    make=FusedEngine,
+    train_on_all_rows=train_on_all_rows,
+    pins=True,
+    data_obstacle=_data_obstacle,
+    data_drawback=_data_drawback,
+    network_obstacle=_network_obstacle,
+    network_drawback=_network_drawback,
+    fallback="reference",
+)

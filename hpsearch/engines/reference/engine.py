@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +22,16 @@ from hpsearch.engines.backend import silenced_stderr
 from hpsearch.engines.contract import FitOptions, FoldResult, Job, UnitResult, WorkUnit
 from hpsearch.engines.failures import DivergedError, raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import (
+    FitData,
     problem_of,
     read_fit_data,
     smallest_training_set,
     training_target,
 )
+from hpsearch.engines.kind import EngineKind, FallBack
 from hpsearch.engines.network import check_input
 from hpsearch.engines.plan import REFIT, batch_order, plan_units, replica_seed
-from hpsearch.engines.workers import Lost, Workers
+from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Lost, Workers
 from hpsearch.metrics import METRICS
 from hpsearch.preprocessing import Statistics
 from hpsearch.space.space import Candidate, Space, fit_settings
@@ -52,20 +54,19 @@ def import_tensorflow() -> None:
 class ReferenceEngine:
     """Scores work units in worker processes (the ``Engine`` contract)."""
 
-    name = "keras"
-
-    def __init__(self, workers: Workers, job: Job) -> None:
+    def __init__(self, workers: Workers, job: Job, data: FitData) -> None:
         self._workers = workers
         self._job = job
+        self._folds = data.folds
+
+    @classmethod
+    def make(cls, workers: Workers, job: Job, data: FitData, fall_back: FallBack) -> Self:
+        """The engine; it has no use for another one, as it trains any Keras model."""
+        return cls(workers, job, data)
 
     def score(self, work: Sequence[WorkUnit]) -> Iterator[UnitResult]:
         """Train the given folds of each candidate; yield results as soon as they are there."""
-        folds = read_fit_data(self._job.data_path).folds
-        units = plan_units(work, folds, patience=self._job.options.patience)
-        yield from self.score_units(units)
-
-    def score_units(self, units: Sequence[WorkUnit]) -> Iterator[UnitResult]:
-        """Train the given units."""
+        units = plan_units(work, self._folds, patience=self._job.options.patience)
         tasks = [(self._job, unit) for unit in units]
         for result in self._workers.map_unordered(_train_task, tasks):
             if isinstance(result, Lost):
@@ -281,3 +282,13 @@ def _forget_graphs() -> None:
     import keras
 
     keras.backend.clear_session()  # collects garbage, too
+
+
+ENGINE = EngineKind(
+    name="reference",
+    way="it trains one network after the other",
+    environment=WORKER_ENVIRONMENTS["tensorflow"],
+    warm_up=import_tensorflow,
+    make=ReferenceEngine.make,
+    train_on_all_rows=train_on_all_rows,
+)
