@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.engines.contract import Job
 from hpsearch.engines.endings import Ending
 from hpsearch.engines.failures import reason_of
+from hpsearch.engines.fit_data import problem_of, read_fit_data, smallest_training_set
 from hpsearch.engines.initial import numpy_draws
 from hpsearch.engines.network import (
     OutputForm,
@@ -22,10 +24,10 @@ from hpsearch.engines.network import (
     numpy_links,
     side_by_side,
 )
-from hpsearch.errors import SpaceError
+from hpsearch.errors import InputError, SpaceError
 from hpsearch.space.guards import heard_warnings
 from hpsearch.space.network_checks import check_saves
-from hpsearch.space.space import Space, fit_settings
+from hpsearch.space.space import Candidate, Space, fit_settings
 from hpsearch.task import Problem, Target
 
 _N_ROWS = 4
@@ -153,7 +155,8 @@ def _probe(
             discovery = space.discover(problem)
         narrowed = narrow(discovery.hyperparameters, fixes)
         found = narrowed.get_config()
-        values = active_values(narrowed, narrowed.values)
+        with numpy_draws():
+            values = space.settled(active_values(narrowed, narrowed.values), problem, fixes)
     fit_settings(values, default_batch_size=1, default_epochs=problem.epochs)
     model = _build(space, values, problem, fixes)
     check_input(model, problem.input_shape)
@@ -176,6 +179,25 @@ def _probe(
         on_gpu=_on_gpu(),
         endings=tuple(Ending.of(output) for output in model.outputs),
     )
+
+
+def settle(task: tuple[Job, Candidate]) -> Candidate:
+    """A candidate with the values that its build asks for; as it is where that cannot be told.
+
+    What a build raises is told where the candidate is trained.
+    """
+    job, candidate = task
+    data, options = read_fit_data(job.data_path), job.options
+    try:
+        settings = fit_settings(candidate.values, options.batch_size, options.epochs)
+        n_train = smallest_training_set(data.folds)
+        problem = problem_of(data.target, data.layout, n_train=n_train, epochs=settings.epochs)
+        with numpy_draws(), heard_warnings():
+            space = Space.from_bytes(job.space)
+            values = space.settled(candidate.values, problem, dict(job.fixes))
+    except InputError:
+        return candidate
+    return Candidate(candidate.trial, values)
 
 
 def _build(

@@ -44,9 +44,10 @@ from hpsearch.engines.fit_data import (
 )
 from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.pace import few_batches, is_very_large, seconds_per_epoch
-from hpsearch.engines.probe import Probe
+from hpsearch.engines.probe import Probe, settle
 from hpsearch.engines.workers import (
     Backend,
+    Lost,
     Machines,
     Workers,
     machines,
@@ -362,7 +363,7 @@ class Session:
         arrived: dict[int, list[UnitResult]] = {}
         waiting: dict[int, int] = {}
         work: list[WorkUnit] = []
-        for candidate in candidates:
+        for candidate in self._settled(candidates):
             units = self._recorded(candidate, stage, journal)
             missing = self._missing(candidate, stage, units)
             self._count(observer, candidate, units)
@@ -391,6 +392,17 @@ class Session:
                 yield ended
                 return_freed_memory()
 
+    def _settled(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """The candidates, in their order, without what steers a fit and their build leaves out."""
+        steering = {"batch_size", "epochs"}
+        doubtful = [c for c in candidates if steering & c.values.keys()]
+        if self.plan.space.declares or not doubtful:
+            return list(candidates)
+        tasks = [(self.job, candidate) for candidate in doubtful]
+        outcomes = self.workers.map_unordered(settle, tasks)
+        settled = {o.trial: o for o in outcomes if not isinstance(o, Lost)}
+        return [settled.get(candidate.trial, candidate) for candidate in candidates]
+
     def finish(self, trial: TrialResult, stage: Stage, journal: Recorder) -> None:
         """Let go of what only a later stage of a trial would have needed."""
         self._states.forget(trial.candidate.trial)
@@ -411,7 +423,7 @@ class Session:
         """
         stage = Stage(trial.positions)
         recorded = journal.units(trial.candidate.trial)
-        asked = recorded[0].unit.candidate
+        asked = trial.asked
         units = self._parts_of(recorded, asked, stage)
         trial = self._combine(asked, units)
         arrays = zip(trial.positions, trial.predictions, strict=True)

@@ -35,7 +35,8 @@ class TrialResult:
 
     Attributes
     ----------
-    candidate : its trial number and the hyperparameters that were used.
+    candidate : its trial number and the hyperparameters that its build used.
+    asked : the candidate as it was to be trained; a build may add to it and leave out of it.
     row : its row of ``trials.csv``, without the rank.
     folds, curves : its rows of those tables; empty where it failed.
     positions : positions in ``FitData.folds`` of the folds that it was scored on, in their order.
@@ -47,6 +48,7 @@ class TrialResult:
 
     candidate: Candidate
     row: Row
+    asked: Candidate = field(kw_only=True)
     folds: tuple[Row, ...] = ()
     curves: tuple[Row, ...] = ()
     positions: tuple[int, ...] = ()
@@ -88,7 +90,7 @@ def combine(
     """
     ordered = sorted(results, key=lambda result: result.unit.key)
     values = next((dict(r.values) for r in ordered if r.values), dict(candidate.values))
-    candidate = Candidate(candidate.trial, values)
+    asked, candidate = candidate, Candidate(candidate.trial, values)
     seconds = sum(result.seconds for result in ordered)
     failed = next((result for result in ordered if result.error is not None), None)
     head: Row = {"trial": candidate.trial}
@@ -98,11 +100,12 @@ def combine(
     if error is not None:
         row = {**head, "status": "failed", "error": error, **tail}
         trace = failed.traceback if failed else None
-        return TrialResult(candidate, row, seconds=seconds, traceback=trace)
+        return TrialResult(candidate, row, asked=asked, seconds=seconds, traceback=trace)
     curves = _Curves(folds, data, metrics)
     n_params = next(r.n_params for r in ordered)
     return TrialResult(
         candidate,
+        asked=asked,
         row={**head, "status": "completed", **curves.summary(), "n_params": n_params, **tail},
         folds=tuple({**head, **row} for row in curves.fold_rows()),
         curves=tuple({**head, **row} for row in curves.epoch_rows()),

@@ -106,8 +106,7 @@ class Racing:
                 if trial not in kept:
                     self.session.finish(trial, stage, self.journal)
                     yield trial.stopped()
-            asked = {candidate.trial: candidate for candidate in running}
-            running = [asked[trial.candidate.trial] for trial in kept]
+            running = [trial.asked for trial in kept]
             if not running:
                 return
 
@@ -142,7 +141,7 @@ class Racing:
             )
             stage = Stage(self._folds_of(n_repeats + 1), n_rungs - 1, n_rungs)
             while True:
-                candidates = [self._asked(trial) for trial in leaders]
+                candidates = [trial.asked for trial in leaders]
                 results = list(self._score(candidates, stage, is_last=True))
                 yield [trial.without_predictions() for trial in results]
                 failed = {t.candidate.trial for t in results if t.status == "failed"}
@@ -159,10 +158,6 @@ class Racing:
         self, candidates: Sequence[Candidate], stage: Stage, *, is_last: bool
     ) -> Iterator[TrialResult]:
         return self.session.score(candidates, self.journal, self.observer, stage, is_last=is_last)
-
-    def _asked(self, trial: TrialResult) -> Candidate:
-        """A trial's candidate as it was asked for; a build may have added hyperparameters."""
-        return self.journal.units(trial.candidate.trial)[0].unit.candidate
 
     def _survivors(
         self,
@@ -186,7 +181,7 @@ class Racing:
     def _incumbent(self, completed: Sequence[TrialResult], stage: Stage) -> list[TrialResult]:
         """The best trial of earlier batches as it stood after a stage, if there is one."""
         best = _best(completed, self._loss, 1)
-        asked = [self._asked(trial) for trial in best]
+        asked = [trial.asked for trial in best]
         return list(self._score(asked, stage, is_last=False))
 
     def _is_beaten(self, losses: Scores, leader: Scores, stage: Stage) -> bool:

@@ -79,7 +79,8 @@ class Built:
     Attributes
     ----------
     model : the compiled network, its weights created.
-    values : the value of each hyperparameter that the build declared and that was active.
+    values : the value of each hyperparameter that the build declared and that was active, or that
+        the space's ``declare`` lists.
     added : those of ``values`` that the candidate did not hold; they have their defaults.
     unused : names that the candidate held and the build never asked for.
     """
@@ -255,12 +256,34 @@ class Space:
             return self.construct({**values, **late}, problem, fixes)
         with blame(self.name, "build", defined.filename):
             check_model(self.name, model, problem)
+        # A space that lists its hyperparameters may read them with hp.get, which declares none.
+        listed = [name for name in values if self.declares and name not in active]
         return Built(
             model=model,
-            values={name: hp.values[name] for name in active},
+            values={name: hp.values[name] for name in (*active, *listed)},
             added={name: hp.values[name] for name in active if name not in values},
             unused=tuple(name for name in values if name not in active),
         )
+
+    def settled(
+        self, values: Mapping[str, Any], problem: Problem, fixes: Mapping[str, Any] | None = None
+    ) -> Values:
+        """A candidate's values without ``batch_size`` and ``epochs`` that its build leaves out.
+
+        Without a ``declare``, a candidate carries a value for whatever some build asked for.
+        What this one's build doesn't ask for must not steer its training. Builds the network where
+        that has to be known.
+
+        Raises
+        ------
+        SpaceError
+            If the space raises; see ``construct``.
+        """
+        carried = [name for name in _RESERVED if name in values]
+        if self.declares or not carried:
+            return dict(values)
+        used = self.construct(values, problem, fixes).values
+        return {name: v for name, v in values.items() if name not in carried or name in used}
 
     def _explore(
         self,

@@ -10,7 +10,8 @@ from hpsearch.space.space import Candidate
 
 def trial(number, score, status="completed"):
     row = {"trial": number, "status": status, "score": score}
-    return TrialResult(Candidate(number, {}), row, predictions=(np.zeros(2, np.float32),))
+    candidate = Candidate(number, {})
+    return TrialResult(candidate, row, asked=candidate, predictions=(np.zeros(2, np.float32),))
 
 
 @pytest.mark.parametrize("winner", [0, 1, 2])

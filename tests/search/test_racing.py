@@ -311,7 +311,8 @@ class GivenScores:
             rows = [] if failed else [{"val_log_loss": loss} for loss in losses]
             row = {"trial": candidate.trial, "status": "failed" if failed else "completed"}
             row["score"] = None if failed else float(np.mean(losses))
-            yield TrialResult(candidate, row, tuple(rows), positions=tuple(stage.folds))
+            folds = tuple(stage.folds)
+            yield TrialResult(candidate, row, tuple(rows), asked=candidate, positions=folds)
 
     def finish(self, trial, stage, journal):
         return None

@@ -486,6 +486,21 @@ def flats():
     return pd.DataFrame({"rooms": rooms, "age": age, "rent": 900 + 300 * rooms, "size": 3 - age})
 
 
+def build_with_epochs_under_if(hp, problem):
+    if hp.Boolean("deep"):
+        hp.Int("epochs", 4, 5)
+    return build(hp, problem)
+
+
+def test_epochs_that_a_trial_did_not_declare_do_not_steer_it(search_here):
+    data = hpsearch.load(visits(), target="ill")
+    run = search_here(data, build_with_epochs_under_if, trials=4, oracle="grid", fix={"units": 2})
+    declared = run.trials["hp.deep"].astype(bool)
+    assert set(run.trials["epochs"][~declared]) == {BUDGET["epochs"]}
+    assert (run.trials["epochs"] == run.trials["hp.epochs"])[declared].all()
+    assert 0 < declared.sum() < len(declared)
+
+
 def test_a_search_with_several_outputs_exports_a_model_that_gives_every_target(search_here):
     data = hpsearch.load(flats(), target=["rent", "size"])
     run = search_here(data, build_with_two_outputs, epochs=6)

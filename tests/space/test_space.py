@@ -407,6 +407,36 @@ def test_what_steers_the_fit_must_be_declared():
         space.construct({"units": 4}, PROBLEM)
 
 
+def build_with_epochs_under_if(hp, problem):
+    if hp.Boolean("deep"):
+        hp.Int("epochs", 5, 9)
+    return network(problem)
+
+
+def test_what_this_build_does_not_ask_for_steers_nothing():
+    space = Space.load(build_with_epochs_under_if)
+    assert space.settled({"deep": False, "epochs": 7}, PROBLEM) == {"deep": False}
+    assert space.settled({"deep": True, "epochs": 7}, PROBLEM) == {"deep": True, "epochs": 7}
+
+
+def test_what_declare_lists_is_used_whether_or_not_the_build_asks_again(write):
+    text = """
+        def declare(hp, problem):
+            hp.Int("epochs", 5, 9)
+            hp.Choice("units", [2, 4])
+
+        def build(hp, problem):
+            import keras
+            model = keras.Sequential([keras.layers.Dense(hp.get("units")), keras.layers.Dense(1)])
+            model.compile("sgd", "mse")
+            return model
+    """
+    space = Space.load(write(text))
+    values = {"epochs": 7, "units": 4}
+    assert space.settled(values, PROBLEM) == values
+    assert space.construct(values, PROBLEM).values == values
+
+
 def test_a_fix_does_not_hide_what_steers_the_fit(write):
     text = """
         def declare(hp, problem):
