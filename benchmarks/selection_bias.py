@@ -33,11 +33,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from hpsearch.defaults import FOLDS, REPEATS
 from numpy.typing import NDArray
 
 import hpsearch
 from hpsearch import IteratedStratifiedKFold
-from hpsearch.defaults import FOLDS, REPEATS
 from hpsearch.stats import bias_corrected_cv, corrected_se, t_interval, tibshirani_correction
 
 DOCS = Path(__file__).parent.parent / "docs"

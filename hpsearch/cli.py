@@ -7,7 +7,6 @@ when a command needs them, so that help comes at once.
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 import sys
@@ -18,11 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 import typer
 
 import hpsearch
-from hpsearch import defaults
 from hpsearch.console import process
+from hpsearch.console.parameters import taking
 from hpsearch.console.process import exit_code_of, saying_how_to_resume
+from hpsearch.data.options import TABLE_OPTIONS
 from hpsearch.errors import OptionError
+from hpsearch.options import Panel
 from hpsearch.paths import found_at
+from hpsearch.search.options import OPTIONS, RESUMABLE, default, read_fixes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,21 +47,6 @@ hpsearch run visits.csv --target ill --groups patient --drop name,address
 hpsearch run sales.csv --target demand --time date --gap 7 --space my_space.py
 
 hpsearch run keras:boston_housing --fix optimizer=rmsprop --fix n_layers=2
-"""
-
-_ORACLES = """Who proposes them; the space's defaults come first.
-
-random: each hyperparameter drawn by itself.
-
-grid: every combination, in order.
-
-hyperband: random, in brackets that train the best ones longer.
-
-bayesian: a Gaussian process of the scores proposes.
-
-tpe: Optuna's densities of the best and of the others propose; needs the extra optuna.
-
-gp: Optuna's Gaussian process, slower; needs the extra gp.
 """
 
 _RESUME_EXAMPLES = """[bold]Examples[/bold]
@@ -95,34 +82,8 @@ app = typer.Typer(
     "hpsearch show results/breast_cancer\n\nhpsearch COMMAND --help explains every option.",
 )
 
-_DATA, _FOLDS, _SEARCH, _TRAINING, _RESULTS = (
-    "Data",
-    "Folds",
-    "Search",
-    "Training",
-    "Results",
-)
-
 RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run's folder, such as results/breast_cancer.")
-]
-BackendOption = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help="Where trainings run: loky (processes on this machine), or the workers of a dask or "
-        "ray cluster.",
-        rich_help_panel=_TRAINING,
-    ),
-]
-AddressOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ADDRESS",
-        help="The cluster's: tcp://HOST:8786 (dask); HOST:6379, ray://HOST:10001 or auto (ray; "
-        "without one, Ray starts here).",
-        rich_help_panel=_TRAINING,
-    ),
 ]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", metavar="", help="Replace the file if it is there.")
@@ -133,10 +94,8 @@ FixOption = Annotated[
         "--fix",
         metavar="NAME=VALUE",
         help="Give a hyperparameter one value; repeatable.",
-        rich_help_panel=_SEARCH,
     ),
 ]
-
 
 RopeOption = Annotated[
     float | None,
@@ -147,6 +106,15 @@ RopeOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+QuietOption = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", metavar="", help="Print one line, with the result."),
+]
+_RUN_OPTIONS: Final = sorted(
+    (*TABLE_OPTIONS, *OPTIONS), key=lambda each: list(Panel).index(each.panel or Panel.RESULTS)
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -163,6 +131,7 @@ def _program(
 
 
 @app.command(epilog=_RUN_EXAMPLES)
+@taking(_RUN_OPTIONS)
 def run(
     data: Annotated[
         str,
@@ -173,405 +142,27 @@ def run(
             show_default=False,
         ),
     ],
-    target: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="What to predict; repeatable, or separated by commas. Tables need it.",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND",
-            help="binary, multiclass, multilabel, regression or share. Default: inferred.",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    drop: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Leave a column out; repeatable, or separated by commas.",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    text: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Read a column as free text; repeatable, or separated by commas.",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    path: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="For keras:NAME, the set's file, where it cannot be downloaded.",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    test_data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Rows that score the final model once and take part in nothing else.",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    test_size: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE",
-            help="Set this share of the rows apart instead. With --folds 1: to validate on.",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
-    max_levels: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Levels kept of each category column; rarer ones count as unknown.",
-            rich_help_panel=_DATA,
-        ),
-    ] = defaults.MAX_LEVELS,
-    max_words: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Words kept of each text column; rarer ones are ignored.",
-            rich_help_panel=_DATA,
-        ),
-    ] = defaults.MAX_WORDS,
-    folds: Annotated[
-        int,
-        typer.Option(
-            "--folds",
-            "-k",
-            metavar="K",
-            help="Parts of each repeat; 1 is a hold-out.",
-            rich_help_panel=_FOLDS,
-        ),
-    ] = defaults.FOLDS,
-    repeats: Annotated[
-        int,
-        typer.Option(
-            "--repeats",
-            "-p",
-            metavar="P",
-            help="Reshuffles; each trial is trained K x P times.",
-            rich_help_panel=_FOLDS,
-        ),
-    ] = defaults.REPEATS,
-    split: Annotated[
-        str,
-        typer.Option(
-            metavar="KIND",
-            help="auto, kfold, stratified, group, stratified-group, time or holdout.",
-            rich_help_panel=_FOLDS,
-        ),
-    ] = "auto",
-    groups: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Rows with one value of this column stay on one side of each fold.",
-            rich_help_panel=_FOLDS,
-        ),
-    ] = None,
-    time: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Train on earlier rows and validate on later ones, by this column.",
-            rich_help_panel=_FOLDS,
-        ),
-    ] = None,
-    gap: Annotated[
-        int,
-        typer.Option(
-            metavar="ROWS",
-            help="With --time: rows left out between training and validation.",
-            rich_help_panel=_FOLDS,
-        ),
-    ] = 0,
-    duplicates: Annotated[
-        str,
-        typer.Option(
-            metavar="HOW",
-            help="Exact copies of a row: together (on one side of each fold) or ignore.",
-            rich_help_panel=_FOLDS,
-        ),
-    ] = "together",
-    space: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|FILE.py",
-            help="What to search; `hpsearch space` lists the names.",
-            rich_help_panel=_SEARCH,
-        ),
-    ] = defaults.SPACE,
-    trials: Annotated[
-        int,
-        typer.Option(
-            "--trials", "-n", metavar="N", help="Configurations to try.", rich_help_panel=_SEARCH
-        ),
-    ] = defaults.TRIALS,
-    oracle: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help=_ORACLES,
-            rich_help_panel=_SEARCH,
-        ),
-    ] = "random",
-    fix: FixOption = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="The metric that selects. Default: log_loss for classes, mae for numbers.",
-            rich_help_panel=_SEARCH,
-        ),
-    ] = None,
-    race: Annotated[
-        str,
-        typer.Option(
-            metavar="RULE",
-            help="End trials early that can't win: off, forgiving or corrected-t.",
-            rich_help_panel=_SEARCH,
-        ),
-    ] = "off",
-    rungs: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Levels of successive halving over epochs, each three times as long.",
-            rich_help_panel=_SEARCH,
-        ),
-    ] = 1,
-    until_decided: Annotated[
-        bool,
-        typer.Option(
-            "--until-decided",
-            metavar="",
-            help="Give the leaders more repeats until the winner is clear.",
-            rich_help_panel=_SEARCH,
-        ),
-    ] = False,
-    max_repeats: Annotated[
-        int,
-        typer.Option(
-            metavar="P",
-            help="Most reshuffles with --until-decided.",
-            rich_help_panel=_SEARCH,
-        ),
-    ] = defaults.MAX_REPEATS,
-    select: Annotated[
-        str,
-        typer.Option(
-            metavar="RULE",
-            help="best, the best score, or one-se, the smallest model within one corrected "
-            "standard error of it.",
-            rich_help_panel=_SEARCH,
-        ),
-    ] = "best",
-    nested: Annotated[
-        int | None,
-        typer.Option(
-            metavar="K",
-            help="Also search inside each of K outer folds: an estimate that selecting does not "
-            "flatter, for K times the work.",
-            rich_help_panel=_SEARCH,
-        ),
-    ] = None,
-    baselines: Annotated[
-        bool,
-        typer.Option(
-            "--baselines/--no-baselines",
-            metavar="",
-            help="Score a constant, a linear model and boosted trees on the same folds.",
-            rich_help_panel=_SEARCH,
-        ),
-    ] = True,
-    seed: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="One seed gives one result, on one machine, for any --jobs.",
-            rich_help_panel=_SEARCH,
-        ),
-    ] = defaults.SEED,
-    epochs: Annotated[
-        int,
-        typer.Option(
-            "--epochs",
-            "-e",
-            metavar="N",
-            help="Most passes over the training rows; the best epoch is found.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = defaults.EPOCHS,
-    batch_size: Annotated[
-        int,
-        typer.Option(
-            metavar="ROWS",
-            help="Rows a step, where the space does not decide it.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = defaults.BATCH_SIZE,
-    patience: Annotated[
-        int | None,
-        typer.Option(
-            metavar="EPOCHS",
-            help="Stop a trial so many epochs after its best. Default: never.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    scale_target: Annotated[
-        bool | None,
-        typer.Option(
-            "--scale-target/--no-scale-target",
-            metavar="",
-            help="Train on a standardised target. Default: where the last layer is linear.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    engine: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="What trains: fused (all folds of candidates of one structure at once, on JAX), "
-            "reference (any Keras model, on TensorFlow), or auto.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = "auto",
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            "-j",
-            metavar="N",
-            help="Processes that train at the same time. Default: one a core, or as many as a "
-            "cluster takes.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    backend: BackendOption = "loky",
-    address: AddressOption = None,
-    trial_timeout: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="What some folds of a trial may take before it is tried again, then failed.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="FOLDER",
-            help="Where the results go. Default: results/NAME, numbered where it is taken.",
-            rich_help_panel=_RESULTS,
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite",
-            metavar="",
-            help="Replace the run that is in --out.",
-            rich_help_panel=_RESULTS,
-        ),
-    ] = False,
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "--quiet",
-            "-q",
-            metavar="",
-            help="Print one line, with the result.",
-            rich_help_panel=_RESULTS,
-        ),
-    ] = False,
+    quiet: QuietOption = False,
+    **options: Any,
 ) -> None:
     """Search the best network for DATA, scored by iterated K-fold, and train it on all rows."""
     _use_the_lightest_backend()
     from hpsearch.console.observers import observer_for
     from hpsearch.results import free_name
+    from hpsearch.search.execution import RESULTS_ROOT
 
-    dataset = hpsearch.load(
-        data,
-        target=split_names(target) or None,
-        task=task,
-        drop=split_names(drop),
-        text=split_names(text),
-        groups=groups,
-        time=time,
-        path=path,
-    )
-    folder = out or free_name(defaults.RESULTS_ROOT, dataset.name)
-    search = hpsearch.Search(
-        space,
-        trials=trials,
-        folds=folds,
-        repeats=repeats,
-        epochs=epochs,
-        seed=seed,
-        out=folder,
-        oracle=oracle,
-        engine=cast("Any", engine),
-        jobs=jobs,
-        backend=cast("Any", backend),
-        address=address,
-        batch_size=batch_size,
-        patience=patience,
-        race=cast("Any", race),
-        rungs=rungs,
-        until_decided=until_decided,
-        max_repeats=max_repeats,
-        metric=metric,
-        split=cast("Any", split),
-        gap=gap,
-        duplicates=cast("Any", duplicates),
-        fix=parse_fixes(fix),
-        test_data=test_data,
-        test_size=test_size,
-        scale_target="auto" if scale_target is None else scale_target,
-        max_levels=max_levels,
-        max_words=max_words,
-        select=cast("Any", select),
-        nested=nested,
-        baselines=baselines,
-        trial_timeout=trial_timeout,
-        overwrite=overwrite,
-        observer=observer_for(quiet=quiet),
-    )
+    how = {each.name: options.pop(each.name) for each in TABLE_OPTIONS}
+    dataset = hpsearch.load(data, **{**how, "target": how["target"] or None})
+    options["out"] = options["out"] or free_name(RESULTS_ROOT, dataset.name)
+    search = hpsearch.Search(**options, observer=observer_for(quiet=quiet))
     with saying_how_to_resume():
         search.run(dataset)
 
 
 @app.command(epilog=_RESUME_EXAMPLES)
+@taking(RESUMABLE, unset=True)
 def resume(
     run: RunArgument,
-    trials: Annotated[
-        int | None,
-        typer.Option(
-            "--trials", "-n", metavar="N", help="Configurations in all. Default: as before."
-        ),
-    ] = None,
-    repeats: Annotated[
-        int | None,
-        typer.Option("--repeats", "-p", metavar="P", help="Reshuffles in all. Default: as before."),
-    ] = None,
-    max_repeats: Annotated[
-        int | None,
-        typer.Option(metavar="P", help="Most reshuffles with --until-decided, as before."),
-    ] = None,
     data: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Where the table is now. Default: where it was."),
@@ -579,18 +170,6 @@ def resume(
     test_data: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Where the test rows are now. Default: where they were."),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", "-j", metavar="N", help="Processes. Default: one a core."),
-    ] = None,
-    backend: BackendOption = "loky",
-    address: AddressOption = None,
-    trial_timeout: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS", help="What some folds of a trial may take. Default: as before."
-        ),
     ] = None,
     accept_changes: Annotated[
         bool,
@@ -600,10 +179,8 @@ def resume(
             help="Go on although versions of Python or of packages changed.",
         ),
     ] = False,
-    quiet: Annotated[
-        bool,
-        typer.Option("--quiet", "-q", metavar="", help="Print one line, with the result."),
-    ] = False,
+    quiet: QuietOption = False,
+    **options: Any,
 ) -> None:
     """Go on with a run that was interrupted, or give a finished one more trials or repeats."""
     _use_the_lightest_backend()
@@ -613,16 +190,10 @@ def resume(
         hpsearch.resume(
             run,
             data,
-            trials=trials,
-            repeats=repeats,
-            max_repeats=max_repeats,
             test_data=test_data,
-            jobs=jobs,
-            backend=cast("Any", backend),
-            address=address,
-            trial_timeout=trial_timeout,
             accept_changes=accept_changes,
             observer=observer_for(quiet=quiet),
+            **options,
         )
 
 
@@ -757,7 +328,9 @@ def space(
         int,
         typer.Option(metavar="N", min=0, help="Show what a random search of so many trials tries."),
     ] = 0,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The draw's seed.")] = defaults.SEED,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The draw's seed.")] = default(
+        "seed"
+    ),
     fix: FixOption = None,
 ) -> None:
     """List what a space searches, or the configurations that a random search tries."""
@@ -770,7 +343,7 @@ def space(
     if space is None:
         process.show(names_view(shipped_spaces()))
         return
-    declared = Space.load(space).declared(_example_problem(), parse_fixes(fix))
+    declared = Space.load(space).declared(_example_problem(), read_fixes(fix))
     if sample:
         process.show(candidates_view(draw(declared, sample, seed)))
     else:
@@ -794,48 +367,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : the words after ``hpsearch``; those of the process by default.
     """
     return exit_code_of(lambda: _invoke(sys.argv[1:] if arguments is None else list(arguments)))
-
-
-def split_names(values: Sequence[str] | None) -> list[str]:
-    """Names from a repeatable option whose values may hold several, separated by commas.
-
-    A name that has a comma itself is put in double quotes.
-
-    Examples
-    --------
-    >>> split_names(["a, b", '"c,d"'])
-    ['a', 'b', 'c,d']
-    """
-    rows = (next(csv.reader([value], skipinitialspace=True), []) for value in values or ())
-    return [name.strip() for row in rows for name in row if name.strip()]
-
-
-def parse_fixes(values: Sequence[str] | None) -> dict[str, str]:
-    """Hyperparameters and their values from ``NAME=VALUE`` texts.
-
-    Raises
-    ------
-    OptionError
-        If one has no ``=`` or no name, or a name comes twice.
-
-    Examples
-    --------
-    >>> parse_fixes(["optimizer=adam", "units_1=64"])
-    {'optimizer': 'adam', 'units_1': '64'}
-    """
-    fixes: dict[str, str] = {}
-    for value in values or ():
-        name, equals, setting = (part.strip() for part in value.partition("="))
-        if not name or not equals:
-            raise OptionError(
-                f"--fix is NAME=VALUE; received {value!r}. Write for instance --fix optimizer=adam."
-            )
-        if name in fixes:
-            raise OptionError(
-                f"--fix gives each hyperparameter one value; received {name!r} twice. Drop one."
-            )
-        fixes[name] = setting
-    return fixes
 
 
 def _use_the_lightest_backend() -> None:
@@ -932,5 +463,5 @@ def _example_problem() -> Any:
         output_activation="sigmoid",
         loss="binary_crossentropy",
         n_train=1000,
-        epochs=defaults.EPOCHS,
+        epochs=default("epochs"),
     )

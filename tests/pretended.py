@@ -174,6 +174,6 @@ def pretend():
     """Let searches take this engine, whose name it gives, and export what it trains."""
     with engines.registered(ENGINE), pytest.MonkeyPatch.context() as patch:
         patch.setattr("hpsearch.search.execution.refit_and_export", refit_and_export)
-        patch.setattr("hpsearch.search.execution.refit_and_predict", refit_and_predict)
+        patch.setattr("hpsearch.search.nesting.refit_and_predict", refit_and_predict)
         patch.setattr("hpsearch.search.execution.ReloadCheck", PretendedCheck)
         yield ENGINE.name

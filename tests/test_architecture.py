@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "hpsearch"
 
 # From the bottom up: a module may import its own layer and those above it in this list.
 LAYERS = (
-    {"errors", "defaults", "paths", "versions", "words"},
+    {"errors", "options", "paths", "versions", "words"},
     {"data", "task"},
     {"preprocessing", "folds", "stats", "metrics", "diagnoses", "space"},
     {"ledger"},
@@ -95,7 +95,7 @@ def test_heavy_libraries_are_imported_inside_functions(path):
 
 def test_an_import_inside_a_function_counts_for_the_direction():
     assert parts_imported_by("def f():\n    from hpsearch.cli import main") == {"cli"}
-    assert parts_imported_by("from hpsearch import defaults") == {"defaults"}
+    assert parts_imported_by("from hpsearch import words") == {"words"}
 
 
 def test_only_imports_outside_functions_count_as_heavy():

@@ -13,9 +13,10 @@ import pytest
 import typer
 
 import hpsearch
-from hpsearch import cli, defaults
-from hpsearch.cli import main, parse_fixes, split_names
+from hpsearch import cli
+from hpsearch.cli import main
 from hpsearch.console import process
+from hpsearch.data.options import read_names
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS
 from hpsearch.errors import BundleError, DataError, OptionError
 from hpsearch.export.prediction import Predicted
@@ -23,6 +24,7 @@ from hpsearch.oracles import oracle_names
 from hpsearch.results import RunFolder
 from hpsearch.results.comparing import Contender, TrialComparison
 from hpsearch.search.execution import Search
+from hpsearch.search.options import OPTIONS, read_fixes
 from hpsearch.stats import Comparison, PairedTest
 
 ROOT = Path(__file__).parent.parent
@@ -93,41 +95,8 @@ def test_run_without_options_uses_the_defaults_of_the_python_api(calls):
     assert main(["run", "wine.csv"]) == 0
     search = calls["search"]
     assert search.pop("observer") is not None
-    assert search == {
-        "space": defaults.SPACE,
-        "trials": defaults.TRIALS,
-        "folds": defaults.FOLDS,
-        "repeats": defaults.REPEATS,
-        "epochs": defaults.EPOCHS,
-        "batch_size": defaults.BATCH_SIZE,
-        "seed": defaults.SEED,
-        "out": Path("results/wine"),
-        "oracle": "random",
-        "engine": "auto",
-        "jobs": None,
-        "backend": "loky",
-        "address": None,
-        "patience": None,
-        "race": "off",
-        "rungs": 1,
-        "until_decided": False,
-        "max_repeats": defaults.MAX_REPEATS,
-        "metric": None,
-        "split": "auto",
-        "gap": 0,
-        "duplicates": "together",
-        "fix": {},
-        "test_data": None,
-        "test_size": None,
-        "scale_target": "auto",
-        "max_levels": defaults.MAX_LEVELS,
-        "max_words": defaults.MAX_WORDS,
-        "select": "best",
-        "nested": None,
-        "baselines": True,
-        "trial_timeout": None,
-        "overwrite": False,
-    }
+    given = {**search, "fix": search["fix"] or None}
+    assert given == {each.name: each.default for each in OPTIONS} | {"out": Path("results/wine")}
 
 
 def test_run_hands_the_datas_options_to_load(calls):
@@ -329,7 +298,7 @@ def test_resume_needs_nothing_but_the_folder(resumed):
         "max_repeats": None,
         "test_data": None,
         "jobs": None,
-        "backend": "loky",
+        "backend": None,
         "address": None,
         "trial_timeout": None,
         "accept_changes": False,
@@ -681,8 +650,8 @@ def test_datasets_lists_the_named_sets(capsys):
     ],
 )
 def test_names_are_split_at_commas_outside_quotes(values, names):
-    assert split_names(values) == names
+    assert read_names(values) == names
 
 
 def test_a_fix_keeps_what_follows_the_first_equals_sign():
-    assert parse_fixes(["a = b=c", "d="]) == {"a": "b=c", "d": ""}
+    assert read_fixes(["a = b=c", "d="]) == {"a": "b=c", "d": ""}

@@ -16,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from hpsearch import defaults
 from hpsearch.data.arrays import network_shape
 from hpsearch.data.dataset import Column, Schema
+from hpsearch.data.options import MAX_LEVELS, MAX_WORDS
 from hpsearch.data.words import split_words
 
 _DAY = np.timedelta64(1, "D")
@@ -66,8 +66,8 @@ class Layout:
         cls,
         schema: Schema,
         *,
-        max_levels: int = defaults.MAX_LEVELS,
-        max_words: int = defaults.MAX_WORDS,
+        max_levels: int = MAX_LEVELS,
+        max_words: int = MAX_WORDS,
     ) -> Layout:
         """The layout of a schema, with at most ``max_levels`` and ``max_words`` slots a column."""
         numbers: list[str] = []

@@ -229,15 +229,6 @@ def read_units(path: Path, trials: Collection[int]) -> dict[int, list[UnitResult
     return found
 
 
-def read_asked(path: Path) -> dict[str, Any]:
-    """What the run was asked, the file being left as it is; nothing where it can't be read."""
-    asked: dict[str, Any] = {}
-    with suppress(sqlite3.Error, OSError, ValueError), closing(_read_only(path)) as connection:
-        [[text]] = connection.execute("SELECT value FROM settings WHERE name = 'run'")
-        asked = json.loads(text)
-    return asked
-
-
 def _read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
 

@@ -22,7 +22,7 @@ from hpsearch.report import FoldCurve, Material, report_html
 from hpsearch.report.material import records
 from hpsearch.results.contents import Contents
 from hpsearch.results.files import write_atomically
-from hpsearch.results.journal import read_asked, read_units
+from hpsearch.results.journal import read_units
 from hpsearch.results.layout import JOURNAL, REPORT
 from hpsearch.versions import VERSION
 
@@ -76,7 +76,7 @@ def material_of(run: Contents) -> Material:
         curves=_with("trial", "epoch", table=_or(lambda: run.curves, pd.DataFrame())),
         predictions=_or(lambda: run.predictions, pd.DataFrame()),
         timings=_or(lambda: run.timings, pd.DataFrame()),
-        settings=_with_source(_or(lambda: run.settings, {}), read_asked(run.path / JOURNAL)),
+        settings=_or(lambda: run.settings, {}),
         best=best,
         manifest=_or(lambda: run.manifest, {}),
         ledger=_or(lambda: run.ledger, None),
@@ -96,14 +96,6 @@ def _or(read: Callable[[], _T], otherwise: _T) -> _T:
 def _with(*columns: str, table: pd.DataFrame) -> pd.DataFrame:
     """The table, or an empty one where it lacks a column."""
     return table if set(columns) <= set(table.columns) else pd.DataFrame()
-
-
-def _with_source(settings: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with what the journal knows: where the table was, what the space came from."""
-    data, read = settings.get("data") or {}, asked.get("data") or {}
-    known = {name: read[name] for name in ("source", "load") if read.get(name)}
-    is_object = (asked.get("space") or {}).get("is_object", False)
-    return {**settings, "data": {**data, **known}, "space_is_object": is_object}
 
 
 def _with_fold_curves(material: Material, folder: Path) -> Material:

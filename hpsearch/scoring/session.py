@@ -56,10 +56,10 @@ from hpsearch.engines.workers import (
 )
 from hpsearch.errors import HpsearchError
 from hpsearch.folds import Fold
-from hpsearch.oracles.base import HALVING_RATE
 from hpsearch.preprocessing import Encoded, Layout, Statistics, encode, fit_statistics
 from hpsearch.results.journal import NoJournal, Recorder, check_asked
 from hpsearch.scoring.observer import Observer, SilentObserver
+from hpsearch.scoring.stages import Stage
 from hpsearch.scoring.trials import TrialResult, combine, slimmed
 from hpsearch.space.space import Candidate, Space, fit_settings
 from hpsearch.task import Problem
@@ -102,43 +102,6 @@ class SessionPlan:
     trial_timeout: float | None = None
     backend: Backend = "loky"
     address: str | None = None
-
-
-@dataclass(frozen=True)
-class Stage:
-    """How far trials are trained before they are compared.
-
-    Attributes
-    ----------
-    folds : positions in ``FitData.folds``, those of earlier stages included.
-    rung : with several rungs of epochs, the number of this one, from 0; the last is the budget.
-    n_rungs : how many there are.
-    """
-
-    folds: tuple[int, ...]
-    rung: int = 0
-    n_rungs: int = 1
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether its folds are trained for all epochs."""
-        return self.rung == self.n_rungs - 1
-
-    def span(self, epochs: int) -> Span:
-        """The epochs from the first one to its last, for a budget.
-
-        The first rung has ``ceil(epochs / HALVING_RATE ** (n_rungs - 1))`` epochs, and each rung
-        ``HALVING_RATE`` times those of the one before it, at most the budget.
-
-        Examples
-        --------
-        >>> [Stage((0, 1), rung, n_rungs=3).span(100).end(100) for rung in range(3)]
-        [12, 36, 100]
-        """
-        if self.n_rungs == 1:
-            return Span()
-        block = -(-epochs // HALVING_RATE ** (self.n_rungs - 1))
-        return Span(0, None if self.is_whole else block * HALVING_RATE**self.rung, block)
 
 
 class Session:

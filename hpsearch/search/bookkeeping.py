@@ -42,6 +42,7 @@ from hpsearch.results.journal import Recorder
 from hpsearch.scoring import trials as trials_of_a_run
 from hpsearch.scoring.trials import TrialResult
 from hpsearch.search.baselines import BaselineScores
+from hpsearch.search.plan import SearchPlan
 from hpsearch.space.hyperparameters import active_ranges
 from hpsearch.task import Direction
 
@@ -73,6 +74,20 @@ class Books:
     rule: Rule
     keeps_copies_together: bool
     seed: int
+
+    @classmethod
+    def of(cls, plan: SearchPlan, results: Sequence[TrialResult], best: TrialResult) -> Books:
+        """The books of a search that has selected a trial."""
+        return cls(
+            results=tuple(results),
+            best=best,
+            dataset=plan.dataset,
+            folds=plan.folds,
+            metrics=plan.metrics,
+            rule=plan.options.select,
+            keeps_copies_together=plan.options.duplicates == "together",
+            seed=plan.options.seed,
+        )
 
     @property
     def direction(self) -> Direction:

@@ -9,18 +9,16 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch import defaults
 from hpsearch.data import Dataset, load
-from hpsearch.engines import AUTO, checked_option
-from hpsearch.engines.contract import FitOptions
-from hpsearch.engines.workers import Backend, check_backend
 from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import IteratedKFold, choose_splitter, make_folds
 from hpsearch.metrics import METRICS, resolve_metric
+from hpsearch.options import check_known, count, taking
 from hpsearch.results.tables import curves_table, folds_table, predictions_table
-from hpsearch.scoring.session import ScaleTarget, Session, SessionPlan
+from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import TrialResult, prediction_parts
-from hpsearch.search.execution import check_count
+from hpsearch.search.options import FOR_ONE_NETWORK, Options
+from hpsearch.search.plan import session_plan
 from hpsearch.space.hyperparameters import active_values
 from hpsearch.space.space import Candidate, Space
 
@@ -59,6 +57,7 @@ class CrossValidation:
         )
 
 
+@taking(FOR_ONE_NETWORK)
 def cross_validate(
     build: Callable[..., Any],
     data: Any,
@@ -66,20 +65,9 @@ def cross_validate(
     *,
     cv: Any = None,
     values: Mapping[str, Any] | None = None,
-    epochs: int = defaults.EPOCHS,
-    batch_size: int = defaults.BATCH_SIZE,
-    patience: int | None = None,
-    metric: str | None = None,
-    seed: int = defaults.SEED,
-    jobs: int | None = None,
-    backend: Backend = "loky",
-    address: str | None = None,
     task: str | None = None,
     groups: Any = None,
-    engine: str = AUTO,
-    scale_target: ScaleTarget = "auto",
-    max_levels: int = defaults.MAX_LEVELS,
-    max_words: int = defaults.MAX_WORDS,
+    **options: Any,
 ) -> CrossValidation:
     """Score one Keras configuration by iterated K-fold, statistics from training rows alone.
 
@@ -91,8 +79,6 @@ def cross_validate(
     cv : a splitter with scikit-learn's contract; or the number of folds, made once, as in
         scikit-learn; by default the folds and repeats that ``Search`` would take for the data.
     values : hyperparameters, by default the space's own defaults.
-    epochs, batch_size, patience, metric, seed, jobs, backend, address, engine, scale_target : as in
-        ``Search``, like max_levels and max_words.
     task, groups : as in ``hpsearch.load``.
 
     Raises
@@ -102,29 +88,12 @@ def cross_validate(
     SearchFailedError
         If a training failed; the reason is in its message.
     """
-    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-        check_count(name, value)
-    for name, optional in (("patience", patience), ("jobs", jobs)):
-        if optional is not None:
-            check_count(name, optional)
-    check_count("seed", seed, least=0)
-    check_backend(backend, address)
+    check_known("cross_validate", options, FOR_ONE_NETWORK)
+    asked = Options(_space(build), fix=values, **options)
     dataset = load(data, y, task=task, groups=groups)
-    folds = make_folds(_splitter(cv, dataset, seed), dataset)
-    metrics = resolve_metric(dataset.target.kind, metric)
-    plan = SessionPlan(
-        space=_space(build),
-        fixes=dict(values or {}),
-        engine=checked_option(engine),
-        options=FitOptions(seed, epochs, batch_size, patience, metrics),
-        jobs=jobs,
-        scale_target=scale_target,
-        max_levels=max_levels,
-        max_words=max_words,
-        must_save=False,
-        backend=backend,
-        address=address,
-    )
+    folds = make_folds(_splitter(cv, dataset, asked), dataset)
+    metrics = resolve_metric(dataset.target.kind, asked.metric)
+    plan = session_plan(asked, asked.space, metrics, must_save=False)
     with Session(plan, dataset, folds) as session:
         declared = session.prepare()
         candidate = Candidate(0, active_values(declared, declared.values))
@@ -165,11 +134,10 @@ def _space(build: Any) -> Space:
     return Space.load(build)
 
 
-def _splitter(cv: Any, dataset: Dataset, seed: int) -> Any:
+def _splitter(cv: Any, dataset: Dataset, options: Options) -> Any:
     if cv is None or isinstance(cv, int):
-        folds, repeats = (defaults.FOLDS, defaults.REPEATS) if cv is None else (cv, 1)
-        check_count("cv", folds)
-        splitter, _ = choose_splitter(dataset, folds=folds, repeats=repeats, seed=seed)
+        folds, repeats = (options.folds, options.repeats) if cv is None else (count()("cv", cv), 1)
+        splitter, _ = choose_splitter(dataset, folds=folds, repeats=repeats, seed=options.seed)
         return splitter
     if isinstance(cv, str) or not hasattr(cv, "split"):
         raise OptionError(

@@ -15,41 +15,31 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data import Dataset
 from hpsearch.errors import FoldError, InputError, SearchFailedError
-from hpsearch.folds import Fold, Splitter, choose_splitter, make_folds
+from hpsearch.export.refit import refit_and_predict
+from hpsearch.folds import Fold, choose_splitter, make_folds
 from hpsearch.ledger import Nested, NestedFold, estimates
 from hpsearch.metrics import score
+from hpsearch.oracles import make_oracle
 from hpsearch.results import RunFolder
 from hpsearch.results.journal import Journal
 from hpsearch.scoring.observer import Observer, SilentObserver
-from hpsearch.scoring.session import SILENT, Session
+from hpsearch.scoring.session import Session, encode_dataset
 from hpsearch.scoring.trials import TrialResult
+from hpsearch.search.loop import score_trials, select, steps_of_refit
+from hpsearch.search.plan import SearchPlan, plan_search
+from hpsearch.search.trial_log import TrialLog
 
 Row = dict[str, Any]
 
 SECONDS_BETWEEN_LINES: Final = 10.0
 """An inner search says how far it has come this often."""
-
-
-class Searching(Protocol):
-    """A search on some rows that has not begun yet."""
-
-    def search_within(
-        self, like: Session, journal: Journal, new_rows: Dataset
-    ) -> tuple[TrialResult, NDArray[np.float32]]:
-        """Search; the winner, and what it predicts of other rows."""
-        ...
-
-
-Prepare = Callable[[Any, Dataset], Searching]
-"""Makes a search of its options and its rows; what they do not allow is refused here."""
 
 
 @dataclass(frozen=True)
@@ -70,47 +60,50 @@ class NestedOutcome:
 
 @dataclass(frozen=True, eq=False)
 class Nesting:
-    """The outer folds of a search, and how to search inside them.
+    """The outer folds of a search, and a search inside each of them.
 
     Attributes
     ----------
-    search : the options of each inner search: those of the outer one, but for what comes after.
-    dataset, folds : the rows, and the outer folds.
-    metric : the selecting metric.
-    prepare : makes an inner search.
+    plan : of the search around.
+    folds : the outer folds.
     """
 
-    search: Any
-    dataset: Dataset
+    plan: SearchPlan
     folds: tuple[Fold, ...]
-    metric: str
-    prepare: Prepare
 
     @classmethod
-    def of(cls, search: Any, dataset: Dataset, metric: str, prepare: Prepare) -> Nesting | None:
-        """The nesting that a search asks for, each outer fold tried; None where it asks for none.
-
-        Parameters
-        ----------
-        search : the options, a ``Search``. dataset : the rows that it may see.
+    def of(cls, plan: SearchPlan) -> Nesting | None:
+        """The nesting that a search asks for, each outer fold planned; None where it asks for none.
 
         Raises
         ------
         InputError
             The rows do not allow the outer folds, or the folds inside one.
         """
-        if search.nested is None:
+        if plan.options.nested is None:
             return None
-        inner = replace(
-            search,
+        nesting = cls(plan, _outer_folds(plan, plan.options.nested))
+        for fold in nesting.folds:
+            nesting.inner_plan(fold)
+        return nesting
+
+    def inner_plan(self, fold: Fold) -> SearchPlan:
+        """The search on the training rows of an outer fold: the same, but for what comes after."""
+        options = self.plan.options
+        asked = replace(
+            options,
+            space=self.plan.space,
             nested=None,
             test_data=None,
-            test_size=search.test_size if search.holds_out else None,
+            test_size=options.test_size if options.holds_out else None,
         )
-        nesting = cls(inner, dataset, _outer_folds(search, dataset), metric, prepare)
-        for fold in nesting.folds:
-            nesting._prepared(fold)
-        return nesting
+        try:
+            return plan_search(asked, self.plan.dataset.take(fold.train))
+        except FoldError as error:
+            raise FoldError(
+                f"`--nested {len(self.folds)}` searches on the training rows of each outer fold; "
+                f"those of outer fold {fold.fold} cannot be dealt: {error}"
+            ) from error
 
     def cost(self, n_replicas: int) -> str:
         """What it adds to a search of so many trainings, a sentence for people."""
@@ -152,17 +145,23 @@ class Nesting:
         return NestedOutcome(tuple(rows), None if failures else estimates.nested(found), failures)
 
     def _searched(
-        self, fold: Fold, session: Session, journal: Journal, progress: Observer
+        self,
+        fold: Fold,
+        session: Session,
+        journal: Journal,
+        progress: Observer,
     ) -> NestedFold:
         """Search on the training rows of an outer fold, and score the winner on the others."""
-        outside = self.dataset.take(fold.validation)
-        searching = self._prepared(fold, progress)
-        best, predictions = searching.search_within(session, journal, outside)
-        value = float(score(self.metric, outside.y, predictions, kind=outside.target.kind))
+        outside = self.plan.dataset.take(fold.validation)
+        best, predictions = search_within(
+            self.inner_plan(fold), session, journal, progress, outside
+        )
+        metric = self.plan.metrics[0]
+        value = float(score(metric, outside.y, predictions, kind=outside.target.kind))
         if not math.isfinite(value):
             raise SearchFailedError(
                 f"The winner of outer fold {fold.fold}, trial {best.candidate.trial}, has no "
-                f"{self.metric} on its validation rows: its refit diverged, or the metric is not "
+                f"{metric} on its validation rows: its refit diverged, or the metric is not "
                 "defined there."
             )
         return NestedFold(
@@ -176,15 +175,36 @@ class Nesting:
             hyperparameters=dict(best.candidate.values),
         )
 
-    def _prepared(self, fold: Fold, observer: Observer = SILENT) -> Searching:
-        try:
-            inner = replace(self.search, observer=observer)
-            return self.prepare(inner, self.dataset.take(fold.train))
-        except FoldError as error:
-            raise FoldError(
-                f"`--nested {len(self.folds)}` searches on the training rows of each outer fold; "
-                f"those of outer fold {fold.fold} cannot be dealt: {error}"
-            ) from error
+
+def search_within(
+    plan: SearchPlan, like: Session, journal: Journal, observer: Observer, new_rows: Dataset
+) -> tuple[TrialResult, NDArray[np.float32]]:
+    """Search without leaving any file: the winner, and what it predicts of other rows.
+
+    Parameters
+    ----------
+    like : an open session on more rows of the same table, whose workers do the work.
+    journal : where the trials are recorded; observer : hears of them.
+    new_rows : what is predicted by the winner, trained on all rows of this search.
+
+    Raises
+    ------
+    SearchFailedError
+        Every trial failed.
+    """
+    with Session(plan.for_the_session(), plan.dataset, plan.folds, like=like) as session:
+        oracle = make_oracle(plan.options.oracle, session.prepare(), plan.for_the_oracle())
+        log = TrialLog(plan.metrics, plan.direction)
+        score_trials(plan, session, oracle, journal, log, observer)
+        best = select(plan, log)
+        return best, session.workers.call(
+            refit_and_predict,
+            session.choice.kind.train_on_all_rows,
+            session.job,
+            best.candidate,
+            steps_of_refit(plan, session, best),
+            encode_dataset(new_rows),
+        )
 
 
 class _Progress(SilentObserver):
@@ -211,33 +231,23 @@ class _Progress(SilentObserver):
             self._said(f"{self._name}: {self._n_done} of {self._n_replicas} trainings")
 
 
-class NoFolder(RunFolder):
-    """Stands for the folder of a search inside an outer fold, which leaves no tables."""
-
-    def __init__(self) -> None:
-        self.path = Path("nested")
-
-    def write_tables(self, **tables: Any) -> None:
-        """Write nothing."""
-
-
-def _outer_folds(search: Any, dataset: Dataset) -> tuple[Fold, ...]:
+def _outer_folds(plan: SearchPlan, n_folds: int) -> tuple[Fold, ...]:
     """The outer folds, by the kind of splitter that the search itself uses."""
-    splitter: Splitter
+    options = plan.options
     splitter, _ = choose_splitter(
-        dataset,
-        split="auto" if search.split == "holdout" else search.split,
-        folds=search.nested,
+        plan.dataset,
+        split="auto" if options.split == "holdout" else options.split,
+        folds=n_folds,
         repeats=1,
-        gap=search.gap,
-        seed=search.seed,
-        duplicates=search.duplicates,
+        gap=options.gap,
+        seed=options.seed,
+        duplicates=options.duplicates,
     )
     try:
-        return make_folds(splitter, dataset)
+        return make_folds(splitter, plan.dataset)
     except FoldError as error:
         raise FoldError(
-            f"`--nested {search.nested}` deals outer folds as --folds deals inner ones: {error}"
+            f"`--nested {n_folds}` deals outer folds as --folds deals inner ones: {error}"
         ) from error
 
 

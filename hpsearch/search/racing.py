@@ -10,8 +10,8 @@ of stages come one after the other:
 
 After the last candidate, a play-off gives the leaders more repeats until the winner is clear.
 Everything is decided from scores at the end of a stage, never from the order in which results
-arrive, so that a run which goes on decides the same again. Owns the stages and the rules; training
-belongs to ``scoring``, the tests to ``stats``.
+arrive, so that a run which goes on decides the same again. Owns the rules; what a stage is and
+training belong to ``scoring``, the tests to ``stats``.
 
 References
 ----------
@@ -27,7 +27,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +37,12 @@ from hpsearch.metrics import METRICS
 from hpsearch.oracles.base import HALVING_RATE
 from hpsearch.results.journal import Recorder
 from hpsearch.scoring.observer import Observer
-from hpsearch.scoring.session import Session, Stage
+from hpsearch.scoring.session import Session
+from hpsearch.scoring.stages import Stage, stages_of
 from hpsearch.scoring.trials import TrialResult
+from hpsearch.search.options import Race
 from hpsearch.space.space import Candidate
 from hpsearch.stats import PairedTest, corrected_t_test, repeats_until_decided
-
-Race = Literal["off", "forgiving", "corrected-t"]
-RACES: Final[tuple[Race, ...]] = ("off", "forgiving", "corrected-t")
 
 LEVEL: Final = 0.05
 """The corrected paired test stops a trial whose one-sided p value is below this; a winner is clear
@@ -248,49 +247,6 @@ class Racing:
     def _folds_of(self, n_repeats: int) -> tuple[int, ...]:
         folds = enumerate(self.session.data.folds)
         return tuple(position for position, fold in folds if fold.repeat < n_repeats)
-
-
-def stages_of(folds: Sequence[Fold], *, n_rungs: int, by_repeat: bool) -> list[Stage]:
-    """The stages that a batch goes through.
-
-    Parameters
-    ----------
-    folds : those of a completed trial, repeat after repeat.
-    n_rungs : rungs of epochs in the first repeat; 1 for none.
-    by_repeat : whether trials are compared after every repeat.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> rows = np.arange(4)
-    >>> folds = [Fold(repeat, 0, rows[:3], rows[3:]) for repeat in range(2)]
-    >>> for stage in stages_of(folds, n_rungs=2, by_repeat=True):
-    ...     print(stage)
-    Stage(folds=(0,), rung=0, n_rungs=2)
-    Stage(folds=(0,), rung=1, n_rungs=2)
-    Stage(folds=(0, 1), rung=1, n_rungs=2)
-    """
-    last = n_rungs - 1
-    ends = [i for i, fold in enumerate(folds, start=1) if _ends_repeat(folds, i, fold)]
-    first = tuple(range(ends[0]))
-    rungs = [Stage(first, rung, n_rungs) for rung in range(last)]
-    counts = ends if by_repeat else ends[-1:]
-    return [*rungs, *(Stage(tuple(range(n)), last, n_rungs) for n in counts)]
-
-
-def most_rungs(epochs: int) -> int:
-    """How many rungs a number of epochs has, when each is to train longer than the one before.
-
-    Examples
-    --------
-    >>> [most_rungs(epochs) for epochs in (1, 2, 3, 4, 100)]
-    [1, 2, 2, 3, 6]
-    """
-    return next(n for n in itertools.count(1) if HALVING_RATE ** (n - 1) >= epochs)
-
-
-def _ends_repeat(folds: Sequence[Fold], following: int, fold: Fold) -> bool:
-    return following == len(folds) or folds[following].repeat != fold.repeat
 
 
 def _best(

@@ -12,42 +12,29 @@ from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any, Final
 
+from hpsearch import options as rules
 from hpsearch.data import Dataset, load
 from hpsearch.errors import InputError, OptionError
+from hpsearch.options import Resumed
 from hpsearch.oracles import check_oracle_growth, oracle_packages
 from hpsearch.paths import found_at
+from hpsearch.search.options import OPTIONS
+from hpsearch.search.plan import SearchPlan
 from hpsearch.space.source import SpaceSource
 from hpsearch.space.space import Space
 from hpsearch.versions import versions
 
-OPTIONS: Final = (
-    *("trials", "folds", "repeats", "epochs", "batch_size", "seed", "oracle", "engine", "patience"),
-    *("metric", "split", "gap", "duplicates", "fix", "test_size", "scale_target", "max_levels"),
-    *("max_words", "trial_timeout", "race", "rungs", "until_decided", "max_repeats", "select"),
-    *("nested", "baselines"),
-)
-"""Options of a search that a resumed run takes over."""
-
-GROWS: Final = ("trials", "repeats", "max_repeats")
-MAY_CHANGE: Final = (*GROWS, "trial_timeout")
-
 Record = dict[str, Any]
 
+GROWS: Final = tuple(each.name for each in OPTIONS if each.resumed is Resumed.GROWS)
+MAY_CHANGE: Final = (*GROWS, *(o.name for o in OPTIONS if o.resumed is Resumed.CHANGES))
 
-def record_of(search: Any, dataset: Dataset, space: Space, test: Dataset | None) -> Record:
-    """What a search is asked, as JSON can hold it.
 
-    Parameters
-    ----------
-    search : the options, a ``Search``.
-    dataset : the table as it was loaded; test : the rows that score the final model, or None.
-    """
-    given = search.test_data
+def record_of(plan: SearchPlan) -> Record:
+    """What a search is asked, as JSON can hold it."""
+    dataset, space, given = plan.source, plan.space, plan.options.test_data
     return {
-        "options": {
-            **{name: _plain(getattr(search, name)) for name in OPTIONS},
-            "fix": {str(name): _plain(value) for name, value in (search.fix or {}).items()},
-        },
+        "options": rules.recorded(plan.options),
         "space": {
             "name": space.name,
             "path": space.path,
@@ -60,12 +47,12 @@ def record_of(search: Any, dataset: Dataset, space: Space, test: Dataset | None)
             "source": dataset.origin.source if dataset.origin else None,
             "load": dataset.origin.options if dataset.origin else None,
         },
-        "test": None if test is None else _table(test),
+        "test": None if plan.test is None else _table(plan.test),
         "test_data": {
             "is_given": given is not None,
             "source": _whole_path(given) if isinstance(given, str | os.PathLike) else None,
         },
-        "versions": versions(oracle_packages(search.oracle)),
+        "versions": versions(oracle_packages(plan.options.oracle)),
     }
 
 
@@ -78,9 +65,10 @@ def _table(dataset: Dataset) -> Record:
     }
 
 
-def _plain(value: Any) -> Any:
-    """A NumPy scalar as a plain number."""
-    return value.item() if hasattr(value, "item") else value
+def options_of(was: Record) -> dict[str, Any]:
+    """The options that a run was asked; those that came later are as they were without them."""
+    known = {each.name: each.default for each in OPTIONS if each.resumed.is_recorded}
+    return {**known, **{name: v for name, v in was["options"].items() if name in known}}
 
 
 def _whole_path(path: Any) -> str:
@@ -96,7 +84,7 @@ def check_unchanged(was: Record, now: Record, *, accept_versions: bool) -> None:
         *_changed_table("the data", was["data"], now["data"]),
         *_changed_table("the test rows", was["test"], now["test"]),
         *_changed_space(was["space"], now["space"]),
-        *_changed_values("option ", was["options"], now["options"], ignored=MAY_CHANGE),
+        *_changed_values("option ", options_of(was), now["options"], ignored=MAY_CHANGE),
     ]
     if "engine" in now:
         changes += _changed_values("", {"engine": was["engine"]}, {"engine": now["engine"]})
@@ -152,7 +140,7 @@ def _changed_values(
 
 def check_growth(was: Record, now: Record) -> None:
     """Raise ``OptionError`` where a run was to shrink, or to grow in a way that it cannot."""
-    old, new = was["options"], now["options"]
+    old, new = options_of(was), now["options"]
     for name in GROWS:
         if new[name] < old[name]:
             raise OptionError(
@@ -180,7 +168,8 @@ def _words(option: str) -> str:
 
 def has_grown(was: Record, now: Record) -> bool:
     """Whether more trials or repeats are asked for."""
-    return any(was["options"][name] != now["options"][name] for name in GROWS)
+    old = options_of(was)
+    return any(old[name] != now["options"][name] for name in GROWS)
 
 
 # -- what to go on with

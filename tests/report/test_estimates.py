@@ -1,11 +1,8 @@
 """The estimates of a run with a ledger and without, and the command that makes it again."""
 
-import shlex
-
 import pytest
 
 from hpsearch.ledger import BiasCorrection, Promise
-from hpsearch.report.command import command
 from hpsearch.report.estimates import estimates, promised
 
 
@@ -51,68 +48,3 @@ def test_without_a_ledger_the_naive_interval_is_worked_out():
 def test_a_hold_out_has_one_estimate_without_an_interval():
     [only] = estimates({"metric": "mae", "score": 1.0, "score_std": None, "n_folds": 1})
     assert (only.label, only.low) == ("Score of the hold-out", None)
-
-
-def test_the_command_says_what_is_not_the_default():
-    settings = {
-        "data": {
-            "source": "/my data/trees.csv",
-            "load": {"target": ["a,b", "c"], "drop": ["name"], "groups": "wood", "task": None},
-        },
-        "space": "my_space.py",
-        "trials": 20,
-        "folds": 5,
-        "seed": 3,
-        "fix": {"optimizer": "adam w"},
-        "patience": None,
-        "test_size": 0.2,
-        "test_rows": 10,
-    }
-    words = shlex.split(command(settings))
-    assert words == [
-        *("hpsearch", "run", "/my data/trees.csv", "--target", '"a,b"', "--target", "c"),
-        *("--drop", "name", "--groups", "wood", "--space", "my_space.py"),
-        *("--fix", "optimizer=adam w", "--folds", "5", "--seed", "3", "--test-size", "0.2"),
-    ]
-
-
-def test_the_command_is_one_that_the_program_takes():
-    from typer.main import get_command
-
-    from hpsearch.cli import app
-
-    settings = {
-        "data": {"source": "x.csv", "load": {"target": ["y"]}},
-        "trials": 3,
-        "folds": 2,
-        "repeats": 1,
-        "epochs": 2,
-        "batch_size": 8,
-        "seed": 1,
-        "oracle": "grid",
-        "gap": 1,
-        "engine": "reference",
-        "patience": 4,
-        "split": "kfold",
-        "duplicates": "ignore",
-        "max_levels": 3,
-        "max_words": 4,
-        "fix": {"a": 1},
-        "space": "s.py",
-        "test_rows": 5,
-    }
-    words = shlex.split(command(settings))[2:]
-    context = get_command(app).commands["run"].make_context("run", words)
-    assert context.params["trials"] == 3
-    assert context.params["test_data"] == "FILE"
-
-
-def test_a_switch_is_said_without_a_value_and_a_metric_where_it_is_not_the_first():
-    settings = {"data": {"source": "sklearn:iris", "task": "multiclass"}, "metric": "accuracy"}
-    words = command({**settings, "baselines": False, "until_decided": True}).split()
-    assert words[3:] == ["--until-decided", "--no-baselines", "--metric", "accuracy"]
-    assert "--metric" not in command({**settings, "metric": "log_loss"})
-
-
-def test_a_table_in_memory_stands_in_capitals():
-    assert command({"data": {"target": ["y"]}}).split()[2] == "DATA"

@@ -100,12 +100,6 @@ def test_a_journal_that_cannot_be_read_has_no_units(tmp_path, content):
     assert read_units(path, {0}) == {}
 
 
-def test_the_journal_says_where_the_table_was(run):
-    assert material_of(run).settings["data"]["source"] == "/data/trees.csv"
-    (run.path / "journal.sqlite").write_bytes(b"no journal")
-    assert "source" not in material_of(run).settings["data"]
-
-
 def test_a_unit_that_is_damaged_is_no_unit(tmp_path):
     path = tmp_path / "journal.sqlite"
     with Journal.create(path, {}) as journal:

@@ -12,6 +12,8 @@ from hpsearch.errors import FoldError, InputError, OptionError
 from hpsearch.metrics import score
 from hpsearch.scoring.observer import SilentObserver
 from hpsearch.search.nesting import _outer_folds
+from hpsearch.search.options import Options
+from hpsearch.search.plan import plan_search
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -122,7 +124,7 @@ def test_each_outer_fold_has_its_row_and_the_ledger_its_mean(whole):
 
 
 def test_rows_outside_change_nothing_inside_but_the_outer_score(whole, search, monkeypatch):
-    outside = _outer_folds(hpsearch.Search(nested=2), data_of(flats()))[0].validation
+    outside = _outer_folds(plan_search(Options(nested=2), data_of(flats())), 2)[0].validation
     seen = []
     monkeypatch.setattr("hpsearch.search.nesting._outer_folds", remembering(seen))
     changed = flats()
@@ -140,8 +142,8 @@ def test_rows_outside_change_nothing_inside_but_the_outer_score(whole, search, m
 def remembering(seen):
     """Outer folds as ever, kept in a list as well."""
 
-    def outer_folds(search, dataset):
-        folds = _outer_folds(search, dataset)
+    def outer_folds(plan, n_folds):
+        folds = _outer_folds(plan, n_folds)
         seen.append(folds)
         return folds
 

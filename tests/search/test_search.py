@@ -13,7 +13,7 @@ from hpsearch.metrics import score
 from hpsearch.oracles import make_oracle, sample
 from hpsearch.oracles.base import OraclePlan
 from hpsearch.scoring.observer import SilentObserver
-from hpsearch.search.execution import _Run
+from hpsearch.search.loop import select
 from hpsearch.stats import corrected_se
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -191,13 +191,12 @@ def test_predictions_give_the_scores_of_their_folds(searched):
 
 def test_a_search_holds_the_predictions_of_no_trial_in_memory(search_here, monkeypatch):
     held = []
-    select = _Run._select
 
-    def selecting(run):
-        held.extend(array for trial in run.results for array in trial.predictions)
-        return select(run)
+    def selecting(plan, log):
+        held.extend(array for trial in log.results for array in trial.predictions)
+        return select(plan, log)
 
-    monkeypatch.setattr(_Run, "_select", selecting)
+    monkeypatch.setattr("hpsearch.search.execution.select", selecting)
     run = search_here(hpsearch.load(visits(), target="ill", drop="group"), trials=2)
     assert held == [None] * 2 * run.settings["folds"] * run.settings["repeats"]
     assert len(run.predictions) == 40 * run.settings["repeats"]

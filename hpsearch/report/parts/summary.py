@@ -17,7 +17,6 @@ from hpsearch.report.blocks import (
     seconds_of,
     table_of,
 )
-from hpsearch.report.command import command
 from hpsearch.report.material import Material, finite
 
 _CHART_ANCHORS: Final = {
@@ -153,11 +152,13 @@ def again_section(material: Material) -> Section:
         hyperparameters = [(str(name), words.number(value)) for name, value in configuration]
         caption = f"Configuration of trial {material.selected}"
         tables.insert(0, table_of(caption, ("hyperparameter", "value"), hyperparameters))
-    text = command(settings)
-    code = [("Run the search again", text)]
+    text = str(settings.get("command", ""))
+    code = [("Run the search again", text)] if text else []
     lead = (
         "With the same data, versions and kind of machine this command gives the same tables to "
         "the last byte, whatever the number of processes."
+        if text
+        else "The version that made this run did not record its command."
     )
     if "DATA" in text.split():
         lead += " DATA stands for the table, which was not read from a file that can be named."

@@ -1,0 +1,132 @@
+"""The documents of a run, run.json, best.json and model.json: what stands in them.
+
+Pure: plans and results go in, dictionaries come out. Writing them belongs to the run's folder,
+what the journal keeps to ``resuming``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpsearch import options as rules
+from hpsearch.data import Dataset
+from hpsearch.export.bundle import BUNDLE_FORMAT, seen_ranges
+from hpsearch.export.refit import Refitted
+from hpsearch.ledger import Ledger
+from hpsearch.metrics import score
+from hpsearch.oracles import oracle_packages
+from hpsearch.scoring.session import Session
+from hpsearch.scoring.trials import TrialResult
+from hpsearch.search.command import command
+from hpsearch.search.plan import SearchPlan
+from hpsearch.versions import versions
+
+Document = dict[str, Any]
+
+
+def run_document(plan: SearchPlan, session: Session) -> Document:
+    """What was asked, and under which conditions it ran: run.json.
+
+    ``options`` are as they were asked, and ``command`` asks for the same again; what stands beside
+    them is what became of them.
+    """
+    options, data = plan.options, plan.source
+    asked = rules.recorded(options)
+    return {
+        **asked,
+        "options": asked,
+        "command": command(plan),
+        "data": _data(data),
+        "warnings": [*data.warnings, *session.probe.warnings],
+        "space": plan.space.name,
+        "space_sha256": plan.space.sha256,
+        "engine": session.choice.engine,
+        "metric": plan.metrics[0],
+        "direction": plan.direction,
+        "metrics": list(plan.metrics),
+        "repeats": plan.n_repeats,
+        "max_repeats": plan.most_repeats if options.until_decided else None,
+        "split_reason": plan.split_reason,
+        "test_rows": 0 if plan.test is None else plan.test.n_rows,
+        "scale_target": session.scales_target,
+        "worker_environment": dict(session.choice.kind.environment),
+        "versions": versions(oracle_packages(options.oracle)),
+    }
+
+
+def _data(data: Dataset) -> Document:
+    return {
+        "name": data.name,
+        "n_rows": data.n_rows,
+        "n_columns": len(data.schema.columns),
+        "fingerprint": data.fingerprint,
+        "task": data.target.kind,
+        "target": list(data.target.names),
+        "groups": data.groups_name or None,
+        "time": data.time_name or None,
+    }
+
+
+def best_document(
+    plan: SearchPlan,
+    best: TrialResult,
+    refitted: Refitted,
+    n_steps: int,
+    n_trials: int,
+    ledger: Ledger,
+) -> Document:
+    """The selected trial, its scores and what they are worth: best.json."""
+    names = ("trial", "score", "score_std", "score_se", "ci_low", "ci_high", "n_folds")
+    return {
+        **{name: best.row[name] for name in names},
+        "best_epoch": best.row["best_epoch"],
+        "metric": plan.metrics[0],
+        "direction": plan.direction,
+        "metrics": {name: best.row[f"metric.{name}"] for name in plan.metrics},
+        "hyperparameters": dict(best.candidate.values),
+        "n_params": refitted.n_params,
+        "n_trials": n_trials,
+        "refit": {"n_rows": plan.dataset.n_rows, "n_steps": n_steps},
+        "test": _test_scores(plan, refitted),
+        **refitted.inspected,
+        "selected_by": {"rule": ledger.choice.rule, "reason": ledger.choice.reason},
+        "ledger": ledger.to_json(),
+    }
+
+
+def _test_scores(plan: SearchPlan, refitted: Refitted) -> dict[str, float] | None:
+    if plan.test is None or refitted.predictions is None:
+        return None
+    kind, y = plan.test.target.kind, plan.test.y
+    return {name: float(score(name, y, refitted.predictions, kind=kind)) for name in plan.metrics}
+
+
+def manifest(
+    plan: SearchPlan, best: TrialResult, refitted: Refitted, n_steps: int, backend: str
+) -> Document:
+    """What the exported model expects and gives: model.json.
+
+    Parameters
+    ----------
+    backend : Keras's, on which it was trained and checked.
+    """
+    return {
+        "format": BUNDLE_FORMAT,
+        "backend": backend,
+        "sha256": refitted.sha256,
+        "schema": plan.dataset.schema.to_json(),
+        "ranges": seen_ranges(plan.dataset),
+        "limits": {
+            "max_levels": plan.options.max_levels,
+            "max_words": plan.options.max_words,
+        },
+        "word_slots": list(refitted.word_slots),
+        "trial": best.candidate.trial,
+        "hyperparameters": dict(best.candidate.values),
+        "n_params": refitted.n_params,
+        "trained_on": {"n_rows": plan.dataset.n_rows, "n_steps": n_steps},
+        "checks": [
+            "the exported graph predicts what the trained network predicts",
+            "a fresh process reloads it in safe mode and predicts the same bits",
+        ],
+    }

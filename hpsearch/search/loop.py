@@ -1,0 +1,103 @@
+"""The loop of a search: ask, score, record, tell, until the budget is spent; then select.
+
+A run that goes on after an interruption takes the same loop: it asks again, and what the journal
+holds is not trained again. A search inside an outer fold takes it too.
+"""
+
+from __future__ import annotations
+
+from hpsearch.errors import SearchFailedError
+from hpsearch.export.refit import refit_steps
+from hpsearch.ledger.choice import select as select_row
+from hpsearch.oracles.base import Oracle, Outcome
+from hpsearch.results.journal import Journal
+from hpsearch.scoring.observer import Observer
+from hpsearch.scoring.session import Session
+from hpsearch.scoring.trials import TrialResult
+from hpsearch.search.plan import SearchPlan
+from hpsearch.search.racing import Racing
+from hpsearch.search.trial_log import TrialLog
+from hpsearch.space.space import fit_settings
+
+
+def score_trials(
+    plan: SearchPlan,
+    session: Session,
+    oracle: Oracle,
+    journal: Journal,
+    log: TrialLog,
+    observer: Observer,
+) -> None:
+    """Score what an oracle proposes until the budget is spent.
+
+    Parameters
+    ----------
+    session : what trains; journal : what remembers; log : takes each trial as it ends.
+    observer : hears of it.
+    """
+    options = plan.options
+    racing = Racing(session, journal, observer, options.race, plan.n_repeats)
+    observer.search_started(
+        n_trials=options.trials,
+        n_folds=plan.n_folds,
+        metric=plan.metrics[0],
+        direction=plan.direction,
+        jobs=session.jobs,
+    )
+    try:
+        while remaining := options.trials - len(log):
+            candidates = oracle.ask(oracle.batch_size(remaining))
+            if not candidates:
+                observer.note(_exhausted(len(log)))
+                break
+            outcomes = []
+            n_rungs = max(oracle.n_rungs, options.rungs)
+            for result in racing.score(candidates, n_rungs, tuple(log.results)):
+                log.add(result)
+                observer.trial_done(result.row)
+                outcomes.append(Outcome(result.row["trial"], result.score, result.status))
+            oracle.tell(sorted(outcomes, key=lambda outcome: outcome.trial))
+        if options.until_decided:
+            for results in racing.play_off(log.results, plan.most_repeats, options.rungs):
+                log.replace(results)
+    finally:
+        log.write()
+
+
+def select(plan: SearchPlan, log: TrialLog) -> TrialResult:
+    """The trial that the search selects, of those with the most folds.
+
+    Raises
+    ------
+    SearchFailedError
+        Every trial failed.
+    """
+    completed = [r for r in log.results if r.status == "completed"]
+    if not completed:
+        reasons = sorted({str(r.row.get("error")) for r in log.results})
+        raise SearchFailedError(
+            f"All {len(log)} trials failed, so nothing can be selected. The first "
+            f"reason: {reasons[0]}."
+        )
+    completed.sort(key=lambda r: r.candidate.trial)
+    most = max(len(r.positions) for r in completed)
+    leaders = [r for r in completed if len(r.positions) == most]
+    return leaders[select_row([r.row for r in leaders], plan.options.select, plan.direction)]
+
+
+def steps_of_refit(plan: SearchPlan, session: Session, best: TrialResult) -> int:
+    """Optimizer steps that a selected trial trains on all rows."""
+    options = plan.options
+    settings = fit_settings(best.candidate.values, options.batch_size, options.epochs)
+    return refit_steps(
+        session.data,
+        best.positions,
+        batch_size=settings.batch_size,
+        best_epoch=best.row["best_epoch"],
+    )
+
+
+def _exhausted(n_trials: int) -> str:
+    return (
+        f"The space has no more than {n_trials} different configurations; all of them are scored."
+    )

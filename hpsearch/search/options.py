@@ -1,0 +1,491 @@
+"""The options of a search, each declared once.
+
+Owns ``Options``: defaults, rules, words, and what becomes of each when a run goes on. Adding an
+option is adding a field here and using it; the command line, ``Search``, ``cross_validate``, the
+journal, run.json, the report's command and docs/options.md follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from hpsearch import options as rules
+from hpsearch.data.options import MAX_LEVELS, MAX_WORDS, TABLE_OPTIONS
+from hpsearch.errors import OptionError
+from hpsearch.options import Panel, Resumed, count, one_of, option, or_none
+from hpsearch.oracles import check_oracle
+
+if TYPE_CHECKING:
+    from hpsearch.engines.workers import Backend
+    from hpsearch.folds.plan import Split
+    from hpsearch.folds.splitters import Duplicates
+    from hpsearch.ledger.record import Rule
+
+Race = Literal["off", "forgiving", "corrected-t"]
+ScaleTarget = Literal["auto", True, False]
+
+_ORACLES: Final = """Who proposes them, beginning with the space's default configuration.
+
+random: each hyperparameter drawn by itself.
+
+grid: every combination, in order.
+
+hyperband: random, in brackets that train the best ones longer.
+
+bayesian: a Gaussian process of the scores proposes.
+
+tpe: Optuna's densities of the best and of the others propose; needs the extra optuna.
+
+gp: Optuna's Gaussian process, slower; needs the extra gp.
+"""
+
+
+def _scale_target(name: str, value: Any) -> ScaleTarget:
+    if value == "auto" and isinstance(value, str):
+        return "auto"
+    if type(value).__name__ == "bool":
+        return bool(value)
+    raise OptionError(f"`{name}` is 'auto', True or False; received {value!r}.")
+
+
+def _splits() -> Sequence[str]:
+    from hpsearch.folds.plan import SPLITS
+
+    return SPLITS
+
+
+def _engine(name: str, value: Any) -> str:
+    from hpsearch.engines import checked_option
+
+    return checked_option(value)
+
+
+def _check_backend(backend: str, address: str | None) -> None:
+    from hpsearch.engines.workers import check_backend
+
+    check_backend(backend, address)
+
+
+def read_fixes(values: Sequence[str] | None) -> dict[str, str]:
+    """Hyperparameters and their values from ``NAME=VALUE`` texts.
+
+    Raises
+    ------
+    OptionError
+        If one has no ``=`` or no name, or a name comes twice.
+
+    Examples
+    --------
+    >>> read_fixes(["optimizer=adam", "units_1=64"])
+    {'optimizer': 'adam', 'units_1': '64'}
+    """
+    fixes: dict[str, str] = {}
+    for value in values or ():
+        name, equals, setting = (part.strip() for part in value.partition("="))
+        if not name or not equals:
+            raise OptionError(
+                f"--fix is NAME=VALUE; received {value!r}. Write for instance --fix optimizer=adam."
+            )
+        if name in fixes:
+            raise OptionError(
+                f"--fix gives each hyperparameter one value; received {name!r} twice. Drop one."
+            )
+        fixes[name] = setting
+    return fixes
+
+
+def _write_fixes(fixes: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in fixes.items():
+        yield from ("--fix", f"{name}={value}")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a search is asked, checked; see docs/options.md."""
+
+    space: Any = option(
+        "mlp",
+        "What to search: a shipped space's name (`hpsearch space` lists them) or a .py file.",
+        rules.anything,
+        panel=Panel.SEARCH,
+        metavar="NAME|FILE.py",
+        resumed=Resumed.APART,
+        in_python="Also build(hp, problem), keras-tuner's build(hp) or a HyperModel.",
+        kw_only=False,
+    )
+    test_data: Any = option(
+        None,
+        "Rows that score the final model once and take part in nothing else.",
+        rules.anything,
+        in_python="A file, a table or a Dataset.",
+        panel=Panel.DATA,
+        metavar="FILE",
+        resumed=Resumed.APART,
+    )
+    test_size: float | None = option(
+        None,
+        "Set this share of the rows apart instead. With {folds} 1: to validate on.",
+        rules.anything,
+        panel=Panel.DATA,
+        metavar="SHARE",
+        given=float,
+    )
+    max_levels: int = option(
+        MAX_LEVELS,
+        "Levels kept of each category column; rarer ones, as counted on a fold's training rows, "
+        "share one.",
+        count(),
+        panel=Panel.DATA,
+        metavar="N",
+        given=int,
+        for_one_network=True,
+    )
+    max_words: int = option(
+        MAX_WORDS,
+        "Words kept of each text column; rarer ones, as counted on a fold's training rows, are "
+        "left out.",
+        count(),
+        panel=Panel.DATA,
+        metavar="N",
+        given=int,
+        for_one_network=True,
+    )
+    folds: int = option(
+        4,
+        "Parts of each repeat; 1 is a hold-out of {test_size}.",
+        count(),
+        panel=Panel.FOLDS,
+        metavar="K",
+        short="k",
+        given=int,
+    )
+    repeats: int = option(
+        3,
+        "Reshuffles; each trial is trained K x P times.",
+        count(),
+        panel=Panel.FOLDS,
+        metavar="P",
+        short="p",
+        given=int,
+        resumed=Resumed.GROWS,
+    )
+    split: Split = option(
+        "auto",
+        "How rows are dealt to folds: auto (follows from the data), kfold, stratified, group, "
+        "stratified-group, time or holdout.",
+        one_of(_splits),
+        panel=Panel.FOLDS,
+        metavar="KIND",
+    )
+    gap: int = option(
+        0,
+        "In time order: rows left out between training and validation.",
+        count(least=0),
+        panel=Panel.FOLDS,
+        metavar="ROWS",
+        given=int,
+    )
+    duplicates: Duplicates = option(
+        "together",
+        "Exact copies of a row: together (on one side of each fold) or ignore (dealt like other "
+        "rows).",
+        one_of(("together", "ignore")),
+        panel=Panel.FOLDS,
+        metavar="HOW",
+    )
+    trials: int = option(
+        20,
+        "Configurations to try.",
+        count(),
+        panel=Panel.SEARCH,
+        metavar="N",
+        short="n",
+        given=int,
+        resumed=Resumed.GROWS,
+    )
+    oracle: str = option("random", _ORACLES, rules.anything, panel=Panel.SEARCH, metavar="NAME")
+    fix: Mapping[str, Any] | None = option(
+        None,
+        "Give a hyperparameter one value; repeatable.",
+        rules.plain_values,
+        panel=Panel.SEARCH,
+        metavar="NAME=VALUE",
+        repeats=True,
+        read=read_fixes,
+        write=_write_fixes,
+    )
+    metric: str | None = option(
+        None,
+        "The metric that selects; by default the problem type's first.",
+        rules.anything,
+        panel=Panel.SEARCH,
+        metavar="NAME",
+        for_one_network=True,
+    )
+    race: Race = option(
+        "off",
+        "After each repeat, end trials that can't win: forgiving (those whose mean is worse than "
+        "the leader's worst fold), corrected-t (those that a corrected paired t-test finds worse) "
+        "or off.",
+        one_of(("off", "forgiving", "corrected-t")),
+        panel=Panel.SEARCH,
+        metavar="RULE",
+    )
+    rungs: int = option(
+        1,
+        "Levels of successive halving over epochs, within the first repeat: a third of a batch's "
+        "trials goes on from one to the next, three times as long.",
+        count(),
+        panel=Panel.SEARCH,
+        metavar="N",
+        given=int,
+    )
+    until_decided: bool = option(
+        False,
+        "At the end, give the leaders more repeats, up to {max_repeats}, until the winner is "
+        "clear or within one standard error of the next.",
+        rules.switch,
+        panel=Panel.SEARCH,
+        given=bool,
+    )
+    max_repeats: int = option(
+        10,
+        "Most reshuffles with {until_decided}.",
+        count(),
+        panel=Panel.SEARCH,
+        metavar="P",
+        given=int,
+        resumed=Resumed.GROWS,
+    )
+    select: Rule = option(
+        "best",
+        "What is selected: best (the best score) or one-se (the smallest model within one "
+        "corrected standard error of it).",
+        one_of(("best", "one-se")),
+        panel=Panel.SEARCH,
+        metavar="RULE",
+    )
+    nested: int | None = option(
+        None,
+        "Also search inside each of K outer folds and score the winners outside: an estimate that "
+        "selecting does not flatter, for K times the work.",
+        or_none(count(least=2)),
+        panel=Panel.SEARCH,
+        metavar="K",
+        given=int,
+    )
+    baselines: bool = option(
+        True,
+        "Score a constant, a linear model and boosted trees on the same folds.",
+        rules.switch,
+        panel=Panel.SEARCH,
+        given=bool,
+    )
+    seed: int = option(
+        0,
+        "Everything random follows from it: one seed, one machine, the same tables, for any "
+        "{jobs}.",
+        count(least=0),
+        panel=Panel.SEARCH,
+        metavar="N",
+        given=int,
+        for_one_network=True,
+    )
+    epochs: int = option(
+        100,
+        "Most passes over the training rows; the best epoch is found. A space may declare a "
+        "hyperparameter of this name.",
+        count(),
+        panel=Panel.TRAINING,
+        metavar="N",
+        short="e",
+        given=int,
+        for_one_network=True,
+    )
+    batch_size: int = option(
+        32,
+        "Rows a step, where the space does not declare a hyperparameter of this name.",
+        count(),
+        panel=Panel.TRAINING,
+        metavar="ROWS",
+        given=int,
+        for_one_network=True,
+    )
+    patience: int | None = option(
+        None,
+        "Stop all replicas of a trial so many epochs after the best of their mean validation "
+        "curve. Default: never.",
+        or_none(count()),
+        panel=Panel.TRAINING,
+        metavar="EPOCHS",
+        given=int,
+        for_one_network=True,
+    )
+    scale_target: ScaleTarget = option(
+        "auto",
+        "Train on a standardised regression target. Default: where the last layer is linear and "
+        "the loss measures a distance.",
+        _scale_target,
+        panel=Panel.TRAINING,
+        given=bool,
+        read=lambda given: "auto" if given is None else given,
+        for_one_network=True,
+    )
+    engine: str = option(
+        "auto",
+        "What trains: fused (all folds of candidates of one structure at once, on JAX), "
+        "reference (any Keras model, on TensorFlow), or auto, which takes the first where it "
+        "applies.",
+        _engine,
+        panel=Panel.TRAINING,
+        metavar="NAME",
+        for_one_network=True,
+    )
+    trial_timeout: float | None = option(
+        None,
+        "What some folds of a trial may take before it is tried again, then failed.",
+        or_none(rules.seconds),
+        panel=Panel.TRAINING,
+        metavar="SECONDS",
+        given=float,
+        resumed=Resumed.CHANGES,
+    )
+    jobs: int | None = option(
+        None,
+        "Units trained at the same time. Default: one a core, or as many as a cluster takes.",
+        or_none(count()),
+        panel=Panel.TRAINING,
+        metavar="N",
+        short="j",
+        given=int,
+        resumed=Resumed.ANEW,
+        for_one_network=True,
+    )
+    backend: Backend = option(
+        "loky",
+        "Where trainings run: loky (processes on this machine), or the workers of a dask or ray "
+        "cluster.",
+        rules.anything,
+        panel=Panel.TRAINING,
+        metavar="NAME",
+        resumed=Resumed.ANEW,
+        for_one_network=True,
+    )
+    address: str | None = option(
+        None,
+        "The cluster's: tcp://HOST:8786 (dask); HOST:6379, ray://HOST:10001 or auto (ray; without "
+        "one, Ray starts here).",
+        rules.anything,
+        panel=Panel.TRAINING,
+        metavar="ADDRESS",
+        resumed=Resumed.ANEW,
+        for_one_network=True,
+    )
+    out: str | Path | None = option(
+        None,
+        "The folder of the results. Default: results/NAME, numbered where it is taken.",
+        rules.anything,
+        panel=Panel.RESULTS,
+        metavar="FOLDER",
+        short="o",
+        given=Path,
+        resumed=Resumed.NEVER,
+    )
+    overwrite: bool = option(
+        False,
+        "Replace the run that is in {out}.",
+        rules.switch,
+        panel=Panel.RESULTS,
+        given=bool,
+        resumed=Resumed.NEVER,
+    )
+
+    def __post_init__(self) -> None:
+        rules.check_each(self)
+        _check_backend(self.backend, self.address)
+        check_oracle(self.oracle, epochs=self.epochs)
+        self._check_race()
+        self._check_until_decided()
+        self._check_patience()
+        if self.test_data is not None and self.test_size is not None and not self.holds_out:
+            raise OptionError(
+                "The test rows come from `test_data` or from `test_size`; received both. "
+                "Leave one out."
+            )
+
+    @property
+    def n_replicas(self) -> int:
+        """Trainings of the whole search at most, refit and --until-decided aside."""
+        return self.trials * self.repeats * self.folds
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether one share of the rows validates, in place of folds."""
+        return self.folds == 1 or self.split == "holdout"
+
+    def _check_race(self) -> None:
+        from hpsearch.scoring.stages import most_rungs
+
+        if self.race != "off" and self.repeats == 1:
+            raise OptionError(
+                "A race compares trials after each repeat, and there is one; received "
+                f"--race {self.race} --repeats 1. Raise --repeats, or use --rungs."
+            )
+        if self.rungs > 1 and self.oracle == "hyperband":
+            raise OptionError(
+                f"The hyperband oracle sets the rungs itself; received --rungs {self.rungs}. "
+                "Leave --rungs out."
+            )
+        if self.rungs > most_rungs(self.epochs):
+            raise OptionError(
+                f"Each rung trains longer than the one before it, so --epochs {self.epochs} allows "
+                f"at most {most_rungs(self.epochs)}; received --rungs {self.rungs}. "
+                "Raise --epochs, or lower --rungs."
+            )
+
+    def _check_until_decided(self) -> None:
+        most = next(o.default for o in rules.declared(self) if o.name == "max_repeats")
+        if not self.until_decided and self.max_repeats != most:
+            raise OptionError(
+                "--max-repeats is how far --until-decided goes, which is missing; received "
+                f"--max-repeats {self.max_repeats}. Add --until-decided, or leave it out."
+            )
+        if self.until_decided and self.max_repeats <= self.repeats:
+            raise OptionError(
+                "--until-decided adds repeats up to --max-repeats, which must be above --repeats; "
+                f"received {self.max_repeats} and {self.repeats}."
+            )
+
+    def _check_patience(self) -> None:
+        if self.patience is None:
+            return
+        for option_, is_on in (
+            ("--race", self.race != "off"),
+            ("--rungs", self.rungs > 1),
+            ("--until-decided", self.until_decided),
+            ("--oracle hyperband", self.oracle == "hyperband"),
+        ):
+            if is_on:
+                raise OptionError(
+                    "With --patience all folds of a trial stop together, which "
+                    f"{option_} would take apart; received both. Leave one out."
+                )
+
+
+OPTIONS: Final = rules.declared(Options)
+RESUMABLE: Final = tuple(
+    each for each in OPTIONS if each.resumed in (Resumed.GROWS, Resumed.CHANGES, Resumed.ANEW)
+)
+FOR_ONE_NETWORK: Final = tuple(each for each in OPTIONS if each.for_one_network)
+
+
+def default(name: str) -> Any:
+    """What an option is where it is not given."""
+    return next(each.default for each in OPTIONS if each.name == name)
+
+
+if __name__ == "__main__":
+    print(rules.table((*TABLE_OPTIONS, *OPTIONS)))

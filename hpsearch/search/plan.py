@@ -1,0 +1,198 @@
+"""The plan of a search: what is decided before anything is trained.
+
+Owns ``SearchPlan``, the rows, folds, metrics and space that a search is about, and what the parts
+that it calls are asked. Frozen: what happens later stands in ``trial_log`` and in the journal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.data import Dataset, load
+from hpsearch.engines import AUTO
+from hpsearch.engines.contract import FitOptions
+from hpsearch.errors import OptionError
+from hpsearch.folds import Fold, choose_splitter, hold_back, make_folds
+from hpsearch.metrics import METRICS, resolve_metric
+from hpsearch.oracles.base import OraclePlan
+from hpsearch.scoring.session import SessionPlan
+from hpsearch.search.options import Options
+from hpsearch.space.space import Space
+from hpsearch.task import Direction
+
+
+@dataclass(frozen=True, eq=False)
+class SearchPlan:
+    """What a search is about.
+
+    Attributes
+    ----------
+    options : what was asked.
+    space : the networks.
+    metrics : the metrics' names, the selecting one first.
+    source : the table as it was loaded.
+    dataset : the rows to search on; rows : their numbers in the table (n_rows,).
+    test : the rows that score the final model, or None.
+    folds : all folds, repeat after repeat; split_reason : why they are dealt so, a sentence.
+    """
+
+    options: Options
+    space: Space
+    metrics: tuple[str, ...]
+    source: Dataset
+    dataset: Dataset
+    rows: NDArray[np.int64]
+    test: Dataset | None
+    folds: tuple[Fold, ...]
+    split_reason: str
+
+    @property
+    def direction(self) -> Direction:
+        """Whether small or large scores are good."""
+        return METRICS[self.metrics[0]].direction
+
+    @property
+    def most_repeats(self) -> int:
+        """Repeats that a trial may have, those of ``until_decided`` included."""
+        return max(fold.repeat for fold in self.folds) + 1
+
+    @property
+    def n_repeats(self) -> int:
+        """Repeats that a completed trial has."""
+        return min(self.options.repeats, self.most_repeats)
+
+    @property
+    def n_folds(self) -> int:
+        """Folds that a completed trial is trained on, P x K."""
+        return sum(fold.repeat < self.n_repeats for fold in self.folds)
+
+    def for_the_oracle(self) -> OraclePlan:
+        """What the oracle is asked."""
+        options = self.options
+        return OraclePlan(
+            seed=options.seed,
+            max_trials=options.trials,
+            epochs=options.epochs,
+            direction=self.direction,
+        )
+
+    def for_the_session(self, engine: str | None = None) -> SessionPlan:
+        """How candidates are scored.
+
+        Parameters
+        ----------
+        engine : the one that the run began with, where it goes on.
+        """
+        return session_plan(self.options, self.space, self.metrics, engine=engine)
+
+
+def plan_search(options: Options, source: Dataset) -> SearchPlan:
+    """Plan a search of a table.
+
+    Raises
+    ------
+    InputError
+        The space can't be loaded, or the rows don't allow the folds that are asked for.
+    """
+    space = Space.load(options.space)
+    metrics = resolve_metric(source.target.kind, options.metric)
+    dataset, rows, test = _part_test_rows(options, source)
+    folds, reason = _deal(options, dataset)
+    return SearchPlan(options, space, metrics, source, dataset, rows, test, folds, reason)
+
+
+def session_plan(
+    options: Options,
+    space: Space,
+    metrics: tuple[str, ...],
+    *,
+    engine: str | None = None,
+    must_save: bool = True,
+) -> SessionPlan:
+    """How candidates are scored.
+
+    Parameters
+    ----------
+    engine : what ``auto`` became when the run began; None where it begins.
+    must_save : whether networks must be loadable without the space's code.
+    """
+    asked = options.engine if engine is None or options.engine != AUTO else engine
+    return SessionPlan(
+        space=space,
+        fixes=dict(options.fix or {}),
+        engine=asked,
+        options=FitOptions(
+            seed=options.seed,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            patience=options.patience,
+            metrics=metrics,
+        ),
+        jobs=options.jobs,
+        scale_target=options.scale_target,
+        max_levels=options.max_levels,
+        max_words=options.max_words,
+        must_save=must_save,
+        trial_timeout=options.trial_timeout,
+        backend=options.backend,
+        address=options.address,
+    )
+
+
+def _part_test_rows(
+    options: Options, source: Dataset
+) -> tuple[Dataset, NDArray[np.int64], Dataset | None]:
+    """The rows to search on, their numbers in the table, and the test rows."""
+    every_row = np.arange(source.n_rows)
+    if options.test_data is not None:
+        return source, every_row, _test_rows(options.test_data, source)
+    if options.test_size is not None and not options.holds_out:
+        rows, test_rows = hold_back(
+            source,
+            options.test_size,
+            options.seed,
+            gap=options.gap,
+            duplicates=options.duplicates,
+        )
+        return source.take(rows), rows, source.take(test_rows)
+    return source, every_row, source.test
+
+
+def _test_rows(given: Any, dataset: Dataset) -> Dataset:
+    """Test rows under the schema of the rows to search on."""
+    if not isinstance(given, Dataset):
+        return load(given, schema=dataset.schema)
+    if given.schema != dataset.schema:
+        raise OptionError(
+            "`test_data` must have been read under the schema of the data; received a Dataset "
+            "with another one. Give its file or table instead, or load it with "
+            "hpsearch.load(..., schema=data.schema)."
+        )
+    return given
+
+
+def _deal(options: Options, dataset: Dataset) -> tuple[tuple[Fold, ...], str]:
+    splitter, reason = choose_splitter(
+        dataset,
+        split=options.split,
+        folds=options.folds,
+        repeats=options.max_repeats if options.until_decided else options.repeats,
+        at_most=options.until_decided,
+        gap=options.gap,
+        test_size=options.test_size if options.holds_out else None,
+        seed=options.seed,
+        duplicates=options.duplicates,
+    )
+    folds = make_folds(splitter, dataset)
+    races = options.race != "off" or options.until_decided
+    if races and all(fold.repeat == 0 for fold in folds):
+        raise OptionError(
+            "This split has one repeat, so there is nothing to race over and nothing to add; "
+            f"received {'--until-decided' if options.until_decided else '--race'} with the "
+            f"split: {reason} Leave the option out, or use --rungs."
+        )
+    return folds, reason

@@ -1,0 +1,53 @@
+"""What a search says in sentences before it trains: what it understood, and how it will train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hpsearch.results.journal import Journal
+from hpsearch.scoring.observer import Observer
+from hpsearch.scoring.session import Session
+from hpsearch.search.plan import SearchPlan
+
+
+def tell_what_was_understood(plan: SearchPlan, observer: Observer) -> None:
+    """The table, the split and the test rows."""
+    source, test = plan.source, plan.test
+    for line in (*source.describe(), *source.notes):
+        observer.note(line)
+    for text in source.warnings:
+        observer.warn(text)
+    observer.note(f"Split: {plan.split_reason}")
+    if test is not None:
+        observer.note(f"Test: {test.n_rows} rows, scored once, after everything is decided.")
+        for text in test.notes if plan.options.test_data is not None else ():
+            observer.note(f"Test: {text}")
+
+
+def tell_where_results_go(folder: Path, observer: Observer) -> None:
+    """The run's folder."""
+    observer.note(f"Results: {folder}")
+
+
+def tell_how_networks_are_trained(session: Session, observer: Observer) -> None:
+    """What trying the default network found, and the engine."""
+    for text in session.probe.warnings:
+        observer.warn(text)
+    if session.scales_target:
+        observer.note(
+            "The target is standardised with each fold's training rows; scores and "
+            "predictions are in its own units."
+        )
+    processes = "1 process" if session.jobs == 1 else f"{session.jobs} processes"
+    observer.note(
+        f"Engine: {session.choice.engine}, {processes} of one thread: {session.choice.reason}."
+    )
+
+
+def tell_what_is_recorded(journal: Journal, observer: Observer) -> None:
+    """What a run that goes on has already."""
+    if journal.was_damaged:
+        observer.warn(
+            "The journal was damaged. What could not be read is trained again; the rest stays."
+        )
+    observer.note(f"Journal: {journal.n_units} work units are recorded and kept.")
