@@ -24,6 +24,7 @@ from hpsearch.data.options import TABLE_OPTIONS
 from hpsearch.errors import OptionError
 from hpsearch.options import Panel
 from hpsearch.paths import found_at
+from hpsearch.progress import telling
 from hpsearch.search.options import OPTIONS, RESUMABLE, default, read_fixes
 
 if TYPE_CHECKING:
@@ -391,13 +392,17 @@ def _invoke(arguments: list[str]) -> int:
     """Parse the words and call their command; its exit code."""
     command = typer.main.get_command(app)
     try:
-        with command.make_context("hpsearch", arguments) as context:
+        with command.make_context("hpsearch", arguments) as context, telling(_say_progress):
             command.invoke(context)
     except typer.Exit as done:
         return done.exit_code
     except _USAGE_ERROR as error:
         raise OptionError(f"{cast('Any', error).format_message()} (see --help)") from None
     return 0
+
+
+def _say_progress(text: str) -> None:
+    process.say("", "", text)
 
 
 def _comparison_in(run: Path, pair: Sequence[int], rope: float | None, *, n_trials: int) -> Any:

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "hpsearch"
 
 # From the bottom up: a module may import its own layer and those above it in this list.
 LAYERS = (
-    {"errors", "options", "paths", "versions", "words"},
+    {"errors", "options", "paths", "progress", "versions", "words"},
     {"data", "task"},
     {"preprocessing", "folds", "stats", "metrics", "diagnoses", "space"},
     {"ledger"},

@@ -232,7 +232,8 @@ def _known_form(level: str, known: frozenset[str]) -> str:
 
 def _plain(series: pd.Series[Any]) -> pd.Series[Any]:
     """The column with index ``0..n-1`` and without types that only say how it is stored."""
-    series = series.reset_index(drop=True)
+    if not _counts_from_0(series.index):
+        series = series.reset_index(drop=True)
     if isinstance(series.dtype, pd.ArrowDtype):
         return pd.Series(pa.array(series).to_pylist(), dtype=object)
     if isinstance(series.dtype, pd.SparseDtype):
@@ -240,6 +241,10 @@ def _plain(series: pd.Series[Any]) -> pd.Series[Any]:
     if isinstance(series.dtype, pd.PeriodDtype):
         return pd.Series(series.dt.to_timestamp())
     return series
+
+
+def _counts_from_0(index: pd.Index[Any]) -> bool:
+    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
 
 
 def _unreadable(name: str, what: str) -> DataError:

@@ -28,6 +28,7 @@ from hpsearch.data.memory import BYTES_PER_BYTE_OF_TEXT, check_fits, free_bytes,
 from hpsearch.data.names import checked_names
 from hpsearch.errors import DataError
 from hpsearch.paths import shown
+from hpsearch.progress import followed
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _CHUNK = 20_000
@@ -219,7 +220,7 @@ def _parse(
     rows: list[list[str]] = []
     n_blank = n_blank_before = 0
     start = reader.line_num + 1
-    for row in reader:
+    for row in followed(reader, "lines"):
         if len(row) == width:
             n_blank = n_blank_before
             rows.append(row)
@@ -240,11 +241,10 @@ def _parse(
         raise DataError(
             f"A table needs rows below its header; {shown(path)} has none. Add rows to it."
         )
-    columns = {
-        name: pd.Series(pa.chunked_array(list(parts)).combine_chunks(), dtype="str")
-        for name, parts in zip(names, zip(*chunks, strict=True), strict=True)
-    }
-    return pd.DataFrame(columns), np.asarray(lines, dtype=np.int64), n_blank
+    columns = [pa.chunked_array(list(parts)) for parts in zip(*chunks, strict=True)]
+    types = {pa.large_string(): pd.StringDtype(na_value=np.nan)}
+    frame = pa.table(columns, names=names).to_pandas(types_mapper=types.get)
+    return frame, np.asarray(lines, dtype=np.int64), n_blank
 
 
 def _check_header(names: list[str], path: Path) -> None:

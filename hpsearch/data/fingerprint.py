@@ -26,11 +26,12 @@ def fingerprint(data: Dataset) -> str:
     """
     digest = hashlib.sha256()
     _add_json(digest, _description(data))
+    cells = dict(data.frame.items())
     for column in data.schema.columns:
         if column.name in data.arrays:
             _add_block(digest, data.arrays[column.name])
         else:
-            _add_cells(digest, data.frame[column.name])
+            _add_cells(digest, cells[column.name])
     for values in (data.y, data.groups, data.time):
         _add_json(digest, None if values is None else values.shape)
         if values is not None:

@@ -36,10 +36,16 @@ def target_leaks(frame: pd.DataFrame, target: Target, y: NDArray[Any]) -> tuple[
     else:
         targets = {repr(name): y[:, i] for i, name in enumerate(target.names)}
     by_class = target.kind in ("binary", "multiclass", "multilabel")
+    n_classes = {name: len(np.unique(column)) for name, column in targets.items() if by_class}
     warnings = []
-    for name in frame:
-        for target_name, values in targets.items():
-            how = _how_told(frame[name], values, by_class)
+    for name, cells in frame.items():
+        values = cells.to_numpy()
+        missing = np.isnan(values) if values.dtype.kind == "f" else cells.isna().to_numpy()
+        for target_name, y_values in targets.items():
+            if by_class:
+                how = _class_told(values, missing, y_values, n_classes[target_name])
+            else:
+                how = _value_told(values, missing, y_values)
             if how:
                 warnings.append(
                     f"Column {str(name)!r} gives the target {target_name} away: {how}. Leave it "
@@ -49,34 +55,40 @@ def target_leaks(frame: pd.DataFrame, target: Target, y: NDArray[Any]) -> tuple[
     return tuple(warnings)
 
 
-def _how_told(cells: pd.Series[Any], y: NDArray[Any], by_class: bool) -> str:
-    missing = cells.isna().to_numpy()
-    if by_class:
-        if _is_renaming(cells, y, missing):
-            return "each of its values stands for one class"
-        if missing.any() and _one_to_one(missing.astype(np.int64), y):
-            return "its cells are missing in one class and filled in the other"
-        return ""
-    if pd.api.types.is_numeric_dtype(cells.dtype) and 2 * missing.sum() < len(y):
-        x = cells.to_numpy(dtype=np.float64)[~missing]
-        correlation = _correlation(x, y[~missing])
-        if abs(correlation) > _TOO_CORRELATED:
-            return f"their correlation is {correlation:.6f}"
+def _class_told(
+    values: NDArray[Any], missing: NDArray[np.bool_], y: NDArray[Any], n_classes: int
+) -> str:
+    if _is_renaming(values, missing, y, n_classes):
+        return "each of its values stands for one class"
+    if missing.any() and _one_to_one(missing.astype(np.int64), y):
+        return "its cells are missing in one class and filled in the other"
     return ""
 
 
-def _is_renaming(cells: pd.Series[Any], y: NDArray[Any], missing: NDArray[np.bool_]) -> bool:
-    n_classes = len(np.unique(y))
+def _value_told(values: NDArray[Any], missing: NDArray[np.bool_], y: NDArray[Any]) -> str:
+    if values.dtype.kind != "f" or 2 * missing.sum() >= len(y):
+        return ""
+    correlation = _correlation(values[~missing], y[~missing])
+    return f"their correlation is {correlation:.6f}" if abs(correlation) > _TOO_CORRELATED else ""
+
+
+def _is_renaming(
+    values: NDArray[Any], missing: NDArray[np.bool_], y: NDArray[Any], n_classes: int
+) -> bool:
     n_filled = len(y) - int(missing.sum())
-    if n_filled < max(2 * n_classes, len(y) / 2) or cells.iloc[:_N_PROBED].nunique() > n_classes:
+    if n_filled < max(2 * n_classes, len(y) / 2):
         return False
-    codes = pd.factorize(cells)[0][~missing]
+    probed = values[:_N_PROBED][~missing[:_N_PROBED]]
+    if len(set(probed.tolist())) > n_classes:
+        return False
+    codes = pd.factorize(values)[0][~missing]
     return len(np.unique(y[~missing])) == n_classes and _one_to_one(codes, y[~missing])
 
 
 def _one_to_one(codes: NDArray[Any], y: NDArray[Any]) -> bool:
-    pairs = len(np.unique(np.stack([codes, y]), axis=1).T)
-    return pairs == len(np.unique(codes)) == len(np.unique(y)) > 1
+    different, numbers = np.unique(y, return_inverse=True)
+    pairs = len(np.unique(codes.astype(np.int64) * len(different) + numbers))
+    return pairs == len(np.unique(codes)) == len(different) > 1
 
 
 def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

@@ -157,7 +157,7 @@ def _means(words: tuple[str, ...]) -> str:
 
 
 def _number(cells: Cells, name: str, places: Places) -> Feature:
-    values = cells.series.to_numpy(dtype=np.float64)
+    values: NDArray[np.float64] = cells.series.to_numpy()
     check_range(values, name, places)
     column = Column(
         name,

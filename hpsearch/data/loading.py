@@ -31,6 +31,7 @@ from hpsearch.data.tables import Table, check_index, read_table
 from hpsearch.data.target import read_target
 from hpsearch.data.understood import Cells, Places, quoted
 from hpsearch.errors import DataError, OptionError
+from hpsearch.progress import followed
 from hpsearch.task import Target
 
 
@@ -234,20 +235,20 @@ def _decide(table: Table, roles: _Roles, task: str | None, groups: Any, time: An
     notes: list[str] = [*table.notes, *found.notes]
     warnings: list[str] = [*found.warnings]
     columns: list[Column] = []
-    values: dict[str, pd.Series[Any]] = {}
+    values: dict[str, Any] = {}
     trimmed: list[str] = []
-    for name in map(str, table.frame):
+    for key, cells in followed(table.frame.items(), "columns", table.frame.shape[1]):
+        name = str(key)
         if name in roles.apart:
             continue
-        feature = read_feature(
-            table.frame[name], name, places, as_text=name in roles.text, signs=signs
-        )
+        as_text = name in roles.text
+        feature = read_feature(cells, name, places, as_text=as_text, signs=signs)
         notes += feature.notes
         warnings += feature.warnings
         trimmed += [name] if feature.trimmed else []
         if feature.column is not None:
             columns.append(feature.column)
-            values[name] = feature.series
+            values[name] = feature.series.array  # a series would be aligned, column by column
     notes += _format_notes(columns, found.target)
     if trimmed:
         notes.append(f"Spaces around cells were removed in {listed(trimmed)}.")

@@ -6,6 +6,7 @@ Owns the checks of names alone; which column plays which part belongs to ``loadi
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -40,7 +41,7 @@ def checked_names(columns: Iterable[Any]) -> list[str]:
             "it (an unnamed first column is often a row index: write the table without it)."
         )
     if len(set(names)) < len(names):
-        name = next(name for i, name in enumerate(names) if name in names[:i])
+        name = next(name for name, n in Counter(names).items() if n > 1)
         places = [str(i + 1) for i, other in enumerate(names) if other == name]
         raise DataError(
             f"Column names must differ; {name!r} names columns {', '.join(places[:-1])} and "

@@ -150,12 +150,14 @@ class Learnt:
     """A column's form.
 
     ``either`` is the sign that its cells leave two readings of, else empty: ``form`` then takes it
-    for a decimal sign. ``mixed_lengths`` says that some of these cells have no such sign.
+    for a decimal sign. ``mixed_lengths`` says that some of these cells have no such sign, and
+    ``whole`` that no number has decimals or a unit where ``either`` stands between thousands.
     """
 
     form: NumberForm
     either: str = ""
     mixed_lengths: bool = False
+    whole: bool = False
 
     def resolved(self, decimal: str) -> NumberForm:
         """The form where ``either`` is known to be a decimal sign or not."""
@@ -234,9 +236,10 @@ def _by_signs(numerals: Mapping[str, Numeral], unit: str) -> Learnt | Unclear:
             return Unclear(why, _rarer(numerals, lambda n: n.either), wrong=True)
         sign = next(iter(either))
         plain = any(not n.either for n in numerals.values())
-        return Learnt(NumberForm(sign, "", unit, parentheses), sign, plain)
+        return Learnt(NumberForm(sign, "", unit, parentheses), sign, plain, not unit)
     groups = next(iter(thousands | (either - {decimal})), "")
-    return Learnt(NumberForm(decimal, groups, unit, parentheses))
+    whole = not unit and not decimals and decimal not in either
+    return Learnt(NumberForm(decimal, groups, unit, parentheses), whole=whole)
 
 
 def _decimal_sign(decimals: set[str], thousands: set[str], either: set[str]) -> str | None:

@@ -47,7 +47,7 @@ _ONE_SIGN = "Write decimals with a point, and nothing between thousands."
 _BETWEEN = "\0"
 _ALL_PLAIN = re.compile(rf"(?:(?:{PLAIN_NUMBER.pattern})?+(?:\0|\Z))*+")
 _NOT_WHOLE = re.compile(r"[^0-9+\0-]")
-_ZEROS_IN_FRONT = re.compile(r"(?<![^\0])[+-]?0[0-9]+(?![^\0])")
+_ZEROS_IN_FRONT = re.compile(r"\0[+-]?0[0-9]+\0")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]+")
 _FLAGS = {"false": 0.0, "true": 1.0}
@@ -66,7 +66,7 @@ def trimmed_text(series: pd.Series[Any]) -> pa.Array:
 
 
 def _raw_text(series: pd.Series[Any]) -> pa.Array:
-    raw = pa.array(series, type=pa.large_string(), from_pandas=True)
+    raw = pa.array(series.array, type=pa.large_string(), from_pandas=True)
     return raw.combine_chunks() if isinstance(raw, pa.ChunkedArray) else raw
 
 
@@ -85,11 +85,20 @@ def _plain_numbers(cells: Sequence[str | None]) -> tuple[NDArray[np.float64], st
 
 
 def _ordinary_numbers(cells: Sequence[str | None]) -> Cells | None:
-    """A column of plain numbers that can't be anything else, without a closer look; else None."""
+    """A column of numbers with decimal points, or commas alone, without a closer look.
+
+    None where the column may be anything else.
+    """
+    form = PLAIN
     plain = _plain_numbers(cells)
-    if plain is None or np.isnan(plain[0]).all() or _ZEROS_IN_FRONT.search(plain[1]):
+    if plain is None and _have_commas_alone(cells):
+        form, cells = NumberForm(","), [cell and cell.replace(",", ".") for cell in cells]
+        plain = _plain_numbers(cells)
+    if plain is None or np.isnan(plain[0]).all():
         return None
     values, joined = plain
+    if _ZEROS_IN_FRONT.search(f"{_BETWEEN}{joined}{_BETWEEN}"):
+        return None
     whole = not _NOT_WHOLE.search(joined)
     if whole and bool((np.abs(values) >= _MOST_EXACT_INTEGER).any()):
         return None
@@ -97,7 +106,13 @@ def _ordinary_numbers(cells: Sequence[str | None]) -> Cells | None:
         return None
     if not whole and _MONTH.fullmatch(next(filter(None, cells))):
         return None
-    return Cells("number", pd.Series(values), whole)
+    return Cells("number", pd.Series(values), whole, number_format=str(form))
+
+
+def _have_commas_alone(cells: Sequence[str | None]) -> bool:
+    """Whether commas, and no points, are in the cells."""
+    some = any(cell and "," in cell for cell in cells[:_N_PROBED])
+    return some and not any(cell and "." in cell for cell in cells)
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,7 +254,7 @@ def _formatted(column: _Column, learnt: Learnt, base: Cells, signs: Signs) -> Ce
         base,
         form="number",
         series=column.numbers(values),
-        whole=all(value.is_integer() for value in values.values()) and not form.unit,
+        whole=learnt.whole and form.decimal != learnt.either,
         number_format=str(form),
         written=base.series,
         doubt=_which_sign(column, learnt, form, signs),

@@ -154,6 +154,9 @@ class Cells:
     @cached_property
     def is_missing(self) -> Mask:
         """Which rows have no value (n_rows,)."""
+        if self.form == "number":
+            missing: Mask = np.isnan(self.series.to_numpy())
+            return missing
         return self.series.isna().to_numpy()
 
     @property
