@@ -38,6 +38,10 @@ class RunLockedError(RunExistsError):
     """Another process works on the results folder."""
 
 
+class JournalError(InputError):
+    """A run's journal is damaged beyond use, or was not written by hpsearch."""
+
+
 class StorageError(HpsearchError, OSError):
     """The results folder can't be written any more, for instance because the disk is full."""
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from hpsearch.errors import (
     HpsearchError,
     InputError,
+    JournalError,
     RunExistsError,
     RunLockedError,
     StorageError,
@@ -199,21 +200,22 @@ class RunFolder:
     def nested_journal(self, fold: int, n_folds: int, asked: Mapping[str, Any]) -> Journal:
         """The journal of one outer fold's search, new where there is none.
 
+        One that is damaged beyond use costs its outer fold, which is searched again; the new one
+        says that it ``was_damaged``.
+
         Parameters
         ----------
         fold, n_folds : which of how many.
         asked : what a new one is to keep.
-
-        Raises
-        ------
-        InputError
-            The one that is there is damaged beyond use.
         """
         from hpsearch.results.journal import Journal
 
         path = self.place / layout.NESTED / f"outer-{fold}-of-{n_folds}.sqlite"
         if path.is_file():
-            return Journal.open(path)
+            try:
+                return Journal.open(path)
+            except JournalError:
+                return Journal.create(path, asked, was_damaged=True)
         with self._writing():
             path.parent.mkdir(exist_ok=True)
         return Journal.create(path, asked)

@@ -18,10 +18,11 @@ from hpsearch.errors import InputError, StorageError
 from hpsearch.results import journal as module
 from hpsearch.results.journal import Journal, check_asked
 from hpsearch.results.layout import is_journal
+from hpsearch.results.recovery import FORMAT
 from hpsearch.space.space import Candidate
 
 ROOT = Path(__file__).parent.parent.parent
-SETTINGS = {"options": {"trials": 3}, "note": "ü ☃ \ud800"}
+SETTINGS = {"options": {"trials": 3}, "note": "ü ☃ \ud800", "text": "def build(): ... " * 600}
 VALUES = {"units": 64, "rate": 0.1 + 0.2, "act": "relu", "bias": True, "l2": None, "one": 1.0}
 
 
@@ -90,7 +91,7 @@ def test_units_come_back_to_the_bit_in_the_order_of_their_folds(path):
     with Journal.open(path) as journal:
         assert not journal.was_damaged
         assert journal.n_units == 4
-        assert journal.settings == {**SETTINGS, "format": module.FORMAT}
+        assert journal.settings == {**SETTINGS, "format": FORMAT}
         first, second = journal.units(0)
         assert_same(first, results[1])
         assert_same(second, results[0])
@@ -155,7 +156,7 @@ def test_the_format_of_another_version_is_refused(path, monkeypatch):
     monkeypatch.setattr(module, "FORMAT", 7)
     Journal.create(path, SETTINGS).close()
     monkeypatch.undo()
-    with pytest.raises(InputError, match=r"has the format 7, this version writes 2"):
+    with pytest.raises(InputError, match=r"has the format 7, this version writes 3"):
         Journal.open(path)
 
 
@@ -186,7 +187,7 @@ def open_damaged(path, content, rows, *, goes_on=True):
     except InputError as error:
         return None if "\n" not in str(error) else -1
     with journal:
-        assert journal.settings == {**SETTINGS, "format": module.FORMAT}
+        assert journal.settings == {**SETTINGS, "format": FORMAT}
         found = rows_of(journal)
         assert found <= rows
         assert found == rows or journal.was_damaged
@@ -212,7 +213,7 @@ def test_a_journal_cut_anywhere_in_its_last_page_gives_what_is_whole(path, sound
     assert min(outcomes) >= 4
 
 
-def test_a_flipped_byte_loses_what_it_hits_or_is_refused_in_one_line(path, sound, monkeypatch):
+def test_a_flipped_byte_loses_what_it_hits_and_never_the_run(path, sound, monkeypatch):
     monkeypatch.setattr(module, "_SYNCHRONOUS", "OFF")
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     content, rows = sound
@@ -223,10 +224,9 @@ def test_a_flipped_byte_loses_what_it_hits_or_is_refused_in_one_line(path, sound
         damaged[place] ^= int(rng.integers(1, 256))
         outcomes.append(open_damaged(path, bytes(damaged), rows))
     assert len(outcomes) == 1000
-    kept = [outcome for outcome in outcomes if outcome is not None]
-    assert len(kept) > 800
-    assert -1 not in kept
-    assert {7, 8} <= set(kept)
+    assert None not in outcomes
+    assert -1 not in outcomes
+    assert {7, 8} <= set(outcomes)
 
 
 def test_a_file_of_anything_else_is_refused_in_one_line(path):
