@@ -39,6 +39,7 @@ class Column:
         steps, features) or ``numbers``, each of which is a feature of its own.
     has_clock : for ``date``, whether a time of day other than midnight occurs.
     date_format : for ``date``, the form in which text was written (``dates``); else empty.
+    word_rule : for ``text``, the rule by which it was split into words (``words``).
     number_format : for ``number``, the form in which text was written, such as ``1.234,5 €``
         (``numerals``); empty for plain numbers.
     """
@@ -53,6 +54,7 @@ class Column:
     has_clock: bool = False
     date_format: str = ""
     number_format: str = ""
+    word_rule: str = ""
 
 
 @dataclass(frozen=True)

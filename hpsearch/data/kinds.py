@@ -18,7 +18,7 @@ from hpsearch.data.cells import as_levels, interpret
 from hpsearch.data.dataset import Column
 from hpsearch.data.signs import Signs
 from hpsearch.data.understood import MISSING_WORDS, Cells, Form, Places
-from hpsearch.data.words import split_words
+from hpsearch.data.words import SCRIPTS, count_words, has_unspaced, split_words
 from hpsearch.errors import DataError
 
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
@@ -247,7 +247,7 @@ def _date(cells: Cells, name: str) -> Feature:
 def _string(cells: Cells, name: str, places: Places) -> Feature:
     known = cells.series.dropna()
     distinct = known.unique()
-    n_words = np.median([len(value.split()) for value in distinct])
+    n_words = np.median([count_words(value) for value in distinct])
     many = len(distinct) >= _N_IDENTIFIERS
     if many and n_words >= _N_WORDS_OF_FREE_TEXT and 2 * len(distinct) > len(known):
         return _left_out(
@@ -311,7 +311,8 @@ def _category(
 
 def _text_feature(series: pd.Series[Any], name: str) -> Feature:
     values = as_levels(series)
-    words = sorted({word for text in values.dropna().unique() for word in split_words(text)})
+    texts = values.dropna().unique()
+    words = sorted({word for text in texts for word in split_words(text, SCRIPTS)})
     if not words:
         return Feature(None, values, (f"Column {name!r} was left out: it holds no words.",))
     column = Column(
@@ -320,5 +321,12 @@ def _text_feature(series: pd.Series[Any], name: str) -> Feature:
         f"free text as asked, {len(words):,} different word{'s' if len(words) != 1 else ''}",
         levels=tuple(words),
         has_missing=bool(values.isna().any()),
+        word_rule=SCRIPTS,
     )
-    return Feature(column, values)
+    warnings: tuple[str, ...] = ()
+    if any(map(has_unspaced, texts)):
+        warnings = (
+            f"Column {name!r} has text in a script without spaces between words, such as Chinese, "
+            "Japanese or Thai: its characters and pairs of neighbours were taken for words.",
+        )
+    return Feature(column, values, warnings=warnings)

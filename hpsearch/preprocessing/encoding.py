@@ -231,7 +231,8 @@ def _bag(column: Column, cells: pd.Series[Any]) -> sparse.csr_array:
     indices: list[int] = []
     ends = [0]
     for text in cells.fillna(""):
-        indices += sorted({position[word] for word in split_words(text) if word in position})
+        words = split_words(text, column.word_rule)
+        indices += sorted({position[word] for word in words if word in position})
         ends.append(len(indices))
     ones = np.ones(len(indices), np.float32)
     shape = (len(cells), len(column.levels))

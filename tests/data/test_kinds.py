@@ -228,3 +228,11 @@ def test_a_column_that_counts_the_rows_is_warned_about():
 def test_trimmed_cells_are_reported():
     assert read(" a", "b").trimmed
     assert not read("a", "b").trimmed
+
+
+def test_text_without_spaces_between_words_is_free_text_and_said_to_be_split():
+    texts = [f"我觉得这个电影{a}{b}" for a in "好坏长短新旧" for b in "啊呢吧了"]
+    assert "looks like free text" in read(*texts).warnings[0]
+    feature = read(*texts, as_text=True)
+    assert feature.column.word_rule == "scripts"
+    assert "pairs of neighbours were taken for words" in feature.warnings[0]
