@@ -32,7 +32,8 @@ import numpy as np
 import hpsearch
 from hpsearch.engines.contract import FitOptions
 from hpsearch.folds import choose_splitter, make_folds
-from hpsearch.scoring.session import Session, SessionPlan
+from hpsearch.scoring.session import Session
+from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.space.space import Candidate, Space
 
 SCALES_TARGET = {"raw": False, "standardised": True}

@@ -38,7 +38,7 @@ from hpsearch.metrics import resolve_metric
 from hpsearch.preprocessing import Layout
 from hpsearch.results.journal import Journal
 from hpsearch.results.tables import curves_table, folds_table, trials_table
-from hpsearch.scoring.session import encode_dataset, fit_data
+from hpsearch.scoring.rows import encode_dataset, fit_data
 from hpsearch.scoring.trials import combine, slimmed
 from hpsearch.space.space import Candidate, Space
 

@@ -135,7 +135,8 @@ def score_twice(dataset, space, values, engine, epochs, batch, repeats, times=2)
     from hpsearch.engines.contract import FitOptions
     from hpsearch.folds import choose_splitter, make_folds
     from hpsearch.metrics import resolve_metric
-    from hpsearch.scoring.session import Session, SessionPlan
+    from hpsearch.scoring.session import Session
+    from hpsearch.scoring.session_plan import SessionPlan
     from hpsearch.space.space import Candidate, Space
 
     splitter, _ = choose_splitter(dataset, folds=K, repeats=repeats)

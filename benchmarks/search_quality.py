@@ -128,7 +128,8 @@ class Arena:
         from hpsearch.engines.contract import FitOptions
         from hpsearch.folds import choose_splitter, make_folds
         from hpsearch.metrics import METRICS, resolve_metric
-        from hpsearch.scoring.session import Session, SessionPlan
+        from hpsearch.scoring.session import Session
+        from hpsearch.scoring.session_plan import SessionPlan
         from hpsearch.space.space import Space
 
         def folds(first_repeat, **options):

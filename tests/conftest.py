@@ -158,7 +158,7 @@ class ReloadCheckHere:
 def _here():
     """Searches run in this process, and wait for no disk, which loses nothing before the power."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hpsearch.scoring.session.machines", MachinesHere)
+        patch.setattr("hpsearch.scoring.crew.machines", MachinesHere)
         patch.setattr("hpsearch.results.journal._SYNCHRONOUS", "OFF")
         patch.setattr("os.fsync", lambda descriptor: None)
         yield patch

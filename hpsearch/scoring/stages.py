@@ -24,11 +24,13 @@ class Stage:
     folds : positions in ``FitData.folds``, those of earlier stages included.
     rung : with several rungs of epochs, the number of this one, from 0; the last is the budget.
     n_rungs : how many there are.
+    is_last : whether no stage comes after it.
     """
 
     folds: tuple[int, ...]
     rung: int = 0
     n_rungs: int = 1
+    is_last: bool = True
 
     @property
     def is_whole(self) -> bool:
@@ -68,16 +70,17 @@ def stages_of(folds: Sequence[Fold], *, n_rungs: int, by_repeat: bool) -> list[S
     >>> folds = [Fold(repeat, 0, rows[:3], rows[3:]) for repeat in range(2)]
     >>> for stage in stages_of(folds, n_rungs=2, by_repeat=True):
     ...     print(stage)
-    Stage(folds=(0,), rung=0, n_rungs=2)
-    Stage(folds=(0,), rung=1, n_rungs=2)
-    Stage(folds=(0, 1), rung=1, n_rungs=2)
+    Stage(folds=(0,), rung=0, n_rungs=2, is_last=False)
+    Stage(folds=(0,), rung=1, n_rungs=2, is_last=False)
+    Stage(folds=(0, 1), rung=1, n_rungs=2, is_last=True)
     """
     last = n_rungs - 1
     ends = [i for i, fold in enumerate(folds, start=1) if _ends_repeat(folds, i, fold)]
     first = tuple(range(ends[0]))
-    rungs = [Stage(first, rung, n_rungs) for rung in range(last)]
-    counts = ends if by_repeat else ends[-1:]
-    return [*rungs, *(Stage(tuple(range(n)), last, n_rungs) for n in counts)]
+    rungs = [Stage(first, rung, n_rungs, is_last=False) for rung in range(last)]
+    *earlier, whole = ends if by_repeat else ends[-1:]
+    repeats = [Stage(tuple(range(n)), last, n_rungs, is_last=False) for n in earlier]
+    return [*rungs, *repeats, Stage(tuple(range(whole)), last, n_rungs)]
 
 
 def most_rungs(epochs: int) -> int:

@@ -21,7 +21,8 @@ from hpsearch.results import Run, RunFolder, free_name, open_run
 from hpsearch.results.journal import Journal
 from hpsearch.results.tables import baselines_table, nested_table, predictions_table
 from hpsearch.scoring.observer import Observer, SilentObserver
-from hpsearch.scoring.session import Session, encode_dataset
+from hpsearch.scoring.rows import encode_dataset
+from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import TrialResult, prediction_parts
 from hpsearch.search import documents, telling
 from hpsearch.search.baselines import BaselineScores, score_baselines

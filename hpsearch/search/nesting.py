@@ -30,7 +30,8 @@ from hpsearch.oracles import make_oracle
 from hpsearch.results import RunFolder
 from hpsearch.results.journal import Journal
 from hpsearch.scoring.observer import Observer, SilentObserver
-from hpsearch.scoring.session import Session, encode_dataset
+from hpsearch.scoring.rows import encode_dataset
+from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import TrialResult
 from hpsearch.search.loop import score_trials, select, steps_of_refit
 from hpsearch.search.plan import SearchPlan, plan_search
@@ -177,13 +178,13 @@ class Nesting:
 
 
 def search_within(
-    plan: SearchPlan, like: Session, journal: Journal, observer: Observer, new_rows: Dataset
+    plan: SearchPlan, around: Session, journal: Journal, observer: Observer, new_rows: Dataset
 ) -> tuple[TrialResult, NDArray[np.float32]]:
     """Search without leaving any file: the winner, and what it predicts of other rows.
 
     Parameters
     ----------
-    like : an open session on more rows of the same table, whose workers do the work.
+    around : an open session on more rows of the same table, whose workers do the work.
     journal : where the trials are recorded; observer : hears of them.
     new_rows : what is predicted by the winner, trained on all rows of this search.
 
@@ -192,7 +193,7 @@ def search_within(
     SearchFailedError
         Every trial failed.
     """
-    with Session(plan.for_the_session(), plan.dataset, plan.folds, like=like) as session:
+    with around.within(plan.for_the_session(), plan.dataset, plan.folds) as session:
         oracle = make_oracle(plan.options.oracle, session.prepare(), plan.for_the_oracle())
         log = TrialLog(plan.metrics, plan.direction)
         score_trials(plan, session, oracle, journal, log, observer)

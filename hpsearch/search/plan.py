@@ -19,7 +19,7 @@ from hpsearch.errors import OptionError
 from hpsearch.folds import Fold, choose_splitter, hold_back, make_folds
 from hpsearch.metrics import METRICS, resolve_metric
 from hpsearch.oracles.base import OraclePlan
-from hpsearch.scoring.session import SessionPlan
+from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.search.options import Options
 from hpsearch.space.space import Space
 from hpsearch.task import Direction

@@ -86,18 +86,17 @@ class Racing:
         completed = [trial for trial in earlier if trial.status == "completed"]
         running = list(candidates)
         stages = stages_of(self._base_folds(), n_rungs=n_rungs, by_repeat=self.rule != "off")
-        for number, stage in enumerate(stages):
-            is_last = number == len(stages) - 1
+        for stage in stages:
             ended = []
-            for trial in self._score(running, stage, is_last=is_last):
-                if is_last:
+            for trial in self._score(running, stage):
+                if stage.is_last:
                     yield trial
                 elif trial.status == "failed":
                     self.session.finish(trial, stage, self.journal)
                     yield trial
                 else:
                     ended.append(trial.without_predictions())
-            if is_last:
+            if stage.is_last:
                 return
             ended.sort(key=lambda trial: trial.candidate.trial)
             kept = self._survivors(stage, ended, completed, len(running))
@@ -141,7 +140,7 @@ class Racing:
             stage = Stage(self._folds_of(n_repeats + 1), n_rungs - 1, n_rungs)
             while True:
                 candidates = [trial.asked for trial in leaders]
-                results = list(self._score(candidates, stage, is_last=True))
+                results = list(self._score(candidates, stage))
                 yield [trial.without_predictions() for trial in results]
                 failed = {t.candidate.trial for t in results if t.status == "failed"}
                 leaders = [trial for trial in results if trial.status == "completed"]
@@ -153,10 +152,8 @@ class Racing:
                     break
                 leaders = field
 
-    def _score(
-        self, candidates: Sequence[Candidate], stage: Stage, *, is_last: bool
-    ) -> Iterator[TrialResult]:
-        return self.session.score(candidates, self.journal, self.observer, stage, is_last=is_last)
+    def _score(self, candidates: Sequence[Candidate], stage: Stage) -> Iterator[TrialResult]:
+        return self.session.score(candidates, self.journal, self.observer, stage)
 
     def _survivors(
         self,
@@ -181,7 +178,7 @@ class Racing:
         """The best trial of earlier batches as it stood after a stage, if there is one."""
         best = _best(completed, self._loss, 1)
         asked = [trial.asked for trial in best]
-        return list(self._score(asked, stage, is_last=False))
+        return list(self._score(asked, stage))
 
     def _is_beaten(self, losses: Scores, leader: Scores, stage: Stage) -> bool:
         if self.rule == "forgiving":

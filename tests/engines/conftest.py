@@ -19,7 +19,7 @@ from hpsearch.engines.workers import WORKER_ENVIRONMENTS, LokyWorkers
 from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.metrics import resolve_metric
 from hpsearch.preprocessing import Layout
-from hpsearch.scoring.session import encode_dataset, fit_data
+from hpsearch.scoring.rows import encode_dataset, fit_data
 from hpsearch.space.space import Candidate, Space
 
 

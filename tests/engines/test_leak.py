@@ -23,7 +23,7 @@ from hpsearch.engines.contract import FitOptions, Job
 from hpsearch.engines.fit_data import write_fit_data
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Layout, fit_statistics
-from hpsearch.scoring import session as scoring
+from hpsearch.scoring import rows as scoring
 from hpsearch.space.space import Space
 from hpsearch.task import Target
 

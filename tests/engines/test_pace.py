@@ -13,7 +13,8 @@ from hpsearch.engines.fit_data import read_fit_data
 from hpsearch.engines.fused import engine as fused_engine
 from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.preprocessing import Layout
-from hpsearch.scoring.session import Session, SessionPlan
+from hpsearch.scoring.session import Session
+from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.space.space import Candidate, Space
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -14,7 +14,7 @@ from hpsearch.engines.workers import Lost
 from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.metrics import resolve_metric, score
 from hpsearch.preprocessing import Layout
-from hpsearch.scoring.session import encode_dataset, fit_data
+from hpsearch.scoring.rows import encode_dataset, fit_data
 from hpsearch.search import baselines
 from hpsearch.search.baselines import (
     NAMES,
@@ -52,7 +52,7 @@ def prepared(data, folder=None):
 @pytest.fixture
 def workers(train_here):
     with train_here():
-        from hpsearch.scoring.session import machines
+        from hpsearch.scoring.crew import machines
 
         yield machines(None, 1, print)
 

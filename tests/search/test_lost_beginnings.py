@@ -7,7 +7,9 @@ import pytest
 import hpsearch
 from hpsearch.engines.contract import FitOptions
 from hpsearch.folds import IteratedKFold, make_folds
-from hpsearch.scoring.session import Session, SessionPlan, Stage
+from hpsearch.scoring.session import Session
+from hpsearch.scoring.session_plan import SessionPlan
+from hpsearch.scoring.stages import Stage
 from hpsearch.space.space import Candidate, Space
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -53,11 +55,11 @@ def test_epochs_whose_beginning_was_lost_are_trained_again(pretend_here, tmp_pat
         must_save=False,
     )
     folds = make_folds(IteratedKFold(2, 1, random_state=0), data)
-    first, last = Stage((0, 1), 0, 2), Stage((0, 1), 1, 2)
+    first, last = Stage((0, 1), 0, 2, is_last=False), Stage((0, 1), 1, 2)
     candidate, journal = Candidate(0, {"rate": 0.1}), Journal()
     with pretend_here(), Session(plan, data, folds) as session:
         session.prepare()
-        list(session.score([candidate], journal, stage=first, is_last=False))
+        list(session.score([candidate], journal, stage=first))
         [whole] = session.score([candidate], journal, stage=last)
         journal.rows = {key: row for key, row in journal.rows.items() if key[2] > 0}
         assert journal.rows, "the later rung is still there"

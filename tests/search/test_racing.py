@@ -10,9 +10,9 @@ import hpsearch
 from hpsearch.errors import OptionError
 from hpsearch.folds import Fold
 from hpsearch.scoring.observer import SilentObserver
-from hpsearch.scoring.session import Stage
+from hpsearch.scoring.stages import Stage, stages_of
 from hpsearch.scoring.trials import TrialResult
-from hpsearch.search.racing import Racing, stages_of
+from hpsearch.search.racing import Racing
 from hpsearch.space.space import Candidate
 from hpsearch.stats import corrected_t_test
 
@@ -189,9 +189,12 @@ def test_the_stages_of_rungs_come_before_those_of_repeats():
     rows = np.arange(4)
     folds = [Fold(repeat, fold, rows[:3], rows[3:]) for repeat in range(2) for fold in range(2)]
     assert stages_of(folds, n_rungs=1, by_repeat=False) == [Stage((0, 1, 2, 3))]
-    assert stages_of(folds, n_rungs=1, by_repeat=True) == [Stage((0, 1)), Stage((0, 1, 2, 3))]
+    assert stages_of(folds, n_rungs=1, by_repeat=True) == [
+        Stage((0, 1), is_last=False),
+        Stage((0, 1, 2, 3)),
+    ]
     assert stages_of(folds, n_rungs=2, by_repeat=False) == [
-        Stage((0, 1), 0, 2),
+        Stage((0, 1), 0, 2, is_last=False),
         Stage((0, 1, 2, 3), 1, 2),
     ]
 
@@ -304,7 +307,7 @@ class GivenScores:
         options = SimpleNamespace(metrics=("log_loss",))
         self.plan = SimpleNamespace(options=options)
 
-    def score(self, candidates, journal, observer, stage, *, is_last):
+    def score(self, candidates, journal, observer, stage):
         for candidate in candidates:
             losses = self.losses[candidate.trial][: len(stage.folds)]
             failed = None in losses
@@ -331,7 +334,7 @@ def racing_on(losses, n_folds, n_repeats, rule="forgiving", all_repeats=None):
 
 def ended_trial(racing, number, n_folds):
     [trial] = racing.session.score(
-        [Candidate(number, {})], None, None, Stage(tuple(range(n_folds))), is_last=True
+        [Candidate(number, {})], None, None, Stage(tuple(range(n_folds)))
     )
     return trial
 

@@ -58,7 +58,7 @@ def searched(train_here, tmp_path_factory):
 
 
 def test_one_process_is_one_process(searched):
-    assert any("Engine: keras, 1 process of one thread: " in note for note in searched[0].notes)
+    assert any("Engine: reference, 1 process of one thread: " in note for note in searched[0].notes)
 
 
 def test_a_column_that_is_left_out_is_noted(searched):

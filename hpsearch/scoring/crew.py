@@ -1,0 +1,179 @@
+"""The crew of a session: the engine that is chosen, and the processes that it runs in.
+
+Owns starting them, trying the space's default network in one, and what the chosen engine can't
+train. Sessions on other rows of the same table work with the same crew.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from hpsearch.engines import AUTO, engine_kind
+from hpsearch.engines.choose import first_choice, second_choice, third_choice
+from hpsearch.engines.contract import Engine, Job, UnitResult, WorkUnit
+from hpsearch.engines.fit_data import FitData, read_fit_data
+from hpsearch.engines.kind import EngineKind
+from hpsearch.engines.pace import few_batches, is_very_large, seconds_per_epoch
+from hpsearch.engines.probe import Probe
+from hpsearch.engines.workers import Workers, machines, of_backend
+from hpsearch.preprocessing import Layout
+from hpsearch.scoring.session_plan import SessionPlan
+from hpsearch.space.space import Candidate
+from hpsearch.task import Problem, Target
+
+Note = Callable[[str], None]
+
+
+class Crew:
+    """The engine and its processes; a context manager that ends them.
+
+    Attributes
+    ----------
+    choice : the engine, and why.
+    workers : its processes.
+    probe : what trying the default network found, once it was tried.
+    """
+
+    probe: Probe | None = None
+
+    def __init__(self, plan: SessionPlan, layout: Layout, note: Note) -> None:
+        self._plan = plan
+        self._note = note
+        self._exit = ExitStack()
+        self._is_settled = False
+        self.choice = first_choice(plan.engine, layout, plan.space)
+
+    def __enter__(self) -> Crew:
+        plan = self._plan
+        try:
+            folder = tempfile.TemporaryDirectory(prefix="hpsearch-")
+            self.scratch = Path(self._exit.enter_context(folder))
+            where = of_backend(plan.backend, plan.address)
+            self._machines = self._exit.enter_context(machines(where, plan.jobs, self._note))
+            self.workers = self._start(self.choice.kind)
+        except BaseException:
+            self._exit.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._exit.__exit__(kind, error, traceback)
+
+    @property
+    def jobs(self) -> int:
+        """Units that are trained at the same time."""
+        return self._machines.jobs
+
+    def share(self, folder: Path) -> None:
+        """Put a folder where all workers, on whichever machine, find it."""
+        self._machines.share(folder)
+
+    def try_space(
+        self, problem: Problem, target: Target, defaults: Mapping[str, Any] | None
+    ) -> Probe:
+        """Try the default network where it will train, once; that may change the engine.
+
+        Raises
+        ------
+        SpaceError
+            If the space raises, or its network doesn't fit the rows, the problem or the export.
+        """
+        if self.probe is None:
+            found = self._probed(problem, target, defaults)
+            choice = second_choice(self._plan.engine, self.choice, found)
+            if choice.engine != self.choice.engine:
+                self.choice, self.workers = choice, self._start(choice.kind)
+                found = self._probed(problem, target, defaults)
+            self.probe = found
+        return self.probe
+
+    def _probed(
+        self, problem: Problem, target: Target, defaults: Mapping[str, Any] | None
+    ) -> Probe:
+        plan = self._plan
+        found: Probe = self.workers.call(
+            self.choice.kind.probe,
+            plan.space.to_bytes(),
+            problem,
+            target,
+            dict(plan.fixes),
+            defaults,
+            plan.must_save,
+        )
+        return found
+
+    def settle(self, job: Job, data: FitData, defaults: Mapping[str, Any]) -> None:
+        """Have both engines train a very large default network for a moment, where that pays."""
+        fallback, probe = self.choice.kind.fallback, self.probe
+        is_open = not self._is_settled and self._plan.engine == AUTO and fallback is not None
+        self._is_settled = True
+        if not is_open or probe is None or probe.on_gpu:
+            return
+        if is_very_large(probe.n_params, data, job.options.epochs):
+            self._try_both(engine_kind(str(fallback)), job, defaults, probe.n_params)
+
+    def _try_both(
+        self, fallback: EngineKind, job: Job, defaults: Mapping[str, Any], n_params: int
+    ) -> None:
+        self._note(
+            f"The network has {n_params:,} parameters: trying both engines on a few batches."
+        )
+        candidate = Candidate(0, dict(defaults))
+        short = few_batches(job, candidate, n_params, self.scratch / "pace")
+        self.share(self.scratch / "pace")
+
+        def seconds(kind: EngineKind, workers: Workers) -> float | None:
+            def made(job: Job) -> Engine:
+                return kind.make(workers, job, read_fit_data(job.data_path), _leave_unscored)
+
+            return seconds_per_epoch(made, short, candidate)
+
+        workers = self._start(fallback)
+        ours, theirs = seconds(self.choice.kind, self.workers), seconds(fallback, workers)
+        self.choice = third_choice(self.choice, ours, theirs)
+        if self.choice.engine == fallback.name:
+            self.workers = workers
+
+    def engine_for(self, job: Job, data: FitData) -> Engine:
+        """The engine that trains a session's candidates; another one what it can't train."""
+
+        def fall_back(work: Sequence[WorkUnit], reason: str) -> Iterator[UnitResult]:
+            n_candidates = len({unit.candidate.trial for unit in work})
+            self._note(
+                f"{n_candidates} candidates go to the {self.choice.kind.fallback} engine: the "
+                f"{self.choice.engine} one cannot train them ({reason})."
+            )
+            kind = engine_kind(str(self.choice.kind.fallback))
+            yield from kind.make(self._second_workers, job, data, _leave_unscored).score(work)
+
+        return self.choice.kind.make(self.workers, job, data, fall_back)
+
+    @cached_property
+    def _second_workers(self) -> Workers:
+        """Processes of what trains the chosen engine's rest; they start when first needed."""
+        return self._start(engine_kind(str(self.choice.kind.fallback)))
+
+    def _start(self, kind: EngineKind) -> Workers:
+        workers = self._machines.start(
+            kind.warm_up,
+            environment=kind.environment,
+            pin=kind.pins,
+            timeout=self._plan.trial_timeout,
+        )
+        return self._exit.enter_context(workers)
+
+
+def _leave_unscored(work: Sequence[WorkUnit], reason: str) -> Iterator[UnitResult]:
+    """Leave unscored what an engine cannot train, where another one would show nothing."""
+    return iter(())

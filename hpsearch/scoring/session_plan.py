@@ -1,0 +1,45 @@
+"""What a session scores with; made of a search's options by ``hpsearch.search.plan``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hpsearch.engines.contract import FitOptions
+from hpsearch.engines.workers import Backend
+from hpsearch.space.space import Space
+
+ScaleTarget = Literal["auto", True, False]
+
+
+@dataclass(frozen=True)
+class SessionPlan:
+    """What a session scores with.
+
+    Attributes
+    ----------
+    space, fixes : the networks, and the hyperparameters that are held.
+    engine : ``"auto"``, or an engine's name.
+    options : how candidates are trained.
+    jobs : units that are trained at the same time; None for as many as the machines take.
+    backend, address : the machines; as in ``Search``.
+    trial_timeout : seconds that a work unit may take; None for any time.
+    scale_target : standardise a regression target; ``"auto"`` does where the last layer is linear
+        and the loss measures a distance, as a network with a positive output could not follow.
+    max_levels, max_words : slots of a category or word column.
+    must_save : whether networks must be loadable without the space's code.
+    """
+
+    space: Space
+    fixes: Mapping[str, Any]
+    engine: str
+    options: FitOptions
+    jobs: int | None
+    scale_target: ScaleTarget
+    max_levels: int
+    max_words: int
+    must_save: bool
+    trial_timeout: float | None = None
+    backend: Backend = "loky"
+    address: str | None = None
