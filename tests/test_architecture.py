@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "hpsearch"
 
 # From the bottom up: a module may import its own layer and those above it in this list.
 LAYERS = (
-    {"errors", "options", "paths", "progress", "versions", "words"},
+    {"errors", "keras_internals", "options", "paths", "progress", "versions", "words"},
     {"data", "task"},
     {"preprocessing", "folds", "stats", "metrics", "diagnoses", "space"},
     {"ledger"},
@@ -21,7 +21,17 @@ LAYERS = (
 )
 HEAVY = {"tensorflow", "keras", "keras_tuner", "jax", "sklearn", "optuna", "torch"}
 # Modules that only a process which trains or predicts imports.
-MAY_IMPORT_HEAVY_LIBRARIES = {"engines/fused/program.py", "engines/reference/program.py"}
+MAY_IMPORT_HEAVY_LIBRARIES = {
+    *(f"engines/fused/{name}.py" for name in ("program", "layers", "losses", "packing")),
+    "engines/reference/program.py",
+}
+# The one module that names what Keras keeps private; private names of others, and who uses them.
+KNOWS_KERAS = "keras_internals.py"
+OTHERS_PRIVATE_NAMES = {
+    "engines/workers/child.py": {"_exit"},
+    "engines/workers/environment.py": {"_exit"},
+    "engines/workers/loky.py": {"_processes", "_MAX_MEMORY_LEAK_SIZE"},
+}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 # The public names come from every layer, so that file has none.
@@ -77,6 +87,37 @@ def imported_on_import(nodes):
     return found
 
 
+def is_private(name):
+    return isinstance(name, str) and name.startswith("_") and not name.startswith("__")
+
+
+def private_names_of_others(source):
+    """Private names that a source reads or sets, by attribute or by string, and does not define."""
+    named, own = set(), set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            own.add(node.name)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            own.add(node.target.id)
+        if isinstance(node, ast.Attribute):
+            is_own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            (own if is_own else named).add(node.attr)
+        if isinstance(node, ast.Call):
+            named |= {keyword.arg for keyword in node.keywords}
+            if ast.unparse(node.func) in ("getattr", "setattr", "hasattr"):
+                named.add(getattr(node.args[1], "value", None))
+    return {name for name in named - own if is_private(name)}
+
+
+def names_keras_src(source):
+    """Whether a source imports from ``keras.src`` or names something there."""
+    for node in ast.walk(ast.parse(source)):
+        names = [*imported_modules(node), getattr(node, "value", None)]
+        if any(isinstance(name, str) and name.startswith("keras.src") for name in names):
+            return True
+    return False
+
+
 @pytest.mark.parametrize("path", LAYERED, ids=short)
 def test_no_module_imports_a_higher_layer(path):
     own = name_of(path)
@@ -91,6 +132,26 @@ def test_no_module_imports_a_higher_layer(path):
 def test_heavy_libraries_are_imported_inside_functions(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     assert not imported_on_import(tree.body) & HEAVY
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.name != KNOWS_KERAS], ids=short)
+def test_one_module_names_what_keras_keeps_private(path):
+    source = path.read_text(encoding="utf-8")
+    allowed = OTHERS_PRIVATE_NAMES.get(path.relative_to(PACKAGE).as_posix(), set())
+    assert private_names_of_others(source) <= allowed, f"move it to {KNOWS_KERAS}"
+    assert not names_keras_src(source), f"move it to {KNOWS_KERAS}"
+
+
+def test_private_names_are_found_in_attributes_strings_and_keywords():
+    source = "class A:\n    def _f(self):\n        self._x = b._x + b._y + getattr(b, '_z')\n"
+    assert private_names_of_others(source) == {"_y", "_z"}
+    assert private_names_of_others("patched(b, _w=1)") == {"_w"}
+
+
+def test_what_is_in_keras_src_is_found_in_imports_and_strings():
+    assert names_keras_src("def f():\n    from keras.src.utils import module_utils")
+    assert names_keras_src("is_of('keras.src.layers')")
+    assert not names_keras_src("import keras\nkeras.layers.Dense")
 
 
 def test_an_import_inside_a_function_counts_for_the_direction():

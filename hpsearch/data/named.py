@@ -28,6 +28,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from hpsearch import keras_internals
 from hpsearch.data.tables import Table, multi_hot
 from hpsearch.errors import DataError, OptionError
 from hpsearch.task import ProblemKind
@@ -311,9 +312,7 @@ def _not_here(name: str, found: _KerasSet, error: Exception) -> DataError:
 
 def _check_unpickling(name: str, found: _KerasSet, module: Any) -> None:
     """Refuse Python objects from a file of one's own where this Keras would run their code."""
-    guarded = hasattr(module, "npz_utils") or "RestrictedUnpickler" in vars(
-        sys.modules.get("keras.src.datasets.cifar", module)
-    )
+    guarded = hasattr(module, "npz_utils") or keras_internals.restricts_pickles(module)
     if found.restricted and not guarded:
         raise DataError(
             f"This version of Keras reads keras:{name} without checking it for code, so a file is "

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from hpsearch import keras_internals
+
 CACHE_BYTES = 2**29
 """Compiled programs kept for later runs, the least recently used removed first."""
 
@@ -29,9 +31,7 @@ def import_keras() -> None:
         import keras
 
         if keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules:
-            from keras.src.utils import module_utils
-
-            module_utils.tensorflow._available = False
+            keras_internals.do_without_tensorflow()
 
 
 @contextmanager

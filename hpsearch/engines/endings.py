@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch import keras_internals
 from hpsearch.engines.backend import compiled
 from hpsearch.space.network_checks import is_of_keras
 
@@ -120,9 +121,9 @@ def last_operation(output: Any) -> Any:
     """The layer or operation that gives an output, inside of nested networks too."""
     import keras
 
-    operation, _, number = output._keras_history
+    operation, number = keras_internals.history_of(output)
     while isinstance(operation, keras.Model) and getattr(operation, "outputs", None):
-        operation, _, number = operation.outputs[number]._keras_history
+        operation, number = keras_internals.history_of(operation.outputs[number])
     return operation
 
 

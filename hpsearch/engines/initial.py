@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch import keras_internals
+
 Values = tuple[list[NDArray[Any]], list[NDArray[Any]]]
 """Trainable and non-trainable variables of a network, in its own order."""
 
@@ -45,29 +47,10 @@ class Draws:
 def numpy_randomness(seed: int) -> Iterator[Draws]:
     """Seed Keras, draw eager random numbers with NumPy, and record what is drawn."""
     import keras
-    from keras.src.backend.jax import core
-    from keras.src.backend.jax import random as backend_random
-    from keras.src.random import seed_generator
 
     draws = Draws(seed)
-    draw_seed = seed_generator.make_default_seed
-    initialize = core.JaxVariable._initialize_with_initializer
-
-    def recorded_seed() -> int:
-        draws.seeds.append(draw_seed())
-        return draws.seeds[-1]
-
-    def recorded_initialize(variable: Any, initializer: Any) -> None:
-        initialize(variable, initializer)
-        draws.initializers[id(variable)] = variable, initializer
-
     keras.utils.set_random_seed(seed)
-    with (
-        numpy_draws(),
-        _replaced(seed_generator, make_default_seed=recorded_seed),
-        _replaced(backend_random, make_default_seed=recorded_seed),
-        _replaced(core.JaxVariable, _initialize_with_initializer=recorded_initialize),
-    ):
+    with numpy_draws(), keras_internals.recorded_draws(draws.seeds, draws.initializers):
         yield draws
 
 
@@ -139,25 +122,21 @@ def _source(variable: Any, draws: Draws) -> _Source | None:
     """Where a variable's initial value comes from; None where it can't be told."""
     _, initializer = draws.initializers.get(id(variable), (None, None))
     value = np.asarray(variable.value)
-    if _is_seed_state(initializer):
+    if keras_internals.is_seed_state(initializer):
         position = _position(int(value[0]), draws)
         return None if position is None else _seed_state(position, value.dtype)
-    if not type(initializer).__module__.startswith("keras.src.initializers"):
+    if not keras_internals.is_initializer(initializer):
         return None
     if not hasattr(initializer, "seed"):
         given = getattr(initializer, "value", 0.0)  # of a Constant
         return (lambda seeds: value) if np.ndim(given) == 0 else None
-    if initializer._init_seed is not None:
-        return (lambda seeds: value) if isinstance(initializer._init_seed, int) else None
+    given_seed = keras_internals.seed_given_to(initializer)
+    if given_seed is not None:
+        return (lambda seeds: value) if isinstance(given_seed, int) else None
     position = _position(initializer.seed, draws)
     if position is None:
         return None
     return _drawn(initializer, position, value)
-
-
-def _is_seed_state(initializer: Any) -> bool:
-    """Whether an initializer makes the state of a ``keras.random.SeedGenerator``."""
-    return getattr(initializer, "__module__", "") == "keras.src.random.seed_generator"
 
 
 def _position(seed: Any, draws: Draws) -> int | None:
@@ -172,7 +151,7 @@ def _seed_state(position: int, dtype: Any) -> _Source:
 
 def _drawn(initializer: Any, position: int, like: NDArray[Any]) -> _Source:
     def draw(seeds: Sequence[int]) -> NDArray[Any]:
-        with _replaced(initializer, seed=seeds[position]):
+        with keras_internals.replaced(initializer, seed=seeds[position]):
             return np.asarray(initializer(like.shape, dtype=str(like.dtype)))
 
     return draw
@@ -194,38 +173,24 @@ def numpy_draws() -> Iterator[None]:
     if keras.backend.backend() != "jax":
         yield
         return
-    from keras.src.backend.jax import random as backend_random
-
-    ours = {"uniform": _uniform, "normal": _normal, "truncated_normal": _truncated_normal}
-    draws = {
-        name: _where_seeded(draw, getattr(backend_random, name)) for name, draw in ours.items()
-    }
-    with _replaced(backend_random, **draws):
+    with keras_internals.drawing_by(_where_seeded):
         yield
 
 
-def _where_seeded(ours: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..., Any]:
+def _where_seeded(name: str, theirs: Callable[..., Any]) -> Callable[..., Any]:
     """Our draw where there is a seed to draw from; Keras's without one, and while it traces."""
-    from keras.src.utils.jax_utils import is_in_jax_tracing_scope
+    draws: dict[str, Callable[..., Any]] = {
+        "uniform": _uniform,
+        "normal": _normal,
+        "truncated_normal": _truncated_normal,
+    }
+    ours = draws[name]
 
     def either(*arguments: Any, seed: Any = None, **options: Any) -> Any:
-        draw = theirs if seed is None or is_in_jax_tracing_scope() else ours
+        draw = theirs if seed is None or keras_internals.is_tracing() else ours
         return draw(*arguments, seed=seed, **options)
 
     return either
-
-
-@contextmanager
-def _replaced(owner: Any, **values: Any) -> Iterator[None]:
-    """Give an object other attributes for a while."""
-    kept = {name: getattr(owner, name) for name in values}
-    try:
-        for name, value in values.items():
-            setattr(owner, name, value)
-        yield
-    finally:
-        for name, value in kept.items():
-            setattr(owner, name, value)
 
 
 def _uniform(

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch import keras_internals
 from hpsearch.engines.endings import Ending, Needs, last_operation, wrong_probabilities
 from hpsearch.errors import SpaceError
 from hpsearch.task import Target
@@ -278,7 +279,7 @@ class OutputLoss:
     @property
     def from_logits(self) -> bool:
         """Whether it takes logits."""
-        options = getattr(self.loss, "_fn_kwargs", None) or {}
+        options = keras_internals.options_of(self.loss)
         return bool(getattr(self.loss, "from_logits", options.get("from_logits", False)))
 
 
@@ -290,21 +291,10 @@ def losses_of(model: Any) -> list[OutputLoss]:
     SpaceError
         If they don't fit the outputs.
     """
-    import keras
-
-    compiled = model._compile_loss
-    outputs = model.compute_output_spec(model.inputs[0])
-    # A copy: building the model's own would add metrics to it, which its training then updates.
-    read = type(compiled)(
-        compiled._user_loss, compiled._user_loss_weights, output_names=compiled.output_names
-    )
     try:
-        read.build(outputs, outputs)
-        numbers = list(range(len(model.outputs)))
-        by_path = keras.tree.pack_sequence_as(read._y_pred_build_structure, numbers)
         return [
-            OutputLoss(_at(by_path, path), loss, 1.0 if weight is None else float(weight))
-            for path, loss, weight, _ in read._flat_losses
+            OutputLoss(output, loss, 1.0 if weight is None else float(weight))
+            for output, loss, weight in keras_internals.compiled_losses(model)
         ]
     except (KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split()).strip("'\"").rstrip(".")
@@ -312,14 +302,6 @@ def losses_of(model: Any) -> list[OutputLoss]:
             f"the loss and loss_weights of compile must fit the network's outputs: {reason}. "
             "Give one loss for all outputs, a list, or a dictionary by output name."
         ) from error
-
-
-def _at(nest: Any, path: Sequence[Any]) -> int:
-    for key in path:
-        nest = nest[key]
-    if not isinstance(nest, int):
-        raise ValueError("a loss must belong to one output, not to several together")
-    return nest
 
 
 def _snake(name: str) -> str:

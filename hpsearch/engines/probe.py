@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch import keras_internals
 from hpsearch.engines.contract import Job
 from hpsearch.engines.endings import Ending
 from hpsearch.engines.failures import reason_of
@@ -175,7 +176,7 @@ def _probe(
         complete=discovery.complete if discovery else True,
         untraceable=untraceable,
         n_params=int(model.count_params()),
-        convolves=any("Conv" in type(layer).__name__ for layer in model._flatten_layers()),
+        convolves=any("Conv" in type(layer).__name__ for layer in keras_internals.layers_of(model)),
         on_gpu=_on_gpu(),
         endings=tuple(Ending.of(output) for output in model.outputs),
     )
@@ -273,7 +274,7 @@ def _train_one_step(model: Any, rows: Any, y: Any, form: OutputForm) -> None:
         return
     import jax
 
-    from hpsearch.engines.fused.program import Batch, batch_loss
+    from hpsearch.engines.fused.losses import Batch, batch_loss
 
     loss_of_batch = batch_loss(model)
     trainable = [variable.value for variable in model.trainable_variables]

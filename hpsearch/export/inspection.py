@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch import keras_internals
 from hpsearch.engines.backend import compiled
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData, problem_of, read_fit_data, smallest_training_set
@@ -69,7 +70,7 @@ def inspect_network(network: Any, job: Job, candidate: Candidate, n_steps: int) 
 def _modes(
     network: Any, job: Job, candidate: Candidate, settings: FitSettings, n_steps: int
 ) -> dict[str, Any] | None:
-    if not any(_knows_modes(layer) for layer in network._flatten_layers()):
+    if not any(map(_knows_modes, keras_internals.layers_of(network, include_self=True))):
         return None
     data = read_fit_data(job.data_path)
     seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
@@ -148,7 +149,9 @@ def _batch_normalization(network: Any) -> dict[str, Any] | None:
     import keras
 
     kind = keras.layers.BatchNormalization
-    momenta = [layer.momentum for layer in network._flatten_layers() if isinstance(layer, kind)]
+    momenta = [
+        layer.momentum for layer in keras_internals.layers_of(network) if isinstance(layer, kind)
+    ]
     return {"n_layers": len(momenta), "momentum": float(max(momenta))} if momenta else None
 
 
@@ -157,7 +160,7 @@ def _epoch_rates(
 ) -> dict[str, Any] | None:
     import keras
 
-    schedule = getattr(network.optimizer, "_learning_rate", None)
+    schedule = keras_internals.rate_of(network.optimizer)
     if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
         rate = _plain(network.optimizer.learning_rate)
         return {"first": rate, "peak": rate, "last": rate, "tenth_epoch": None}
@@ -185,7 +188,7 @@ def _schedule_of_a_fold(
     space = Space.from_bytes(job.space)
     with numpy_draws():
         built = space.construct(candidate.values, problem, dict(job.fixes))
-    return built.model.optimizer._learning_rate
+    return keras_internals.rate_of(built.model.optimizer)
 
 
 def _plain(rate: Any) -> float:

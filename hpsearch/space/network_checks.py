@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hpsearch import keras_internals
 from hpsearch.errors import SpaceError
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _foreign_functions(model: keras.Model) -> Iterator[str]:
     The serialized network does not tell: a lambda activation is written as bytecode without a
     mark, and a function that happens to be called ``relu`` is written, and read, as Keras's own.
     """
-    for layer in model._flatten_layers():
+    for layer in keras_internals.layers_of(model, include_self=True):
         for value in vars(layer).values():
             if isinstance(value, types.FunctionType):
                 foreign = _foreign_class(value.__name__, value.__module__)

@@ -163,9 +163,9 @@ def fused_results(job, units, effort=None):
 
 def unpacked_results(job, units):
     """The same with every variable held by itself, as in large networks."""
-    from hpsearch.engines.fused import program as fused_program
+    from hpsearch.engines.fused import packing
 
-    with mock.patch.object(fused_program, "PACKED_ELEMENTS", 0):
+    with mock.patch.object(packing, "PACKED_ELEMENTS", 0):
         return fused_results(job, units)
 
 
@@ -268,6 +268,6 @@ def draw_where_numpy_cannot():
 
 def drop_of(rates):
     """What dropout layers of these rates compute with."""
-    from hpsearch.engines.fused.program import _drop
+    from hpsearch.engines.fused.layers import drop_inputs
 
-    return _drop(np.float32(rates))
+    return drop_inputs(np.float32(rates))

@@ -1,6 +1,6 @@
 """A candidate under JAX: its network, built once, what varies, and its replicas' initial states.
 
-Also says which networks the fused engine can trace. How they train belongs to ``fused_training``.
+Also says which networks the fused engine can trace. How they train belongs to ``training``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from hpsearch import keras_internals
 from hpsearch.engines.contract import Job
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import FitData, problem_of, smallest_training_set
@@ -31,9 +32,9 @@ def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
     import jax
     import keras
 
-    from hpsearch.engines.fused.program import unweighable_loss
+    from hpsearch.engines.fused.losses import unweighable_loss
 
-    for layer in model._flatten_layers(include_self=True):
+    for layer in keras_internals.layers_of(model, include_self=True):
         module = type(layer).__module__
         if not module.startswith("keras."):
             return f"layer '{layer.name}' is of class {type(layer).__name__}, defined outside Keras"
@@ -110,7 +111,7 @@ class Configuration:
 
     def initial_state(self, seed: int) -> list[list[NDArray[Any]]]:
         """A replica's variables and those of its optimizer before the first step."""
-        from hpsearch.engines.fused.program import initial_state
+        from hpsearch.engines.fused.packing import initial_state
         from hpsearch.engines.initial import values_of
 
         network, initial_values = self._network_and_initial_values
@@ -134,7 +135,7 @@ class Configuration:
     @cached_property
     def _slots(self) -> list[NDArray[Any]]:
         """The initial variables of the optimizer; no seed enters them."""
-        from hpsearch.engines.fused.program import initial_slots
+        from hpsearch.engines.fused.packing import initial_slots
 
         return initial_slots(self.network)
 

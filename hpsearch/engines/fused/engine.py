@@ -1,7 +1,7 @@
 """The fused engine: all folds and candidates of one structure train as one program.
 
 The parent's half: has the workers sketch each candidate, groups those of one structure, and cuts
-the groups into work units, which ``fused_training`` trains. What cannot be traced goes to the
+the groups into work units, which ``training`` trains. What cannot be traced goes to the
 reference engine.
 """
 

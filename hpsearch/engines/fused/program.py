@@ -1,6 +1,6 @@
 """Many replicas of one structure as one program: Keras itself under ``jax.vmap``.
 
-Owns everything that the fused engine does inside JAX. One step of one replica is Keras's
+Owns a step, an epoch and their compiled program. One step of one replica is Keras's
 ``stateless_call`` and ``stateless_apply``; ``lax.scan`` runs the steps of an epoch and the epochs
 of a block, ``vmap`` the replicas. Rows, statistics, batch orders, learning rates, dropout rates
 and penalties are inputs, so that they may differ between replicas. Every replica computes what it
@@ -11,43 +11,34 @@ would compute alone:
 - A fold with fewer steps than another one keeps its state in the steps that it doesn't have.
 - Dropout draws from a counter-based generator under the replica's own seeds.
 
-Which replicas train together belongs to ``fused``.
+How layers compute with inputs and padding belongs to ``layers``, the loss to ``losses``, how the
+state is held to ``packing``; which replicas train together to ``engine``.
 """
 
 from __future__ import annotations
 
-import functools
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.engines.fused.structure import dropouts, penalised
-from hpsearch.engines.network import (
-    OutputLoss,
-    losses_of,
-    output_units,
-    side_by_side,
-    split_columns,
-)
+from hpsearch import keras_internals
+from hpsearch.engines.fused.layers import Varying, drop_inputs, read_from
+from hpsearch.engines.fused.losses import Batch, batch_loss
+from hpsearch.engines.fused.packing import State, optimizer_and_packing
+from hpsearch.engines.fused.structure import penalised
+from hpsearch.engines.network import side_by_side
 from hpsearch.engines.workers import return_freed_memory
 from hpsearch.preprocessing import Encoded, Layout, Statistics
 from hpsearch.preprocessing.design import design_batch
-from hpsearch.space.network_checks import is_of_keras
 
 PREDICT_ROWS = 512
 """Rows of one block of predictions, where a table has many more: what the network makes of them
 on the way, for every replica of the program, stays in the processor's cache."""
-
-PACKED_ELEMENTS = 200_000
-"""Trainable variables are held as one vector up to this size; beyond, copying them into it and out
-of it takes longer than a program of more loops takes to compile."""
 
 Effort = Literal["low", "middle", "high"]
 
@@ -59,9 +50,6 @@ COMPILER_OPTIONS: dict[Effort, dict[str, str | bool]] = {
 """What less effort leaves out. The last tenth of speed takes longer to compile than a short
 program runs; XLA's older loop emitter takes half as long to compile, and its loops twice as long
 to run, which pays in the shortest."""
-
-State = tuple[list[Any], list[Any], list[Any]]
-"""Trainable, non-trainable and optimizer variables, each with a leading axis of replicas."""
 
 
 @dataclass(frozen=True)
@@ -109,17 +97,6 @@ class Table:
         )
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Which rows of a batch count: ``weights`` float32 (B,) is 0 for padding, or None for none.
-
-    ``n_rows`` is their number; float32, as it may be traced.
-    """
-
-    n_rows: Any
-    weights: Any
-
-
 def block_inputs(**parts: Any) -> dict[str, Any]:
     """Name a program's inputs.
 
@@ -144,13 +121,13 @@ class FusedProgram:
 
     def __init__(self, model: Any, table: Table, layout: Layout, shapes: Shapes) -> None:
         self._model = model
-        self._optimizer, self._packing = _optimizer_and_packing(model)
+        self._optimizer, self._packing = optimizer_and_packing(model)
         self._table = table
         self._layout = layout
         self._shapes = shapes
-        self._varying = _Varying()
+        self._varying = Varying()
         self._penalised = _take_over_penalties(model)
-        _read_from(self._varying, model, pads=shapes.pads)
+        read_from(self._varying, model, pads=shapes.pads)
         self._loss = batch_loss(model)
         self._compiled: Callable[..., Any] | None = None
 
@@ -171,7 +148,7 @@ class FusedProgram:
     def _prepared(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs as the program takes them: what NumPy does ahead takes no loop of it."""
         prepared = dict(inputs)
-        prepared["drops"] = [_drop(rates) for rates in prepared.pop("rates").T]
+        prepared["drops"] = [drop_inputs(rates) for rates in prepared.pop("rates").T]
         if self._packing.is_packed and self._penalised:
             penalties = prepared.pop("penalties")
             prepared |= {
@@ -304,7 +281,7 @@ class FusedProgram:
     ) -> tuple[list[Any], list[Any]]:
         optimizer = self._optimizer
         rate_slot = next(
-            i for i, v in enumerate(optimizer.variables) if v is optimizer._learning_rate
+            i for i, v in enumerate(optimizer.variables) if v is keras_internals.rate_of(optimizer)
         )
         slots = [*slots[:rate_slot], learning_rate, *slots[rate_slot + 1 :]]
         decay = getattr(optimizer, "weight_decay", None)
@@ -362,111 +339,6 @@ def _penalise(
     return loss, [gradient + (l1 * jnp.sign(weight) + 2.0 * l2 * weight)]
 
 
-@dataclass(frozen=True)
-class Packing:
-    """Trainable variables side by side in one vector, where the optimizer allows it.
-
-    An update that works element by element is the same on one long vector as on each variable,
-    and a program with one update instead of a dozen compiles faster.
-    """
-
-    shapes: tuple[tuple[int, ...], ...]
-    is_packed: bool
-
-    @property
-    def sizes(self) -> list[int]:
-        """Elements of each variable."""
-        return [math.prod(shape) for shape in self.shapes]
-
-    def pack(self, xp: Any, values: Sequence[Any]) -> list[Any]:
-        """The variables' values as the program's state holds them."""
-        if not self.is_packed:
-            return list(values)
-        return [xp.concatenate([xp.reshape(value, -1) for value in values])]
-
-    def unpack(self, values: Sequence[Any]) -> list[Any]:
-        """The inverse of ``pack``."""
-        if not self.is_packed:
-            return list(values)
-        ends = np.cumsum(self.sizes)
-        parts = zip(self.shapes, [0, *ends[:-1]], ends, strict=True)
-        return [values[0][first:end].reshape(shape) for shape, first, end in parts]
-
-
-def initial_slots(model: Any) -> list[NDArray[Any]]:
-    """The variables of a built model's optimizer as NumPy arrays; no seed enters them."""
-    optimizer, _ = _optimizer_and_packing(model)
-    return [np.asarray(variable.value) for variable in optimizer.variables]
-
-
-def initial_state(
-    model: Any, values: tuple[list[NDArray[Any]], list[NDArray[Any]]], slots: list[NDArray[Any]]
-) -> list[list[NDArray[Any]]]:
-    """A replica's state, from values of its network's variables and of its optimizer's."""
-    trainable, frozen = values
-    return [_packing(model).pack(np, trainable), frozen, slots]
-
-
-def stack_states(states: Sequence[list[list[NDArray[Any]]]]) -> State:
-    """Several replicas' states along a new first axis."""
-    trainable, frozen, slots = (
-        [jax.device_put(np.stack(arrays)) for arrays in zip(*parts, strict=True)]
-        for parts in zip(*states, strict=True)
-    )
-    return trainable, frozen, slots
-
-
-def assign(model: Any, state: State, replica: int) -> None:
-    """Give a built model the weights of one replica."""
-    trainable, frozen = ([np.asarray(values)[replica] for values in part] for part in state[:2])
-    for variables, values in (
-        (model.trainable_variables, _packing(model).unpack(trainable)),
-        (model.non_trainable_variables, frozen),
-    ):
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
-
-
-_ELEMENTWISE_OPTIMIZERS = (
-    keras.optimizers.SGD,
-    keras.optimizers.RMSprop,
-    keras.optimizers.Adam,
-    keras.optimizers.AdamW,
-    keras.optimizers.Nadam,
-    keras.optimizers.Adamax,
-    keras.optimizers.Adagrad,
-    keras.optimizers.Adadelta,
-)
-
-
-def _packing(model: Any) -> Packing:
-    """How a model's trainable variables are held while it trains."""
-    optimizer, variables = model.optimizer, model.trainable_variables
-    shapes = tuple(tuple(variable.shape) for variable in variables)
-    is_packed = (
-        sum(map(math.prod, shapes)) <= PACKED_ELEMENTS
-        and type(optimizer) in _ELEMENTWISE_OPTIMIZERS
-        and optimizer.clipnorm is None
-        and optimizer.global_clipnorm is None
-        and not getattr(optimizer, "_exclude_from_weight_decay_keys", None)
-        and len({variable.dtype for variable in variables}) == 1
-        and all(v.constraint is None and not v.overwrite_with_gradient for v in variables)
-    )
-    return Packing(shapes, is_packed)
-
-
-def _optimizer_and_packing(model: Any) -> tuple[Any, Packing]:
-    """The model's optimizer over packed variables, its learning rate a plain variable."""
-    packing = _packing(model)
-    config = {**model.optimizer.get_config(), "learning_rate": 0.0}
-    optimizer = type(model.optimizer).from_config(config)
-    variables = model.trainable_variables
-    if packing.is_packed:
-        variables = [keras.Variable(np.zeros(sum(packing.sizes), np.float32), name="packed")]
-    optimizer.build(variables)
-    return optimizer, packing
-
-
 def _take_over_penalties(model: Any) -> list[int]:
     """Leave L1 and L2 to the program; positions of the variables that have them."""
     chosen = penalised(model)
@@ -479,221 +351,5 @@ def _take_over_penalties(model: Any) -> list[int]:
     return positions
 
 
-def batch_loss(model: Any) -> Callable[[Any, Any, Batch], Any]:
-    """The compiled losses' weighted sum, as a function of a batch.
-
-    It takes the target of all outputs side by side, what the network gives, and which rows count.
-    """
-    losses, widths = losses_of(model), output_units(model)
-
-    def total(y: Any, outputs: Any, batch: Batch) -> Any:
-        targets, given = split_columns(y, widths), keras.tree.flatten(outputs)
-        return sum(
-            one.weight * _over_rows(one.loss, targets[one.output], given[one.output], batch)
-            for one in losses
-        )
-
-    return total
-
-
-def _over_rows(loss: Any, y: Any, output: Any, batch: Batch) -> Any:
-    """A loss over the rows of a batch, its padding left out: their mean, or their sum."""
-    values = loss.call(y, output)
-    is_sum = loss.reduction == "sum"
-    if batch.weights is None:
-        return values.sum() if is_sum else values.mean()
-    by_row = values.reshape(values.shape[0], -1)
-    if is_sum:
-        return (by_row.sum(axis=1) * batch.weights).sum()
-    return (by_row.mean(axis=1) * batch.weights).sum() / batch.n_rows
-
-
-def unweighable_loss(model: Any, outputs: Any) -> str | None:
-    """Why padding cannot be left out of a compiled loss, or None where it can.
-
-    ``outputs`` are the shapes of what the network gives for a batch.
-    """
-    for one in losses_of(model):
-        output = keras.tree.flatten(outputs)[one.output]
-        try:
-            if not _is_per_row(one, output) or one.loss.reduction not in _REDUCTIONS:
-                return f"loss '{one.name}' gives one value for a batch, not one for each row"
-            if not is_of_keras(one.function) and _mixes_rows(one.loss, output.shape[1]):
-                return f"loss '{one.name}' computes with several rows of a batch at once"
-        except Exception:  # a broken loss fails the trial, in either engine
-            continue
-    return None
-
-
-def _is_per_row(one: OutputLoss, output: Any) -> bool:
-    n_rows = output.shape[0]
-    y: Any = output
-    if one.name.startswith("sparse_"):
-        y = jax.ShapeDtypeStruct((n_rows,), "int32")  # type: ignore[no-untyped-call]
-    return bool(jax.eval_shape(one.loss.call, y, output).shape[:1] == (n_rows,))
-
-
-def _mixes_rows(loss: Any, n_units: int) -> bool:
-    """Whether a row's loss is another one in another batch."""
-    y, output = np.random.default_rng(0).uniform(0.1, 0.9, (2, 4, n_units)).astype(np.float32)
-    among_four, among_two = loss.call(y, output)[:2], loss.call(y[:2], output[:2])
-    return not np.allclose(among_four, among_two, rtol=1e-4, equal_nan=True)
-
-
-_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum")
-
-
 def _on_cpu() -> bool:
     return bool(jax.default_backend() == "cpu")
-
-
-class _Varying:
-    """What a traced network reads in place of its own numbers; set while it is traced."""
-
-    drops: Any = None
-    batch: Any = None
-
-    def set(self, *, drops: Any, batch: Batch) -> _Varying:
-        self.drops, self.batch = drops, batch
-        return self
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *error: object) -> None:
-        self.drops = self.batch = None
-
-
-def _read_from(varying: _Varying, model: Any, *, pads: bool) -> None:
-    """Have dropout read its rate, and batch normalisation the rows' weights, from ``varying``."""
-    for number, layer in enumerate(dropouts(model)):
-        layer.call = functools.partial(_dropout, varying, number, layer)
-    for layer in model._flatten_layers(include_self=False):
-        if type(layer) is not keras.layers.BatchNormalization:
-            continue
-        if pads:
-            layer._moments = functools.partial(_moments, varying, layer)
-        if not layer.renorm and layer.axis in (-1, len(layer._reduction_axes)):
-            layer.call = functools.partial(_batch_normalization, varying, layer)
-
-
-def _drop(rates: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-    """What a dropout layer computes with, by its rate in each replica (R,).
-
-    Random bits below a bound are dropped; what is left is scaled up.
-    """
-    below = np.minimum(rates * np.float32(2**32), np.float32(2**32 - 2**8)).astype(np.uint32)
-    kept = 1.0 - rates
-    scale = np.divide(1.0, kept, out=np.zeros_like(kept), where=kept > 0)
-    return {"below": below, "scale": scale}
-
-
-def _dropout(
-    varying: _Varying, number: int, layer: Any, inputs: Any, training: bool = False
-) -> Any:
-    """Inverted dropout with a rate that is data."""
-    if not training:
-        return inputs
-    drop = varying.drops[number]
-    shape = tuple(
-        size if wanted is None else wanted
-        for size, wanted in zip(
-            inputs.shape, layer.noise_shape or (None,) * inputs.ndim, strict=True
-        )
-    )
-    bits = _random_bits(layer.seed_generator.next(), shape)
-    return jnp.where(bits >= drop["below"], inputs * drop["scale"], 0.0)
-
-
-def _random_bits(seed: Any, shape: tuple[int, ...]) -> Any:
-    """Random uint32 of a seed and a counter (uint32 (2,)), the same in any company.
-
-    A counter-based generator: the position, keyed by seed and counter, goes through the integer
-    finalizer ``lowbias32`` (Wellons 2018, "Prospecting for hash functions") twice. JAX's own
-    ``threefry`` takes several times as long, and dropout needs no more than this.
-    """
-    key = _mixed(seed[0] + _mixed(seed[1] + np.uint32(0x9E3779B9)))
-    position = jax.lax.iota(jnp.uint32, int(np.prod(shape)))
-    return _mixed(_mixed(position + key) ^ key).reshape(shape)
-
-
-def _mixed(bits: Any) -> Any:
-    bits = (bits ^ (bits >> np.uint32(16))) * np.uint32(0x7FEB352D)
-    bits = (bits ^ (bits >> np.uint32(15))) * np.uint32(0x846CA68B)
-    return bits ^ (bits >> np.uint32(16))
-
-
-def _batch_normalization(
-    varying: _Varying, layer: Any, inputs: Any, training: bool = False, mask: Any = None
-) -> Any:
-    """Batch normalisation over all axes but the last, with its gradient in closed form.
-
-    Differentiating Keras's own formula step by step gives a program of twice as many loops.
-    """
-    if not (training and layer.trainable) or mask is not None or inputs.dtype != jnp.float32:
-        return type(layer).call(layer, inputs, training=training, mask=mask)
-    features = inputs.reshape(-1, inputs.shape[-1])
-    batch = varying.batch
-    n_values = len(features) // len(inputs)  # of one row and feature
-    weights = None if batch.weights is None else jnp.repeat(batch.weights, n_values)[:, None]
-    scale = layer.gamma.value if layer.scale else jnp.ones_like(features[0])
-    offset = layer.beta.value if layer.center else jnp.zeros_like(features[0])
-    outputs, mean, variance = _normalized(
-        features, weights, batch.n_rows * n_values, scale, offset, layer.epsilon
-    )
-    for moving, new in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
-        moving.assign(moving.value * layer.momentum + new * (1.0 - layer.momentum))
-    return outputs.reshape(inputs.shape)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
-def _normalized(
-    x: Any, weights: Any, n_rows: Any, scale: Any, offset: Any, epsilon: float
-) -> tuple[Any, Any, Any]:
-    """Rows (n, F) normalised by their weighted mean and variance, and these two (F,)."""
-    mean = _weighted(x, weights).sum(axis=0) / n_rows
-    centred = x - mean
-    variance = _weighted(jnp.square(centred), weights).sum(axis=0) / n_rows
-    return centred * (jax.lax.rsqrt(variance + epsilon) * scale) + offset, mean, variance
-
-
-def _normalized_forward(
-    x: Any, weights: Any, n_rows: Any, scale: Any, offset: Any, epsilon: float
-) -> Any:
-    outputs, mean, variance = _normalized(x, weights, n_rows, scale, offset, epsilon)
-    return (outputs, mean, variance), (x, weights, n_rows, scale, mean, variance)
-
-
-def _normalized_backward(epsilon: float, kept: Any, gradients: Any) -> Any:
-    """The gradient through the outputs; moving averages take none (Ioffe & Szegedy 2015)."""
-    x, weights, n_rows, scale, mean, variance = kept
-    gradient = gradients[0]
-    inverse = jax.lax.rsqrt(variance + epsilon)
-    standardized = (x - mean) * inverse
-    of_offset = gradient.sum(axis=0)
-    of_scale = (gradient * standardized).sum(axis=0)
-    through_moments = _weighted((of_offset + standardized * of_scale) / n_rows, weights)
-    of_x = (scale * inverse) * (gradient - through_moments)
-    none = None if weights is None else jnp.zeros_like(weights)
-    return of_x, none, jnp.zeros_like(n_rows), of_scale, of_offset
-
-
-def _weighted(values: Any, weights: Any) -> Any:
-    return values if weights is None else values * weights
-
-
-_normalized.defvjp(_normalized_forward, _normalized_backward)
-
-
-def _moments(varying: _Varying, layer: Any, inputs: Any, mask: Any) -> tuple[Any, Any]:
-    """Mean and variance over the batch's true rows."""
-    batch = varying.batch
-    if batch is None or batch.weights is None or mask is not None:
-        return type(layer)._moments(layer, inputs, mask)  # type: ignore[no-any-return]
-    axes = layer._reduction_axes
-    weights = batch.weights.reshape(-1, *(1,) * (inputs.ndim - 1))
-    others = int(np.prod([inputs.shape[axis] for axis in axes if axis != 0]))
-    n_values = batch.n_rows * others
-    mean = (inputs * weights).sum(axis=axes, keepdims=True) / n_values
-    variance = (jnp.square(inputs - mean) * weights).sum(axis=axes) / n_values
-    return mean.reshape(variance.shape), variance

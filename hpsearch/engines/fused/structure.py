@@ -2,7 +2,7 @@
 
 A program's structure is its network, optimizer and loss without the numbers that enter it as
 data: dropout rates, L1 and L2 strengths, weight decay and learning rates. Works on a built
-``keras.Model``; training belongs to ``fused_program``.
+``keras.Model``; training belongs to ``program``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch import keras_internals
 from hpsearch.engines.network import OutputLoss, losses_of
 from hpsearch.space.network_checks import foreign_code, is_of_keras
 
@@ -100,7 +101,7 @@ def dropouts(model: Any) -> list[Any]:
     """The ``Dropout`` layers that drop anything, in the network's order."""
     import keras
 
-    layers = model._flatten_layers(include_self=False)
+    layers = keras_internals.layers_of(model)
     return [layer for layer in layers if type(layer) is keras.layers.Dropout and layer.rate > 0]
 
 
@@ -124,7 +125,7 @@ def _learning_rates(optimizer: Any, n_steps: int) -> NDArray[np.float32]:
     import jax
     import keras
 
-    rate = optimizer._learning_rate
+    rate = keras_internals.rate_of(optimizer)
     if not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         return np.full(n_steps, float(optimizer.learning_rate), np.float32)
     blocks = np.arange(-(-n_steps // _TABLE_BLOCK) * _TABLE_BLOCK).reshape(-1, _TABLE_BLOCK)

@@ -1,7 +1,7 @@
 """The worker's half of the fused engine: trains the parts of a unit, one after the other.
 
 All replicas of a part, the folds of one repeat of one candidate, train in one
-``fused_program.FusedProgram``. Which units there are belongs to ``fused``.
+``program.FusedProgram``. Which units there are belongs to ``engine``.
 
 The bits of a replica depend on the program that trains it, and a program depends on its width:
 XLA fuses and vectorises by size. So a program is as wide as a repeat has folds, and trains one
@@ -32,7 +32,8 @@ from hpsearch.space.space import Candidate
 from hpsearch.stats import patience_stop
 
 if TYPE_CHECKING:
-    from hpsearch.engines.fused.program import Effort, FusedProgram, Shapes, State, Table
+    from hpsearch.engines.fused.packing import State
+    from hpsearch.engines.fused.program import Effort, FusedProgram, Shapes, Table
     from hpsearch.engines.fused.structure import Numbers
     from hpsearch.engines.network import OutputForm
 
@@ -158,7 +159,7 @@ class PartTraining:
     def __init__(
         self, job: Job, unit: FusedUnit, part: WorkUnit, configuration: Configuration
     ) -> None:
-        from hpsearch.engines.fused.program import stack_states
+        from hpsearch.engines.fused.packing import stack_states
 
         self.part = part
         self.has_ended = False
@@ -445,7 +446,8 @@ class Replica:
 
 def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
     """The network of a candidate after ``n_steps`` optimizer steps on all rows."""
-    from hpsearch.engines.fused import program as fused_program
+    from hpsearch.engines.fused.packing import assign, stack_states
+    from hpsearch.engines.fused.program import FusedProgram, Shapes, block_inputs
 
     data = read_fit_data(job.data_path)
     n_rows = data.encoded.n_rows
@@ -455,7 +457,7 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
     batch_size = configuration.settings.batch_size
     steps_per_epoch = -(-n_rows // batch_size)
     n_epochs = -(-n_steps // steps_per_epoch)
-    shapes = fused_program.Shapes(
+    shapes = Shapes(
         batch_size=batch_size,
         n_steps=steps_per_epoch,
         n_epochs=n_epochs,
@@ -466,11 +468,11 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
     )
     numbers = configuration.numbers(n_epochs * steps_per_epoch)
     table = _table(job.data_path, configuration.form.target_form, len(data.target.labels))
-    program = fused_program.FusedProgram(configuration.build(0), table, data.layout, shapes)
+    program = FusedProgram(configuration.build(0), table, data.layout, shapes)
     statistics = data.refit_statistics
     y = training_target(data.target, data.y, statistics)
     orders = np.stack([padded_order(batch_order(seed, e, n_rows), shapes) for e in range(n_epochs)])
-    inputs = fused_program.block_inputs(
+    inputs = block_inputs(
         order=orders[:, :, None],
         learning_rates=numbers.learning_rates.reshape(n_epochs, steps_per_epoch, 1),
         n_train=np.array([n_rows], np.int32),
@@ -482,9 +484,9 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
         statistics={name: getattr(statistics, name)[None] for name in _DESIGN_STATISTICS},
         y=None if shared_target(data) else y[None],
     )
-    state = fused_program.stack_states([configuration.initial_state(seed)])
+    state = stack_states([configuration.initial_state(seed)])
     state, _, _ = program.run(state, inputs)
-    fused_program.assign(model, state, 0)
+    assign(model, state, 0)
     return model
 
 

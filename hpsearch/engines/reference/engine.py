@@ -1,7 +1,7 @@
 """The reference engine: Keras on TensorFlow, any Keras model, one training at a time a process.
 
 The parent's half (``ReferenceEngine``) hands out work units; the worker's half trains a unit's
-replicas in a ``tf_program.Program``. What the fused engine computes is compared with this one.
+replicas in a ``program.Program``. What the fused engine computes is compared with this one.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Owns everything that the reference engine does inside TensorFlow: a traced epoch
 ``train_step``, predictions in inference mode, and a replica's state. Tracing costs about a second
 and an epoch a few milliseconds, so a program is traced once per candidate and its state (weights,
 optimizer, dropout seeds) is set anew for each replica, from a network built anew under the
-replica's seed. Which replicas to train, and for how long, belongs to ``reference``.
+replica's seed. Which replicas to train, and for how long, belongs to ``engine``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from hpsearch import keras_internals
 from hpsearch.engines.network import OutputForm, numpy_links, side_by_side
 from hpsearch.preprocessing import Encoded, Layout, Statistics, design_rows
 from hpsearch.preprocessing.design import design_batch
@@ -192,7 +193,8 @@ class Program:
     def _adopt(self, model: Any) -> None:
         self.model = model
         self.form = OutputForm.of(model, self._target)
-        _leave_out_compiled_metrics(model)
+        # Metrics are computed on whole folds; computing them per batch as well would be waste.
+        keras_internals.leave_out_compiled_metrics(model)
 
     def _traced(self, function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
         """The function as one graph that takes any number of row numbers, the last argument.
@@ -230,13 +232,3 @@ class Program:
 
 def _variables(model: Any) -> list[Any]:
     return [*model.variables, *model.optimizer.variables]
-
-
-def _leave_out_compiled_metrics(model: Any) -> None:
-    """Metrics are computed on whole folds; computing them per batch as well would be waste.
-
-    Compiling again would do it with Keras's public functions alone, but it drops options, and
-    reading them back fails for a loss or a schedule that cannot be serialized.
-    """
-    if type(model).train_step is keras.Model.train_step:
-        model._compile_metrics = None

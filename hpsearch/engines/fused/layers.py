@@ -1,0 +1,171 @@
+"""Keras's layers where a program has them compute otherwise: with numbers and rows that are data.
+
+Dropout reads its rate from outside; batch normalisation leaves out padding, and has its gradient
+in closed form. Every row that counts gets what Keras gives it.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch import keras_internals
+from hpsearch.engines.fused.losses import Batch
+from hpsearch.engines.fused.structure import dropouts
+
+
+class Varying:
+    """What a traced network reads in place of its own numbers; set while it is traced."""
+
+    drops: Any = None
+    batch: Any = None
+
+    def set(self, *, drops: Any, batch: Batch) -> Varying:
+        """Put the numbers there for as long as a ``with`` block lasts."""
+        self.drops, self.batch = drops, batch
+        return self
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *error: object) -> None:
+        self.drops = self.batch = None
+
+
+def read_from(varying: Varying, model: Any, *, pads: bool) -> None:
+    """Have dropout read its rate, and batch normalisation the rows' weights, from ``varying``."""
+    for number, layer in enumerate(dropouts(model)):
+        layer.call = functools.partial(_dropout, varying, number, layer)
+    for layer in keras_internals.layers_of(model):
+        if type(layer) is not keras.layers.BatchNormalization:
+            continue
+        if pads:
+            keras_internals.replace_moments(layer, functools.partial(_moments, varying, layer))
+        if not layer.renorm and layer.axis in (-1, len(keras_internals.reduction_axes(layer))):
+            layer.call = functools.partial(_batch_normalization, varying, layer)
+
+
+def drop_inputs(rates: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """What a dropout layer computes with, by its rate in each replica (R,).
+
+    Random bits below a bound are dropped; what is left is scaled up.
+    """
+    below = np.minimum(rates * np.float32(2**32), np.float32(2**32 - 2**8)).astype(np.uint32)
+    kept = 1.0 - rates
+    scale = np.divide(1.0, kept, out=np.zeros_like(kept), where=kept > 0)
+    return {"below": below, "scale": scale}
+
+
+def _dropout(varying: Varying, number: int, layer: Any, inputs: Any, training: bool = False) -> Any:
+    """Inverted dropout with a rate that is data."""
+    if not training:
+        return inputs
+    drop = varying.drops[number]
+    shape = tuple(
+        size if wanted is None else wanted
+        for size, wanted in zip(
+            inputs.shape, layer.noise_shape or (None,) * inputs.ndim, strict=True
+        )
+    )
+    bits = _random_bits(layer.seed_generator.next(), shape)
+    return jnp.where(bits >= drop["below"], inputs * drop["scale"], 0.0)
+
+
+def _random_bits(seed: Any, shape: tuple[int, ...]) -> Any:
+    """Random uint32 of a seed and a counter (uint32 (2,)), the same in any company.
+
+    A counter-based generator: the position, keyed by seed and counter, goes through the integer
+    finalizer ``lowbias32`` (Wellons 2018, "Prospecting for hash functions") twice. JAX's own
+    ``threefry`` takes several times as long, and dropout needs no more than this.
+    """
+    key = _mixed(seed[0] + _mixed(seed[1] + np.uint32(0x9E3779B9)))
+    position = jax.lax.iota(jnp.uint32, int(np.prod(shape)))
+    return _mixed(_mixed(position + key) ^ key).reshape(shape)
+
+
+def _mixed(bits: Any) -> Any:
+    bits = (bits ^ (bits >> np.uint32(16))) * np.uint32(0x7FEB352D)
+    bits = (bits ^ (bits >> np.uint32(15))) * np.uint32(0x846CA68B)
+    return bits ^ (bits >> np.uint32(16))
+
+
+def _batch_normalization(
+    varying: Varying, layer: Any, inputs: Any, training: bool = False, mask: Any = None
+) -> Any:
+    """Batch normalisation over all axes but the last, with its gradient in closed form.
+
+    Differentiating Keras's own formula step by step gives a program of twice as many loops.
+    """
+    if not (training and layer.trainable) or mask is not None or inputs.dtype != jnp.float32:
+        return type(layer).call(layer, inputs, training=training, mask=mask)
+    features = inputs.reshape(-1, inputs.shape[-1])
+    batch = varying.batch
+    n_values = len(features) // len(inputs)  # of one row and feature
+    weights = None if batch.weights is None else jnp.repeat(batch.weights, n_values)[:, None]
+    scale = layer.gamma.value if layer.scale else jnp.ones_like(features[0])
+    offset = layer.beta.value if layer.center else jnp.zeros_like(features[0])
+    outputs, mean, variance = _normalized(
+        features, weights, batch.n_rows * n_values, scale, offset, layer.epsilon
+    )
+    for moving, new in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+        moving.assign(moving.value * layer.momentum + new * (1.0 - layer.momentum))
+    return outputs.reshape(inputs.shape)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
+def _normalized(
+    x: Any, weights: Any, n_rows: Any, scale: Any, offset: Any, epsilon: float
+) -> tuple[Any, Any, Any]:
+    """Rows (n, F) normalised by their weighted mean and variance, and these two (F,)."""
+    mean = _weighted(x, weights).sum(axis=0) / n_rows
+    centred = x - mean
+    variance = _weighted(jnp.square(centred), weights).sum(axis=0) / n_rows
+    return centred * (jax.lax.rsqrt(variance + epsilon) * scale) + offset, mean, variance
+
+
+def _normalized_forward(
+    x: Any, weights: Any, n_rows: Any, scale: Any, offset: Any, epsilon: float
+) -> Any:
+    outputs, mean, variance = _normalized(x, weights, n_rows, scale, offset, epsilon)
+    return (outputs, mean, variance), (x, weights, n_rows, scale, mean, variance)
+
+
+def _normalized_backward(epsilon: float, kept: Any, gradients: Any) -> Any:
+    """The gradient through the outputs; moving averages take none (Ioffe & Szegedy 2015)."""
+    x, weights, n_rows, scale, mean, variance = kept
+    gradient = gradients[0]
+    inverse = jax.lax.rsqrt(variance + epsilon)
+    standardized = (x - mean) * inverse
+    of_offset = gradient.sum(axis=0)
+    of_scale = (gradient * standardized).sum(axis=0)
+    through_moments = _weighted((of_offset + standardized * of_scale) / n_rows, weights)
+    of_x = (scale * inverse) * (gradient - through_moments)
+    none = None if weights is None else jnp.zeros_like(weights)
+    return of_x, none, jnp.zeros_like(n_rows), of_scale, of_offset
+
+
+def _weighted(values: Any, weights: Any) -> Any:
+    return values if weights is None else values * weights
+
+
+_normalized.defvjp(_normalized_forward, _normalized_backward)
+
+
+def _moments(varying: Varying, layer: Any, inputs: Any, mask: Any) -> tuple[Any, Any]:
+    """Mean and variance over the batch's true rows."""
+    batch = varying.batch
+    if batch is None or batch.weights is None or mask is not None:
+        return keras_internals.moments_of(layer, inputs, mask)
+    axes = keras_internals.reduction_axes(layer)
+    weights = batch.weights.reshape(-1, *(1,) * (inputs.ndim - 1))
+    others = int(np.prod([inputs.shape[axis] for axis in axes if axis != 0]))
+    n_values = batch.n_rows * others
+    mean = (inputs * weights).sum(axis=axes, keepdims=True) / n_values
+    variance = (jnp.square(inputs - mean) * weights).sum(axis=axes) / n_values
+    return mean.reshape(variance.shape), variance

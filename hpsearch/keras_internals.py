@@ -1,0 +1,213 @@
+"""Keras's private names, in one place: what its public ones don't give.
+
+A release of Keras may change any of them, and whoever reads another one finds here what to mend.
+No other module names an attribute of Keras that begins with an underscore, or anything under
+``keras.src``; ``tests/test_architecture.py`` holds that.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+# -- networks
+
+
+def layers_of(model: Any, *, include_self: bool = False) -> list[Any]:
+    """All layers of a network in its own order, those inside of other layers too."""
+    return list(model._flatten_layers(include_self=include_self))
+
+
+def history_of(tensor: Any) -> tuple[Any, int]:
+    """The operation that gives a symbolic tensor, and which of its outputs that is."""
+    operation, _, number = tensor._keras_history
+    return operation, number
+
+
+def mask_of(tensor: Any) -> Any:
+    """The mask that Keras hands on with a tensor, or None."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def leave_out_compiled_metrics(model: Any) -> None:
+    """Have Keras's own training step compute no metrics, where the network is trained by it.
+
+    Compiling again would do it with Keras's public functions alone, but it drops options, and
+    reading them back fails for a loss or a schedule that cannot be serialized.
+    """
+    import keras
+
+    if type(model).train_step is keras.Model.train_step:
+        model._compile_metrics = None
+
+
+# -- losses
+
+
+def compiled_losses(model: Any) -> list[tuple[int, Any, Any]]:
+    """Each compiled loss: the number of its output, the ``keras.losses.Loss``, and its weight.
+
+    As Keras itself reads ``loss`` and ``loss_weights``; a weight may be None.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If they don't fit the outputs.
+    """
+    import keras
+
+    compiled = model._compile_loss
+    outputs = model.compute_output_spec(model.inputs[0])
+    # A copy: building the model's own would add metrics to it, which its training then updates.
+    read = type(compiled)(
+        compiled._user_loss, compiled._user_loss_weights, output_names=compiled.output_names
+    )
+    read.build(outputs, outputs)
+    numbers = list(range(len(model.outputs)))
+    by_path = keras.tree.pack_sequence_as(read._y_pred_build_structure, numbers)
+    return [(_at(by_path, path), loss, weight) for path, loss, weight, _ in read._flat_losses]
+
+
+def _at(nest: Any, path: Sequence[Any]) -> int:
+    for key in path:
+        nest = nest[key]
+    if not isinstance(nest, int):
+        raise ValueError("a loss must belong to one output, not to several together")
+    return nest
+
+
+def options_of(loss: Any) -> dict[str, Any]:
+    """What a loss hands to the function that it wraps."""
+    return getattr(loss, "_fn_kwargs", None) or {}
+
+
+# -- optimizers
+
+
+def rate_of(optimizer: Any) -> Any:
+    """An optimizer's schedule of learning rates, or the variable that holds its rate, or None."""
+    return getattr(optimizer, "_learning_rate", None)
+
+
+# -- layers
+
+
+def reduction_axes(layer: Any) -> Sequence[int]:
+    """The axes over which batch normalisation computes its moments."""
+    axes: Sequence[int] = layer._reduction_axes
+    return axes
+
+
+def moments_of(layer: Any, inputs: Any, mask: Any) -> tuple[Any, Any]:
+    """The moments of a batch as batch normalisation itself computes them."""
+    moments: tuple[Any, Any] = type(layer)._moments(layer, inputs, mask)
+    return moments
+
+
+def replace_moments(layer: Any, moments: Callable[[Any, Any], tuple[Any, Any]]) -> None:
+    """Have batch normalisation take its moments from a function of inputs and mask."""
+    layer._moments = moments
+
+
+# -- random numbers, on JAX
+
+
+def is_initializer(thing: Any) -> bool:
+    """Whether it is one of Keras's own initializers."""
+    return type(thing).__module__.startswith("keras.src.initializers")
+
+
+def seed_given_to(initializer: Any) -> Any:
+    """The seed that an initializer was made with; None where Keras drew one."""
+    return initializer._init_seed
+
+
+def is_seed_state(initializer: Any) -> bool:
+    """Whether an initializer makes the state of a ``keras.random.SeedGenerator``."""
+    return getattr(initializer, "__module__", "") == "keras.src.random.seed_generator"
+
+
+def is_tracing() -> bool:
+    """Whether JAX traces what is computed."""
+    from keras.src.utils.jax_utils import is_in_jax_tracing_scope
+
+    return bool(is_in_jax_tracing_scope())
+
+
+@contextmanager
+def recorded_draws(seeds: list[int], initializers: dict[int, tuple[Any, Any]]) -> Iterator[None]:
+    """Record what Keras draws while networks are built.
+
+    Parameters
+    ----------
+    seeds : gets each seed that is drawn for an initializer or a generator.
+    initializers : gets, by ``id``, each variable that is initialized, and its initializer.
+    """
+    from keras.src.backend.jax import core
+    from keras.src.backend.jax import random as backend_random
+    from keras.src.random import seed_generator
+
+    draw_seed = seed_generator.make_default_seed
+    initialize = core.JaxVariable._initialize_with_initializer
+
+    def recorded_seed() -> int:
+        seeds.append(draw_seed())
+        return seeds[-1]
+
+    def recorded_initialize(variable: Any, initializer: Any) -> None:
+        initialize(variable, initializer)
+        initializers[id(variable)] = variable, initializer
+
+    with (
+        replaced(seed_generator, make_default_seed=recorded_seed),
+        replaced(backend_random, make_default_seed=recorded_seed),
+        replaced(core.JaxVariable, _initialize_with_initializer=recorded_initialize),
+    ):
+        yield
+
+
+@contextmanager
+def drawing_by(draws: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
+    """Have the JAX backend draw by other functions.
+
+    Parameters
+    ----------
+    draws : makes the function that draws in the place of Keras's; takes its name, ``uniform``,
+        ``normal`` or ``truncated_normal``, and Keras's own.
+    """
+    from keras.src.backend.jax import random as backend_random
+
+    names = ("uniform", "normal", "truncated_normal")
+    ours = {name: draws(name, getattr(backend_random, name)) for name in names}
+    with replaced(backend_random, **ours):
+        yield
+
+
+@contextmanager
+def replaced(owner: Any, **values: Any) -> Iterator[None]:
+    """Give an object other attributes for a while."""
+    kept = {name: getattr(owner, name) for name in values}
+    try:
+        for name, value in values.items():
+            setattr(owner, name, value)
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(owner, name, value)
+
+
+# -- what Keras imports and reads
+
+
+def do_without_tensorflow() -> None:
+    """Tell Keras that TensorFlow is not installed, so that it never imports it."""
+    from keras.src.utils import module_utils
+
+    module_utils.tensorflow._available = False
+
+
+def restricts_pickles(module: Any) -> bool:
+    """Whether the module of one of Keras's data sets, once imported, runs no code of its file."""
+    return "RestrictedUnpickler" in vars(sys.modules.get("keras.src.datasets.cifar", module))
