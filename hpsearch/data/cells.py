@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -21,12 +21,13 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hpsearch.data.characters import straightened
+from hpsearch.data.characters import straightened, visible
 from hpsearch.data.dates import first_date
 from hpsearch.data.numerals import PLAIN, NumberForm, is_either
 from hpsearch.data.signs import Signs
 from hpsearch.data.text_columns import known_numbers, read_text, trimmed_text
 from hpsearch.data.understood import MISSING_WORDS, Cells, Places
+from hpsearch.data.variants import as_seen, merged
 from hpsearch.errors import DataError
 
 _READABLE = (str, bool, int, float, np.bool_, np.number, Decimal, dt.date, dt.time)
@@ -48,11 +49,16 @@ def interpret(series: pd.Series[Any], name: str, signs: Signs | None = None) -> 
         The cells are nothing a table can hold (lists, bytes, complex numbers).
     """
     series = _plain(series)
-    typed = _typed(series, name)
-    if typed is not None:
-        return typed
-    text = series if isinstance(series.dtype, pd.StringDtype) else as_levels(series)
-    return read_text(text, signs or Signs())
+    cells = _typed(series, name)
+    if cells is None:
+        text = series if isinstance(series.dtype, pd.StringDtype) else as_levels(series)
+        cells = read_text(text, signs or Signs())
+    if cells.form != "string":
+        return cells
+    one = merged(cells.series)
+    if one.levels.isna().all():
+        return Cells("missing", pd.Series(np.full(len(series), np.nan)))
+    return replace(cells, series=one.levels, notes=one.notes, warnings=one.warnings)
 
 
 def _typed(series: pd.Series[Any], name: str) -> Cells | None:
@@ -148,7 +154,8 @@ def as_levels(series: pd.Series[Any], known: Iterable[str] = ()) -> pd.Series[An
     levels = frozenset(known)
     if not levels:
         return text
-    forms = {level: _known_form(level, levels) for level in text.dropna().unique()}
+    seen = as_seen(levels)
+    forms = {level: _known_form(level, levels, seen) for level in text.dropna().unique()}
     changed = {level: form for level, form in forms.items() if level != form}
     return text.map(lambda cell: changed.get(cell, cell)).astype("str") if changed else text
 
@@ -219,9 +226,11 @@ def _level(cell: Any) -> str | None:
     return str(cell)
 
 
-def _known_form(level: str, known: frozenset[str]) -> str:
+def _known_form(level: str, known: frozenset[str], seen: Mapping[str, str]) -> str:
     if level in known:
         return level
+    if visible(level) in seen:
+        return seen[visible(level)]
     if known <= {"False", "True"} and level.capitalize() in known:
         return level.capitalize()
     whole = re.fullmatch(r"([+-]?[0-9]+)\.0+", level)

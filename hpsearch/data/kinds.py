@@ -18,6 +18,7 @@ from hpsearch.data.cells import as_levels, interpret
 from hpsearch.data.dataset import Column
 from hpsearch.data.signs import Signs
 from hpsearch.data.understood import MISSING_WORDS, Cells, Form, Places
+from hpsearch.data.variants import CORRECT_LEVELS
 from hpsearch.data.words import SCRIPTS, count_words, has_unspaced, split_words
 from hpsearch.errors import DataError
 
@@ -89,7 +90,8 @@ def read_feature(
             f"--drop {name}."
         )
     if cells.declared:
-        return _category(cells, as_levels(series), name, "the table declares it a category")
+        levels = cells.series if cells.form == "string" else as_levels(series)
+        return _category(cells, levels, name, "the table declares it a category")
     if cells.form == "number":
         return _huge(cells, name) if cells.huge else _number(cells, name, places)
     if cells.form == "date":
@@ -287,6 +289,8 @@ def _category(
     warnings: tuple[str, ...] = (),
 ) -> Feature:
     known = tuple(sorted(levels.dropna().unique()))
+    notes += tuple(f"Column {name!r} {said}." for said in cells.notes)
+    warnings += tuple(f"Column {name!r} {said}. {CORRECT_LEVELS}" for said in cells.warnings)
     tokens = [level for level in known if level.lower() in MISSING_WORDS]
     if tokens:
         shown = ", ".join(repr(token) for token in tokens)

@@ -30,6 +30,7 @@ from hpsearch.data.signs import Signs
 from hpsearch.data.tables import Table, check_index, read_table
 from hpsearch.data.target import read_target
 from hpsearch.data.understood import Cells, Places, quoted
+from hpsearch.data.variants import merged
 from hpsearch.errors import DataError, OptionError
 from hpsearch.progress import followed
 from hpsearch.task import Target
@@ -332,7 +333,7 @@ def _groups(raw: tuple[str, pd.Series[Any]] | None, places: Places) -> NDArray[n
     if raw is None:
         return None
     name, series = raw
-    levels = as_levels(series)
+    levels = merged(as_levels(series)).levels
     _refuse_missing(levels.isna().to_numpy(), name, "--groups", places)
     return pd.factorize(levels, sort=True)[0].astype(np.int64)
 

@@ -22,6 +22,7 @@ from hpsearch.data.names import listed
 from hpsearch.data.numerals import NumberForm
 from hpsearch.data.signs import Signs
 from hpsearch.data.understood import MISSING_WORDS, Cells, Places, quoted
+from hpsearch.data.variants import CORRECT_LEVELS
 from hpsearch.errors import DataError, OptionError
 from hpsearch.task import TASKS, Label, ProblemKind, Target
 
@@ -327,7 +328,9 @@ def _classes(cells: Cells, name: str, kind: ProblemKind, reason: str) -> TargetC
         )
     formats = (cells.number_format,) if cells.number_format else ()
     target = Target((name,), kind, labels, reason=reason, number_formats=formats)
-    return TargetColumn(target, codes.astype(np.int32), notes)
+    notes += tuple(f"The target {name!r} {said}." for said in cells.notes)
+    warnings = tuple(f"The target {name!r} {said}. {CORRECT_LEVELS}" for said in cells.warnings)
+    return TargetColumn(target, codes.astype(np.int32), notes, warnings)
 
 
 def _other_task(cells: Cells) -> str:

@@ -132,6 +132,7 @@ class Cells:
     number_format : for numbers that came as text, the form they were written in (``numerals``).
     written : for numbers with such a form, their text.
     doubt : what is unclear about them.
+    notes, warnings : for text, predicates of sentences about its different values (``variants``).
     """
 
     form: Form
@@ -150,6 +151,8 @@ class Cells:
     number_format: str = ""
     written: pd.Series[Any] | None = None
     doubt: Doubt | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @cached_property
     def is_missing(self) -> Mask:
