@@ -55,6 +55,8 @@ class Target:
     reason : why the problem type was inferred, for people.
     number_formats : for each column of numbers, the form in which text was written, such as
         ``1.234,5 €`` (``hpsearch.data.numerals``); empty where all were plain numbers.
+    offset : for ``regression``, what networks learn each value less of, so that float32 keeps its
+        digits: round numbers near the means of values far from zero; empty where none is.
     """
 
     names: tuple[str, ...]
@@ -63,6 +65,7 @@ class Target:
     one_hot: bool = False
     reason: str = ""
     number_formats: tuple[str, ...] = ()
+    offset: tuple[float, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -80,6 +83,19 @@ class Target:
     def is_classification(self) -> bool:
         """Whether rows carry exactly one class, so that folds can be stratified."""
         return self.kind in ("binary", "multiclass")
+
+    @property
+    def prediction_dtype(self) -> type[np.floating[Any]]:
+        """Of canonical predictions: float64 where float32 would take digits off them."""
+        return np.float64 if self.offset else np.float32
+
+    def less_offset(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values (..., n_values) of the target, float64, less its offset."""
+        return values - np.array(self.offset) if self.offset else values
+
+    def plus_offset(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """The inverse of ``less_offset``; float64 where there is an offset."""
+        return outputs.astype(np.float64) + np.array(self.offset) if self.offset else outputs
 
     def decode(self, predictions: NDArray[Any]) -> NDArray[Any]:
         """Labels or values for canonical predictions (see ``hpsearch.metrics``).
@@ -109,7 +125,8 @@ class Target:
     def from_json(cls, value: dict[str, Any]) -> Target:
         """The inverse of ``to_json``."""
         tuples: dict[str, Any] = {
-            key: tuple(value.get(key, ())) for key in ("names", "labels", "number_formats")
+            key: tuple(value.get(key, ()))
+            for key in ("names", "labels", "number_formats", "offset")
         }
         return cls(**{**value, **tuples})
 

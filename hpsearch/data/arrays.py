@@ -109,6 +109,14 @@ def network_shape(column: Column) -> tuple[int, ...]:
     return (*column.shape, 1) if is_grey else column.shape
 
 
+def settled(
+    array: NDArray[Any] | sparse.csr_array, column: Column
+) -> NDArray[Any] | sparse.csr_array:
+    """The array as a dataset holds it: float64 only where an offset is to be taken off it."""
+    wide = isinstance(array, np.ndarray) and array.dtype == np.float64
+    return array.astype(np.float32) if wide and not column.offset else array
+
+
 def _kind_of(array: NDArray[Any]) -> ArrayKind:
     shape = array.shape[1:]
     if len(shape) != 2:

@@ -42,6 +42,9 @@ class Column:
     word_rule : for ``text``, the rule by which it was split into words (``words``).
     number_format : for ``number``, the form in which text was written, such as ``1.234,5 €``
         (``numerals``); empty for plain numbers.
+    offset : what is taken off in float64 before numbers become float32 (``offsets``): one number
+        for a ``number``, or for a date's days since 2000; one for each last index of an array as a
+        network sees it. Empty where nothing is.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Column:
     date_format: str = ""
     number_format: str = ""
     word_rule: str = ""
+    offset: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,9 @@ class Schema:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Schema:
         """The inverse of ``to_json``."""
+        lists = ("levels", "shape", "offset")
         columns = tuple(
-            Column(**{**c, "levels": tuple(c["levels"]), "shape": tuple(c["shape"])})
+            Column(**{**c, **{name: tuple(c.get(name, ())) for name in lists}})
             for c in value["columns"]
         )
         return cls(columns, Target.from_json(value["target"]))

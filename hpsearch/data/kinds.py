@@ -23,7 +23,6 @@ from hpsearch.data.words import SCRIPTS, count_words, has_unspaced, split_words
 from hpsearch.errors import DataError
 
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-_LARGE_OFFSET = 1e5
 _N_IDENTIFIERS = 20
 _N_WORDS_OF_FREE_TEXT = 4
 _N_MANY_LEVELS = 1_000
@@ -168,7 +167,7 @@ def _number(cells: Cells, name: str, places: Places) -> Feature:
         has_missing=bool(cells.is_missing.any()),
         number_format=cells.number_format,
     )
-    warnings = _doubt_warning(cells, name, places) + _offset_warning(values, name)
+    warnings = _doubt_warning(cells, name, places)
     return Feature(
         column,
         cells.series,
@@ -182,17 +181,6 @@ def _doubt_warning(cells: Cells, name: str, places: Places) -> tuple[str, ...]:
     if cells.doubt is None:
         return ()
     return (f"Column {name!r} {cells.doubt.told(places, cells.text)}. {cells.doubt.remedy}",)
-
-
-def _offset_warning(values: NDArray[np.float64], name: str) -> tuple[str, ...]:
-    known = values[~np.isnan(values)]
-    mean, std = float(known.mean()), float(known.std())
-    if std > 0 and abs(mean) / std > _LARGE_OFFSET:
-        return (
-            f"Column {name!r} lies around {mean:.6g} and varies by {std:.3g} only: networks "
-            "compute with float32, which keeps 7 digits. Subtract a constant from it beforehand.",
-        )
-    return ()
 
 
 def _row_number_warning(values: NDArray[np.float64], name: str, whole: bool) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hpsearch.data.arrays import array_column, check_kinds
+from hpsearch.data.arrays import array_column, check_kinds, settled
 from hpsearch.data.arrow import is_arrow, series_of
 from hpsearch.data.cells import as_levels, interpret
 from hpsearch.data.dataset import ArrayKind, Column, Dataset, Origin, Schema
@@ -25,6 +25,7 @@ from hpsearch.data.hints import target_leaks
 from hpsearch.data.kinds import check_range, read_feature
 from hpsearch.data.names import check_known, listed
 from hpsearch.data.numerals import NumberForm
+from hpsearch.data.offsets import with_offsets
 from hpsearch.data.rows import Arrays, rows_of_table, word_count
 from hpsearch.data.signs import Signs
 from hpsearch.data.tables import Table, check_index, read_table
@@ -266,9 +267,13 @@ def _decide(table: Table, roles: _Roles, task: str | None, groups: Any, time: An
         )
     frame = pd.DataFrame(values, index=range(table.n_rows))
     warnings += target_leaks(frame, found.target, found.y)
+    schema, *said = with_offsets(Schema(tuple(columns), found.target), frame, arrays, found.y)
+    notes += said[0]
+    warnings += said[1]
+    arrays = {c.name: settled(arrays[c.name], c) for c in schema.columns if c.name in arrays}
     data = Dataset(
         name=table.name,
-        schema=Schema(tuple(columns), found.target),
+        schema=schema,
         frame=frame,
         arrays=arrays,
         y=found.y,

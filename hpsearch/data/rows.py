@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from hpsearch.data.arrays import settled
 from hpsearch.data.cells import as_dates, as_levels, as_numbers
 from hpsearch.data.dataset import Column, Schema
 from hpsearch.data.kinds import check_range
@@ -149,4 +149,4 @@ def _array_cells(table: Table, column: Column) -> NDArray[Any] | sparse.csr_arra
             f"Column {column.name!r} has rows of shape {column.shape}; received "
             f"{tuple(array.shape[1:])}. Give rows of the same shape."
         )
-    return array if sparse.issparse(array) else np.asarray(array)
+    return settled(array, column)

@@ -27,6 +27,7 @@ from hpsearch.errors import DataError
 from hpsearch.paths import expanded, found_at, opened, shown
 
 FILE_TYPES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".npz")
+_INEXACT = 2.0**24  # from here on, float32 leaves out whole numbers
 _TRAIN_KEYS = ("x_train", "y_train")
 _TEST_KEYS = ("x_test", "y_test")
 
@@ -341,7 +342,7 @@ def _sparse_words(x: Any) -> sparse.csr_array:
 
 
 def _image_array(array: NDArray[Any], name: str) -> NDArray[Any]:
-    """An array column in its own dtype where that is uint8 or float32, else as float32."""
+    """An array column as uint8, float32, or float64, whose digits an offset may need."""
     if 0 in array.shape[1:]:
         raise DataError(
             f"Array column {name!r} must hold values; its rows have the shape {array.shape[1:]}. "
@@ -364,7 +365,9 @@ def _image_array(array: NDArray[Any], name: str) -> NDArray[Any]:
             f"Array column {name!r} must be finite and within float32's range; it is not in "
             f"{Places()(~finite)}. Replace or drop these rows."
         )
-    return floats
+    if array.dtype.kind in "iu" and (np.abs(floats) >= _INEXACT).any():
+        return array.astype(np.float64)
+    return array if array.dtype == np.float64 else floats
 
 
 def _with_target(table: Table, y: Any) -> Table:

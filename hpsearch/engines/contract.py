@@ -116,7 +116,7 @@ class FoldResult:
     train_loss : float64 (epochs,), as Keras reports it while fitting.
     validation, train : metric name to float64 (epochs,), in inference mode, in target units.
     predictions : canonical predictions of the validation rows after the epochs in ``predicted``,
-        float32 (n_predicted, n_validation, ...).
+        float32, or float64 for a target far from zero, (n_predicted, n_validation, ...).
     predicted : the epochs, from 1, that ``predictions`` holds; None where it holds each.
     since : epochs before those whose curves are here.
     state : where the training stood after them, if it may go on; the journal doesn't keep it.

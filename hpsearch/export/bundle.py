@@ -24,6 +24,7 @@ from hpsearch.engines.network import side_by_side
 from hpsearch.errors import BundleError
 from hpsearch.preprocessing import Encoded, Layout, Statistics
 from hpsearch.preprocessing.design import design_batch, multi_hot
+from hpsearch.task import Target
 
 if TYPE_CHECKING:
     from hpsearch.engines.network import OutputForm
@@ -48,7 +49,7 @@ def bundle_model(
     Returns
     -------
     A functional ``keras.Model`` of the named inputs that ``model_inputs`` makes. A binary
-    problem's output has the shape (n, 1).
+    problem's output has the shape (n, 1); values come less the target's offset, in float32.
     """
     import keras
 
@@ -62,7 +63,7 @@ def bundle_model(
         words=inputs.get("words"),
         arrays=tuple(inputs[f"array_{i}"] for i in range(len(layout.arrays))),
     )
-    centre = statistics.target_centre.astype(np.float32)
+    centre = schema.target.less_offset(statistics.target_centre).astype(np.float32)
     scale = statistics.target_scale.astype(np.float32)
     raw = side_by_side(keras.ops, _uncompiled(network)(rows))
     outputs = form.canonical(keras.ops, schema.target, raw, centre, scale)
@@ -102,13 +103,18 @@ def model_inputs(
 def predict_encoded(
     model: Any, encoded: Encoded, layout: Layout, slot_of_word: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """An exported model's outputs (n_rows, n_outputs), in batches of ``PREDICT_ROWS``."""
+    """An exported model's own outputs (n_rows, n_outputs), in batches of ``PREDICT_ROWS``."""
     blocks = []
     for first in range(0, encoded.n_rows, PREDICT_ROWS):
         part = encoded.take(slice(first, first + PREDICT_ROWS))
         inputs = model_inputs(part, layout, slot_of_word)
         blocks.append(np.asarray(model.predict_on_batch(inputs)))
     return np.concatenate(blocks)
+
+
+def canonical(target: Target, outputs: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
+    """Canonical predictions of an exported model's outputs."""
+    return outputs[:, 0] if target.kind == "binary" else target.plus_offset(outputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,11 +171,12 @@ class Bundle:
         """The Keras model, loaded in safe mode."""
         return load_keras_file(self.path)
 
-    def predict(self, encoded: Encoded) -> NDArray[np.float32]:
+    def predict(self, encoded: Encoded) -> NDArray[np.floating[Any]]:
         """Canonical predictions of encoded rows."""
         slots = np.array(self.manifest["word_slots"], np.int32)
-        outputs = predict_encoded(self.model, encoded, self.layout, slots)
-        return outputs[:, 0] if self.schema.target.kind == "binary" else outputs
+        return canonical(
+            self.schema.target, predict_encoded(self.model, encoded, self.layout, slots)
+        )
 
 
 def load_keras_file(path: Path) -> Any:

@@ -28,6 +28,7 @@ from hpsearch.errors import BundleError
 from hpsearch.export.bundle import (
     PREDICT_ROWS,
     bundle_model,
+    canonical,
     file_sha256,
     load_keras_file,
     model_inputs,
@@ -56,7 +57,7 @@ class Refitted:
 
     sha256: str
     n_params: int
-    predictions: NDArray[np.float32] | None
+    predictions: NDArray[np.floating[Any]] | None
     word_slots: tuple[int, ...]
     inspected: Mapping[str, Any] = field(default_factory=dict)
 
@@ -118,8 +119,8 @@ def refit_and_export(
     np.savez(check_path, outputs=outputs, **inputs)
     predictions = None
     if test_rows is not None:
-        predictions = predict_encoded(model, test_rows, data.layout, slots)
-        predictions = predictions[:, 0] if data.target.kind == "binary" else predictions
+        outputs = predict_encoded(model, test_rows, data.layout, slots)
+        predictions = canonical(data.target, outputs)
     return Refitted(
         sha256=file_sha256(Path(path)),
         n_params=int(network.count_params()),
@@ -131,7 +132,7 @@ def refit_and_export(
 
 def refit_and_predict(
     train: TrainOnAllRows, job: Job, candidate: Candidate, n_steps: int, rows: Encoded
-) -> NDArray[np.float32]:
+) -> NDArray[np.floating[Any]]:
     """Train on all rows of the job and predict others, canonically; runs in a worker.
 
     What ``refit_and_export`` exports predicts the same, up to the last digits of float32.
@@ -145,7 +146,7 @@ def refit_and_predict(
         raw = side_by_side(numpy_links, network.predict_on_batch(batch))
         centre, scale = statistics.target_centre, statistics.target_scale
         parts.append(form.canonical(numpy_links, data.target, raw, centre, scale))
-    predictions = np.concatenate(parts).astype(np.float32)
+    predictions = np.concatenate(parts).astype(data.target.prediction_dtype)
     return predictions[:, 0] if data.target.kind == "binary" else predictions
 
 
@@ -166,10 +167,10 @@ def _check_same(
     statistics = data.refit_statistics
     rows = design_rows(sample, data.layout, statistics)
     raw = side_by_side(numpy_links, network.predict_on_batch(rows))
-    centre, scale = statistics.target_centre, statistics.target_scale
+    scale = statistics.target_scale
+    centre = data.target.less_offset(statistics.target_centre)
     expected = form.canonical(numpy_links, data.target, raw, centre, scale)
-    unit = max(1.0, float(np.abs(scale).max()))
-    if not np.allclose(outputs / unit, expected / unit, rtol=1e-3, atol=1e-4):
+    if not np.allclose(outputs / scale, expected / scale, rtol=1e-3, atol=1e-4):
         worst = float(np.abs(outputs - expected).max())
         raise BundleError(
             "The exported model must predict what the trained network predicts; they differ by "

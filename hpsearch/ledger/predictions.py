@@ -49,7 +49,8 @@ class Arranged:
     Attributes
     ----------
     y_true : (n, ...) the rows' targets; blocks : (n,) what is drawn together.
-    predictions : float32 (T, E, P, n, ...), NaN where a trial has fewer epochs.
+    predictions : (T, E, P, n, ...), float32 or, for a target far from zero, float64; NaN where a
+        trial has fewer epochs.
     epochs : (T, E) the epochs from 1, 0 where there is none.
     n_rows : different rows of the table among the n; n_repeats : P, or the repeats that the n
         entries stand for.
@@ -151,12 +152,13 @@ def arrange(
     n_repeats = len(by_repeat) if same else 1
     epochs = [_kept(of_fold, wanted) for of_fold, wanted in zip(trials, best_first, strict=True)]
     n_epochs = max(len(kept) for kept in epochs)
-    shape = next(iter(next(iter(trials[0].values())).values())).shape[1:]
-    stacked = np.full((len(trials), n_epochs, n_repeats, len(rows), *shape), np.nan, np.float32)
+    one = next(iter(next(iter(trials[0].values())).values()))
+    shape = (len(trials), n_epochs, n_repeats, len(rows), *one.shape[1:])
+    stacked = np.full(shape, np.nan, one.dtype)
     for number, (of_fold, kept) in enumerate(zip(trials, epochs, strict=True)):
         for place, epoch in enumerate(kept):
             entries = _in_row_order(folds, [of_fold[p][epoch] for p in range(len(folds))])
-            stacked[number, place] = entries.reshape(n_repeats, len(rows), *shape)
+            stacked[number, place] = entries.reshape(shape[2:])
     return Arranged(
         y_true=y[rows],
         blocks=blocks[rows],

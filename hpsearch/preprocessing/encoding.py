@@ -18,11 +18,11 @@ from scipy import sparse
 
 from hpsearch.data.arrays import network_shape
 from hpsearch.data.dataset import Column, Schema
+from hpsearch.data.offsets import days_since_2000
 from hpsearch.data.options import MAX_LEVELS, MAX_WORDS
 from hpsearch.data.words import split_words
 
 _DAY = np.timedelta64(1, "D")
-_EPOCH = np.datetime64("2000-01-01")
 
 
 @dataclass(frozen=True)
@@ -178,11 +178,15 @@ def encode(
         numbers=_side_by_side(numbers, n_rows, np.float32),
         codes=_side_by_side(codes, n_rows, np.int32),
         words=sparse.hstack(words, format="csr", dtype=np.float32) if words else None,
-        arrays=tuple(
-            np.asarray(arrays[c.name]).reshape(n_rows, *network_shape(c))
-            for c in schema.of_kind("array")
-        ),
+        arrays=tuple(_array(c, np.asarray(arrays[c.name])) for c in schema.of_kind("array")),
     )
+
+
+def _array(column: Column, array: NDArray[Any]) -> NDArray[Any]:
+    shaped = array.reshape(len(array), *network_shape(column))
+    if column.offset:
+        shaped = shaped - np.array(column.offset)
+    return shaped.astype(np.float32) if shaped.dtype == np.float64 else shaped
 
 
 def _side_by_side(parts: list[NDArray[Any]], n_rows: int, dtype: type[np.generic]) -> NDArray[Any]:
@@ -203,15 +207,15 @@ def _number_names(column: Column) -> list[str]:
 
 
 def _numbers(column: Column, cells: pd.Series[Any]) -> NDArray[Any]:
+    offset = column.offset[0] if column.offset else 0.0
     if column.kind == "number":
-        return cells.to_numpy(dtype=np.float64, na_value=np.nan)
-    times = cells.to_numpy(dtype="datetime64[us]")
-    days = (times - _EPOCH) / _DAY
+        return cells.to_numpy(dtype=np.float64, na_value=np.nan) - offset
+    times, days = cells.to_numpy(dtype="datetime64[us]"), days_since_2000(cells)
     month_day = (times - times.astype("datetime64[Y]")) / _DAY / 365.25
     angles = [month_day, (days - 2.0) / 7.0]  # 2000-01-03 was a Monday
     angles += [days] if column.has_clock else []
     waves = [wave(2.0 * np.pi * angle) for angle in angles for wave in (np.sin, np.cos)]
-    features: NDArray[Any] = np.stack([days, *waves], axis=1)
+    features: NDArray[Any] = np.stack([days - offset, *waves], axis=1)
     return features
 
 

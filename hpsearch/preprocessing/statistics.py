@@ -166,7 +166,9 @@ def _target_statistics(
     if not scale_target:
         return np.zeros(n_values), np.ones(n_values)
     centre = y.mean(axis=0, dtype=np.float64)
-    return centre, _usable_scale(y.std(axis=0, dtype=np.float64), centre)
+    deviation = y.std(axis=0, dtype=np.float64)
+    least = np.maximum(1e-14 * np.abs(centre), np.finfo(np.float32).tiny)  # less is rounding
+    return centre, np.where(deviation > least, deviation, 1.0)
 
 
 def _category_slots(codes: NDArray[np.int32], layout: Layout) -> NDArray[np.int32]:

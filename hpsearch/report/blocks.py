@@ -107,10 +107,10 @@ def table_of(
     return Table(caption, tuple(map(label, columns)), cells, numeric, is_open=is_open)
 
 
-def number_cell(value: Any) -> Cell:
-    """A number in four digits, or a dash."""
+def number_cell(value: Any, digits: int = 4) -> Cell:
+    """A number in so many digits, or a dash."""
     number = finite(value)
-    return Cell("-" if number is None else words.number(number), sort=number)
+    return Cell("-" if number is None else words.number(number, digits=digits), sort=number)
 
 
 def joined(parts: Sequence[str]) -> str:

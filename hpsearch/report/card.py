@@ -196,6 +196,20 @@ def _use(manifest: Mapping[str, Any]) -> Iterator[str]:
         'Without hpsearch, `keras.models.load_model("model.keras")` loads it in safe mode',
         f"(backend {manifest.get('backend')}); its inputs are encoded cells, as `model.json` says.",
     )
+    schema = manifest.get("schema") or {}
+    target = schema.get("target") or {}
+    moved = [(column["name"], column.get("offset")) for column in schema.get("columns") or ()]
+    inputs = [f"{_text(name)} less {_offset(offset)}" for name, offset in moved if offset]
+    if inputs:
+        yield f"It takes, so that float32 keeps their digits, {_listed(inputs)}."
+    if target.get("offset"):
+        pairs = zip(target["names"], target["offset"], strict=True)
+        outputs = [f"{_text(name)} less {_offset([offset])}" for name, offset in pairs if offset]
+        yield f"It gives {_listed(outputs)}; `hpsearch predict` adds that in float64."
+
+
+def _offset(offset: Sequence[float]) -> str:
+    return ", ".join(f"{number:.15g}" for number in offset)
 
 
 def _versions(settings: Mapping[str, Any]) -> Iterator[str]:

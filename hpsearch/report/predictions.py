@@ -291,16 +291,36 @@ def fitted(predicted: Predicted, column: int = 0) -> Spec | None:
     truth, guess = predicted.truth[:, column], predicted.predicted[:, column]
     first = np.flatnonzero(predicted.repeats == predicted.repeats.min())
     kept = first[thinned(len(first), MOST_POINTS)]
-    bins = [[short(guess[m].mean()), short(truth[m].mean()), len(m)] for m in _bins(guess)]
+    digits = 5 + digits_of_offset(truth)
+    bins = [
+        [short(guess[m].mean(), digits), short(truth[m].mean(), digits), len(m)]
+        for m in _bins(guess)
+    ]
     return {
         "kind": "scatter",
         "name": predicted.names[column],
         "x": "true value",
         "y": "predicted",
-        "points": [[short(truth[i]), short(guess[i]), int(predicted.rows[i])] for i in kept],
+        "points": [
+            [short(truth[i], digits), short(guess[i], digits), int(predicted.rows[i])] for i in kept
+        ],
         "bias": bins,
         "n_left_out": len(first) - len(kept),
     }
+
+
+def digits_of_offset(values: Floats) -> int:
+    """Digits that values far from zero have in common, and so need beside those that are shown.
+
+    Examples
+    --------
+    >>> digits_of_offset(np.array([2459000.4, 2459000.6])), digits_of_offset(np.array([20.0, 25.0]))
+    (6, 0)
+    """
+    deviation = float(values.std())
+    if not 0 < deviation < np.inf:
+        return 0
+    return max(0, int(np.log10(np.abs(values).max() / deviation)) - 1)
 
 
 def residuals(predicted: Predicted, column: int = 0) -> Spec | None:

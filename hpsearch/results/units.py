@@ -2,7 +2,8 @@
 
 Owns that form and the digest of a row. Arrays are stored as ``.npy`` bytes without pickling: the
 curves of a unit's folds as float64 (n_folds, 1 + 2 n_metrics, n_epochs), training loss first, then
-validation and training metrics; its predictions as float32 (n_predicted, rows of all folds, ...).
+validation and training metrics; its predictions (n_predicted, rows of all folds, ...) as float32,
+or as float64 where the target lies far from zero.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from hpsearch.space.space import Candidate
 
 _MAX_FOLDS: Final = 2**20
 _MAX_EPOCHS: Final = 2**20
+_PREDICTED: Final = (np.float32, np.float64)
 
 Row = tuple[int, str, bytes, bytes]
 """Key, head, arrays and digest."""
@@ -85,11 +87,9 @@ def _array_bytes(folds: Sequence[FoldResult]) -> bytes:
         [np.stack([f.train_loss, *f.validation.values(), *f.train.values()]) for f in folds]
     )
     stream = io.BytesIO()
-    for array, dtype in (
-        (curves, np.float64),
-        (np.concatenate([fold.predictions for fold in folds], axis=1), np.float32),
-    ):
-        np.lib.format.write_array(stream, np.ascontiguousarray(array, dtype), allow_pickle=False)
+    predictions = np.concatenate([fold.predictions for fold in folds], axis=1)
+    for array in (curves.astype(np.float64, copy=False), predictions):
+        np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
     return stream.getvalue()
 
 
@@ -161,7 +161,7 @@ def _built_folds(head: Mapping[str, Any], arrays: bytes) -> Iterator[FoldResult]
     n_predicted = curves.shape[2] if predicted is None else len(predicted)
     _require(curves.shape[:2] == (len(head["positions"]), 1 + 2 * len(metrics)), "curves")
     _require(predictions.shape[:2] == (n_predicted, sum(head["rows"])), "predictions")
-    _require(curves.dtype == np.float64 and predictions.dtype == np.float32, "arrays")
+    _require(curves.dtype == np.float64 and predictions.dtype in _PREDICTED, "arrays")
     ends = np.cumsum(head["rows"])
     for number, (position, seed) in enumerate(zip(head["positions"], head["seeds"], strict=True)):
         loss, *sides = curves[number]

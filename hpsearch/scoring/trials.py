@@ -149,7 +149,7 @@ def _with_predictions(fold: FoldResult, epochs: tuple[int, ...]) -> FoldResult:
     found = {epoch: fold.predictions_after(epoch) for epoch in epochs}
     there = {epoch: array for epoch, array in found.items() if array is not None}
     shape = (len(there), *fold.predictions.shape[1:])
-    arrays = np.stack(list(there.values())) if there else np.zeros(shape, np.float32)
+    arrays = np.stack(list(there.values())) if there else np.zeros(shape, fold.predictions.dtype)
     return replace(fold, predictions=arrays, predicted=tuple(there), state=None)
 
 

@@ -193,7 +193,7 @@ def fit_and_predict(
     statistics : fitted on the training rows of the fold.
     rows, new_rows : the rows to fit on, and to predict.
     """
-    y = data.y[rows].reshape(len(rows), -1)
+    y = data.target.less_offset(data.y[rows].reshape(len(rows), -1))
     if name == "constant":
         return _canonical(data.target, np.tile(_frequencies(data.target, y), (len(new_rows), 1)))
     features = _features(data, statistics, rows)
@@ -256,7 +256,7 @@ def _outputs(target: Target, model: Any, features: Any) -> NDArray[np.float64]:
 def _canonical(target: Target, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
     if target.kind == "binary":
         return outputs[:, 1]
-    return np.clip(outputs, 0.0, 1.0) if target.kind == "share" else outputs
+    return np.clip(outputs, 0.0, 1.0) if target.kind == "share" else target.plus_offset(outputs)
 
 
 def _features(data: FitData, statistics: Statistics, rows: NDArray[np.int64]) -> Any:

@@ -38,6 +38,12 @@ def tell_how_networks_are_trained(session: Session, observer: Observer) -> None:
             "The target is standardised with each fold's training rows; scores and "
             "predictions are in its own units."
         )
+    elif session.data.target.offset:
+        observer.warn(
+            "The target lies far from zero and is not standardised, so that networks learn it in "
+            "float32, which keeps 7 digits. Use a linear last layer and a loss that measures a "
+            "distance, such as mse, or subtract a constant from it beforehand."
+        )
     processes = "1 process" if session.jobs == 1 else f"{session.jobs} processes"
     observer.note(
         f"Engine: {session.choice.engine}, {processes} of one thread: {session.choice.reason}."

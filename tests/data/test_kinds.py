@@ -215,11 +215,6 @@ def test_text_without_words_is_left_out():
     assert "no words" in feature.notes[0]
 
 
-def test_a_large_offset_is_warned_about():
-    assert "float32" in read(1e9, 1e9 + 1, 1e9 + 2).warnings[0]
-    assert read(1e3, 1e3 + 1, 1e3 + 2).warnings == ()
-
-
 def test_a_column_that_counts_the_rows_is_warned_about():
     assert "counts the rows" in read(*range(5, 25)).warnings[0]
     assert read(*range(0, 40, 2)).warnings == ()

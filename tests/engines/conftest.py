@@ -108,6 +108,7 @@ def table():
             "multiclass": np.array(["a", "b", "c"])[np.digitize(signal, [-1.0, 1.0])],
             "multilabel": np.stack([signal > 0, x[:, 2] > 0], axis=1).astype(int),
             "regression": 1000.0 + 50.0 * signal,
+            "far from zero": 2459000.5 + 0.05 * signal,
             "two values": np.stack([1000.0 + 50.0 * signal, -x[:, 1]], axis=1),
             "three values": np.stack([1000.0 + 50.0 * signal, -x[:, 1], x[:, 0] ** 2], axis=1),
             "share": 1.0 / (1.0 + np.exp(-signal)),

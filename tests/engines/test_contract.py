@@ -158,6 +158,20 @@ def test_moments_and_moving_means_go_on_as_in_keras(train, stateful_job, engine)
     assert_allclose(fold.train_loss, losses, rtol=1e-5)
 
 
+def test_a_target_far_from_zero_keeps_the_digits_of_its_predictions(train, table, make_job, engine):
+    job = make_job(table("far from zero"), build)
+    [fold] = train(job, 1).folds
+    _, outputs = engine.call("keras_curves", job, Candidate(0, {}), 1)
+    data = read_fit_data(job.data_path)
+    truth, stats = data.y[data.folds[1].validation], data.statistics[1]
+    assert_allclose(stats.target_scale, data.y[data.folds[1].train].std(), rtol=1e-9)
+    expected = outputs[:, data.folds[1].validation] * stats.target_scale + stats.target_centre
+    assert fold.predictions.dtype == np.float64
+    assert_allclose(fold.predictions - 2459000, expected - 2459000, rtol=1e-5)
+    mae = np.abs(fold.predictions - truth).mean(axis=(1, 2))
+    assert_allclose(fold.validation["mae"], mae, rtol=1e-12)
+
+
 def build_recurrent(hp, problem):
     import keras
 

@@ -17,6 +17,7 @@ from hpsearch.export.bundle import (
     BUNDLE_FORMAT,
     Bundle,
     bundle_model,
+    canonical,
     file_sha256,
     load_keras_file,
     model_inputs,
@@ -195,6 +196,19 @@ def test_several_outputs_are_exported_side_by_side_in_the_targets_units(
     stats = exported.statistics
     expected = np.hstack(exported.outputs_of_the_network())
     assert_allclose(predictions, expected * stats.target_scale + stats.target_centre, rtol=1e-5)
+
+
+def test_a_target_far_from_zero_leaves_the_file_less_its_offset(mixed_schema, mixed_rows, tmp_path):
+    target = replace(TARGETS["regression"], offset=(90.0, 0.0))
+    exported = Exported(Schema(mixed_schema.of_kind("number"), target), mixed_rows)
+    exported.model.save(tmp_path / "model.keras")
+    outputs = exported.predictions(load_keras_file(tmp_path / "model.keras"))
+    stats = exported.statistics
+    expected = exported.outputs_of_the_network() * stats.target_scale + stats.target_centre
+    assert_allclose(outputs, expected - [90.0, 0.0], rtol=1e-4, atol=1e-4)
+    predictions = canonical(target, outputs)
+    assert predictions.dtype == np.float64
+    assert_array_equal(predictions, outputs.astype(np.float64) + np.array(target.offset))
 
 
 def test_a_model_is_exported_without_optimizer_and_loss(mixed_schema, mixed_rows, tmp_path):

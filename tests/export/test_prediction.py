@@ -83,6 +83,43 @@ def test_raw_rows_are_predicted_as_the_trained_network_does(trained):
     assert_allclose(predicted, in_memory(trained, data), rtol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def far(train_here, tmp_path_factory):
+    """Rows and targets far from zero beside their spread, and a finished run on them."""
+    x = np.random.default_rng(4).random((40, 2))
+    table = pd.DataFrame(
+        {"northing": 5e6 + x[:, 0], "b": x[:, 1], "jd": 2459000.5 + x @ [0.3, 0.2]}
+    )
+    out = tmp_path_factory.mktemp("far") / "run"
+    data = hpsearch.load(table, target="jd")
+    with train_here():
+        return table, hpsearch.Search(build, **BUDGET, engine="keras", out=out).run(data)
+
+
+def test_a_target_far_from_zero_is_predicted_with_its_digits(far):
+    table, run = far
+    predicted = hpsearch.predict(run, table)["jd"].to_numpy()
+    assert len(np.unique(predicted)) == len(table)
+    assert np.abs(predicted - table["jd"]).mean() < 0.2  # float32 has steps of 0.25
+    assert np.abs(predicted - np.float32(predicted)).max() > 0.01
+
+
+def test_the_tables_of_a_target_far_from_zero_have_its_digits(far):
+    table, run = far
+    found = run.predictions.sort_values("row")
+    assert_allclose(found["y_true"], table["jd"], rtol=1e-11)
+    assert found["y_pred"].nunique() == len(table)
+    error = np.abs(found["y_pred"] - found["y_true"])
+    assert_allclose(error.groupby(found["fold"]).mean(), run.folds["val_mae"], rtol=1e-4)
+    assert run.best["ledger"]["bias_corrected"]["value"] < 1.0
+
+
+def test_the_card_says_what_the_file_takes_and_gives(far):
+    text = (far[1].path / "model_card.md").read_text(encoding="utf-8")
+    assert "It takes, so that float32 keeps their digits, northing less 5000000." in text
+    assert "It gives jd less 2459001; `hpsearch predict` adds that in float64." in text
+
+
 def test_the_run_may_be_given_by_its_folder(trained):
     run, _ = trained
     by_folder = hpsearch.predict(str(run.path), patients())

@@ -83,6 +83,12 @@ def test_several_outputs_a_row_keep_their_axis():
     assert_array_equal(found.predictions[0, 0, 1], np.float32(rows))
 
 
+def test_predictions_far_from_zero_keep_their_digits():
+    far = {at: {1: f.validation + 2459000.1} for at, f in enumerate(K_FOLD)}
+    found = arrange([far], [[1]], K_FOLD, np.arange(6.0), BLOCKS)
+    assert_array_equal(found.predictions[0, 0, 0], np.arange(6) + 2459000.1)
+
+
 # -- blocks
 
 

@@ -203,6 +203,18 @@ def test_a_target_is_standardised_value_by_value():
     assert_allclose(stats.target_scale, [np.sqrt(8 / 3), 1.0], rtol=1e-12)
 
 
+def test_a_target_far_from_zero_is_scaled_by_its_own_deviation():
+    y = 2459000.5 + np.array([[-0.1], [0.1], [-0.1], [0.1]])
+    stats = fitted_number([0.0] * 4, y=y, scale_target=True)
+    assert_allclose(stats.target_scale, [0.1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.1, 2459000.3, 1e-30])
+def test_a_constant_target_is_not_scaled_by_what_rounding_leaves(value):
+    stats = fitted_number([0.0] * 7, y=np.full((7, 1), value), scale_target=True)
+    assert_array_equal(stats.target_scale, [1.0])
+
+
 def test_a_target_that_is_not_scaled_has_centre_0_and_scale_1():
     stats = fitted_number([0.0] * 3, y=[[1.0], [2.0], [9.0]])
     assert_array_equal([stats.target_centre[0], stats.target_scale[0]], [0.0, 1.0])

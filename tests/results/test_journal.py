@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,19 @@ def test_units_come_back_to_the_bit_in_the_order_of_their_folds(path):
         assert_same(journal.units(1)[0], results[2])
         assert_same(journal.units(2)[0], results[3])
         assert journal.units(3) == []
+
+
+def test_predictions_of_a_target_far_from_zero_come_back_to_the_bit(path):
+    result = unit(0, (0, 1))
+    wide = (replace(f, predictions=f.predictions + np.float64(2459000.1)) for f in result.folds)
+    result = replace(result, folds=tuple(wide))
+    with Journal.create(path, SETTINGS) as journal:
+        journal.record([result])
+        journal.close()
+    with Journal.open(path) as journal:
+        [found] = journal.units(0)
+        assert_same(found, result)
+        assert found.folds[0].predictions.dtype == np.float64
 
 
 def test_recording_a_unit_again_replaces_it(path):

@@ -73,6 +73,18 @@ def test_models_that_look_at_the_columns_beat_the_constant(kind, tmp_path, worke
     assert all(np.isfinite(row[f"val_{m}"]) for s in found for row in s.rows for m in metrics)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_target_far_from_zero_is_predicted_as_one_near_zero(name):
+    near, far = (prepared(hpsearch.load(X, SIGNAL + at))[0] for at in (0.0, 2.0**30))
+    assert far.target.offset
+    fold = near.folds[0]
+    said = [
+        fit_and_predict(name, data, data.statistics[0], fold.train, fold.validation)
+        for data in (near, far)
+    ]
+    assert_allclose(said[1] - 2.0**30, said[0], atol=1e-5)
+
+
 def test_the_constant_is_the_training_rows_mean_or_frequencies():
     for kind, expected in (("regression", np.mean), ("binary", np.mean)):
         data, _ = prepared(dataset(kind))

@@ -419,7 +419,8 @@ class Replica:
             statistics.target_scale,
         )
         with np.errstate(over="ignore"):  # a diverging network; what is infinite is noticed
-            shaped = np.asarray(values, np.float32).reshape(n_epochs, n_rows, -1)
+            values = np.asarray(values, self._data.target.prediction_dtype)
+        shaped = values.reshape(n_epochs, n_rows, -1)
         return shaped[:, :, 0] if self._data.target.kind == "binary" else shaped
 
     def _note_fault(self, outputs: NDArray[np.float32]) -> None:

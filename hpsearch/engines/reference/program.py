@@ -168,7 +168,7 @@ class Program:
 
     def predict(
         self, tensors: dict[str, Any], rows: NDArray[np.integer[Any]], statistics: Statistics
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[np.floating[Any]]:
         """Canonical predictions (n, ...) of the given rows in inference mode."""
         target = self._target
         numbers = tf.constant(rows, tf.int32)
@@ -182,7 +182,7 @@ class Program:
         centre, scale = statistics.target_centre, statistics.target_scale
         with np.errstate(over="ignore"):  # a diverging network; what is infinite is noticed
             values = self.form.canonical(numpy_links, target, output, centre, scale)
-            values = np.asarray(values, np.float32)
+            values = np.asarray(values, target.prediction_dtype)
         return values.ravel() if target.kind == "binary" else values
 
     def _built(self) -> Any:

@@ -23,6 +23,7 @@ from hpsearch.report.predictions import (
     Predicted,
     calibration,
     confusion,
+    digits_of_offset,
     fitted,
     residuals,
     roc,
@@ -189,7 +190,8 @@ def _values_section(material: Material, predicted: Predicted) -> Section:
         about = f"A histogram of the residuals{name}; the table below has quantiles."
         caption = f"Residuals{name}: rows a repeat by how far they are predicted too high."
         charts.append(Chart(f"residuals-{column}", spread, caption, about, width="half"))
-        tables += [_bias_table(points, name), _residual_table(predicted, column, name)]
+        digits = 4 + digits_of_offset(predicted.truth[:, column])
+        tables += [_bias_table(points, name, digits), _residual_table(predicted, column, name)]
     notes: tuple[str, ...] = ()
     if n_targets > _TARGETS_DRAWN:
         notes = (f"The first {_TARGETS_DRAWN} of {n_targets} targets are drawn.",)
@@ -205,9 +207,9 @@ def _values_section(material: Material, predicted: Predicted) -> Section:
     )
 
 
-def _bias_table(points: Spec, name: str) -> Table:
+def _bias_table(points: Spec, name: str, digits: int) -> Table:
     rows = [
-        (number_cell(guess), number_cell(truth), number_cell(n))
+        (number_cell(guess, digits), number_cell(truth, digits), number_cell(n))
         for guess, truth, n in points["bias"]
     ]
     columns = ("mean prediction", "mean true value", "predictions")
