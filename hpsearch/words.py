@@ -19,6 +19,12 @@ _SHORTER = (
     ("optimizer", "opt"),
 )
 _NUMBERED = re.compile(r"(.+)_(\d+)")
+_A_NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_FORMULA = re.compile(
+    rf"\A(?=[=+@＝＋－＠\t\r\n-])(?!{_A_NUMBER}\Z)"
+    rf"|(?<=[;\t|\n])(?=[=+@＝＋－＠-])(?!{_A_NUMBER}(?:[;\t|\n]|\Z))"
+)
+_GUARD = re.compile(r"([;\t|\n])'(?=[=+@＝＋－＠-])")
 _SHOWN_FIRST = ("units", "opt", "lr", "dropout", "act", "batch")
 _LONGEST_NAME = 20
 _LONGEST_LINE = 200
@@ -213,6 +219,31 @@ def one_line(text: str) -> str:
     'a b?[2J'
     """
     return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
+def guarded(text: str) -> str:
+    """The text as a spreadsheet shows it: a ``'`` before whatever it would run as a formula.
+
+    Spreadsheets that separate cells by semicolons, tabs or bars see several cells in one of ours;
+    commas are quoted in our files. Numbers stay as they are.
+
+    Examples
+    --------
+    >>> guarded("=A1"), guarded("a;=A1"), guarded("＝A1"), guarded("-1.5"), guarded("a;-1")
+    ("'=A1", "a;'=A1", "'＝A1", '-1.5', 'a;-1')
+    """
+    return _FORMULA.sub("'", text)
+
+
+def unguarded(text: str) -> str:
+    """The inverse of ``guarded``, also where the quote guards a word that means missing.
+
+    Examples
+    --------
+    >>> unguarded("'=A1"), unguarded("a;'=A1"), unguarded("'NA"), unguarded("it's")
+    ('=A1', 'a;=A1', 'NA', "it's")
+    """
+    return _GUARD.sub(r"\1", text.removeprefix("'"))
 
 
 def duration(seconds: float) -> str:

@@ -140,8 +140,7 @@ def label(cell: Any) -> str:
         and -(2**53) < cell < 2**53
     ):
         return str(int(cell))
-    text = str(cell)
-    return text[1:] if text.startswith("'") else text
+    return words.unguarded(str(cell))
 
 
 def finite(value: Any) -> float | None:

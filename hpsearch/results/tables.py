@@ -13,9 +13,10 @@ Canonical cells, so that ``pandas.read_csv(path)`` without options gives what wa
   a magnitude of 1e23; from pandas 3.1 on, whose parser rounds correctly, for every float.
 - An integer stays an integer, with an empty cell where it is missing. The file says ``3``, never
   ``3.0``; a column with missing cells is read back as float with NaN, as pandas does.
-- A text that a spreadsheet would run as a formula, or that pandas would read as missing, gets a
-  ``'`` in front. Numbers never do. Every line end becomes a line feed. A column in which every text
-  looks like a number or a truth value is read back as that.
+- A text that pandas would read as missing gets a ``'`` in front, and what a spreadsheet would run
+  as a formula gets one before it (``words.guarded``). Numbers never do. Every line end becomes a
+  line feed, every control character U+FFFD. A column in which every text looks like a number or a
+  truth value is read back as that.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 
 from hpsearch.results.files import write_atomically
 from hpsearch.task import Target
+from hpsearch.words import guarded
 
 TRIAL_COLUMNS: Final = (
     "trial",
@@ -69,8 +71,7 @@ _READ_AS_MISSING: Final = frozenset(
     {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"}
     | {"<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
 )
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-_NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_CONTROLS: Final = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f]")
 
 Rows = Iterable[Mapping[str, Any]]
 
@@ -348,21 +349,17 @@ def _canonical_float(value: float) -> float:
 def _safe_text(text: str) -> str:
     """The text as it may stand in a cell: no formula, not missing, line feeds only."""
     text = _plain_characters(text)
-    if text in _READ_AS_MISSING or _is_formula(text):
-        return "'" + text
-    return text
+    return f"'{text}" if text in _READ_AS_MISSING else guarded(text)
 
 
 def _safe_header(name: str) -> str:
-    name = _plain_characters(name)
-    return "'" + name if _is_formula(name) else name
-
-
-def _is_formula(text: str) -> bool:
-    return text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text)
+    return guarded(_plain_characters(name))
 
 
 def _plain_characters(text: str) -> str:
-    """Line feeds only, since a carriage return ends a row; no half characters, no zero bytes."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
+    """Line feeds only, since a carriage return ends a row; no half characters, no control codes.
+
+    A table may be printed, and a terminal obeys the codes in it.
+    """
+    text = _CONTROLS.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,5 +1,6 @@
 import io
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from hpsearch.results.tables import (
     write_table,
 )
 from hpsearch.task import Target
+from hpsearch.words import guarded, unguarded
 
 # What the parser of pandas 3.0 reads exactly; later ones read every float exactly.
 LARGEST_EXACT = 1e22
@@ -106,6 +108,14 @@ def test_floats_are_written_with_12_digits_and_at_most_22_decimals(value, text):
         ("-1+cmd", "'-1+cmd"),
         ("@x", "'@x"),
         ("\tx", "'\tx"),
+        ("＝SUM(A1)", "'＝SUM(A1)"),
+        ("－x", "'－x"),
+        ("a;=cmd", "a;'=cmd"),
+        ("a|@b;+c", "a|'@b;'+c"),
+        ("a;-1;+2.5e3", "a;-1;+2.5e3"),
+        ("a;-1x", "a;'-1x"),
+        ("a = b; c", "a = b; c"),
+        ("a\x1b[2Jb\x9b", "a\ufffd[2Jb\ufffd"),
         ("NA", "'NA"),
         ("None", "'None"),
         ("null", "'null"),
@@ -345,3 +355,13 @@ def test_an_outer_fold_without_a_score_has_its_reason():
         "fold,n_train,n_test,trial,epoch,inner_score,outer_score,error,hp.units\n"
         "0,8,2,3,7,0.25,0.5,,4\n1,8,2,,,,,All 2 trials failed.,\n"
     )
+
+
+@given(st.text(st.sampled_from("=+-@＝1.;|\ta'e")))
+def test_guarded_text_starts_no_formula_and_reads_back(text):
+    safe = guarded(text)
+    for cell in re.split(r"[;|\t]", safe):
+        is_number = re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", cell)
+        assert cell[:1] not in tuple("=+-@＝") or is_number
+    if "'" not in text:
+        assert unguarded(safe) == text
