@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hpsearch.errors import (
         BundleError,
         DataError,
+        DataWarning,
         FoldError,
         HpsearchError,
         InputError,
@@ -45,6 +46,7 @@ __version__ = VERSION
 __all__ = [
     "BundleError",
     "DataError",
+    "DataWarning",
     "Dataset",
     "Diagnosis",
     "FoldError",
@@ -84,6 +86,7 @@ _HOMES = {
     "hpsearch.errors": (
         "BundleError",
         "DataError",
+        "DataWarning",
         "FoldError",
         "HpsearchError",
         "InputError",

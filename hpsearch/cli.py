@@ -305,6 +305,8 @@ def predict(
     predicted = predict_rows(opened, data)
     for text in predicted.notes:
         process.say("note: ", "dim", text)
+    for text in predicted.unseen:
+        process.say("warning: ", "yellow", text)
     if output is None:
         from hpsearch.results.tables import table_text
 

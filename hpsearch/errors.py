@@ -1,4 +1,4 @@
-"""Every error that hpsearch raises on purpose, and nothing else.
+"""Every error that hpsearch raises on purpose, and every warning that it gives; nothing else.
 
 Each message names the rule, what was received and the remedy, in one or two sentences.
 ``InputError`` and its children mean that the data or the options are wrong: the command line
@@ -52,3 +52,7 @@ class BundleError(HpsearchError, RuntimeError):
 
 class SearchFailedError(HpsearchError, RuntimeError):
     """Every trial failed, so nothing can be selected."""
+
+
+class DataWarning(UserWarning):
+    """New rows hold what the training rows did not; they were predicted all the same."""

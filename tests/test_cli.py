@@ -435,7 +435,8 @@ def predictions(monkeypatch):
     """The CSV of what ``predict`` is made to give; Keras is not imported."""
     monkeypatch.setattr("hpsearch.engines.backend.import_keras", lambda: None)
     frame = pd.DataFrame({"prediction": ["yes", "=no"], "probability.yes": [0.75, 1 / 3]})
-    predicted = Predicted(frame, notes=("Column 'city': 'Rome' did not occur.",))
+    notes, unseen = "Column 'city': '1' was read as 'yes'.", "Column 'city': 'Rome' did not occur."
+    predicted = Predicted(frame, (notes,), (unseen,))
     monkeypatch.setattr("hpsearch.export.prediction.predict_rows", lambda run, data: predicted)
     return "prediction,probability.yes\nyes,0.75\n'=no,0.333333333333\n"
 
@@ -503,7 +504,10 @@ def test_predict_prints_csv(run, predictions, capsys):
 
 def test_predict_says_on_standard_error_what_it_noticed(run, predictions, capsys):
     assert main(["predict", run, "new.csv"]) == 0
-    assert capsys.readouterr().err == "note: Column 'city': 'Rome' did not occur.\n"
+    assert capsys.readouterr().err.splitlines() == [
+        "note: Column 'city': '1' was read as 'yes'.",
+        "warning: Column 'city': 'Rome' did not occur.",
+    ]
 
 
 def test_predict_writes_csv(run, predictions, capsys):

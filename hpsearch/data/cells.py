@@ -10,8 +10,7 @@ the same ``Dataset`` either way. What a column is then *used* as belongs to ``ki
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -21,13 +20,15 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hpsearch.data.characters import straightened, visible
-from hpsearch.data.dates import first_date
+from hpsearch.data.arrow import series_of
+from hpsearch.data.characters import straightened
+from hpsearch.data.dates import beyond_calendar, first_date
+from hpsearch.data.levels import in_known_form
 from hpsearch.data.numerals import PLAIN, NumberForm, is_either
 from hpsearch.data.signs import Signs
 from hpsearch.data.text_columns import known_numbers, read_text, trimmed_text
 from hpsearch.data.understood import MISSING_WORDS, Cells, Places
-from hpsearch.data.variants import as_seen, merged
+from hpsearch.data.variants import merged
 from hpsearch.errors import DataError
 
 _READABLE = (str, bool, int, float, np.bool_, np.number, Decimal, dt.date, dt.time)
@@ -75,7 +76,7 @@ def _typed(series: pd.Series[Any], name: str) -> Cells | None:
     if pd.api.types.is_numeric_dtype(dtype):
         return _from_numbers(series)
     if pd.api.types.is_datetime64_any_dtype(dtype):
-        return _from_dates(series)
+        return _from_dates(series, name)
     if pd.api.types.is_timedelta64_dtype(dtype):
         return _from_numbers(series.dt.total_seconds())
     return _from_objects(series.astype(object), name)
@@ -138,7 +139,7 @@ def as_levels(series: pd.Series[Any], known: Iterable[str] = ()) -> pd.Series[An
     Text keeps its characters apart from spaces around it, and an empty cell is missing. Flags are
     ``False`` and ``True``, whole numbers have no decimals, dates are ISO. Where ``known`` levels
     are given, a cell that is not among them but differs only in form from one that is (``true``
-    for ``True``, ``2.0`` for ``2``) becomes that level.
+    or ``1`` for ``True``, ``2.0`` for ``2``) becomes that level; see ``levels``.
 
     Examples
     --------
@@ -147,17 +148,18 @@ def as_levels(series: pd.Series[Any], known: Iterable[str] = ()) -> pd.Series[An
     ['1', nan, '2.5']
     """
     series = _plain(series)
-    if isinstance(series.dtype, pd.StringDtype):
-        text = pd.Series(pd.array(trimmed_text(series), dtype="str"))
-    else:
-        text = pd.Series([_level(cell) for cell in series.astype(object)], dtype="str")
-    levels = frozenset(known)
-    if not levels:
-        return text
-    seen = as_seen(levels)
-    forms = {level: _known_form(level, levels, seen) for level in text.dropna().unique()}
-    changed = {level: form for level, form in forms.items() if level != form}
-    return text.map(lambda cell: changed.get(cell, cell)).astype("str") if changed else text
+    try:
+        if isinstance(series.dtype, pd.StringDtype):
+            text = pd.Series(pd.array(trimmed_text(series), dtype="str"))
+        else:
+            text = pd.Series([_level(cell) for cell in series.astype(object)], dtype="str")
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"Text is Unicode; column {series.name!r} has a cell that is none ({error.reason}: "
+            f"{error.object[error.start : error.end]!r}). Correct it."
+        ) from error
+    levels = tuple(known)
+    return in_known_form(text, levels)[0] if levels else text
 
 
 def as_dates(
@@ -226,25 +228,12 @@ def _level(cell: Any) -> str | None:
     return str(cell)
 
 
-def _known_form(level: str, known: frozenset[str], seen: Mapping[str, str]) -> str:
-    if level in known:
-        return level
-    if visible(level) in seen:
-        return seen[visible(level)]
-    if known <= {"False", "True"} and level.capitalize() in known:
-        return level.capitalize()
-    whole = re.fullmatch(r"([+-]?[0-9]+)\.0+", level)
-    if whole and whole[1] in known:
-        return whole[1]
-    return level
-
-
 def _plain(series: pd.Series[Any]) -> pd.Series[Any]:
     """The column with index ``0..n-1`` and without types that only say how it is stored."""
     if not _counts_from_0(series.index):
         series = series.reset_index(drop=True)
     if isinstance(series.dtype, pd.ArrowDtype):
-        return pd.Series(pa.array(series).to_pylist(), dtype=object)
+        return series_of(pa.chunked_array(pa.array(series)))
     if isinstance(series.dtype, pd.SparseDtype):
         return pd.Series(np.asarray(series))
     if isinstance(series.dtype, pd.PeriodDtype):
@@ -301,9 +290,15 @@ def _any_huge(low: int, high: int) -> bool:
     return low < -_MOST_EXACT_INTEGER or high > _MOST_EXACT_INTEGER
 
 
-def _from_dates(series: pd.Series[Any]) -> Cells:
+def _from_dates(series: pd.Series[Any], name: str) -> Cells:
     with_zone = series.dt.tz is not None
     plain = series.dt.tz_convert("UTC").dt.tz_localize(None) if with_zone else series
+    outside = beyond_calendar(plain)
+    if outside.any():
+        raise DataError(
+            f"Dates lie in the years 1 to 9999; column {name!r} has others in {Places()(outside)}. "
+            f"Correct these cells, or leave the column out with --drop {name}."
+        )
     values = plain.astype("datetime64[us]")
     return Cells("date" if values.notna().any() else "missing", values, with_zone=with_zone)
 
@@ -330,9 +325,8 @@ def _from_objects(series: pd.Series[Any], name: str) -> Cells | None:
                 pd.Series([np.nan if _is_gone(c) else _float(c) for c in series], dtype=np.float64)
             )
     if only(dt.date):
-        return _from_dates(
-            pd.to_datetime(series, utc=any(getattr(c, "tzinfo", None) for c in filled))
-        )
+        with_zone = any(getattr(cell, "tzinfo", None) for cell in filled)
+        return _from_dates(pd.to_datetime(series, utc=with_zone), name)
     return None
 
 

@@ -10,6 +10,11 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 _CLOCK = (
     r"(?:(?:[T ]|, )(?P<hour>\d{1,2})(?::(?P<minute>\d{2}))?"
@@ -192,3 +197,22 @@ def has_short_year(cell: str, shape: str) -> bool:
     """Whether a cell of that shape has a year of two digits."""
     found = _PATTERNS[shape].fullmatch(cell)
     return found is not None and len(found["year"]) == 2
+
+
+def beyond_calendar(dates: pd.Series[Any]) -> NDArray[np.bool_]:
+    """Which dates (datetime64 of any unit, without a zone) lie outside the years 1 to 9999.
+
+    Examples
+    --------
+    >>> far = np.array([2**40, 0], dtype="datetime64[s]")
+    >>> beyond_calendar(pd.Series(far)).tolist()
+    [True, False]
+    """
+    values = dates.to_numpy()
+    unit = np.datetime_data(values.dtype)[0]
+    if unit == "ns":  # these end in 2262
+        return np.zeros(len(values), dtype=bool)
+    first, last = (
+        np.array(day, dtype=values.dtype) for day in ("0001-01-01", "9999-12-31T23:59:59")
+    )
+    return np.asarray((values < first) | (values > last))

@@ -26,7 +26,7 @@ from hpsearch.data.kinds import check_range, read_feature
 from hpsearch.data.names import check_known, listed
 from hpsearch.data.numerals import NumberForm
 from hpsearch.data.offsets import with_offsets
-from hpsearch.data.rows import Arrays, rows_of_table, word_count
+from hpsearch.data.rows import Arrays, names_of, rows_of_table, word_count
 from hpsearch.data.signs import Signs
 from hpsearch.data.tables import Table, check_index, read_table
 from hpsearch.data.target import read_target
@@ -118,7 +118,7 @@ def load(
                 "A Dataset is used as it is; options belong to the call of load that made it."
             )
         return source
-    table = _read_source(source, y, path, None if schema is None else word_count(schema))
+    table = _read_source(source, y, path, schema)
     if name is not None:
         table = replace(table, name=name)
     if schema is not None:
@@ -171,7 +171,7 @@ def _origin(
     return Origin(str(source) if is_named else str(Path(source).expanduser().resolve()), options)
 
 
-def _read_source(source: Any, y: Any, path: str | Path | None, n_words: int | None) -> Table:
+def _read_source(source: Any, y: Any, path: str | Path | None, schema: Schema | None) -> Table:
     from hpsearch.data import named
 
     if isinstance(source, str) and named.is_named(source):
@@ -183,7 +183,9 @@ def _read_source(source: Any, y: Any, path: str | Path | None, n_words: int | No
             f"--path belongs to named sets of Keras, such as keras:mnist; received {source!r}. "
             "Give the file itself as the data."
         )
-    return read_table(source, y, n_words=n_words)
+    if schema is None:
+        return read_table(source, y)
+    return read_table(source, y, n_words=word_count(schema), expected=names_of(schema))
 
 
 def _without_other_targets(table: Table, chosen: tuple[str, ...]) -> Table:
@@ -298,9 +300,10 @@ def _format_notes(columns: Sequence[Column], target: Target) -> list[str]:
 
 
 def _under_schema(table: Table, schema: Schema) -> Dataset:
-    frame, arrays, y, notes = rows_of_table(table, schema, require_target=True)
-    assert y is not None
-    data = Dataset(table.name, schema, frame, arrays, y, notes=notes)
+    rows = rows_of_table(table, schema, require_target=True)
+    assert rows.y is not None
+    notes = (*rows.notes, *rows.unseen)
+    data = Dataset(table.name, schema, rows.frame, rows.arrays, rows.y, notes=notes)
     return replace(data, fingerprint=fingerprint(data))
 
 

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from hpsearch import keras_internals
-from hpsearch.data.tables import Table, multi_hot
+from hpsearch.data.tables import Table
+from hpsearch.data.word_rows import multi_hot
 from hpsearch.errors import DataError, OptionError
 from hpsearch.task import ProblemKind
 

@@ -35,6 +35,9 @@ def checked_names(columns: Iterable[Any]) -> list[str]:
             "Column names have one level; received a MultiIndex. Join its levels into one."
         )
     names = [str(column).strip() for column in columns]
+    wrong = [name for name in names if not _is_unicode(name)]
+    if wrong:
+        raise DataError(f"Names are Unicode text; received {wrong[0]!r}. Rename the column.")
     if "" in names:
         raise DataError(
             f"Every column needs a name; column {names.index('') + 1} has none. Name it, or remove "
@@ -48,6 +51,11 @@ def checked_names(columns: Iterable[Any]) -> list[str]:
             f"{places[-1]}. Rename one of them."
         )
     return names
+
+
+def _is_unicode(name: str) -> bool:
+    """Whether a text has no half of a surrogate pair, which no file can hold."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def check_known(wanted: Iterable[str], columns: Sequence[str], option: str) -> None:

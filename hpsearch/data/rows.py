@@ -7,7 +7,7 @@ column has. Nothing is inferred here, and nothing is left out but columns the sc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -18,18 +18,38 @@ from hpsearch.data.arrays import settled
 from hpsearch.data.cells import as_dates, as_levels, as_numbers
 from hpsearch.data.dataset import Column, Schema
 from hpsearch.data.kinds import check_range
+from hpsearch.data.levels import form_note, in_known_form
 from hpsearch.data.names import listed
 from hpsearch.data.tables import Table, read_table
 from hpsearch.data.target import read_known_target
+from hpsearch.data.unseen import unseen_gaps, unseen_levels, unseen_words
 from hpsearch.errors import DataError
 
 Arrays = dict[str, NDArray[Any] | sparse.csr_array]
 
 
-def read_rows(
-    source: Any, schema: Schema, *, y: Any = None, require_target: bool = False
-) -> tuple[pd.DataFrame, Arrays, NDArray[Any] | None, tuple[str, ...]]:
-    """Read raw rows under a schema.
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Raw rows, read under a schema.
+
+    Attributes
+    ----------
+    frame, arrays : the schema's columns in its order, as in ``Dataset``. Levels that the schema
+        does not know stay as they are.
+    y : the target as in ``Dataset``, or None.
+    notes : what was ignored or read in another form, a sentence each.
+    unseen : what the rows hold that the training rows did not, a sentence each.
+    """
+
+    frame: pd.DataFrame
+    arrays: Arrays
+    y: NDArray[Any] | None
+    notes: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+
+def read_rows(source: Any, schema: Schema, *, y: Any = None, require_target: bool = False) -> Rows:
+    """Read raw rows under a schema; what a row means depends on no other row.
 
     Parameters
     ----------
@@ -38,26 +58,17 @@ def read_rows(
     y : the target for arrays.
     require_target : whether the target is read as well; else it may be absent, and is ignored.
 
-    Returns
-    -------
-    frame, arrays : the schema's columns in its order, as in ``Dataset``. Levels that the schema
-        does not know stay as they are.
-    y : the target as in ``Dataset``, or None.
-    notes : what was ignored, a sentence each.
-
     Raises
     ------
     DataError
         A column is missing, a cell cannot be read as its column's kind, an array has another
         shape, or (``require_target``) the target is absent, incomplete or has unknown labels.
     """
-    table = read_table(source, y, n_words=word_count(schema))
+    table = read_table(source, y, n_words=word_count(schema), expected=names_of(schema))
     return rows_of_table(table, schema, require_target=require_target)
 
 
-def rows_of_table(
-    table: Table, schema: Schema, *, require_target: bool = False
-) -> tuple[pd.DataFrame, Arrays, NDArray[Any] | None, tuple[str, ...]]:
+def rows_of_table(table: Table, schema: Schema, *, require_target: bool = False) -> Rows:
     """``read_rows`` of raw columns that are already read."""
     table = _with_target_names(table, schema)
     target_names = schema.target.names
@@ -69,17 +80,27 @@ def rows_of_table(
         notes += (f"Columns that the model does not use were ignored: {listed(extra)}.",)
     columns: dict[str, Any] = {}
     arrays: Arrays = {}
+    unseen: tuple[str, ...] = ()
     for column in schema.columns:
         if column.kind in ("array", "words"):
             arrays[column.name] = _array_cells(table, column)
-        else:
-            columns[column.name] = _cells(table, column)
-            notes += _unseen_note(columns[column.name], column)
+            continue
+        cells, said = _cells(table, column)
+        columns[column.name] = cells
+        notes += said
+        unseen += unseen_levels(cells, column) if column.kind == "category" else ()
+        unseen += unseen_words(cells, column) if column.kind == "text" else ()
     frame = pd.DataFrame(columns, index=range(table.n_rows))
+    unseen += unseen_gaps(frame, schema.columns)
     y = None
     if require_target:
         y = read_known_target(table.frame[list(target_names)], table.places, schema.target)
-    return frame, arrays, y, notes
+    return Rows(frame, arrays, y, notes, unseen)
+
+
+def names_of(schema: Schema) -> tuple[str, ...]:
+    """The names that a table of new rows has, the target's included."""
+    return (*(column.name for column in schema.columns), *schema.target.names)
 
 
 def word_count(schema: Schema) -> int | None:
@@ -107,7 +128,8 @@ def _check_present(wanted: Sequence[str], names: Sequence[str]) -> None:
         )
 
 
-def _cells(table: Table, column: Column) -> pd.Series[Any]:
+def _cells(table: Table, column: Column) -> tuple[pd.Series[Any], tuple[str, ...]]:
+    """A column's cells as its kind has them, and what was read in another form."""
     if column.name in table.arrays:
         raise DataError(
             f"Column {column.name!r} holds one {column.kind} per row; received an array per row. "
@@ -117,24 +139,14 @@ def _cells(table: Table, column: Column) -> pd.Series[Any]:
     if column.kind == "number":
         values = as_numbers(raw, column.name, table.places, column.number_format)
         check_range(values, column.name, table.places, "Correct these cells or leave them empty.")
-        return pd.Series(values)
+        return pd.Series(values), ()
     if column.kind == "date":
-        return as_dates(raw, column.name, table.places, column.date_format)
-    return as_levels(raw, column.levels if column.kind == "category" else ())
-
-
-def _unseen_note(cells: pd.Series[Any], column: Column) -> tuple[str, ...]:
-    if column.kind != "category":
-        return ()
-    unseen = sorted(set(cells.dropna().unique()) - set(column.levels))
-    if not unseen:
-        return ()
-    n_rows = int(cells.isin(unseen).sum())
-    shown = listed([repr(level) for level in unseen], most=5)
-    return (
-        f"Column {column.name!r}: {shown} did not occur in the training data "
-        f"({n_rows:,} row{'s' if n_rows != 1 else ''}).",
-    )
+        return as_dates(raw, column.name, table.places, column.date_format), ()
+    text = as_levels(raw)
+    if column.kind == "text":
+        return text, ()
+    cells, forms = in_known_form(text, column.levels)
+    return cells, form_note(forms, column.name)
 
 
 def _array_cells(table: Table, column: Column) -> NDArray[Any] | sparse.csr_array:

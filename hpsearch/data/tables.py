@@ -7,9 +7,8 @@ archives to ``npz``; what the cells mean belongs to ``cells``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +22,7 @@ from hpsearch.data.delimited import read_delimited
 from hpsearch.data.names import checked_names, nearest
 from hpsearch.data.npz import read_npz
 from hpsearch.data.understood import Mask, Places
+from hpsearch.data.word_rows import words_of
 from hpsearch.errors import DataError
 from hpsearch.paths import expanded, found_at, opened, shown
 
@@ -81,7 +81,8 @@ def read_table(
         Arrow, such as polars; an array (n_rows, ...), a sparse matrix or a sequence of sequences of
         word numbers; or a pair ``(X, y)`` of these.
     y : the target for arrays and DataFrames: (n_rows,) or (n_rows, n), a Series or a DataFrame.
-    n_words : for sequences of word numbers, the number of words; default: the largest plus one.
+    n_words : the number of words that are known, where rows are words: sequences of word numbers
+        may then be of one length. Default: the largest number plus one.
     expected : names that the columns should have, by which separators of a CSV file are found.
 
     Raises
@@ -99,8 +100,8 @@ def read_table(
                 "Name it with --target."
             )
         table = read_file(expanded(source, DataError), expected)
-    elif isinstance(source, pd.DataFrame):
-        table = from_frame(source, y)
+    elif isinstance(source, pd.DataFrame | pd.Series):
+        table = from_frame(_as_frame(source, "x0"), y)
     elif is_arrow(source):
         table = from_frame(frame_of(source), y)
     else:
@@ -224,11 +225,10 @@ def from_frame(frame: pd.DataFrame, y: Any = None) -> Table:
 
 def from_arrays(x: Any, y: Any = None, *, n_words: int | None = None) -> Table:
     """Raw columns of an array, a sparse matrix or sequences of word numbers, and of a target."""
-    if sparse.issparse(x):
-        return _with_target(_of_arrays({"x": _sparse_words(x)}), y)
-    sequences = _word_sequences(x)
-    if sequences is not None:
-        return _with_target(_of_arrays({"x": multi_hot(sequences, n_words)}), y)
+    words = words_of(x, n_words)
+    if words is not None:
+        table = _of_arrays({"x": words.matrix})
+        return _with_target(replace(table, notes=words.notes), y)
     array = _as_array(x)
     if array.dtype.names:
         return _with_target(replace(from_frame(_of_records(array)), name="arrays", index=None), y)
@@ -274,71 +274,6 @@ def _of_records(array: NDArray[Any]) -> pd.DataFrame:
             "Give plain columns."
         )
     return pd.DataFrame({name: array[name] for name in names})
-
-
-def multi_hot(sequences: Sequence[Sequence[int]], n_words: int | None = None) -> sparse.csr_array:
-    """Which words occur in each sequence, as a sparse matrix of float32 ones.
-
-    Parameters
-    ----------
-    sequences : word numbers from 0, a sequence for each row.
-    n_words : number of columns; larger word numbers are left out. Default: the largest plus one.
-
-    Examples
-    --------
-    >>> multi_hot([[1, 1], [0, 2]]).toarray().tolist()
-    [[0.0, 1.0, 0.0], [1.0, 0.0, 1.0]]
-    """
-    lengths = [len(sequence) for sequence in sequences]
-    words = np.fromiter(chain.from_iterable(sequences), dtype=np.int64, count=sum(lengths))
-    if (words < 0).any():
-        raise DataError(
-            f"Word numbers count from 0; received {int(words.min())}. Number the words from 0."
-        )
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    width = n_words if n_words is not None else int(words.max(initial=-1)) + 1
-    if width == 0:
-        raise DataError("Sequences of word numbers need at least one word; received none.")
-    kept = words < width
-    cells = np.unique(rows[kept] * width + words[kept])
-    ones = np.ones(len(cells), dtype=np.float32)
-    return sparse.csr_array((ones, (cells // width, cells % width)), shape=(len(lengths), width))
-
-
-def _word_sequences(x: Any) -> Sequence[Sequence[int]] | None:
-    """``x`` where it is ragged sequences of whole numbers, else None."""
-    if isinstance(x, np.ndarray):
-        if x.dtype != object or x.ndim != 1:
-            return None
-        items: list[Any] = x.tolist()
-    elif isinstance(x, list | tuple):
-        items = list(x)
-    else:
-        return None
-    if not items or not all(isinstance(item, list | tuple | np.ndarray) for item in items):
-        return None
-    if not isinstance(x, np.ndarray) and len({len(item) for item in items}) == 1:
-        return None
-    for item in items:
-        if not all(isinstance(w, int | np.integer) and not isinstance(w, bool) for w in item):
-            raise DataError(
-                "Rows of different lengths must be sequences of word numbers (whole numbers); "
-                f"received {str(item)[:60]!r}. Give a rectangular array or whole numbers."
-            )
-    return items
-
-
-def _sparse_words(x: Any) -> sparse.csr_array:
-    words = sparse.csr_array(x, dtype=np.float32)
-    words.sum_duplicates()
-    words.eliminate_zeros()
-    if not (words.data == 1).all():
-        raise DataError(
-            "A sparse X says which words occur in each row: its values are 0 and 1; received "
-            f"others, such as {float(words.data[words.data != 1][0])!r}. "
-            "Give (X > 0), or a dense array for numbers."
-        )
-    return words
 
 
 def _image_array(array: NDArray[Any], name: str) -> NDArray[Any]:
@@ -394,15 +329,10 @@ def _with_target(table: Table, y: Any) -> Table:
 
 
 def _target_frame(y: Any) -> pd.DataFrame:
-    if isinstance(y, pd.DataFrame):
-        return y
-    if isinstance(y, pd.Series):
-        return y.to_frame("y" if y.name is None else y.name)
+    if isinstance(y, pd.DataFrame | pd.Series):
+        return _as_frame(y, "y")
     if is_arrow(y):
-        if hasattr(y, "columns"):
-            return frame_of(y)
-        series = series_of(y)
-        return series.to_frame("y" if series.name is None else series.name)
+        return _as_frame(frame_of(y) if hasattr(y, "columns") else series_of(y), "y")
     array = y.toarray() if sparse.issparse(y) else _as_array(y)
     if array.dtype.names:
         return _of_records(array)
@@ -413,6 +343,13 @@ def _target_frame(y: Any) -> pd.DataFrame:
         )
     frame = pd.DataFrame(_named_columns(array, "y"))
     return frame.infer_objects() if array.dtype == object else frame
+
+
+def _as_frame(source: pd.DataFrame | pd.Series[Any], name: str) -> pd.DataFrame:
+    """A DataFrame as it is, a Series as a column of its name, or of ``name`` where it has none."""
+    if isinstance(source, pd.DataFrame):
+        return source
+    return source.to_frame(name if source.name is None else source.name)
 
 
 def check_index(table: Table, given: Any, name: str) -> None:

@@ -132,9 +132,7 @@ def known_numbers(series: pd.Series[Any], form: NumberForm) -> KnownNumbers:
         return KnownNumbers(plain[0], raw, np.zeros(len(raw), dtype=bool))
     cells = trimmed_text(series).to_pylist()
     known = [cell for cell in dict.fromkeys(cells) if not _is_missing(cell)]
-    read = {cell: read_number(straightened(cell), form) for cell in known}
-    if {cell.lower() for cell in known} <= _FLAGS.keys():
-        read = {cell: _FLAGS[cell.lower()] for cell in known}
+    read = {cell: _FLAGS.get(cell.lower(), read_number(straightened(cell), form)) for cell in known}
     values = [read.get(cell) for cell in cells]
     wrong = np.array([cell in read and read[cell] is None for cell in cells], dtype=bool)
     return KnownNumbers(np.array(values, dtype=np.float64), cells, wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hpsearch.data import read_rows
+from hpsearch.data.unseen import beyond_ranges
+from hpsearch.errors import DataWarning
 from hpsearch.export.bundle import Bundle
 from hpsearch.preprocessing import encode
 from hpsearch.results import Run, open_run
@@ -19,6 +22,9 @@ from hpsearch.task import Target
 
 def predict(run: str | os.PathLike[str] | Run, data: Any) -> pd.DataFrame:
     """Predict raw rows: labels and probabilities, or values in the target's own units.
+
+    A row is read as the run's schema says, whatever the other rows hold and whatever form it comes
+    in: ``True`` may be ``1`` or ``yes``, a number text, a date a string.
 
     Parameters
     ----------
@@ -32,6 +38,12 @@ def predict(run: str | os.PathLike[str] | Run, data: Any) -> pd.DataFrame:
     for several labels a row, a 0/1 column and a ``probability.<label>`` each; for regression a
     column per target.
 
+    Warns
+    -----
+    DataWarning
+        The rows hold what the training rows did not: levels, words, missing cells, numbers or dates
+        outside their range. They are predicted all the same.
+
     Raises
     ------
     InputError
@@ -39,7 +51,10 @@ def predict(run: str | os.PathLike[str] | Run, data: Any) -> pd.DataFrame:
     BundleError
         If the exported model is missing, damaged or not the one that the run wrote.
     """
-    return predict_rows(run, data).frame
+    predicted = predict_rows(run, data)
+    for text in predicted.unseen:
+        warnings.warn(text, DataWarning, stacklevel=2)
+    return predicted.frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,19 +64,23 @@ class Predicted:
     Attributes
     ----------
     frame : a row per given row.
-    notes : what was ignored, and levels that the training rows lack, a sentence each.
+    notes : what was ignored or read in another form, a sentence each.
+    unseen : what the rows hold that the training rows did not, a sentence each.
     """
 
     frame: pd.DataFrame
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 def predict_rows(run: str | os.PathLike[str] | Run, data: Any) -> Predicted:
-    """``predict``, with what there is to say about the rows."""
+    """``predict``, with what there is to say about the rows instead of warnings."""
     bundle = Bundle.of(open_run(run))
-    frame, arrays, _, notes = read_rows(data, bundle.schema)
-    encoded = encode(bundle.schema, frame, arrays, len(frame))
-    return Predicted(prediction_frame(bundle.schema.target, bundle.predict(encoded)), notes)
+    rows = read_rows(data, bundle.schema)
+    encoded = encode(bundle.schema, rows.frame, rows.arrays, len(rows.frame))
+    frame = prediction_frame(bundle.schema.target, bundle.predict(encoded))
+    beyond = beyond_ranges(rows.frame, bundle.manifest.get("ranges") or {})
+    return Predicted(frame, rows.notes, (*rows.unseen, *beyond))
 
 
 def load_model(run: str | os.PathLike[str] | Run) -> Any:

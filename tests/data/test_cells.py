@@ -259,6 +259,19 @@ def test_a_known_level_is_recognised_in_another_form():
     assert as_levels(text("true", "FALSE"), known=["False", "True"]).tolist() == ["True", "False"]
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+def test_dates_beyond_the_calendar_are_refused(unit):
+    far = np.array([0, 2**61 if unit != "s" else 2**45], dtype=f"datetime64[{unit}]")
+    for series in (pd.Series(far), pd.Series(far).dt.tz_localize("UTC")):
+        with pytest.raises(DataError, match=r"years 1 to 9999; column 'd' has others in row 1"):
+            interpret(series, "d")
+
+
+def test_text_that_is_no_unicode_is_refused():
+    with pytest.raises(DataError, match=r"column 'd' has a cell that is none .*'\\ud800'"):
+        interpret(pd.Series(["a", "\ud800"], dtype=object, name="d"), "d")
+
+
 def test_levels_that_only_look_alike_stay_apart():
     assert as_levels(text("1.10", "1.1", "01"), known=["1.1", "1"]).tolist() == [
         "1.10",

@@ -69,7 +69,7 @@ def test_a_row_is_read_as_its_schema_says_whatever_stands_beside_it(write):
     schema = Schema.from_json(data.schema.to_json())
     assert schema == data.schema
     for row in pd.DataFrame({"price": ["2.213"], "w": ["1,1 €"]}), write("w,price\n1.1,2.213\n"):
-        frame, _, _, _ = read_rows(row, schema)
+        frame = read_rows(row, schema).frame
         assert frame.to_dict("list") == {"price": [2213], "w": [1.1]}
 
 

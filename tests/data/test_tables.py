@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from hpsearch.data.tables import multi_hot, read_table
+from hpsearch.data.tables import read_table
 from hpsearch.errors import DataError
 
 
@@ -118,6 +118,7 @@ def test_a_dataframe_is_never_changed():
         (pd.DataFrame([[1, 2]], columns=["a", ""]), "column 2 has none"),
         (pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("a", "b")])), "MultiIndex"),
         (pd.DataFrame({"a": []}), "has none"),
+        (pd.DataFrame([[1]], columns=pd.Index(["\ud800"], dtype=object)), "Unicode"),
     ],
 )
 def test_dataframes_without_clear_columns_or_rows_are_refused(frame, message):
@@ -258,6 +259,11 @@ def test_what_has_no_index_is_taken_row_by_row():
     assert read_table(np.array([[1], [2]]), shuffled).frame["y"].tolist() == [10, 20]
 
 
+def test_a_series_is_a_column():
+    assert read_table(pd.Series([1, 2]), [1, 2]).names == ("x0", "y")
+    assert read_table(pd.Series([1, 2], name="a")).names == ("a",)
+
+
 def test_a_pair_is_features_and_target():
     x, y = pd.DataFrame({"a": [1, 2]}), pd.Series([1, 2], name="price")
     assert read_table((x, y)).target == ("price",)
@@ -293,42 +299,6 @@ def test_rows_that_make_no_rectangle_are_refused():
         read_table([np.ones((2, 2)), np.ones((2, 3))])
     with pytest.raises(DataError, match="Rows have one length"):
         read_table(np.ones((2, 2)), [np.ones(2), np.ones(3)])
-
-
-def test_ragged_sequences_are_words():
-    words = read_table([[1, 1, 3], [0]]).arrays["x"]
-    assert words.toarray().tolist() == [[0, 1, 0, 1], [1, 0, 0, 0]]
-    assert words.dtype == np.float32
-
-
-def test_an_object_array_of_lists_is_words():
-    sequences = np.empty(2, dtype=object)
-    sequences[:] = [[1, 0], [2, 2]]
-    assert read_table(sequences).arrays["x"].toarray().tolist() == [[1, 1, 0], [0, 0, 1]]
-
-
-def test_words_beyond_the_number_of_words_are_left_out():
-    assert multi_hot([[0, 5], [9]], 2).toarray().tolist() == [[1, 0], [0, 0]]
-
-
-def test_negative_word_numbers_are_refused():
-    with pytest.raises(DataError, match="received -1"):
-        multi_hot([[0], [-1, 2]])
-
-
-def test_ragged_rows_of_other_values_are_refused():
-    with pytest.raises(DataError, match="word numbers"):
-        read_table([[1.5], [2.5, 3.5]])
-
-
-def test_sparse_matrices_are_words():
-    words = read_table(sparse.csr_matrix(np.eye(3))).arrays["x"]
-    assert words.toarray().tolist() == np.eye(3).tolist()
-
-
-def test_sparse_matrices_of_other_values_are_refused():
-    with pytest.raises(DataError, match=r"such as 0\.5"):
-        read_table(sparse.csr_array([[0.5, 1.0]]))
 
 
 def test_a_torn_npz_is_refused(npz):

@@ -1,5 +1,7 @@
 """Prediction of raw rows: read, encoded and decoded as the model was trained, whatever comes."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -142,6 +144,7 @@ def test_rows_are_predicted_one_by_one_as_they_are_together(trained):
     assert_allclose(pd.concat(alone), together, rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore::hpsearch.DataWarning")
 def test_unseen_levels_and_missing_cells_are_predicted(trained):
     run, (_, schema, _, _) = trained
     rows = patients(5).assign(
@@ -156,10 +159,23 @@ def test_unseen_levels_and_missing_cells_are_predicted(trained):
     assert_allclose(predicted, in_memory(trained, data), rtol=1e-6)
 
 
-def test_an_unseen_level_is_told(trained):
+def test_rows_like_the_training_rows_are_predicted_without_a_word(trained):
     run, _ = trained
-    notes = " ".join(predict_rows(run, patients(5).assign(city="Bern")).notes)
-    assert "'Bern'" in notes
+    predicted = predict_rows(run, patients())
+    assert (predicted.notes, predicted.unseen) == ((), ())
+
+
+def test_what_the_training_rows_never_held_is_a_warning(trained):
+    run, _ = trained
+    rows = patients(5).assign(city="Bern", age=200.0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        hpsearch.predict(run, rows)
+    assert {entry.category for entry in caught} == {hpsearch.DataWarning}
+    said = [str(entry.message) for entry in caught]
+    assert "'Bern' did not occur in the training data (5 rows)" in said[0]
+    assert "'age' in 5 rows, up to 200 (" in said[1]
+    assert tuple(said) == predict_rows(run, rows).unseen
 
 
 def test_a_file_is_predicted_like_a_frame(trained, tmp_path):

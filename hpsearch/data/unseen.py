@@ -1,0 +1,118 @@
+"""What new rows hold that the training rows never did: levels, words, gaps, far numbers.
+
+Such rows are predicted all the same; whoever reads the predictions should know. Owns these
+sentences; that the cells can be read at all belongs to ``rows``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from hpsearch.data.dataset import Column
+from hpsearch.data.names import listed
+from hpsearch.data.words import split_words
+
+_MOST_NAMED = 5
+_ROUNDING = 1e-9
+
+
+def unseen_levels(cells: pd.Series[Any], column: Column) -> tuple[str, ...]:
+    """A sentence where a category has levels that the schema does not know.
+
+    Examples
+    --------
+    >>> colour = Column("colour", "category", levels=("blue", "red"))
+    >>> unseen_levels(pd.Series(["red", "green"], dtype="str"), colour)
+    ("Column 'colour': 'green' did not occur in the training data (1 row).",)
+    """
+    unseen = sorted(set(cells.dropna().unique()) - set(column.levels))
+    if not unseen:
+        return ()
+    shown = listed([repr(level) for level in unseen], most=_MOST_NAMED)
+    n_rows = int(cells.isin(unseen).sum())
+    return (
+        f"Column {column.name!r}: {shown} did not occur in the training data ({_rows(n_rows)}).",
+    )
+
+
+def unseen_words(cells: pd.Series[Any], column: Column) -> tuple[str, ...]:
+    """A sentence where texts hold words, but none that the schema knows."""
+    known = frozenset(column.levels)
+    words = (split_words(text, column.word_rule) for text in cells.dropna())
+    n_rows = sum(bool(found) and known.isdisjoint(found) for found in words)
+    if not n_rows:
+        return ()
+    return (
+        f"Column {column.name!r}: none of the words of {_rows(n_rows)} occurred in the training "
+        "data.",
+    )
+
+
+def unseen_gaps(frame: pd.DataFrame, columns: Iterable[Column]) -> tuple[str, ...]:
+    """A sentence where cells are missing in columns that had none missing."""
+    gaps = {
+        column.name: int(frame[column.name].isna().sum())
+        for column in columns
+        if column.name in frame and not column.has_missing
+    }
+    named = [f"{name!r} ({_rows(n)})" for name, n in gaps.items() if n]
+    if not named:
+        return ()
+    return (
+        f"Missing cells in {listed(named, most=_MOST_NAMED)}: no cell of "
+        f"{'this column' if len(named) == 1 else 'these columns'} was missing in the training "
+        "data.",
+    )
+
+
+def beyond_ranges(frame: pd.DataFrame, ranges: Mapping[str, Sequence[Any]]) -> tuple[str, ...]:
+    """A sentence where numbers or dates lie outside what the training rows held.
+
+    Parameters
+    ----------
+    frame : new rows, as in ``Dataset``.
+    ranges : the smallest and the largest training value of columns, dates in ISO form; a column
+        without values has ``[None, None]``.
+
+    Examples
+    --------
+    >>> beyond_ranges(pd.DataFrame({"age": [20.0, 130.0]}), {"age": [18.0, 90.0]})
+    ("Outside what the training data held: 'age' in 1 row, up to 130 (18 to 90).",)
+    """
+    found = [_beyond(frame[name], name, ends) for name, ends in ranges.items() if name in frame]
+    named = [text for text in found if text]
+    if not named:
+        return ()
+    return (f"Outside what the training data held: {listed(named, most=_MOST_NAMED)}.",)
+
+
+def _beyond(cells: pd.Series[Any], name: str, ends: Sequence[Any]) -> str:
+    low, high = ends
+    if low is None or high is None:
+        return ""
+    is_date = pd.api.types.is_datetime64_any_dtype(cells.dtype)
+    if is_date:
+        low, high = pd.Timestamp(low), pd.Timestamp(high)
+        slack: Any = pd.Timedelta(0)
+    else:
+        slack = _ROUNDING * max(abs(low), abs(high))
+    below, above = cells < low - slack, cells > high + slack
+    n_rows = int((below | above).sum())
+    if not n_rows:
+        return ""
+    reach = [f"down to {_value(cells.min())}"] if below.any() else []
+    reach += [f"up to {_value(cells.max())}"] if above.any() else []
+    return f"{name!r} in {_rows(n_rows)}, {' and '.join(reach)} ({_value(low)} to {_value(high)})"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, pd.Timestamp):
+        return (value.date() if value == value.normalize() else value).isoformat()
+    return f"{value:.6g}"
+
+
+def _rows(n_rows: int) -> str:
+    return f"{n_rows:,} {'row' if n_rows == 1 else 'rows'}"
