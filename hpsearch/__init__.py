@@ -4,12 +4,14 @@ The public names are imported when they are first used, so that ``import hpsearc
 ``hpsearch --help`` take no time and load no numerical library.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
 from hpsearch.versions import VERSION
 
+TYPE_CHECKING = False  # importing it takes longer than all else here
 if TYPE_CHECKING:
+    from typing import Any
+
     from hpsearch.data import load
     from hpsearch.data.dataset import Dataset
     from hpsearch.diagnoses import Diagnosis
@@ -116,6 +118,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     home = _HOME_OF[name]
     module = import_module(home)
     globals().update({public: getattr(module, public) for public in _HOMES[home]})

@@ -1,8 +1,26 @@
-"""``python -m hpsearch`` is the command line ``hpsearch``."""
+"""The program ``hpsearch``, also as ``python -m hpsearch``: signals first, then what takes time."""
 
+import os
 import sys
 
-from hpsearch.cli import main
+
+def main() -> int:
+    """Run the command line on the words of this process; its exit code."""
+    try:
+        from hpsearch.console import process
+    except KeyboardInterrupt:  # in the moment before signals are seen to
+        os.write(2, b"error: stopped by Ctrl-C.\n")
+        return 130
+    return process.run(_command)
+
+
+def _command() -> int:
+    from hpsearch.system import signals_wait
+
+    with signals_wait():
+        from hpsearch.cli import invoke
+    return invoke(sys.argv[1:])
+
 
 if __name__ == "__main__":
     sys.exit(main())

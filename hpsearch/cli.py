@@ -19,7 +19,7 @@ import typer
 import hpsearch
 from hpsearch.console import process
 from hpsearch.console.parameters import taking
-from hpsearch.console.process import exit_code_of, saying_how_to_resume
+from hpsearch.console.process import Signals, exit_code_of, saying_how_to_resume
 from hpsearch.data.options import TABLE_OPTIONS
 from hpsearch.errors import OptionError
 from hpsearch.options import Panel
@@ -268,7 +268,7 @@ def report(
     """Write a finished run's report: one HTML file with charts and tables, without a network."""
     if output is not None:
         _check_output(output, endings=(".html", ".htm"), overwrite=overwrite)
-    print(hpsearch.open_run(run).report(output))
+    process.write(f"{hpsearch.open_run(run).report(output)}\n")
 
 
 @app.command(
@@ -310,7 +310,7 @@ def predict(
     if output is None:
         from hpsearch.results.tables import table_text
 
-        sys.stdout.write(table_text(predicted.frame))
+        process.write(table_text(predicted.frame))
     else:
         _write_output(output, predicted.frame)
 
@@ -369,7 +369,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ----------
     arguments : the words after ``hpsearch``; those of the process by default.
     """
-    return exit_code_of(lambda: _invoke(sys.argv[1:] if arguments is None else list(arguments)))
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    with Signals() as signals:
+        return exit_code_of(lambda: invoke(words), signals)
 
 
 def _use_the_lightest_backend() -> None:
@@ -390,7 +392,7 @@ def _use_the_workers_environment(backend: str) -> None:
     import_keras()
 
 
-def _invoke(arguments: list[str]) -> int:
+def invoke(arguments: list[str]) -> int:
     """Parse the words and call their command; its exit code."""
     command = typer.main.get_command(app)
     try:

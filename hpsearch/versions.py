@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+TYPE_CHECKING = False  # importing it takes longer than this whole file, which comes first of all
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Final
 
 VERSION: Final = "0.1.0"
 """Of hpsearch."""

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -227,8 +228,13 @@ def test_a_programming_error_is_raised_with_its_traceback(replace):
 @pytest.mark.parametrize(
     ("stop", "code", "how"),
     [
-        (KeyboardInterrupt(), 130, "stopped by Ctrl-C. "),
-        (process.Terminated(143), 143, "stopped by a termination signal. "),
+        (KeyboardInterrupt, 130, "stopped by Ctrl-C. "),
+        (process.Terminated, 143, "stopped by a termination signal. "),
+        (
+            partial(process.Terminated, signal.SIGHUP),
+            129,
+            "stopped, since its terminal was closed. ",
+        ),
     ],
 )
 @pytest.mark.parametrize("has_begun", [False, True])
@@ -236,8 +242,8 @@ def test_a_stopped_run_says_how_to_go_on(calls, monkeypatch, capsys, stop, code,
     def run(search, data):
         if has_begun:
             with RunFolder.create("my run") as folder, folder.begin({}):
-                raise stop
-        raise stop
+                raise stop()
+        raise stop()
 
     monkeypatch.setattr(hpsearch.Search, "run", run)
     assert main(["run", "a.csv", "--out", "my run"]) == code
@@ -257,12 +263,6 @@ def test_a_disk_that_fills_up_while_a_run_works_is_one_line_that_says_how_to_go_
     said = one_line_error(capsys)
     assert said.startswith("the disk is full (")
     assert said.endswith("`hpsearch resume run` goes on.")
-
-
-def test_a_termination_signal_ends_with_143():
-    with pytest.raises(SystemExit) as ended:
-        process.terminate(signal.SIGTERM, None)
-    assert ended.value.code == 143
 
 
 def test_a_full_disk_is_one_line(replace, capsys):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hpsearch.engines.backend import signals_wait
+from hpsearch.system import signals_wait
 
 ROOT = Path(__file__).parent.parent
 

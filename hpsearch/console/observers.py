@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TextIO
+from typing import TYPE_CHECKING, Any, Final, Self, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
@@ -23,6 +23,7 @@ from rich.text import Text
 
 from hpsearch import words
 from hpsearch.console.views import one_line_result, run_view
+from hpsearch.system import Display
 
 if TYPE_CHECKING:
     from hpsearch.results import Run
@@ -46,15 +47,16 @@ def observer_for(
     ----------
     quiet : only one line with the result, at the end.
     stream : where to write; standard output by default. A live display where it is a terminal
-        that can move its cursor, else plain lines without control characters.
+        that can move its cursor, else plain lines without control characters. A search goes on
+        where nobody reads it any more.
     """
-    stream = sys.stdout if stream is None else stream
+    display = Display(sys.stdout if stream is None else stream)
     if quiet:
-        return QuietObserver(stream)
-    console = Console(file=stream)
-    if stream.isatty() and console.is_terminal and not console.is_dumb_terminal:
+        return QuietObserver(display)
+    console = Console(file=cast("TextIO", display))
+    if display.isatty() and console.is_terminal and not console.is_dumb_terminal:
         return LiveObserver(console)
-    return PlainObserver(stream)
+    return PlainObserver(display)
 
 
 @dataclass
@@ -164,7 +166,7 @@ class _Observer:
 class QuietObserver(_Observer):
     """Says nothing but one line with the result."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | Display) -> None:
         super().__init__()
         self._stream = stream
 
@@ -200,7 +202,9 @@ class QuietObserver(_Observer):
 class PlainObserver(_Observer):
     """Lines for logs: one for each trial, and one on the progress every ten seconds at most."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, stream: TextIO | Display, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(clock)
         self._stream = stream
         self._last_line = -math.inf
@@ -267,7 +271,9 @@ class PlainObserver(_Observer):
         """The ranked trials, the estimates, and what was written."""
         if run is not None:
             self._line("")
-            console = Console(file=self._stream, force_terminal=False, color_system=None)
+            console = Console(
+                file=cast("TextIO", self._stream), force_terminal=False, color_system=None
+            )
             console.print(run_view(run))
 
     def _require_tally(self) -> Tally:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from hpsearch import keras_internals
+from hpsearch.system import Display
 
 CACHE_BYTES = 2**29
 """Compiled programs kept for later runs, the least recently used removed first."""
@@ -32,27 +31,6 @@ def import_keras() -> None:
 
         if keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules:
             keras_internals.do_without_tensorflow()
-
-
-@contextmanager
-def signals_wait() -> Iterator[None]:
-    """Hold Ctrl-C and a termination signal back until the block ends.
-
-    An import that they interrupt crashes in a library's compiled code, or swallows them.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are seen to in the main thread alone
-        return
-    came: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {n: signal.signal(n, lambda number, frame: came.append(number)) for n in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        if came:
-            signal.raise_signal(came[0])
 
 
 def keep_compiled_programs() -> None:
@@ -108,8 +86,13 @@ def _unavailable(name: str) -> Iterator[None]:
 @contextmanager
 def silenced_stderr() -> Iterator[None]:
     """Keep native libraries from writing to the terminal: TensorFlow greets on import."""
-    sys.stderr.flush()
-    kept = os.dup(2)
+    if sys.stderr is not None:
+        Display(sys.stderr).flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
         try:

@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from hpsearch.data import Dataset
-from hpsearch.engines.backend import signals_wait
 from hpsearch.engines.choose import Choice
 from hpsearch.engines.contract import Engine, FoldResult, Job, Span, UnitResult, WorkUnit
 from hpsearch.engines.fit_data import (
@@ -41,6 +40,7 @@ from hpsearch.scoring.stages import Stage
 from hpsearch.scoring.states import States
 from hpsearch.scoring.trials import TrialResult, combine, slimmed
 from hpsearch.space.space import Candidate, fit_settings
+from hpsearch.system import signals_wait
 from hpsearch.task import Problem
 
 if TYPE_CHECKING:
