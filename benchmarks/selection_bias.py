@@ -33,13 +33,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from hpsearch.defaults import FOLDS, REPEATS
 from numpy.typing import NDArray
 
 import hpsearch
 from hpsearch import IteratedStratifiedKFold
+from hpsearch.search.options import default
 from hpsearch.stats import bias_corrected_cv, corrected_se, t_interval, tibshirani_correction
 
+FOLDS, REPEATS = default("folds"), default("repeats")
 DOCS = Path(__file__).parent.parent / "docs"
 N_ROWS, N_FEATURES, N_TEST = 200, 20, 20_000
 EFFECTS = 0.5 * np.array([1.0, 0.8, 0.6, 0.4, 0.2])  # of the first features on the log odds

@@ -15,8 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 ProblemKind = Literal["binary", "multiclass", "multilabel", "regression", "share"]
-Direction = Literal["min", "max"]  # whether small or large scores are good
+Direction = Literal["min", "max"]
+"""Whether small or large scores are good."""
 Label = str | int | float | bool
+
+
+def loss_sign(direction: str) -> float:
+    """What turns scores into losses, of which small ones are good, and losses into scores.
+
+    Examples
+    --------
+    >>> loss_sign("min"), loss_sign("max")
+    (1.0, -1.0)
+    """
+    return 1.0 if direction == "min" else -1.0
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,13 @@ Which models they are, and training them, belongs to ``hpsearch.search.baselines
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hpsearch.ledger.estimates import corrected_spread, mean_scores
-from hpsearch.ledger.record import Baseline, known
+from hpsearch.ledger.record import Baseline, Row, known
 from hpsearch.metrics import METRICS
 from hpsearch.stats import corrected_t_test
-
-Row = Mapping[str, Any]
 
 
 def compared(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.folds import Fold
-from hpsearch.ledger.record import Baseline, LedgerWarning, TestScore
+from hpsearch.ledger.record import Baseline, LedgerWarning, Row, TestScore
 from hpsearch.space.hyperparameters import Range
 from hpsearch.task import Target
 from hpsearch.words import counted
@@ -33,8 +33,6 @@ SMALLEST_FOLD: Final = 20
 
 SMALLEST_CLASS: Final = 5
 """Validation rows of a class below which its share of a fold's score is luck."""
-
-Row = Mapping[str, Any]
 
 
 def edges(best_first: Sequence[Row], ranges: Mapping[str, Range]) -> Iterator[LedgerWarning]:

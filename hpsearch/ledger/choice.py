@@ -8,24 +8,23 @@ Breiman, L., Friedman, J., Olshen, R., Stone, C.: Classification and Regression 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.ledger.record import Choice, Rule, known
+from hpsearch.ledger.record import Choice, Row, Rule, known
 from hpsearch.stats import Floats, one_standard_error
 from hpsearch.stats.base import losses_of
 from hpsearch.stats.bootstrap import Rule as SampleRule
-from hpsearch.task import Direction
+from hpsearch.task import Direction, loss_sign
 
 RULES: Final[tuple[Rule, ...]] = ("best", "one-se")
 
 _PENALTIES: Final = ("l1", "l2", "weight_decay", "penalty")
 _NOISE: Final = ("dropout", "noise")
 
-Row = Mapping[str, Any]
 """A trial's row of ``trials.csv``: ``trial``, ``score``, ``score_se``, ``n_params``, ``hp.``..."""
 
 
@@ -88,7 +87,7 @@ def choice(rows: Sequence[Row], selected: int, rule: Rule, direction: Direction)
     best = rows[int(np.argmin(losses))]
     taken = next(row for row in rows if row["trial"] == selected)
     tolerance = known(best.get("score_se"))
-    sign = 1.0 if direction == "min" else -1.0
+    sign = loss_sign(direction)
     return Choice(
         rule=rule,
         reason=_reason(best, taken, rule),

@@ -16,6 +16,9 @@ from hpsearch.task import Direction
 
 LEDGER_FORMAT: Final = "hpsearch ledger 1"
 
+Row = Mapping[str, Any]
+"""A row of a run's table, read alone."""
+
 Rule = Literal["best", "one-se"]
 """How a search selects: the best score, or the smallest model within a standard error of it."""
 

@@ -24,6 +24,7 @@ from hpsearch.oracles._unit import Point
 from hpsearch.oracles.base import OraclePlan, Outcome, Status, Told
 from hpsearch.space.hyperparameters import Values, values_key
 from hpsearch.space.space import Candidate
+from hpsearch.task import loss_sign
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
@@ -116,11 +117,6 @@ class LearningOracle:
         self._model: Model | None = None
 
     @property
-    def exhausted(self) -> bool:
-        """Whether every configuration of the space has been proposed."""
-        return self._drawn.peek() is None
-
-    @property
     def n_rungs(self) -> int:
         """One: every candidate trains to the end."""
         return 1
@@ -171,7 +167,7 @@ class LearningOracle:
         return spread_seed(self._plan.seed, len(self._outcomes))
 
     def _lessons(self) -> list[Lesson]:
-        sign = 1.0 if self._plan.direction == "min" else -1.0
+        sign = loss_sign(self._plan.direction)
         return [
             Lesson(
                 self._proposals[trial],

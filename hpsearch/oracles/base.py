@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 from hpsearch.errors import OptionError
 from hpsearch.space.hyperparameters import Values, values_key
 from hpsearch.space.space import Candidate
+from hpsearch.task import Direction
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
 Status = Literal["completed", "stopped", "failed"]
-Direction = Literal["min", "max"]
 
 
 HALVING_RATE: Final = 3
@@ -103,11 +103,6 @@ class Oracle(Protocol):
     with does not depend on its size, nor on ``max_trials``: a run that grows goes on with the
     same sequence.
     """
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether every configuration of the space has been proposed."""
-        ...
 
     @property
     def n_rungs(self) -> int:
@@ -201,11 +196,6 @@ class PlannedOracle:
         self._max_trials = max_trials
         self._n_asked = 0
         self._told = Told()
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether every configuration of the space has been proposed."""
-        return self._next is None
 
     @property
     def n_rungs(self) -> int:

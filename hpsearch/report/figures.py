@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hpsearch.report.material import FoldCurve, finite, label, records, short, shorts
+from hpsearch.task import loss_sign
 
 Spec = dict[str, Any]
 
@@ -43,7 +44,7 @@ def shown_range(
     >>> print(round(low, 2), round(high, 2))
     0.85 4.15
     """
-    sign = 1.0 if direction == "min" else -1.0
+    sign = loss_sign(direction)
     scores = np.sort(sign * np.asarray(values, dtype=np.float64))
     scores = scores[np.isfinite(scores)]
     if not len(scores):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hpsearch.report.figures import Axis
 from hpsearch.stats import corrected_se, t_interval
+from hpsearch.task import loss_sign
 
 LEAST_TRIALS: Final = 16
 LEAST_R2: Final = 0.05
@@ -71,7 +72,7 @@ def importance(shown: Sequence[Axis], scores: Floats, direction: str) -> Importa
     from sklearn.model_selection import RepeatedKFold
 
     X = np.array([[np.nan if v is None else v for v in axis.values] for axis in shown], float).T
-    y = rankdata(scores if direction == "min" else -scores) / len(scores)
+    y = rankdata(loss_sign(direction) * scores) / len(scores)
     splitter = RepeatedKFold(n_splits=_FOLDS, n_repeats=_REPEATS, random_state=0)
     rng = np.random.default_rng(0)
     r2, drops = [], []

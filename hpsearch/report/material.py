@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hpsearch import words
 from hpsearch.diagnoses import Diagnosis
 from hpsearch.ledger import Ledger
+from hpsearch.task import loss_sign
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ class Material:
     def scored(self) -> pd.DataFrame:
         """Completed, then stopped trials with a finite score, each the best first."""
         rows = self.with_status("completed", "stopped")
-        sign = 1.0 if self.direction == "min" else -1.0
+        sign = loss_sign(self.direction)
 
         def place(row: Mapping[str, Any]) -> tuple[bool, float, float]:
             # the table ranks completed trials, by more than their scores where their folds differ
@@ -114,9 +115,6 @@ class Material:
             int(row["trial"]): words.configuration(words.hyperparameters(row))
             for row in records(self.trials)
         }
-
-
-_EXACT: Final = float(2**53)
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -25,14 +25,14 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from hpsearch.results.files import write_atomically
-from hpsearch.task import Target
+from hpsearch.task import Direction, Target, loss_sign
 from hpsearch.words import guarded
 
 TRIAL_COLUMNS: Final = (
@@ -52,7 +52,6 @@ TRIAL_COLUMNS: Final = (
 )
 FOLD_COLUMNS: Final = ("trial", "repeat", "fold", "seed", "n_train", "n_val", "epochs")
 CURVE_COLUMNS: Final = ("trial", "epoch", "n_folds")
-PREDICTION_COLUMNS: Final = ("row", "repeat", "fold")
 TIMING_COLUMNS: Final = ("trial", "seconds")
 BASELINE_COLUMNS: Final = ("baseline", "repeat", "fold", "n_train", "n_val")
 NESTED_COLUMNS: Final = (
@@ -76,9 +75,7 @@ _CONTROLS: Final = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f]")
 Rows = Iterable[Mapping[str, Any]]
 
 
-def trials_table(
-    rows: Rows, *, metrics: Sequence[str], direction: Literal["min", "max"]
-) -> pd.DataFrame:
+def trials_table(rows: Rows, *, metrics: Sequence[str], direction: Direction) -> pd.DataFrame:
     """``trials.csv``: one row per trial, the best first, failed trials at the bottom.
 
     Parameters
@@ -237,7 +234,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def _with_ranks(rows: list[dict[str, Any]], direction: str) -> list[dict[str, Any]]:
     """The rows in table order, each with its rank or None."""
-    sign = 1.0 if direction == "min" else -1.0
+    sign = loss_sign(direction)
 
     def position(row: dict[str, Any]) -> tuple[int, int, float, int]:
         score = _number(row.get("score"))

@@ -22,6 +22,7 @@ from hpsearch.oracles.base import Status
 from hpsearch.results.tables import fold_predictions
 from hpsearch.space.space import Candidate
 from hpsearch.stats import best_epoch, corrected_se, t_interval
+from hpsearch.task import loss_sign
 
 Row = dict[str, Any]
 
@@ -193,7 +194,7 @@ class _Curves:
         self._losses = np.stack([f.train_loss for f in folds])
         selecting = METRICS[metrics[0]]
         mean_curve = self._validation[selecting.name].mean(axis=0)
-        self._mean_curve = mean_curve if selecting.direction == "min" else -mean_curve
+        self._mean_curve = loss_sign(selecting.direction) * mean_curve
         self.best = best_epoch(mean_curve, selecting.direction) + 1
 
     def ranked_epochs(self) -> list[int]:

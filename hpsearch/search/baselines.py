@@ -27,6 +27,7 @@ from hpsearch.engines.workers import Lost, Workers
 from hpsearch.metrics import score
 from hpsearch.preprocessing import Statistics, design_rows
 from hpsearch.preprocessing.statistics import ABSENT
+from hpsearch.scoring.trials import Row
 from hpsearch.task import ProblemKind, Target
 
 NAMES: Final = ("constant", "linear", "trees")
@@ -39,8 +40,6 @@ SMALLEST_SHARE: Final = 0.1
 
 PREDICT_CELLS: Final = 4 * 10**6
 """Cells of the rows that are predicted at a time."""
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ from hpsearch.scoring.trials import TrialResult
 from hpsearch.search.baselines import BaselineScores
 from hpsearch.search.plan import SearchPlan
 from hpsearch.space.hyperparameters import active_ranges
-from hpsearch.task import Direction
+from hpsearch.task import Direction, loss_sign
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
@@ -109,7 +109,7 @@ class Books:
     @property
     def best_first(self) -> list[TrialResult]:
         """The selected trial, then the other completed ones by their scores."""
-        sign = 1.0 if self.direction == "min" else -1.0
+        sign = loss_sign(self.direction)
         best = self.best.candidate.trial
         others = [r for r in self.completed if r.candidate.trial != best]
         return [self.best, *sorted(others, key=lambda r: sign * (r.score or 0.0))]
@@ -229,7 +229,7 @@ class Books:
 
     def _epochs(self, result: TrialResult, n: int) -> list[int]:
         """The trial's best epochs, the best one first."""
-        sign = 1.0 if self.direction == "min" else -1.0
+        sign = loss_sign(self.direction)
         curve = [sign * row[f"val_{self.metrics[0]}"] for row in result.curves]
         return list(ranked_epochs(curve, result.row["best_epoch"]))[:n]
 

@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +32,10 @@ from hpsearch.results.journal import Journal
 from hpsearch.scoring.observer import Observer, SilentObserver
 from hpsearch.scoring.rows import encode_dataset
 from hpsearch.scoring.session import Session
-from hpsearch.scoring.trials import TrialResult
+from hpsearch.scoring.trials import Row, TrialResult
 from hpsearch.search.loop import score_trials, select, steps_of_refit
 from hpsearch.search.plan import SearchPlan, plan_search
 from hpsearch.search.trial_log import TrialLog
-
-Row = dict[str, Any]
 
 SECONDS_BETWEEN_LINES: Final = 10.0
 """An inner search says how far it has come this often."""

@@ -43,6 +43,7 @@ from hpsearch.scoring.trials import TrialResult
 from hpsearch.search.options import Race
 from hpsearch.space.space import Candidate
 from hpsearch.stats import PairedTest, corrected_t_test, repeats_until_decided
+from hpsearch.task import loss_sign
 
 LEVEL: Final = 0.05
 """The corrected paired test stops a trial whose one-sided p value is below this; a winner is clear
@@ -232,7 +233,7 @@ class Racing:
         """The selecting metric on each fold, turned so that less is better."""
         metric = METRICS[self.session.plan.options.metrics[0]]
         scores = trial.fold_scores(metric.name)
-        return scores if metric.direction == "min" else -scores
+        return loss_sign(metric.direction) * scores
 
     def _loss(self, trial: TrialResult) -> float:
         return float(self._losses(trial).mean())

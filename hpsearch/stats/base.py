@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpsearch.errors import OptionError
-from hpsearch.task import Direction
+from hpsearch.task import Direction, loss_sign
 
 Floats = NDArray[np.float64]
 
@@ -21,7 +21,7 @@ def variance(values: Floats) -> Floats:
 def losses_of(values: ArrayLike, direction: Direction) -> Floats:
     """Values of which small ones are good; infinite where not finite."""
     array = np.asarray(values, dtype=np.float64)
-    losses = array if direction == "min" else -array
+    losses = loss_sign(direction) * array
     return np.where(np.isfinite(losses), losses, np.inf)
 
 

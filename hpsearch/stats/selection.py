@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hpsearch.stats.base import losses_of
-from hpsearch.task import Direction
+from hpsearch.task import Direction, loss_sign
 
 
 def one_standard_error(
@@ -126,6 +126,6 @@ def tibshirani_correction(scores: ArrayLike, direction: Direction) -> FoldwiseCo
         raise ValueError("The correction needs a trial with finite scores; received none.")
     finite = losses[np.isfinite(means)]
     bias = float((losses[winner] - finite.min(axis=0)).mean())
-    sign = 1.0 if direction == "min" else -1.0
+    sign = loss_sign(direction)
     score = sign * float(means[winner])
     return FoldwiseCorrection(winner, score, bias, score + sign * bias)

@@ -15,6 +15,7 @@ from hpsearch.report.blocks import (
 )
 from hpsearch.report.figures import Spec
 from hpsearch.report.material import Material
+from hpsearch.task import loss_sign
 
 
 def curves_section(material: Material) -> Section | None:
@@ -63,7 +64,7 @@ def _curves_lead(spec: Spec, drawn: Spec) -> str:
         f" and the training rows' {words.number(train, digits=3)}." if train is not None else "."
     )
     last = series["val"][-1]
-    sign = 1 if spec["direction"] == "min" else -1
+    sign = loss_sign(spec["direction"])
     if best == epochs[-1] and len(epochs) > 1:
         text += " That is the last epoch: longer training might give more."
     elif last is not None and validation is not None and sign * (last - validation) > 0:

@@ -21,6 +21,7 @@ from hpsearch.report.blocks import (
 from hpsearch.report.figures import Axis, Spec
 from hpsearch.report.importance import LEAST_TRIALS, Importance, importance
 from hpsearch.report.material import Material, short
+from hpsearch.task import loss_sign
 
 _IMPORTANCES_DRAWN: Final = 15
 
@@ -128,7 +129,7 @@ def _slice_text(material: Material, axis: Axis) -> str:
             place: float(np.median(scores[[v == place for v in axis.values]]))
             for place in sorted({int(v) for v in values})
         }
-        sign = 1 if material.direction == "min" else -1
+        sign = loss_sign(material.direction)
         ordered = sorted(medians, key=lambda place: sign * medians[place])
         first = f"best median {words.number(medians[ordered[0]])} with {axis.levels[ordered[0]]}"
         last = ordered[-1]

@@ -22,6 +22,7 @@ from hpsearch.report.blocks import (
 )
 from hpsearch.report.figures import Spec
 from hpsearch.report.material import Material, finite, records
+from hpsearch.task import loss_sign
 
 _ROWS_AT_FIRST: Final = 12
 
@@ -247,7 +248,7 @@ def folds_section(material: Material) -> Section | None:
 
 
 def _folds_lead(material: Material, spec: Spec, medians: Mapping[int, float]) -> str:
-    sign = 1 if material.direction == "min" else -1
+    sign = loss_sign(material.direction)
     if len(medians) < 2:
         return f"Every trial was scored on one fold, {spec['folds'][0]}."
     easy = min(medians, key=lambda fold: sign * medians[fold])

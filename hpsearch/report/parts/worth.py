@@ -15,6 +15,7 @@ from hpsearch.report.blocks import (
 from hpsearch.report.estimates import Estimate, estimates, promised
 from hpsearch.report.figures import Spec
 from hpsearch.report.material import Material, short
+from hpsearch.task import loss_sign
 
 _BASELINES_WITHIN: Final = 1.5
 
@@ -107,7 +108,7 @@ def _estimates_lead(material: Material, found: Sequence[Estimate]) -> str:
 
 
 def _baseline_sentence(material: Material, baselines: Sequence[Estimate], winner: Estimate) -> str:
-    sign = 1 if material.direction == "min" else -1
+    sign = loss_sign(material.direction)
     strongest = min(baselines, key=lambda estimate: sign * estimate.value)
     verb = "beats" if sign * (strongest.value - winner.value) > 0 else "does not beat"
     name = strongest.label.removeprefix("Baseline: ")
