@@ -114,7 +114,8 @@ def _numbers_of_text(
     found = known_numbers(text, form)
     if not found.wrong.any():
         return found.values
-    unclear = found.wrong & np.array([cell is not None and is_either(cell) for cell in found.cells])
+    may_be_either = [cell is not None and is_either(cell, form.unit) for cell in found.cells]
+    unclear = found.wrong & np.array(may_be_either, dtype=bool)
     if unclear.any():
         raise DataError(
             f"Column {name!r} holds numbers{_written(form)}; "

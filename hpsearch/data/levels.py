@@ -78,8 +78,9 @@ def known_forms(cells: Iterable[str], known: Collection[str]) -> dict[str, str |
 def _form(
     cell: str, levels: frozenset[str], flags: Mapping[bool, str], seen: Mapping[str, str]
 ) -> str | None:
-    if visible(cell) in seen:
-        return seen[visible(cell)]
+    shown = visible(cell)
+    if not shown or shown in seen:
+        return seen.get(shown)
     plain = _plain_number(cell)
     if plain in levels:
         return plain

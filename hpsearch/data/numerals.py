@@ -318,10 +318,15 @@ def read_number(cell: str, form: NumberForm) -> float | None:
     return found.value(form.decimal)
 
 
-def is_either(cell: str) -> bool:
-    """Whether a cell's comma or point may be a decimal sign and may stand between thousands."""
+def is_either(cell: str, unit: str | None = None) -> bool:
+    """Whether a cell's comma or point may be a decimal sign and may stand between thousands.
+
+    Where a ``unit`` is given, cells with another one are none.
+    """
     found = numeral(cell)
-    return found is not None and bool(found.either)
+    if found is None or (unit is not None and found.unit not in ("", unit)):
+        return False
+    return bool(found.either)
 
 
 def either_by_point(cells: Iterable[str]) -> bool:

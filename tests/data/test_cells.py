@@ -104,6 +104,26 @@ def test_integers_beyond_2_to_the_53_are_huge_and_keep_their_digits():
     assert cells.digits.tolist() == ["9007199254740993", "1"]
 
 
+@pytest.mark.parametrize(
+    "series",
+    [
+        pd.Series(["1" + "0" * 5000, "1"], dtype="str"),
+        pd.Series([10**5000, 1], dtype=object),
+    ],
+)
+def test_integers_of_thousands_of_digits_are_huge_and_no_error(series):
+    cells = read(series)
+    assert cells.huge
+    assert cells.digits.tolist() == ["1" + "0" * 5000, "1"]
+    assert cells.series[0] == np.inf
+
+
+def test_a_long_cell_is_shortened_in_messages():
+    with pytest.raises(DataError, match="9999…") as refused:
+        as_numbers(text("1", "9" * 5000 + "x"), "c", Places())
+    assert len(str(refused.value)) < 300
+
+
 def test_2_to_the_53_itself_is_not_huge():
     assert not read(text("9007199254740992", "-9007199254740992")).huge
 
@@ -289,6 +309,34 @@ def test_numbers_known_to_be_numbers_read_leading_zeros_flags_and_missing_words(
     assert as_numbers(text("007", "1"), "c", Places()).tolist() == [7.0, 1.0]
     assert as_numbers(pd.Series([True, False]), "c", Places()).tolist() == [1.0, 0.0]
     assert np.isnan(as_numbers(text("?", ""), "c", Places())).all()
+
+
+def test_numbers_known_in_a_form_are_read_by_it_alone():
+    cells = text("2.213", "1.234,50 €", "0,5", "?", "7")
+    read_back = as_numbers(cells, "c", Places(), "1.234,5 €")
+    assert read_back.tolist()[:3] == [2213, 1234.5, 0.5]
+    assert np.isnan(read_back[3])
+    assert read_back[4] == 7
+
+
+@pytest.mark.parametrize(
+    ("cell", "form", "said"),
+    [
+        ("2,213", "", "row 0 ('2,213') has a comma or point that may be"),
+        ("2.213", "1234,5 kg", "row 0 ('2.213') has a comma or point that may be"),
+        (
+            "2.213 $",
+            "1.234,5 €",
+            "written like '1.234,5 €'; row 0 ('2.213 $') is no number in this",
+        ),
+        ("5 kg", "", "row 0 ('5 kg') is no number. Correct"),
+        ("1:30", "1:30:00", "is no number in this form"),
+    ],
+)
+def test_cells_that_a_form_cannot_read_are_refused_with_the_reason(cell, form, said):
+    with pytest.raises(DataError) as refused:
+        as_numbers(text(cell), "c", Places(), form)
+    assert said in str(refused.value)
 
 
 def test_numbers_known_to_be_numbers_refuse_dates():

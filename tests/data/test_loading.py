@@ -254,6 +254,22 @@ def test_times_of_text_are_refused():
         load(FRAME, target="price", time="shop")
 
 
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (
+            ["1", "2", "x", "4"],
+            r"mostly numbers, but row 2 \(.x.\) is not\. Write plain",
+        ),
+        (["1/2/2020", "2/3/2020", "3/4/2020", "4/5/2020"], r"Write dates as YYYY-MM-DD"),
+        (["1" + "0" * 30, "1", "2", "3"], r"within 64 bits; column 'time'.*Count in larger units"),
+    ],
+)
+def test_a_time_that_is_unclear_is_refused_with_what_can_be_done_with_a_time(cells, said):
+    with pytest.raises(DataError, match=said):
+        load(FRAME, target="price", time=cells)
+
+
 # --- arrays -------------------------------------------------------------------------------------
 
 

@@ -89,6 +89,47 @@ def test_few_numbers_that_are_not_whole_are_regression():
     assert read(*([0.5, 1.5, 2.5] * 30)).target.kind == "regression"
 
 
+@pytest.mark.parametrize(
+    ("cells", "form"),
+    [
+        ([f"{i % 10} %" for i in range(600)], "1234.5 %"),
+        ([f"${1000 + i % 10}" for i in range(600)], "1234.5 $"),
+        ([f"{i % 50 / 10}".replace(".", ",") for i in range(600)], "1234,5"),
+        ([f"{i % 10},0" for i in range(600)], "1234,5"),
+    ],
+)
+def test_amounts_are_a_regression_however_often_they_repeat(cells, form):
+    target = read(*cells).target
+    assert target.kind == "regression"
+    assert target.number_formats == (form,)
+    assert form in target.reason
+    assert Target.from_json(target.to_json()) == target
+    assert reread(target, y=[cells[7]]).tolist() == [read(*cells).y[7].tolist()]
+
+
+def test_two_amounts_are_classes_that_keep_their_units():
+    target = read("5 %", "10 %", "5 %").target
+    assert (target.kind, target.labels) == ("binary", ("10 %", "5 %"))
+    assert reread(target, y=["5\u00a0%", "10 %"]).tolist() == [1, 0]
+
+
+def test_two_decimal_commas_are_classes_of_numbers():
+    target = read("0,5", "1,5", "0,5").target
+    assert target.labels == (0.5, 1.5)
+    assert reread(target, y=["1,5", 0.5]).tolist() == [1, 0]
+
+
+def test_several_targets_keep_their_forms():
+    found = read_many(a=["1,5", "2,5", "4,5"], b=["1 kg", "2 kg", "4 kg"])
+    assert found.target.number_formats == ("1234,5", "1234.5 kg")
+    assert found.y.tolist() == [[1.5, 1], [2.5, 2], [4.5, 4]]
+
+
+def test_doubts_of_a_target_are_warned_about():
+    assert "was not read as numbers" in read(*["1 kg", "2 g"] * 9).warnings[0]
+    assert "may be a decimal sign" in read(*(f"{i},500" for i in range(1, 30))).warnings[0]
+
+
 def test_a_declared_category_of_numbers_is_multiclass():
     series = pd.Series([1, 2, 3] * 2, dtype="category")
     assert read(series).target.labels == (1, 2, 3)
@@ -125,9 +166,30 @@ def test_asked_classes_of_numbers_mixed_with_text_are_labels():
     assert read("1", "2", "3+", "3+", "1", "2", task="multiclass").target.labels == ("1", "2", "3+")
 
 
-def test_numbers_mixed_with_text_are_refused():
-    with pytest.raises(DataError, match="mostly numbers"):
+def test_numbers_mixed_with_text_are_refused_with_what_can_be_done_with_a_target():
+    with pytest.raises(DataError, match=r"^The target 'y' is mostly numbers, but row 2") as refused:
         read("1", "2", "3+", "1")
+    assert str(refused.value).endswith("Correct these cells or drop their rows.")
+
+
+def test_classes_are_advised_where_each_has_rows_enough():
+    cells = ["8", "9", "10", "10+"] * 5
+    with pytest.raises(DataError, match="take each value for a class with --task multiclass"):
+        read(*cells)
+    assert read(*cells, task="multiclass").target.labels == ("10", "10+", "8", "9")
+
+
+@pytest.mark.parametrize("task", ["regression", "share"])
+def test_classes_are_advised_instead_of_numbers_where_each_has_rows_enough(task):
+    with pytest.raises(DataError, match="or use --task binary"):
+        read(*(["a", "b"] * 5), task=task)
+    with pytest.raises(DataError, match=r"such as 'a'\. Correct its cells\.$"):
+        read("a", "b", "a", task=task)
+
+
+def test_binary_of_many_numbers_advises_regression():
+    with pytest.raises(DataError, match="Use --task regression"):
+        read(*range(30), task="binary")
 
 
 def test_an_unknown_task_is_refused():

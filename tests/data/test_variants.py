@@ -100,9 +100,11 @@ def test_labels_that_differ_in_case_are_warned_about():
 def test_a_new_cell_finds_the_level_that_it_shows():
     data = load(table(["a", "b"], city=["New York", "Rome", "Ca\u0301diz"]), target="y")
     rows = pd.DataFrame({"x": [1.0] * 3, "city": ["New\u00a0York", "Rome\u200b", "C\u00e1diz"]})
-    found = read_rows(rows, data.schema)
-    frame = found[0] if isinstance(found, tuple) else found.frame
-    assert frame["city"].tolist() == ["New York", "Rome", "Ca\u0301diz"]
+    assert read_rows(rows, data.schema).frame["city"].tolist() == [
+        "New York",
+        "Rome",
+        "Ca\u0301diz",
+    ]
 
 
 def test_levels_of_older_models_that_look_the_same_are_found_by_their_characters_alone():
@@ -121,3 +123,9 @@ def test_a_column_that_shows_nothing_is_left_out():
 
 def test_visible_text_is_its_own_visible_form():
     assert visible(visible(" a\u00a0\u200bb ")) == visible(" a\u00a0\u200bb ") == "a b"
+
+
+def test_a_new_cell_that_shows_nothing_is_missing():
+    data = load(table(["a", "b"], city=["x", "z"]), target="y")
+    rows = pd.DataFrame({"x": [1.0], "city": ["\u200b"]})
+    assert read_rows(rows, data.schema).frame["city"].isna().all()
