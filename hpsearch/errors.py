@@ -50,6 +50,10 @@ class BundleError(HpsearchError, RuntimeError):
     """An exported model is missing, damaged, or does not predict as it did before."""
 
 
+class ModelFileError(BundleError, InputError):
+    """The exported model of a run is missing, damaged, or not the one that the run wrote."""
+
+
 class SearchFailedError(HpsearchError, RuntimeError):
     """Every trial failed, so nothing can be selected."""
 

@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpsearch import words
+from hpsearch.console.process import say
 from hpsearch.console.views import one_line_result, run_view
 from hpsearch.system import Display
 
@@ -164,7 +165,7 @@ class _Observer:
 
 
 class QuietObserver(_Observer):
-    """Says nothing but one line with the result."""
+    """Says nothing but one line with the result, and warnings on standard error."""
 
     def __init__(self, stream: TextIO | Display) -> None:
         super().__init__()
@@ -174,7 +175,8 @@ class QuietObserver(_Observer):
         """Nothing."""
 
     def warn(self, text: str) -> None:
-        """Nothing; warnings are kept in the run's ``run.json``."""
+        """A line on standard error: a script that reads the result's line doesn't see it."""
+        say("warning: ", "yellow", text)
 
     def search_started(
         self, *, n_trials: int, n_folds: int, metric: str, direction: str, jobs: int

@@ -8,8 +8,13 @@ in safe mode, without hpsearch and without the space's file. Training it belongs
 from __future__ import annotations
 
 import hashlib
+import io
+import json
+import shutil
+import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +26,8 @@ from numpy.typing import NDArray
 from hpsearch.data.dataset import Dataset, Schema
 from hpsearch.engines.initial import numpy_draws
 from hpsearch.engines.network import side_by_side
-from hpsearch.errors import BundleError
+from hpsearch.errors import ModelFileError
+from hpsearch.paths import opened
 from hpsearch.preprocessing import Encoded, Layout, Statistics
 from hpsearch.preprocessing.design import design_batch, multi_hot
 from hpsearch.task import Target
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
     from hpsearch.results import Run
 
 BUNDLE_FORMAT = "hpsearch model 1"
+_NO_DATE = (1980, 1, 1, 0, 0, 0)
 PREDICT_ROWS = 1024
 """Rows of one prediction batch; fixed, since the batch's size can change the last bit."""
 
@@ -119,9 +126,17 @@ def canonical(target: Target, outputs: NDArray[np.float32]) -> NDArray[np.floati
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """An exported model, opened for prediction; ``manifest`` is its ``model.json``."""
+    """An exported model, opened for prediction.
+
+    Attributes
+    ----------
+    path : ``model.keras``; content : its bytes, which are read once, so that what was checked is
+        what is loaded.
+    manifest : ``model.json``.
+    """
 
     path: Path
+    content: bytes
     manifest: Mapping[str, Any]
 
     @classmethod
@@ -130,74 +145,131 @@ class Bundle:
 
         Raises
         ------
-        BundleError
+        ModelFileError
             If ``model.keras`` is missing, is not the file that the run wrote, or has another
             format.
         """
         manifest = run.manifest
         if manifest.get("format") != BUNDLE_FORMAT:
-            raise BundleError(
+            raise ModelFileError(
                 f"This version reads models of the format {BUNDLE_FORMAT!r}; model.json of "
                 f"{str(run.path)!r} says {manifest.get('format')!r}. Run the search again."
             )
         if not run.model_path.is_file():
-            raise BundleError(
+            raise ModelFileError(
                 f"An exported model is the file model.keras; {str(run.path)!r} has none. "
                 "Restore it, or run the search again."
             )
-        if file_sha256(run.model_path) != manifest.get("sha256"):
-            raise BundleError(
+        with opened(run.model_path, ModelFileError) as file:
+            content = file.read()
+        if hashlib.sha256(content).hexdigest() != manifest.get("sha256"):
+            raise ModelFileError(
                 f"model.keras must be the file that the run wrote; the SHA-256 of "
                 f"{str(run.model_path)!r} differs from the one in model.json. "
                 "Restore it, or run the search again."
             )
-        return cls(run.model_path, manifest)
+        return cls(run.model_path, content, manifest)
 
     @cached_property
     def schema(self) -> Schema:
         """Columns and label order."""
-        return Schema.from_json(self.manifest["schema"])
+        with self._reading():
+            return Schema.from_json(self.manifest["schema"])
 
     @cached_property
     def layout(self) -> Layout:
         """Shapes of the inputs."""
-        limits = self.manifest["limits"]
-        return Layout.of(
-            self.schema, max_levels=limits["max_levels"], max_words=limits["max_words"]
-        )
+        with self._reading():
+            limits = self.manifest["limits"]
+            return Layout.of(
+                self.schema, max_levels=limits["max_levels"], max_words=limits["max_words"]
+            )
 
     @cached_property
     def model(self) -> Any:
         """The Keras model, loaded in safe mode."""
-        return load_keras_file(self.path)
+        return load_keras_bytes(self.content, self.path)
 
     def predict(self, encoded: Encoded) -> NDArray[np.floating[Any]]:
         """Canonical predictions of encoded rows."""
-        slots = np.array(self.manifest["word_slots"], np.int32)
-        return canonical(
-            self.schema.target, predict_encoded(self.model, encoded, self.layout, slots)
-        )
+        with self._reading():
+            slots = np.array(self.manifest["word_slots"], np.int32)
+            outputs = predict_encoded(self.model, encoded, self.layout, slots)
+            return canonical(self.schema.target, outputs)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Whatever goes wrong with what a manifest says is that the manifest is damaged."""
+        try:
+            yield
+        except ModelFileError:
+            raise
+        except Exception as error:  # of Keras, NumPy and records that are built out of JSON
+            raise ModelFileError(
+                f"model.json says what the model takes and gives; that of "
+                f"{str(self.path.parent)!r} does not fit its model.keras, or is damaged "
+                f"({type(error).__name__}: {error}). Restore both, or run the search again."
+            ) from error
 
 
-def load_keras_file(path: Path) -> Any:
-    """Load a ``.keras`` file in safe mode; a damaged one is a ``BundleError``."""
+def save_keras_file(model: Any, path: Path) -> None:
+    """Write a model so that the same model gives the same bytes, whatever the clock says.
+
+    Keras's own archive holds the time, and can't be written before 1980 or after 2107.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent) as name:
+        folder = Path(name) / "model"
+        model.save(folder, zipped=False)
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in sorted(item for item in folder.rglob("*") if item.is_file()):
+                member = zipfile.ZipInfo(file.relative_to(folder).as_posix(), _NO_DATE)
+                with archive.open(member, "w", force_zip64=True) as stream:
+                    if member.filename == "metadata.json":
+                        metadata = json.loads(file.read_text(encoding="utf-8"))
+                        said = {**metadata, "date_saved": "1980-01-01@00:00:00"}
+                        stream.write(json.dumps(said).encode())
+                    else:
+                        with file.open("rb") as source:
+                            shutil.copyfileobj(source, stream)
+
+
+def load_keras_bytes(content: bytes, path: Path) -> Any:
+    """Load the content of a ``.keras`` file in safe mode.
+
+    Parameters
+    ----------
+    path : where it came from, for messages.
+
+    Raises
+    ------
+    ModelFileError
+        It is damaged.
+    """
     import keras
 
-    if not path.is_file():
-        raise BundleError(
-            f"An exported model is a file; {str(path)!r} is not there. Run the search again."
-        )
-    if not zipfile.is_zipfile(path):  # Keras would say that it is not found
-        raise BundleError(
+    if not zipfile.is_zipfile(io.BytesIO(content)):  # Keras would say that it is not found
+        raise ModelFileError(
             f"An exported model is a whole .keras archive; {str(path)!r} is damaged. "
             "Restore it, or run the search again."
         )
-    try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
-        raise BundleError(
-            f"The exported model {str(path)!r} cannot be loaded: {error}. Run the search again."
-        ) from error
+    with tempfile.TemporaryDirectory() as folder:  # nobody else may write into it
+        file = Path(folder) / "model.keras"
+        file.write_bytes(content)
+        try:
+            return keras.models.load_model(file, compile=False, safe_mode=True)
+        except Exception as error:
+            raise ModelFileError(
+                f"The exported model {str(path)!r} cannot be loaded: {error}. Run the search again."
+            ) from error
+
+
+def load_keras_file(path: Path) -> Any:
+    """Load a ``.keras`` file in safe mode; a missing or damaged one is a ``ModelFileError``."""
+    if not path.is_file():
+        raise ModelFileError(
+            f"An exported model is a file; {str(path)!r} is not there. Run the search again."
+        )
+    return load_keras_bytes(path.read_bytes(), path)
 
 
 def file_sha256(path: Path) -> str:

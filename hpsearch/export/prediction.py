@@ -48,7 +48,7 @@ def predict(run: str | os.PathLike[str] | Run, data: Any) -> pd.DataFrame:
     ------
     InputError
         If the folder holds no finished run, or the rows lack a column or hold unusable cells.
-    BundleError
+    ModelFileError
         If the exported model is missing, damaged or not the one that the run wrote.
     """
     predicted = predict_rows(run, data)

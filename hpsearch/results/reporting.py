@@ -18,12 +18,12 @@ from hpsearch.diagnoses import diagnose
 from hpsearch.engines.contract import joined_curves
 from hpsearch.errors import InputError, OptionError, StorageError
 from hpsearch.paths import found_at
-from hpsearch.report import FoldCurve, Material, report_html
+from hpsearch.report import FoldCurve, Material, model_card_text, report_html
 from hpsearch.report.material import records
 from hpsearch.results.contents import Contents
 from hpsearch.results.files import write_atomically
 from hpsearch.results.journal import read_units
-from hpsearch.results.layout import JOURNAL, REPORT
+from hpsearch.results.layout import JOURNAL, MODEL_CARD, REPORT
 from hpsearch.versions import VERSION
 
 _T = TypeVar("_T")
@@ -52,6 +52,15 @@ def write_report(run: Contents, path: str | os.PathLike[str] | None = None) -> P
             "Choose another file."
         ) from error
     return target
+
+
+def write_missing_texts(run: Contents) -> None:
+    """Write the report and the model card where they are not there, for instance after a kill."""
+    if not (run.path / MODEL_CARD).is_file():
+        text = model_card_text(run.settings, run.best, run.manifest, run.ledger)
+        write_atomically(run.path / MODEL_CARD, text.encode("utf-8"))
+    if not (run.path / REPORT).is_file():
+        write_report(run)
 
 
 def material_of(run: Contents) -> Material:

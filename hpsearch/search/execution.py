@@ -19,6 +19,7 @@ from hpsearch.oracles import make_oracle
 from hpsearch.report import model_card_text
 from hpsearch.results import Run, RunFolder, free_name, open_run
 from hpsearch.results.journal import Journal
+from hpsearch.results.reporting import write_missing_texts
 from hpsearch.results.tables import baselines_table, nested_table, predictions_table
 from hpsearch.scoring.observer import Observer, SilentObserver
 from hpsearch.scoring.rows import encode_dataset
@@ -140,6 +141,11 @@ def resume(
     given = {name: value for name, value in options.items() if value is not None}
     observer = observer or SilentObserver()
     with observer, RunFolder.reopen(path) as folder, folder.journal() as journal:
+        if folder.replaces:
+            observer.note(
+                "This goes on with the run that is to replace the one in the folder, which stays "
+                f"until then; without {str(folder.place)!r} that one would be resumed."
+            )
         was = journal.settings
         asked = Options(
             space_of(was, space),
@@ -152,9 +158,7 @@ def resume(
         check_unchanged(was, planned.record, accept_versions=accept_changes)
         if folder.is_finished and not has_grown(was, planned.record):
             observer.note("The run is finished; --trials or --repeats would give it more.")
-            finished = open_run(path)
-            observer.search_ended(finished)
-            return finished
+            return _told(open_run(path), observer)
         return execute(planned, folder, observer, journal)
 
 
@@ -221,10 +225,7 @@ def execute(
         text = model_card_text(asked, outcome, manifest, ledger)
         folder.write_file("model_card.md", text.encode("utf-8"))
         folder.finish(outcome)
-    run = open_run(folder.path)
-    _report(run, observer)
-    observer.search_ended(run)
-    return run
+    return _told(open_run(folder.path), observer)
 
 
 def _begin(
@@ -252,7 +253,7 @@ def _select(plan: SearchPlan, log: TrialLog, folder: RunFolder, observer: Observ
         return select(plan, log)
     except SearchFailedError as error:
         observer.search_ended(None)
-        where = folder.path / "trials.csv"
+        where = folder.place / "trials.csv"
         raise SearchFailedError(f"{error} See the column 'error' of {where}.") from error
 
 
@@ -319,12 +320,14 @@ def _refit(
     return refitted, n_steps
 
 
-def _report(run: Run, observer: Observer) -> None:
-    """Write the report; the run is finished, so what goes wrong here is only a warning."""
+def _told(run: Run, observer: Observer) -> Run:
+    """A finished run with its texts; what goes wrong with them is only a warning."""
     try:
-        run.report()
+        write_missing_texts(run)
     except Exception as error:
         observer.warn(
             f"The report was not written ({type(error).__name__}: {error}). Everything else "
             f"is there; `hpsearch report {run.path}` tries again."
         )
+    observer.search_ended(run)
+    return run

@@ -130,6 +130,8 @@ class Nesting:
             progress = _Progress(f"nested search {fold.fold + 1} of {len(self.folds)}", said)
             asked = {"options": record["options"], "outer": _identity(fold, len(self.folds))}
             with folder.nested_journal(fold.fold, len(self.folds), asked) as journal:
+                if journal.was_damaged:
+                    said(f"outer fold {fold.fold}: its journal was damaged; what is lost is redone")
                 try:
                     done = _recorded(journal, asked) or self._searched(
                         fold, session, journal, progress

@@ -192,15 +192,16 @@ def test_nothing_is_shown_at_the_end_of_a_search_without_result(plain):
 # --- quiet
 
 
-def test_a_quiet_search_prints_one_line(tmp_path):
+def test_a_quiet_search_prints_one_line_and_warns_on_standard_error(tmp_path, capsys):
     stream = io.StringIO()
     with QuietObserver(stream) as observer:
         observer.note("x")
-        observer.warn("x")
+        observer.warn("no report")
         search(observer, [row(0, 0.5)])
         observer.stage("refit")
         observer.search_ended(make_run(tmp_path / "run", [row(0, 0.5)]))
     assert stream.getvalue() == f"{tmp_path / 'run'}: trial 0, log_loss 0.5000\n"
+    assert capsys.readouterr().err == "warning: no report\n"
 
 
 # --- the live display

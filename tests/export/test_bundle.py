@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 import zipfile
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from hpsearch.data import Schema
 from hpsearch.engines.network import OutputForm
-from hpsearch.errors import BundleError
+from hpsearch.errors import BundleError, ModelFileError
 from hpsearch.export.bundle import (
     BUNDLE_FORMAT,
     Bundle,
@@ -22,8 +23,9 @@ from hpsearch.export.bundle import (
     load_keras_file,
     model_inputs,
     predict_encoded,
+    save_keras_file,
 )
-from hpsearch.export.refit import refit_steps
+from hpsearch.export.refit import _save_arrays, refit_steps
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Layout, design_rows, encode, fit_statistics
 from hpsearch.results import Run
@@ -237,7 +239,7 @@ print(np.array_equal(model.predict_on_batch(inputs), expected))
 
 def test_keras_alone_loads_a_model_in_a_fresh_process(mixed_schema, mixed_rows, tmp_path):
     exported = Exported(replace(mixed_schema, target=TARGETS["regression"]), mixed_rows)
-    exported.model.save(tmp_path / "model.keras")
+    save_keras_file(exported.model, tmp_path / "model.keras")
     outputs = exported.predictions(exported.model)
     np.savez(tmp_path / "check.npz", outputs=outputs, **exported.inputs)
     done = subprocess.run(
@@ -303,6 +305,56 @@ def test_a_card_of_another_format_is_refused(folder):
     path, card = folder
     with pytest.raises(BundleError, match="hpsearch model 9"):
         bundle_of(path, card | {"format": "hpsearch model 9"})
+
+
+def test_what_is_loaded_is_what_was_checked(folder):
+    path, card = folder
+    bundle = bundle_of(path, card)
+    (path / "model.keras").write_bytes(b"another one, put there since")
+    with pytest.raises(ModelFileError, match="is damaged"):  # the first bytes are no model either
+        _ = bundle.model
+    assert bundle.content == b"PK of a model"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema": {}},
+        {"schema": {"columns": [{}], "target": {}}},
+        {"schema": None},
+        {"limits": 3},
+        {"limits": {"max_levels": "x", "max_words": 3}},
+    ],
+    ids=str,
+)
+def test_a_malformed_manifest_is_one_line(folder, change):
+    path, card = folder
+    with pytest.raises(ModelFileError, match=r"model\.json says .* is damaged"):
+        _ = bundle_of(path, {**card, **change}).layout
+
+
+@pytest.mark.parametrize("clock", [0.0, 7.3e9])
+def test_a_model_is_the_same_file_whatever_the_clock_says(
+    tmp_path, mixed_schema, mixed_rows, monkeypatch, clock
+):
+    schema = Schema(mixed_schema.of_kind("number"), TARGETS["regression"])
+    exported = Exported(schema, mixed_rows)
+    save_keras_file(exported.model, tmp_path / "now.keras")
+    local = time.localtime(clock)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: clock)
+        patch.setattr(time, "localtime", lambda seconds=None: local)
+        save_keras_file(exported.model, tmp_path / "then.keras")
+        _save_arrays(str(tmp_path / "check.npz"), {"a": np.arange(3)})
+    assert (tmp_path / "then.keras").read_bytes() == (tmp_path / "now.keras").read_bytes()
+    assert sorted(item.name for item in tmp_path.iterdir()) == [
+        *("check.npz", "now.keras", "then.keras"),
+    ]
+    with np.load(tmp_path / "check.npz") as check:
+        assert check["a"].tolist() == [0, 1, 2]
+    model = load_keras_file(tmp_path / "then.keras")
+    expected = exported.predictions(exported.model)
+    assert_array_equal(exported.predictions(model), expected)
 
 
 def test_a_truncated_file_is_said_to_be_damaged(tmp_path, mixed_schema, mixed_rows):

@@ -278,6 +278,30 @@ def test_a_finished_run_without_more_is_left_as_it_is(search, resume, trained):
     assert notes.texts == ["The run is finished; --trials or --repeats would give it more."]
 
 
+def test_a_text_that_a_kill_left_out_is_written_without_training(search, resume, trained):
+    run = search("run", trials=1)
+    card = (run.path / "model_card.md").read_bytes()
+    for name in ("report.html", "model_card.md"):
+        (run.path / name).unlink()
+    trained.clear()
+    resume("run")
+    assert trained == []
+    assert (run.path / "model_card.md").read_bytes() == card
+    assert (run.path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_search_that_is_to_overwrite_a_run_goes_on_beside_it(search, resume):
+    whole = search("whole", trials=3)
+    before = tables_of(search("part", trials=1))
+    with pytest.raises(KeyboardInterrupt) as stop:
+        search("part", trials=3, overwrite=True, observer=StopAfter(4))
+    assert "the older run stays there until it ends" in stop.value.__notes__[0]
+    assert tables_of(hpsearch.open_run(whole.path.with_name("part"))) == before
+    notes = Notes()
+    assert tables_of(resume("part", observer=notes)) == tables_of(whole)
+    assert any("This goes on with the run that is to replace" in text for text in notes.texts)
+
+
 def test_a_table_that_was_deleted_is_derived_from_the_journal_again(search, resume, trained):
     run = search("run", trials=2)
     before = tables_of(run)
@@ -499,3 +523,5 @@ def test_the_fused_engine_gives_the_same_bits_to_a_run_that_grew(folder):
     hpsearch.Search(trials=2, repeats=2, jobs=1, out=folder / "part", **options).run(data)
     larger = hpsearch.resume(folder / "part", trials=3, repeats=3, jobs=1)
     assert tables_of(larger) == tables_of(whole)
+    for name in ("model.keras", "model.json"):
+        assert (larger.path / name).read_bytes() == (whole.path / name).read_bytes()

@@ -706,6 +706,7 @@ def test_the_tables_and_the_ledger_do_not_depend_on_the_number_of_processes(tmp_
         assert (one.path / table).read_bytes() == (two.path / table).read_bytes()
     assert tables_of(one) == tables_of(two)
     assert one.best == two.best
+    assert one.model_path.read_bytes() == two.model_path.read_bytes()
 
 
 # --- the report and the model card
