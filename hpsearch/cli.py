@@ -22,7 +22,7 @@ from hpsearch.console.parameters import taking
 from hpsearch.console.process import Signals, exit_code_of, saying_how_to_resume
 from hpsearch.data.options import TABLE_OPTIONS
 from hpsearch.errors import OptionError
-from hpsearch.options import Panel
+from hpsearch.options import Panel, check_not_replaced
 from hpsearch.paths import found_at
 from hpsearch.progress import telling
 from hpsearch.search.options import OPTIONS, RESUMABLE, default, read_fixes
@@ -401,6 +401,8 @@ def invoke(arguments: list[str]) -> int:
     except typer.Exit as done:
         return done.exit_code
     except _USAGE_ERROR as error:
+        unknown = str(getattr(error, "option_name", ""))
+        check_not_replaced(unknown.removeprefix("--").replace("-", "_"), OPTIONS)
         raise OptionError(f"{cast('Any', error).format_message()} (see --help)") from None
     return 0
 

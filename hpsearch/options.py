@@ -79,6 +79,7 @@ class Option:
     write : its value in Python as words of a command line; by default ``--name value``.
     resumed : what becomes of it when a run goes on.
     for_one_network : whether ``cross_validate`` has it too.
+    instead_of : names of options that were there before it.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Option:
     write: Callable[[Any], Iterator[str]] | None
     resumed: Resumed
     for_one_network: bool
+    instead_of: tuple[str, ...]
 
     @property
     def flag(self) -> str:
@@ -141,6 +143,7 @@ def option(
     write: Callable[[Any], Iterator[str]] | None = None,
     resumed: Resumed = Resumed.SAME,
     for_one_network: bool = False,
+    instead_of: tuple[str, ...] = (),
     kw_only: bool = True,
 ) -> Any:
     """A field of a frozen dataclass that is an option; see ``Option``."""
@@ -159,6 +162,7 @@ def option(
         write=write,
         resumed=resumed,
         for_one_network=for_one_network,
+        instead_of=instead_of,
     )
     return dataclasses.field(default=default, kw_only=kw_only, metadata={"option": made})
 
@@ -199,10 +203,20 @@ def check_known(function: str, given: Iterable[str], options: Sequence[Option]) 
     names = [each.name for each in options]
     for name in given:
         if name not in names:
+            check_not_replaced(name, options)
             near = difflib.get_close_matches(name, names, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
             raise OptionError(
                 f"{function} has no option {name!r}.{hint} Its options are {', '.join(names)}."
+            )
+
+
+def check_not_replaced(name: str, options: Sequence[Option]) -> None:
+    """Raise ``OptionError`` for an option that was there before, saying what to write now."""
+    for each in options:
+        if name in each.instead_of:
+            raise OptionError(
+                f"`{name}` is no option any more; `{each.name}` took its place. {each.words}"
             )
 
 

@@ -219,6 +219,13 @@ def test_each_kind_of_error_is_one_line_and_has_its_exit_code(replace, capsys, e
     assert one_line_error(capsys)
 
 
+def test_an_option_that_was_replaced_is_refused_with_what_to_write(calls, capsys):
+    assert main(["run", "a.csv", "--backend", "dask", "--address", "tcp://a:8786"]) == 2
+    said = one_line_error(capsys)
+    assert said.startswith("`backend` is no option any more; `cluster` took its place.")
+    assert "tcp://HOST:8786" in said
+
+
 def test_a_programming_error_is_raised_with_its_traceback(replace):
     replace("load", raising(ZeroDivisionError("a bug")))
     with pytest.raises(ZeroDivisionError, match="a bug"):
@@ -298,8 +305,7 @@ def test_resume_needs_nothing_but_the_folder(resumed):
         "max_repeats": None,
         "test_data": None,
         "jobs": None,
-        "backend": None,
-        "address": None,
+        "cluster": None,
         "trial_timeout": None,
         "accept_changes": False,
     }

@@ -88,6 +88,11 @@ def test_an_unknown_option_is_refused_with_the_nearest():
         rules.check_known("do", ["kinds"], declared(Made))
 
 
+def test_an_option_that_was_replaced_is_refused_with_the_new_one():
+    with pytest.raises(OptionError, match=r"`backend` is no option any more; `cluster` took"):
+        rules.check_known("do", ["backend"], OPTIONS)
+
+
 def test_the_docs_table_is_made_of_the_declarations():
     page = (ROOT / "docs/options.md").read_text(encoding="utf-8")
     assert rules.table((*TABLE_OPTIONS, *OPTIONS)) in page, (

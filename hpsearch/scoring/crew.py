@@ -21,7 +21,7 @@ from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.pace import few_batches, is_very_large, seconds_per_epoch
 from hpsearch.engines.probe import Probe
-from hpsearch.engines.workers import Workers, machines, of_backend
+from hpsearch.engines.workers import Workers, machines
 from hpsearch.preprocessing import Layout
 from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.space.space import Candidate
@@ -54,8 +54,8 @@ class Crew:
         try:
             folder = tempfile.TemporaryDirectory(prefix="hpsearch-")
             self.scratch = Path(self._exit.enter_context(folder))
-            where = of_backend(plan.backend, plan.address)
-            self._machines = self._exit.enter_context(machines(where, plan.jobs, self._note))
+            found = machines(plan.cluster, plan.jobs, self._note)
+            self._machines = self._exit.enter_context(found)
             self.workers = self._start(self.choice.kind)
         except BaseException:
             self._exit.close()

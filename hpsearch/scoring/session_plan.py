@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hpsearch.engines.contract import FitOptions
-from hpsearch.engines.workers import Backend
+from hpsearch.engines.workers import Cluster
 from hpsearch.space.space import Space
 
 ScaleTarget = Literal["auto", True, False]
@@ -23,7 +23,7 @@ class SessionPlan:
     engine : ``"auto"``, or an engine's name.
     options : how candidates are trained.
     jobs : units that are trained at the same time; None for as many as the machines take.
-    backend, address : the machines; as in ``Search``.
+    cluster : whose workers train; None for processes on this machine.
     trial_timeout : seconds that a work unit may take; None for any time.
     scale_target : standardise a regression target; ``"auto"`` does where the last layer is linear
         and the loss measures a distance, as a network with a positive output could not follow.
@@ -41,5 +41,4 @@ class SessionPlan:
     max_words: int
     must_save: bool
     trial_timeout: float | None = None
-    backend: Backend = "loky"
-    address: str | None = None
+    cluster: Cluster | None = None

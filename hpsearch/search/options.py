@@ -19,7 +19,6 @@ from hpsearch.options import Panel, Resumed, count, one_of, option, or_none
 from hpsearch.oracles import check_oracle
 
 if TYPE_CHECKING:
-    from hpsearch.engines.workers import Backend
     from hpsearch.folds.plan import Split
     from hpsearch.folds.splitters import Duplicates
     from hpsearch.ledger.record import Rule
@@ -63,10 +62,11 @@ def _engine(name: str, value: Any) -> str:
     return checked_option(value)
 
 
-def _check_backend(backend: str, address: str | None) -> None:
-    from hpsearch.engines.workers import check_backend
+def _cluster(name: str, value: Any) -> Any:
+    from hpsearch.engines.workers import check_cluster
 
-    check_backend(backend, address)
+    check_cluster(value)
+    return value
 
 
 def read_fixes(values: Sequence[str] | None) -> dict[str, str]:
@@ -364,25 +364,17 @@ class Options:
         resumed=Resumed.ANEW,
         for_one_network=True,
     )
-    backend: Backend = option(
-        "loky",
-        "Where trainings run: loky (processes on this machine), or the workers of a dask or ray "
-        "cluster.",
-        rules.anything,
-        panel=Panel.TRAINING,
-        metavar="NAME",
-        resumed=Resumed.ANEW,
-        for_one_network=True,
-    )
-    address: str | None = option(
+    cluster: str | None = option(
         None,
-        "The cluster's: tcp://HOST:8786 (dask); HOST:6379, ray://HOST:10001 or auto (ray; without "
-        "one, Ray starts here).",
-        rules.anything,
+        "Whose workers train: tcp://HOST:8786 of a Dask scheduler (or tls://, dask:...); "
+        "ray:HOST:6379, ray://HOST:10001 or ray:auto of a Ray cluster, ray for one that starts "
+        "here. Default: processes on this machine.",
+        or_none(_cluster),
         panel=Panel.TRAINING,
         metavar="ADDRESS",
         resumed=Resumed.ANEW,
         for_one_network=True,
+        instead_of=("backend", "address"),
     )
     out: str | Path | None = option(
         None,
@@ -405,7 +397,6 @@ class Options:
 
     def __post_init__(self) -> None:
         rules.check_each(self)
-        _check_backend(self.backend, self.address)
         check_oracle(self.oracle, epochs=self.epochs)
         self._check_race()
         self._check_until_decided()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hpsearch.data import Dataset, load
 from hpsearch.engines import AUTO
 from hpsearch.engines.contract import FitOptions
+from hpsearch.engines.workers import Cluster
 from hpsearch.errors import OptionError
 from hpsearch.folds import Fold, choose_splitter, hold_back, make_folds
 from hpsearch.metrics import METRICS, resolve_metric
@@ -138,8 +139,7 @@ def session_plan(
         max_words=options.max_words,
         must_save=must_save,
         trial_timeout=options.trial_timeout,
-        backend=options.backend,
-        address=options.address,
+        cluster=Cluster.parse(options.cluster),
     )
 
 

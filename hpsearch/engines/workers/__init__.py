@@ -18,13 +18,7 @@ worker down is tried again by the cluster, unseen and with its neighbours blamed
 the whole ``Parallel``; and neither can end a task that takes too long.
 """
 
-from hpsearch.engines.workers.address import (
-    Backend,
-    Cluster,
-    check_backend,
-    check_cluster,
-    of_backend,
-)
+from hpsearch.engines.workers.address import Cluster, check_cluster
 from hpsearch.engines.workers.environment import (
     WORKER_ENVIRONMENT,
     WORKER_ENVIRONMENTS,
@@ -39,17 +33,14 @@ from hpsearch.engines.workers.policy import Lost, Workers
 __all__ = [
     "WORKER_ENVIRONMENT",
     "WORKER_ENVIRONMENTS",
-    "Backend",
     "Cluster",
     "LokyWorkers",
     "Lost",
     "Machines",
     "Workers",
-    "check_backend",
     "check_cluster",
     "default_jobs",
     "end_with_parent",
     "machines",
-    "of_backend",
     "return_freed_memory",
 ]

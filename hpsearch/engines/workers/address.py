@@ -104,24 +104,3 @@ def _meant(text: Any) -> str:
     if isinstance(text, str) and _is_place(text):
         return f" Write tcp://{text} for Dask, or ray:{text} for Ray."
     return ""
-
-
-# -- the two options that become one
-
-
-Backend = Literal["loky", "dask", "ray"]
-
-
-def of_backend(backend: str, address: str | None) -> Cluster | None:
-    """The cluster of the options ``backend`` and ``address``."""
-    if backend == "loky" and address is None:
-        return None
-    place = address or ""
-    return Cluster.parse(place if "://" in place else ":".join(filter(None, (backend, place))))
-
-
-def check_backend(backend: str, address: str | None) -> None:
-    """Raise ``OptionError`` where backend and address are nothing to connect to."""
-    cluster = of_backend(backend, address)
-    if cluster is not None:
-        cluster.check_installed()

@@ -102,13 +102,16 @@ def machines(
     if cluster is None:
         return ThisMachine(jobs or default_jobs())
     cluster.check_installed()
-    from hpsearch.engines.workers.cluster import ClusterMachines
+    from hpsearch.engines.workers.cluster import ClusterMachines, Connection
 
-    address = cluster.address
-    if cluster.kind == "ray":
-        from hpsearch.engines.workers.ray_cluster import RayConnection
+    def connect() -> Connection:
+        note(f"Connecting to the cluster {cluster}.")
+        if cluster.kind == "ray":
+            from hpsearch.engines.workers.ray_cluster import RayConnection
 
-        return ClusterMachines(lambda: RayConnection(address, jobs), jobs, note)
-    from hpsearch.engines.workers.dask_cluster import DaskConnection
+            return RayConnection(cluster.address, jobs)
+        from hpsearch.engines.workers.dask_cluster import DaskConnection
 
-    return ClusterMachines(lambda: DaskConnection(str(address)), jobs, note)
+        return DaskConnection(str(cluster.address))
+
+    return ClusterMachines(connect, jobs, note)

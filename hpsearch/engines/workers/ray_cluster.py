@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import contextmanager, suppress
 from functools import partial
+from ipaddress import ip_address
 from typing import Any
 
 from hpsearch.engines.workers.cluster import SECONDS_TO_CLOSE
@@ -25,6 +26,8 @@ from hpsearch.engines.workers.host import Host, HostGoneError
 from hpsearch.errors import HpsearchError, OptionError
 
 SECONDS_TO_CONNECT = 10.0
+
+_HERE = "local"  # Ray's word for one that it is to start
 
 
 class RayConnection:
@@ -44,9 +47,7 @@ class RayConnection:
     """
 
     def __init__(self, address: str | None, jobs: int | None) -> None:
-        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed")
-        import ray  # prints such lines to standard output otherwise; what dies is seen to here
-
+        ray = _import_ray(address)
         self.where = f"the Ray cluster at {address}" if address else "Ray on this machine"
         self._ray = ray
         self._jobs = jobs
@@ -118,19 +119,38 @@ def _initialise(address: str | None) -> None:
 
     _check_answers(address)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-    if address is None and "RAY_ADDRESS" not in os.environ:
+    place = address or os.environ.get("RAY_ADDRESS", _HERE)
+    if place == _HERE:
         options["include_dashboard"] = False
     with _signals_kept():
         try:
-            ray.init(address=address or os.environ.get("RAY_ADDRESS", "local"), **options)
+            ray.init(address=place, **options)
         except (OSError, RuntimeError, ValueError) as error:
             raise OptionError(_no_answer(address, " ".join(str(error).split()))) from None
+    if place == _HERE and not ip_address(ray.util.get_node_ip_address()).is_loopback:
+        ray.shutdown()
+        raise OptionError(
+            "Ray must listen on this machine alone where it is started for a search; this version "
+            "of it, or this process, has it listen on others. Start it with `ray start --head` as "
+            "you want it, and write --cluster ray:auto."
+        )
+
+
+def _import_ray(address: str | None) -> Any:
+    """Ray; one that starts here will take connections of this machine alone."""
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "A worker died or was killed")
+    if (address or os.environ.get("RAY_ADDRESS", _HERE)) == _HERE:
+        # Read when Ray is imported: its way to be on one machine only, on Linux too.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    import ray
+
+    return ray
 
 
 def _check_answers(address: str | None) -> None:
     """Raise ``OptionError`` unless an address takes connections: Ray itself would wait long."""
     place = (address or "").removeprefix("ray://")
-    if address in (None, "auto", "local"):
+    if address in (None, "auto"):
         return
     host, _, port = place.rpartition(":")
     try:
