@@ -1,0 +1,268 @@
+"""README and the pages keep their word: Python runs, options exist, tables have those columns."""
+
+import re
+import shlex
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import typer
+
+import hpsearch
+from hpsearch.cli import app
+from hpsearch.space.space import Space
+from hpsearch.task import TASKS, Problem
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+ROOT = Path(__file__).parent.parent
+SMALL = {"trials": 1, "folds": 2, "repeats": 1, "epochs": 1, "engine": "reference"}
+SMALL_VALIDATION = {"cv": 2, "epochs": 1, "engine": "reference"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of Markdown, taken apart."""
+
+    path: Path
+
+    @cached_property
+    def text(self):
+        return self.path.read_text(encoding="utf-8")
+
+    @cached_property
+    def blocks(self):
+        """Fenced blocks as (language, the HTML comment above or "", code)."""
+        return self._parts[0]
+
+    @cached_property
+    def spans(self):
+        """What stands between single backticks."""
+        return re.findall(r"`([^`]+)`", self._parts[1])
+
+    @cached_property
+    def python(self):
+        """All Python that a reader would run, one block after the other."""
+        return "\n".join(
+            code for language, above, code in self.blocks if language == "python" and not above
+        )
+
+    @cached_property
+    def files(self):
+        """Files that the page shows, by name."""
+        return {
+            above.removeprefix("file: "): code
+            for _, above, code in self.blocks
+            if above.startswith("file: ")
+        }
+
+    @cached_property
+    def commands(self):
+        """Every ``hpsearch ...``, in code blocks and in sentences, as words."""
+        lines = [
+            line
+            for language, above, code in self.blocks
+            if not (language or above)
+            for line in code.splitlines()
+        ]
+        found = [
+            shlex.split(part)
+            for text in [*lines, *self.spans]
+            if "hpsearch " in text
+            for part in text.split("&&")
+        ]
+        return [
+            w
+            for w in found
+            if len(w) > 1
+            and w[0].rpartition("/")[2] == "hpsearch"
+            and w[1] not in ("...", "--help")
+        ]
+
+    @cached_property
+    def links(self):
+        """Targets of links to files, with what follows the ``#``."""
+        return [
+            tuple(target.partition("#")[::2])
+            for target in re.findall(r"\]\(([^)]+)\)", self.text)
+            if "://" not in target
+        ]
+
+    @cached_property
+    def anchors(self):
+        """What a link to one of its headings has behind the ``#``."""
+        headings = re.findall(r"^#+ (.*)$", self.text, flags=re.MULTILINE)
+        return {re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-") for h in headings}
+
+    @cached_property
+    def _parts(self):
+        found, prose, code, language, above = [], [], None, "", ""
+        for line in self.text.splitlines():
+            if code is None and line.startswith("```"):
+                code, language = [], line.removeprefix("```")
+            elif code is not None and line == "```":
+                comment = above.removeprefix("<!-- ").removesuffix(" -->")
+                found.append((language, comment, "\n".join(code)))
+                code, above = None, ""
+            elif code is not None:
+                code.append(line)
+            else:
+                prose.append(line)
+                above = line if line.startswith("<!-- ") else ""
+        return found, "\n".join(prose)
+
+
+README = Page(ROOT / "README.md")
+PAGES = [
+    README,
+    *(Page(path) for path in sorted((ROOT / "docs").glob("*.md"))),
+    Page(ROOT / "CONTRIBUTING.md"),
+]
+BY_NAME = {page.path.name: page for page in PAGES}
+WITH_PYTHON = [page for page in PAGES if page.python]
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)
+
+
+def options_of(command):
+    parameters = typer.main.get_command(app).commands[command].params
+    return {option for p in parameters for option in (*p.opts, *p.secondary_opts)}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the tables where the pages find them in a checkout."""
+    folder = tmp_path_factory.mktemp("pages")
+    shutil.copytree(ROOT / "tests/data/tables", folder / "tests/data/tables")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run_page(folder, train_here):
+    """Runs a page's Python with small budgets, once; the names that it leaves."""
+    search, validate = hpsearch.Search, hpsearch.cross_validate
+    done = {}
+
+    def run(page):
+        if page.path in done:
+            return done[page.path]
+        names = {}
+        if "Search(" in page.python:
+            shutil.rmtree(folder / "results", ignore_errors=True)
+        else:  # it looks at the run that another page made
+            run(BY_NAME["python.md"])
+        with train_here(), pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            patch.setitem(
+                vars(hpsearch), "Search", lambda space, **o: search(space, **{**o, **SMALL})
+            )
+            patch.setitem(
+                vars(hpsearch),
+                "cross_validate",
+                lambda build, data, **o: validate(build, data, **{**o, **SMALL_VALIDATION}),
+            )
+            exec(compile(page.python, page.path.name, "exec"), names)
+        done[page.path] = names
+        return names
+
+    return run
+
+
+def test_the_two_commands_stand_at_the_top():
+    lines = README.text.splitlines()
+    for line in (
+        "python3 -m venv .venv && .venv/bin/pip install . && "
+        ".venv/bin/hpsearch run sklearn:breast_cancer",
+        "python3 -m venv .venv && .venv/bin/pip install '.[test]' && "
+        ".venv/bin/pytest -n 2 --dist loadfile",
+    ):
+        assert lines.index(line) < 25
+
+
+def test_readme_is_a_front_door():
+    assert len(README.text.splitlines()) <= 150
+    linked = {Path(target).name for target, _ in README.links}
+    user_pages = {page.path.name for page in PAGES} - {"README.md"}
+    assert user_pages - linked == set(), "every page is one link away"
+
+
+@each_page
+def test_every_command_and_its_options_exist(page):
+    for _, command, *words in page.commands:
+        given = {word.partition("=")[0] for word in words if word.startswith("-")}
+        assert given <= options_of(command), command
+
+
+@each_page
+def test_every_link_leads_somewhere(page):
+    for target, anchor in page.links:
+        linked = page.path.parent / target if target else page.path
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in Page(linked.resolve()).anchors, f"{target}#{anchor}"
+
+
+def test_pages_name_many_commands_and_options():
+    assert sum(len(page.commands) for page in PAGES) > 25
+
+
+USER_PAGES = ("data.md", "folds.md", "searching.md", "afterwards.md", "resuming.md", "spaces.md")
+
+
+@pytest.mark.parametrize("name", USER_PAGES)
+def test_every_option_in_a_sentence_exists(name):
+    spans = BY_NAME[name].spans
+    given = {word for span in spans for word in span.split() if word.startswith("--")}
+    commands = ("run", "resume", "predict", "show", "report", "space", "compare")
+    assert given <= set().union(*map(options_of, commands))
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.path.name)
+def test_the_python_of_a_page_runs(page, run_page):
+    assert run_page(page)
+
+
+def test_the_python_page_finds_what_it_says(run_page, folder):
+    names = run_page(BY_NAME["python.md"])
+    assert names["result"].metric == "mae"
+    assert len(names["scores"]) == 12
+    run = hpsearch.open_run(folder / "results/houses")
+    assert run.best["hyperparameters"]["optimizer"] == "rmsprop"
+
+
+NAMES = ["trials", "folds", "curves", "predictions", "baselines", "timings"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_has_the_columns_that_the_page_lists(folder, name, run_page):
+    run_page(BY_NAME["python.md"])
+    text = BY_NAME["results.md"].text
+    [cells] = re.findall(rf"^\| `{name}\.csv` \|.*\| (.*) \|$", text, flags=re.MULTILINE)
+    listed = [column for column in re.findall(r"`([^`]+)`", cells) if ".<" not in column]
+    expected = {
+        column.replace("<metric>", metric) for column in listed for metric in ("mae", "rmse", "r2")
+    }
+    columns = pd.read_csv(folder / "results/houses" / f"{name}.csv").columns
+    others = {column for column in columns if column.startswith(("metric.", "hp."))}
+    assert expected == set(columns) - others
+    assert bool(others) == (name == "trials")
+
+
+def test_the_table_of_problems_is_the_codes_own():
+    for task in TASKS.values():
+        [row] = re.findall(rf"^\| `{task.kind}` \|.*$", BY_NAME["data.md"].text, flags=re.MULTILINE)
+        assert row.endswith(f"| {task.loss} | {', '.join(task.metrics)} |")
+        assert f", {task.output_activation} |" in row
+
+
+def test_the_space_of_the_page_builds_each_of_its_optimizers(folder):
+    [(name, code)] = BY_NAME["spaces.md"].files.items()
+    (folder / name).write_text(code, encoding="utf-8")
+    problem = Problem("binary", (5,), 1, "sigmoid", "binary_crossentropy", n_train=90, epochs=2)
+    space = Space.load(folder / name)
+    for optimizer in ("adam", "sgd"):
+        declared = space.declared(problem, {"optimizer": optimizer})
+        assert space.build(declared.values, problem).optimizer.name.lower() == optimizer
