@@ -153,7 +153,7 @@ def run(
     from hpsearch.search.execution import RESULTS_ROOT
 
     how = {each.name: options.pop(each.name) for each in TABLE_OPTIONS}
-    dataset = hpsearch.load(data, **{**how, "target": how["target"] or None})
+    dataset = hpsearch.load(data, **how)
     options["out"] = options["out"] or free_name(RESULTS_ROOT, dataset.name)
     search = hpsearch.Search(**options, observer=observer_for(quiet=quiet))
     with saying_how_to_resume():

@@ -72,6 +72,7 @@ class Option:
     panel : the heading that it stands under in the command line's help; None where only Python
         has it.
     metavar : what stands for its value there.
+    long : its long form there, where that is another word than its name.
     short : its letter there, or None.
     given : the type of one value there.
     repeats : whether it may be given several times there.
@@ -89,6 +90,7 @@ class Option:
     check: Check
     panel: Panel | None
     metavar: str
+    long: str | None
     short: str | None
     given: type
     repeats: bool
@@ -101,7 +103,7 @@ class Option:
     @property
     def flag(self) -> str:
         """Its long form on the command line."""
-        return "--" + self.name.replace("_", "-")
+        return self.long or "--" + self.name.replace("_", "-")
 
     @property
     def is_switch(self) -> bool:
@@ -136,6 +138,7 @@ def option(
     in_python: str = "",
     panel: Panel | None = None,
     metavar: str = "VALUE",
+    flag: str | None = None,
     short: str | None = None,
     given: type = str,
     repeats: bool = False,
@@ -155,6 +158,7 @@ def option(
         check=check,
         panel=panel,
         metavar=metavar,
+        long=flag,
         short=short,
         given=given,
         repeats=repeats,
@@ -198,7 +202,7 @@ def recorded(options: Any) -> dict[str, Any]:
     }
 
 
-def check_known(function: str, given: Iterable[str], options: Sequence[Option]) -> None:
+def check_options(function: str, given: Iterable[str], options: Sequence[Option]) -> None:
     """Raise ``OptionError`` where a function is given an option that it does not have."""
     names = [each.name for each in options]
     for name in given:

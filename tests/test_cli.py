@@ -101,7 +101,10 @@ def test_run_without_options_uses_the_defaults_of_the_python_api(calls):
 
 
 def test_run_hands_the_datas_options_to_load(calls):
-    arguments = "run a.csv --target x,y --target z --task regression --drop a,b --text note"
+    arguments = (
+        "run a.csv --target x,y --target z --task regression --drop a,b --text note "
+        "--array sequence"
+    )
     assert main([*arguments.split(), "--groups", "g", "--time", "t", "--path", "f.npz"]) == 0
     assert calls["load"] == {
         "source": "a.csv",
@@ -112,6 +115,7 @@ def test_run_hands_the_datas_options_to_load(calls):
         "groups": "g",
         "time": "t",
         "path": "f.npz",
+        "kinds": {"x": "sequence"},
     }
     assert isinstance(calls["ran_on"], FakeData)
 

@@ -85,12 +85,12 @@ def test_a_function_says_in_its_signature_and_docstring_what_it_takes():
 
 def test_an_unknown_option_is_refused_with_the_nearest():
     with pytest.raises(OptionError, match=r"do has no option 'kinds'\. Did you mean kind"):
-        rules.check_known("do", ["kinds"], declared(Made))
+        rules.check_options("do", ["kinds"], declared(Made))
 
 
 def test_an_option_that_was_replaced_is_refused_with_the_new_one():
     with pytest.raises(OptionError, match=r"`backend` is no option any more; `cluster` took"):
-        rules.check_known("do", ["backend"], OPTIONS)
+        rules.check_options("do", ["backend"], OPTIONS)
 
 
 def test_the_docs_table_is_made_of_the_declarations():

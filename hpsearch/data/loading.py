@@ -7,7 +7,7 @@ read the target, look for what deserves a warning. Each step's rules belong to i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from hpsearch.data.kinds import check_range, read_feature
 from hpsearch.data.names import check_known, listed
 from hpsearch.data.numerals import NumberForm
 from hpsearch.data.offsets import with_offsets
+from hpsearch.data.options import TABLE_OPTIONS, TableOptions
 from hpsearch.data.rows import Arrays, names_of, rows_of_table, word_count
 from hpsearch.data.signs import Signs
 from hpsearch.data.tables import Table, check_index, read_table
@@ -33,6 +34,7 @@ from hpsearch.data.target import read_target
 from hpsearch.data.understood import Cells, Places, quoted
 from hpsearch.data.variants import merged
 from hpsearch.errors import DataError, OptionError
+from hpsearch.options import check_options, recorded, taking
 from hpsearch.progress import followed
 from hpsearch.task import Target
 
@@ -48,6 +50,18 @@ class _Roles:
     time: str | None
     kinds: Mapping[str, ArrayKind] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, asked: TableOptions, table: Table) -> _Roles:
+        """The parts that options give to a table's columns."""
+        return cls(
+            asked.target or table.target,
+            asked.drop,
+            asked.text,
+            asked.groups if isinstance(asked.groups, str) else None,
+            asked.time if isinstance(asked.time, str) else None,
+            asked.kinds,
+        )
+
     @property
     def apart(self) -> set[str]:
         """Columns that are no features."""
@@ -55,20 +69,14 @@ class _Roles:
         return {*self.target, *self.drop} | named
 
 
+@taking(TABLE_OPTIONS)
 def load(
     source: Any,
     y: Any = None,
     *,
-    target: str | Sequence[str] | None = None,
-    task: str | None = None,
-    drop: str | Sequence[str] = (),
-    text: str | Sequence[str] = (),
-    groups: Any = None,
-    time: Any = None,
-    kinds: Mapping[str, ArrayKind] | None = None,
     name: str | None = None,
-    path: str | Path | None = None,
     schema: Schema | None = None,
+    **options: Any,
 ) -> Dataset:
     """Read a table, decide what its columns are, and check it before any training.
 
@@ -80,16 +88,7 @@ def load(
         ``Dataset``, which is returned as it is.
     y : the target of arrays and DataFrames: (n_rows,) or (n_rows, n), a Series or a DataFrame,
         whose index must be that of X.
-    target : name, or names, of the target's columns. Named sets and ``y`` know theirs.
-    task : problem type, a name of ``hpsearch.task.TASKS``; default: inferred, with a reason.
-    drop : columns to leave out.
-    text : columns to read as free text.
-    groups : a column, or an array or Series (n_rows,), whose rows belong together in folds.
-    time : a column, or an array or Series (n_rows,), of dates or numbers that order the rows.
-    kinds : what an array (n_rows, ...) is, by its name (``x`` where it has none): ``"image"``,
-        ``"sequence"`` of steps of features, or ``"numbers"``; default: as ``data.arrays`` decides.
     name : a short name; default: from the source.
-    path : for ``keras:`` sets, the file that Keras would download.
     schema : read the rows as this schema says instead of deciding on kinds, with their target.
 
     Returns
@@ -111,60 +110,43 @@ def load(
     >>> data.target.kind, data.n_rows
     ('regression', 3)
     """
+    check_options("load", options, TABLE_OPTIONS)
+    asked = TableOptions(**options)
     if isinstance(source, Dataset):
-        given = (y, target, task, groups, time, kinds, name, path, schema)
-        if drop or text or any(value is not None for value in given):
+        if asked.given or any(value is not None for value in (y, name, schema)):
             raise OptionError(
                 "A Dataset is used as it is; options belong to the call of load that made it."
             )
         return source
-    table = _read_source(source, y, path, schema)
+    table = _read_source(source, y, asked.path, schema)
     if name is not None:
         table = replace(table, name=name)
     if schema is not None:
-        choices = (target, task, groups, time, kinds)
-        if drop or text or any(value is not None for value in choices):
+        if set(asked.given) - {"path"}:
             raise OptionError(
                 "Rows that are read under a schema take their target and kinds from it; leave out "
-                "target, task, drop, text, groups, time and kinds."
+                f"{listed(asked.given)}."
             )
         return _under_schema(table, schema)
-    if target is not None:
-        table = _without_other_targets(table, _names(target))
-    roles = _Roles(
-        _names(target) or table.target,
-        _names(drop),
-        _names(text),
-        groups if isinstance(groups, str) else None,
-        time if isinstance(time, str) else None,
-        dict(kinds or {}),
-    )
+    if asked.target:
+        table = _without_other_targets(table, asked.target)
+    roles = _Roles.of(asked, table)
     _check_roles(roles, table)
-    data = _decide(table, roles, task, groups, time)
-    if y is None and all(value is None or isinstance(value, str) for value in (groups, time)):
-        data = replace(data, origin=_origin(source, path, data.name, roles, task))
+    data = _decide(table, roles, asked.task, asked.groups, asked.time)
+    if y is None and all(v is None or isinstance(v, str) for v in (asked.groups, asked.time)):
+        data = replace(data, origin=_origin(source, data.name, roles, asked))
     if table.test is None:
         return data
     return replace(data, test=_under_schema(table.test, data.schema))
 
 
-def _origin(
-    source: Any, path: str | Path | None, name: str, roles: _Roles, task: str | None
-) -> Origin:
+def _origin(source: Any, name: str, roles: _Roles, asked: TableOptions) -> Origin:
     """How to read the table again, from any working folder."""
     from hpsearch.data import named
 
-    options = {
-        "target": list(roles.target),
-        "task": task,
-        "drop": list(roles.drop),
-        "text": list(roles.text),
-        "groups": roles.groups,
-        "time": roles.time,
-        "kinds": dict(roles.kinds),
-        "name": name,
-        "path": None if path is None else str(Path(path).expanduser().resolve()),
-    }
+    path = None if asked.path is None else str(Path(asked.path).expanduser().resolve())
+    known = {**recorded(asked), "target": roles.target, "path": path, "name": name}
+    options = {k: list(v) if isinstance(v, tuple) else v for k, v in known.items()}
     if not isinstance(source, str | os.PathLike):
         return Origin(None, options)
     is_named = isinstance(source, str) and named.is_named(source)
@@ -195,14 +177,6 @@ def _without_other_targets(table: Table, chosen: tuple[str, ...]) -> Table:
         return table
     note = f"Target columns that were not chosen were left out: {listed(others)}."
     return replace(table, frame=table.frame.drop(columns=others), notes=(*table.notes, note))
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    """Column names as text; a name may be a number, as in a DataFrame made from an array."""
-    if value is None:
-        return ()
-    several = isinstance(value, Iterable) and not isinstance(value, str)
-    return tuple(map(str, value)) if several else (str(value),)
 
 
 def _check_roles(roles: _Roles, table: Table) -> None:

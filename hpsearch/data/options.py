@@ -6,7 +6,7 @@ What they do belongs to ``loading``, which checks them against the table.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,13 +34,38 @@ def read_names(values: Sequence[str] | None) -> list[str]:
     return [name.strip() for row in rows for name in row if name.strip()]
 
 
-def _write_names(flag: str) -> Any:
-    def write(names: Any) -> Iterator[str]:
-        for name in [names] if isinstance(names, str) else names:
-            text = str(name)
-            yield from (flag, '"' + text.replace('"', '""') + '"' if "," in text else text)
+def _write_names(flag: str) -> Callable[[Iterable[str]], Iterator[str]]:
+    def write(names: Iterable[str]) -> Iterator[str]:
+        for name in names:
+            quoted = '"' + name.replace('"', '""') + '"'
+            yield from (flag, quoted if "," in name else name)
 
     return write
+
+
+def read_kinds(values: Sequence[str] | None) -> dict[str, str]:
+    """What arrays are, from texts ``KIND``, for the array ``x``, or ``NAME=KIND``.
+
+    Examples
+    --------
+    >>> read_kinds(["sequence"]), read_kinds(["left=image", "right=image"])
+    ({'x': 'sequence'}, {'left': 'image', 'right': 'image'})
+    """
+    named = (value.rpartition("=") for value in values or ())
+    return {name.strip() if equals else "x": kind.strip() for name, equals, kind in named}
+
+
+def _write_kinds(kinds: Mapping[str, str]) -> Iterator[str]:
+    for name, kind in kinds.items():
+        yield from ("--array", kind if name == "x" else f"{name}={kind}")
+
+
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    """Column names as text; a name may be a number, as in a DataFrame made from an array."""
+    if value is None:
+        return ()
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    return tuple(map(str, value)) if several else (str(value),)
 
 
 @dataclass(frozen=True)
@@ -50,7 +75,7 @@ class TableOptions:
     target: Any = option(
         (),
         "What to predict, a column or several; tables need it. Repeatable, or separated by commas.",
-        rules.anything,
+        _names,
         panel=Panel.DATA,
         metavar="COLUMN",
         repeats=True,
@@ -67,7 +92,7 @@ class TableOptions:
     drop: Any = option(
         (),
         "Columns to leave out. Repeatable, or separated by commas.",
-        rules.anything,
+        _names,
         panel=Panel.DATA,
         metavar="COLUMN",
         repeats=True,
@@ -77,12 +102,25 @@ class TableOptions:
     text: Any = option(
         (),
         "Columns to read as free text. Repeatable, or separated by commas.",
-        rules.anything,
+        _names,
         panel=Panel.DATA,
         metavar="COLUMN",
         repeats=True,
         read=read_names,
         write=_write_names("--text"),
+    )
+    kinds: Any = option(
+        None,
+        "What an array of an NPZ file is: image, sequence (of steps of features) or numbers, for "
+        "one of several NAME=KIND. Default: by its shape and values, which is said.",
+        rules.plain_values,
+        in_python="By the array's name, ``x`` where it has none.",
+        flag="--array",
+        panel=Panel.DATA,
+        metavar="KIND",
+        repeats=True,
+        read=read_kinds,
+        write=_write_kinds,
     )
     path: Any = option(
         None,
@@ -95,6 +133,7 @@ class TableOptions:
         None,
         "Rows with one value of this column stay on one side of each fold.",
         rules.anything,
+        in_python="A column, or an array or Series (n_rows,).",
         panel=Panel.FOLDS,
         metavar="COLUMN",
     )
@@ -102,9 +141,23 @@ class TableOptions:
         None,
         "Train on earlier rows and validate on later ones, by this column.",
         rules.anything,
+        in_python="A column, or an array or Series (n_rows,), of dates or numbers.",
         panel=Panel.FOLDS,
         metavar="COLUMN",
     )
+
+    def __post_init__(self) -> None:
+        rules.check_each(self)
+
+    @property
+    def given(self) -> list[str]:
+        """Names of the options that are not at their defaults."""
+        values = {each.name: getattr(self, each.name) for each in TABLE_OPTIONS}
+        return [
+            name
+            for name, value in values.items()
+            if value is not None and not (isinstance(value, str | tuple | dict) and not value)
+        ]
 
 
 TABLE_OPTIONS: Final = rules.declared(TableOptions)

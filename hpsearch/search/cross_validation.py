@@ -13,7 +13,7 @@ from hpsearch.data import Dataset, load
 from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import IteratedKFold, choose_splitter, make_folds
 from hpsearch.metrics import METRICS, resolve_metric
-from hpsearch.options import check_known, count, taking
+from hpsearch.options import check_options, count, taking
 from hpsearch.results.tables import curves_table, folds_table, predictions_table
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import TrialResult, prediction_parts
@@ -88,7 +88,7 @@ def cross_validate(
     SearchFailedError
         If a training failed; the reason is in its message.
     """
-    check_known("cross_validate", options, FOR_ONE_NETWORK)
+    check_options("cross_validate", options, FOR_ONE_NETWORK)
     asked = Options(_space(build), fix=values, **options)
     dataset = load(data, y, task=task, groups=groups)
     folds = make_folds(_splitter(cv, dataset, asked), dataset)
