@@ -109,6 +109,16 @@ class Target:
         """The inverse of ``less_offset``; float64 where there is an offset."""
         return outputs.astype(np.float64) + np.array(self.offset) if self.offset else outputs
 
+    def without_column(self, columns: NDArray[Any]) -> NDArray[Any]:
+        """Canonical predictions of a model's columns (..., n): the last alone in a binary problem.
+
+        Examples
+        --------
+        >>> Target(("ill",), "binary", ("no", "yes")).without_column(np.array([[0.2], [0.7]]))
+        array([0.2, 0.7])
+        """
+        return columns[..., -1] if self.kind == "binary" else columns
+
     def decode(self, predictions: NDArray[Any]) -> NDArray[Any]:
         """Labels or values for canonical predictions (see ``hpsearch.metrics``).
 

@@ -13,8 +13,8 @@ _TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*m")
 _RAISED = re.compile(r"\w*(Error|Exception): ")
 
 
-class DivergedError(ArithmeticError):
-    """A replica's loss or predictions are no longer finite; the trial fails."""
+class TrainingFailedError(ArithmeticError):
+    """A replica's numbers went wrong, and its trial fails; the text is the whole reason."""
 
 
 def raise_if_out_of_memory(error: BaseException) -> None:
@@ -37,7 +37,7 @@ def reason_of(error: BaseException) -> str:
     """
     text = _TERMINAL_CODE.sub("", str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [""]
-    if isinstance(error, HpsearchError | DivergedError):
+    if isinstance(error, HpsearchError | TrainingFailedError):
         return lines[0]
     return f"{type(error).__name__}: {_telling_line(lines)}"
 

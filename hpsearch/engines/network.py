@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hpsearch import keras_internals
 from hpsearch.engines.endings import Ending, Needs, last_operation, wrong_probabilities
 from hpsearch.errors import SpaceError
+from hpsearch.preprocessing import Statistics
 from hpsearch.task import Target
 
 TargetForm = Literal["column", "codes", "one_hot", "values"]
@@ -144,12 +145,6 @@ class OutputForm:
         )
         return next((fault for fault in faults if fault is not None), None)
 
-    def check(self, outputs: NDArray[Any]) -> None:
-        """Raise ``SpaceError`` where raw outputs cannot be what the problem needs."""
-        fault = self.fault(outputs)
-        if fault is not None:
-            raise SpaceError(f"{fault}. Give the network another last layer.")
-
     def canonical(self, xp: Any, target: Target, output: Any, centre: Any, scale: Any) -> Any:
         """Canonical predictions of raw outputs (n, n_units), which are ``side_by_side``.
 
@@ -165,6 +160,22 @@ class OutputForm:
         if target.kind == "binary" and self.n_units == 2:
             return output[:, 1:]
         return output
+
+    def predictions(
+        self, target: Target, statistics: Statistics, outputs: NDArray[Any]
+    ) -> NDArray[np.floating[Any]]:
+        """Canonical predictions (..., n, ...) of raw outputs (..., n, n_units), in NumPy.
+
+        Parameters
+        ----------
+        statistics : by which the target was scaled.
+        """
+        rows = outputs.reshape(-1, outputs.shape[-1])
+        centre, scale = statistics.target_centre, statistics.target_scale
+        with np.errstate(over="ignore"):  # a diverging network; what is infinite is noticed
+            columns = self.canonical(numpy_links, target, rows, centre, scale)
+            columns = np.ascontiguousarray(columns, target.prediction_dtype)
+        return target.without_column(columns.reshape(*outputs.shape[:-1], -1))
 
 
 def side_by_side(xp: Any, outputs: Any) -> Any:

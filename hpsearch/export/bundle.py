@@ -121,7 +121,7 @@ def predict_encoded(
 
 def canonical(target: Target, outputs: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
     """Canonical predictions of an exported model's outputs."""
-    return outputs[:, 0] if target.kind == "binary" else target.plus_offset(outputs)
+    return target.without_column(target.plus_offset(outputs))
 
 
 @dataclass(frozen=True, eq=False)

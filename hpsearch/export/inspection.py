@@ -122,7 +122,7 @@ def _predictions(
     raw = np.concatenate(list(_outputs(network, data, statistics, batches, training=training)))
     centre, scale = statistics.target_centre, statistics.target_scale
     values = np.asarray(form.canonical(numpy_links, data.target, raw, centre, scale))
-    return values.ravel() if data.target.kind == "binary" else values
+    return data.target.without_column(values)
 
 
 def _outputs(

@@ -157,10 +157,8 @@ def refit_and_predict(
     for first in range(0, rows.n_rows, PREDICT_ROWS):
         batch = design_rows(rows.take(slice(first, first + PREDICT_ROWS)), data.layout, statistics)
         raw = side_by_side(numpy_links, network.predict_on_batch(batch))
-        centre, scale = statistics.target_centre, statistics.target_scale
-        parts.append(form.canonical(numpy_links, data.target, raw, centre, scale))
-    predictions = np.concatenate(parts).astype(data.target.prediction_dtype)
-    return predictions[:, 0] if data.target.kind == "binary" else predictions
+        parts.append(form.predictions(data.target, statistics, np.asarray(raw)))
+    return np.concatenate(parts)
 
 
 def _check_same(

@@ -253,9 +253,9 @@ def _outputs(target: Target, model: Any, features: Any) -> NDArray[np.float64]:
 
 
 def _canonical(target: Target, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    if target.kind == "binary":
-        return outputs[:, 1]
-    return np.clip(outputs, 0.0, 1.0) if target.kind == "share" else target.plus_offset(outputs)
+    if target.kind == "share":
+        return np.clip(outputs, 0.0, 1.0)
+    return target.without_column(target.plus_offset(outputs))
 
 
 def _features(data: FitData, statistics: Statistics, rows: NDArray[np.int64]) -> Any:

@@ -91,7 +91,7 @@ def network(job, data, candidate, seed, n_train=None):
     if on_jax():
         from hpsearch.engines.fused import configuration as fused_configuration
 
-        configuration = fused_configuration.Configuration(
+        configuration = fused_configuration.FusedConfiguration(
             job, data, candidate.values, n_train=n_train
         )
         return configuration.build(seed), configuration.settings
@@ -193,7 +193,9 @@ def initial_values(job, values, seeds):
     from hpsearch.engines.fused import configuration as fused_configuration
     from hpsearch.engines.initial import values_of
 
-    configuration = fused_configuration.Configuration(job, read_fit_data(job.data_path), values)
+    configuration = fused_configuration.FusedConfiguration(
+        job, read_fit_data(job.data_path), values
+    )
     recipe = configuration._network_and_initial_values[1]
     built = [values_of(configuration.build(seed)) for seed in seeds]
     return None if recipe is None else [recipe.under(seed) for seed in seeds], built
@@ -208,7 +210,7 @@ def weights_and_results(job, unit):
     results = fused_results(job, [unit])
     weights = {}
     for part in unit.parts:
-        configuration = fused_configuration.Configuration(job, data, part.candidate.values)
+        configuration = fused_configuration.FusedConfiguration(job, data, part.candidate.values)
         for position in part.folds:
             seed = results[part.candidate.trial, position].seed
             weights[part.candidate.trial, position] = configuration.build(seed).get_weights()

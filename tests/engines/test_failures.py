@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpsearch.engines.failures import DivergedError, raise_if_out_of_memory, reason_of
+from hpsearch.engines.failures import TrainingFailedError, raise_if_out_of_memory, reason_of
 from hpsearch.errors import SpaceError
 
 KERAS = (
@@ -31,7 +31,7 @@ GRAPH = (
         (ValueError("in user code:"), "ValueError: in user code:"),
         (ValueError("Graph execution error:"), "ValueError: Graph execution error:"),
         (SpaceError("build raised\nhere"), "build raised"),
-        (DivergedError("the training diverged"), "the training diverged"),
+        (TrainingFailedError("the training diverged"), "the training diverged"),
     ],
 )
 def test_a_reason_is_the_line_that_tells_most(error, reason):

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from hpsearch import keras_internals
+from hpsearch.engines.configuration import Configuration
 from hpsearch.engines.contract import Job
 from hpsearch.engines.failures import reason_of
-from hpsearch.engines.fit_data import FitData, problem_of, smallest_training_set
-from hpsearch.space.space import FitSettings, Space, fit_settings
-from hpsearch.task import Problem
+from hpsearch.engines.fit_data import FitData
 
 if TYPE_CHECKING:
     from hpsearch.engines.fused.structure import Numbers
@@ -57,30 +56,13 @@ def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
     return unweighable_loss(model, outputs)
 
 
-class Configuration:
-    """A candidate under JAX: its network, built once, and its replicas' initial states.
-
-    Attributes
-    ----------
-    settings : batch size and epochs; problem : as the space sees it.
-    values : the hyperparameters that the build really used.
-    """
+class FusedConfiguration(Configuration):
+    """A configuration under JAX: its network, built once, and its replicas' initial states."""
 
     def __init__(
         self, job: Job, data: FitData, values: Mapping[str, Any], *, n_train: int | None = None
     ) -> None:
-        self.values = dict(values)
-        self.settings: FitSettings = fit_settings(
-            values, job.options.batch_size, job.options.epochs
-        )
-        self.problem: Problem = problem_of(
-            data.target,
-            data.layout,
-            n_train=n_train or smallest_training_set(data.folds),
-            epochs=self.settings.epochs,
-        )
-        self._space = Space.from_bytes(job.space)
-        self._fixes = dict(job.fixes)
+        super().__init__(job, data, values, n_train=n_train)
         self._target = data.target
         self._numbers: dict[int, Numbers] = {}
 
@@ -141,10 +123,7 @@ class Configuration:
 
     def _build(self, seed: int) -> tuple[Any, Draws]:
         from hpsearch.engines.initial import numpy_randomness
-        from hpsearch.engines.network import check_input
 
         with numpy_randomness(seed) as draws:
-            built = self._space.construct(self.values, self.problem, self._fixes)
-        check_input(built.model, self.problem.input_shape)
-        self.values = dict(built.values)
-        return built.model, draws
+            network = self.construct()
+        return network, draws

@@ -19,7 +19,7 @@ from hpsearch.engines.backend import import_keras, keep_compiled_programs
 from hpsearch.engines.contract import Job, Span, UnitResult, WorkUnit
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
-from hpsearch.engines.fused.configuration import Configuration, untraceable_reason
+from hpsearch.engines.fused.configuration import FusedConfiguration, untraceable_reason
 from hpsearch.engines.fused.training import (
     UNIT_SIZES,
     FusedUnit,
@@ -224,7 +224,7 @@ def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
 
     data = read_fit_data(job.data_path)
     try:
-        configuration = Configuration(job, data, candidate.values)
+        configuration = FusedConfiguration(job, data, candidate.values)
         model = configuration.network
         OutputForm.of(model, data.target)
     except Exception as error:

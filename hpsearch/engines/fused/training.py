@@ -15,27 +15,23 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch import metrics
-from hpsearch.engines.contract import FitOptions, FoldResult, Job, UnitResult, WorkUnit
+from hpsearch.engines.contract import FoldResult, Job, UnitResult, WorkUnit
 from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
-from hpsearch.engines.fused.configuration import Configuration
+from hpsearch.engines.fused.configuration import FusedConfiguration
 from hpsearch.engines.plan import REFIT, batch_order, replica_seed
-from hpsearch.metrics import METRICS
+from hpsearch.engines.replica import STOP_CHECK_EPOCHS, Replica, epochs_kept, first_failure
 from hpsearch.space.space import Candidate
-from hpsearch.stats import patience_stop
 
 if TYPE_CHECKING:
     from hpsearch.engines.fused.packing import State
     from hpsearch.engines.fused.program import Effort, FusedProgram, Shapes, Table
-    from hpsearch.engines.fused.structure import Numbers
-    from hpsearch.engines.network import OutputForm
 
 UNIT_SIZES = (16, 8, 4, 1)
 """Replicas that a work unit holds: the most, so that compiling for it is worth it, with which there
@@ -48,9 +44,6 @@ runs take several calls. No bit depends on it."""
 LOW_EFFORT_WORK, MIDDLE_EFFORT_WORK = 1e10, 5e12
 """Floating-point operations of about a fifth of a second, and of a minute, on one core: up to
 these a program is compiled with low or middle effort."""
-
-STOP_CHECK_EPOCHS = 10
-"""With patience, epochs between two looks at the mean curve."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +69,7 @@ def train_fused_unit(job: Job, unit: FusedUnit) -> list[UnitResult]:
     """Train a unit's replicas here, in this process; a failing trial gives its reason."""
     started = time.perf_counter()
     try:
-        training = UnitTraining(job, unit)
-        training.run()
-        results = training.results()
+        results = UnitTraining(job, unit).run()
     except Exception as error:  # a failing trial is recorded, whatever a user's network raises
         raise_if_out_of_memory(error)
         alone = unit.by_trial()
@@ -106,44 +97,41 @@ class UnitTraining:
         self._options = job.options
         data = read_fit_data(job.data_path)
         configurations = {
-            part.candidate.trial: Configuration(job, data, part.candidate.values)
+            part.candidate.trial: FusedConfiguration(job, data, part.candidate.values)
             for part in unit.parts
         }
-        self._parts = [
-            PartTraining(job, unit, part, configurations[part.candidate.trial])
-            for part in unit.parts
-        ]
+        self._trials: dict[int, list[PartTraining]] = {}
+        for part in unit.parts:
+            trial = part.candidate.trial
+            training = PartTraining(job, unit, part, configurations[trial])
+            self._trials.setdefault(trial, []).append(training)
 
-    def run(self) -> None:
-        """Train block after block, scoring each, until the epochs or the patience end."""
-        first_part = self._parts[0]
-        start, block = first_part.part.first_epoch, first_part.shapes.n_epochs
-        for first in range(start, first_part.end, block):
-            for part in self._parts:
-                part.train(first)
-            if self._all_ended():
-                return
-
-    def results(self) -> list[UnitResult]:
-        """What each part gave."""
-        return [part.result() for part in self._parts]
-
-    def _all_ended(self) -> bool:
-        """Whether every part has failed or, with patience, stopped; notes where it stopped.
+    def run(self) -> list[UnitResult]:
+        """Train block after block, scoring each, until the epochs or the patience end.
 
         A part whose trial has ended trains no more.
         """
-        trials: dict[int, list[PartTraining]] = {}
-        for part in self._parts:
-            part.has_ended = part.failed
-            trials.setdefault(part.part.candidate.trial, []).append(part)
+        parts = [part for parts in self._trials.values() for part in parts]
+        start, block = parts[0].part.first_epoch, parts[0].shapes.n_epochs
+        kept: dict[int, int | None] = dict.fromkeys(self._trials)
+        for first in range(start, parts[0].end, block):
+            for trial, of_trial in self._trials.items():
+                if kept[trial] is None:
+                    for part in of_trial:
+                        part.train(first)
+                    kept[trial] = self._ended(of_trial)
+        return [part.result(kept[part.part.candidate.trial]) for part in parts]
+
+    def _ended(self, parts: Sequence[PartTraining]) -> int | None:
+        """After how many epochs a trial ended, for a failure or patience; None where it goes on."""
+        replicas = [replica for part in parts for replica in part.replicas]
+        so_far = max(replica.epochs_done for replica in replicas)
         if self._options.patience:
-            for parts in trials.values():
-                replicas = [replica for part in parts for replica in part.replicas]
-                if any(part.failed for part in parts) or _stop(replicas, self._options):
-                    for part in parts:
-                        part.has_ended = True
-        return all(part.has_ended for part in self._parts)
+            if first_failure(replicas) is not None:
+                return so_far
+            kept = epochs_kept(replicas, self._options)
+            return kept if kept < so_far else None
+        return so_far if all(part.failed for part in parts) else None
 
 
 class PartTraining:
@@ -153,27 +141,26 @@ class PartTraining:
     ----------
     part : the candidate and its folds; replicas : one for each fold.
     settings, shapes : batch size and epochs, and what is compiled into the program.
-    has_ended : whether later epochs don't count, so that none is trained.
     """
 
     def __init__(
-        self, job: Job, unit: FusedUnit, part: WorkUnit, configuration: Configuration
+        self, job: Job, unit: FusedUnit, part: WorkUnit, configuration: FusedConfiguration
     ) -> None:
         from hpsearch.engines.fused.packing import stack_states
 
         self.part = part
-        self.has_ended = False
         self.settings = configuration.settings
         self._job = job
         self._data = read_fit_data(job.data_path)
         self._width = unit.n_replicas
         self._configuration = configuration
-        started = [Replica.start(job, self._data, configuration, part, p) for p in part.folds]
-        self.replicas = [replica for replica, _ in started]
+        self.replicas = [
+            FusedReplica(job, self._data, configuration, part, position) for position in part.folds
+        ]
         self.shapes = self._shapes()
         self._program = _program(job, unit, configuration, self.shapes)
-        n_missing = unit.n_replicas - len(started)
-        states = [state for _, state in started]
+        states = [self._first_state(replica) for replica in self.replicas]
+        n_missing = unit.n_replicas - len(states)
         self._state: State = stack_states([*states, *[states[-1]] * n_missing])
         self._padded = [*self.replicas, *[self.replicas[-1]] * n_missing]
 
@@ -185,41 +172,50 @@ class PartTraining:
     @property
     def failed(self) -> bool:
         """Whether a replica has failed, and with it the part."""
-        return any(replica.failure for replica in self.replicas)
+        return first_failure(self.replicas) is not None
 
     def train(self, first_epoch: int) -> None:
-        """Train and score one block of epochs, unless the part has ended."""
-        if self.has_ended:
+        """Train and score one block of epochs, unless the part has failed."""
+        if self.failed:
             return
         n_epochs = min(self.shapes.n_epochs, self.end - first_epoch)
         inputs = self._inputs(first_epoch)
         self._state, losses, outputs = self._program.run(self._state, inputs)
-        losses, outputs = np.asarray(losses), np.asarray(outputs)
+        losses, outputs = np.asarray(losses)[:n_epochs], np.asarray(outputs)[:n_epochs]
         for number, replica in enumerate(self.replicas):
-            replica.record(losses[:n_epochs, number], outputs[:n_epochs, number])
+            of_rows = {side: outputs[:, number, rows] for side, rows in replica.rows.items()}
+            replica.record(self._configuration.form, losses[:, number], of_rows)
 
-    def result(self) -> UnitResult:
-        """What the part gave: its folds, or the first failure among them, by epoch."""
-        failures = [r.failure for r in self.replicas if r.failure is not None]
+    def result(self, kept: int | None) -> UnitResult:
+        """What the part gave: its folds, or the first failure among them, by epoch.
+
+        Parameters
+        ----------
+        kept : epochs that count, where patience ended the training before its last.
+        """
+        failure = first_failure(self.replicas)
         return UnitResult(
             self.part.without_states(),
-            folds=() if failures else self._folds(),
+            folds=() if failure else self._folds(self.end if kept is None else kept),
             values=self._configuration.values,
             n_params=self._configuration.n_params,
-            error=min(failures, key=lambda failure: failure.epoch).text if failures else None,
+            error=failure.text if failure else None,
         )
 
-    def _folds(self) -> tuple[FoldResult, ...]:
+    def _folds(self, until: int) -> tuple[FoldResult, ...]:
         since = self.part.span.since
-        folds = [replica.result() for replica in self.replicas]
-        folds = [fold.between(since, fold.until) for fold in folds]
         if self.end == self.settings.epochs:
-            return tuple(folds)
+            return tuple(replica.result(since, until) for replica in self.replicas)
         state = [[np.asarray(variable) for variable in group] for group in self._state]
         return tuple(
-            replace(fold, state=[[v[number].copy() for v in group] for group in state])
-            for number, fold in enumerate(folds)
+            replica.result(since, until, [[v[number].copy() for v in group] for group in state])
+            for number, replica in enumerate(self.replicas)
         )
+
+    def _first_state(self, replica: FusedReplica) -> Any:
+        if self.part.states is not None:
+            return self.part.states[replica.position]
+        return self._configuration.initial_state(replica.seed)
 
     def _shapes(self) -> Shapes:
         from hpsearch.engines.fused.program import Shapes
@@ -270,179 +266,39 @@ def _largest_divisor(number: int, most: int) -> int:
     return next(d for d in range(min(number, most), 0, -1) if number % d == 0)
 
 
-def _stop(replicas: Sequence[Replica], options: FitOptions) -> bool:
-    """Whether the mean curve has stopped improving; keeps the same epochs of each replica."""
-    metric = METRICS[options.metrics[0]]
-    curve = np.mean([replica.validation_curve(metric.name) for replica in replicas], axis=0)
-    kept = patience_stop(curve, metric.direction, options.patience)
-    for replica in replicas:
-        replica.kept = kept
-    return kept < len(curve)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a replica failed, and in which epoch, from 1."""
-
-    epoch: int
-    text: str
-
-
-class Replica:
-    """One training: a configuration on one fold, with its own seed, numbers and curves."""
+class FusedReplica(Replica):
+    """A replica, and its share of a program's inputs."""
 
     def __init__(
         self,
-        data: FitData,
-        options: FitOptions,
-        part: WorkUnit,
-        position: int,
-        form: OutputForm,
-        numbers: Numbers,
-    ) -> None:
-        self._data = data
-        self._metrics = options.metrics
-        self._fold = data.folds[position]
-        self._statistics = data.statistics[position]
-        self.trial = part.candidate.trial
-        self.position = position
-        self._first_epoch = part.first_epoch
-        self.seed = replica_seed(options.seed, self.trial, self._fold.repeat, self._fold.fold)
-        self.form = form
-        self.numbers = numbers
-        self.n_train = len(self._fold.train)
-        self.failure: Failure | None = None
-        self.kept: int | None = None
-        self._losses: list[NDArray[np.float64]] = []
-        self._predictions: list[NDArray[np.float32]] = []
-        self._scores: dict[str, dict[str, list[NDArray[np.float64]]]] = {
-            side: {name: [] for name in options.metrics} for side in ("train", "validation")
-        }
-
-    @classmethod
-    def start(
-        cls,
         job: Job,
         data: FitData,
-        configuration: Configuration,
+        configuration: FusedConfiguration,
         part: WorkUnit,
         position: int,
-    ) -> tuple[Replica, Any]:
-        """A replica and its initial state."""
-        fold = data.folds[position]
-        settings = configuration.settings
-        n_steps = settings.epochs * -(-len(fold.train) // settings.batch_size)
-        replica = cls(
-            data,
-            job.options,
-            part,
-            position,
-            configuration.form,
-            configuration.numbers(n_steps),
-        )
-        if part.states is not None:
-            return replica, part.states[position]
-        return replica, configuration.initial_state(replica.seed)
+    ) -> None:
+        super().__init__(data, job.options, part, position)
+        self.n_train = len(self.fold.train)
+        self._steps_per_epoch = -(-self.n_train // configuration.settings.batch_size)
+        self.numbers = configuration.numbers(configuration.settings.epochs * self._steps_per_epoch)
 
-    @property
+    @cached_property
     def scaled_target(self) -> NDArray[np.float32]:
         """The regression target of every row as this fold's training rows scale it."""
-        return training_target(self._data.target, self._data.y, self._statistics)
+        return training_target(self._data.target, self._data.y, self.statistics)
 
     def orders(self, shapes: Shapes, first_epoch: int) -> NDArray[np.int32]:
         """Row numbers of each step of a block (E, S, B); padding repeats row numbers."""
         epochs = range(first_epoch, first_epoch + shapes.n_epochs)
-        rows = self._fold.train
-        return np.stack(
-            [padded_order(rows[batch_order(self.seed, e, self.n_train)], shapes) for e in epochs]
-        )
+        return np.stack([padded_order(self.order(epoch), shapes) for epoch in epochs])
 
     def learning_rates(self, shapes: Shapes, first_epoch: int) -> NDArray[np.float32]:
         """Learning rate of each step of a block (E, S)."""
-        own_steps = -(-self.n_train // shapes.batch_size)
         rates = np.zeros((shapes.n_epochs, shapes.n_steps), np.float32)
-        table = self.numbers.learning_rates.reshape(-1, own_steps)
+        table = self.numbers.learning_rates.reshape(-1, self._steps_per_epoch)
         block = table[first_epoch : first_epoch + shapes.n_epochs]
-        rates[: len(block), :own_steps] = block
+        rates[: len(block), : self._steps_per_epoch] = block
         return rates
-
-    def record(self, losses: NDArray[np.float32], outputs: NDArray[np.float32]) -> None:
-        """Score a block: losses (E,) and raw outputs of every row (E, n_rows, n_units)."""
-        if self.failure:
-            return
-        canonical = self._canonical(outputs)
-        self._note_divergence(losses, canonical)
-        self._note_fault(outputs)
-        if self.failure:
-            return
-        self._losses.append(losses.astype(np.float64))
-        kind = self._data.target.kind
-        for side, rows in (("train", self._fold.train), ("validation", self._fold.validation)):
-            predictions = canonical[:, rows]
-            for name in self._metrics:
-                scores = metrics.score(name, self._data.y[rows], predictions, kind=kind)
-                self._scores[side][name].append(scores)
-        self._predictions.append(predictions)
-
-    def validation_curve(self, metric: str) -> NDArray[np.float64]:
-        """The metric on the validation rows after each epoch so far."""
-        return np.concatenate(self._scores["validation"][metric])
-
-    def result(self) -> FoldResult:
-        """Curves and predictions of the epochs that count."""
-        curves = {
-            side: {name: np.concatenate(parts)[: self.kept] for name, parts in scores.items()}
-            for side, scores in self._scores.items()
-        }
-        losses = np.concatenate(self._losses)[: self.kept]
-        return FoldResult(
-            position=self.position,
-            seed=self.seed,
-            epochs=len(losses),
-            train_loss=losses,
-            validation=curves["validation"],
-            train=curves["train"],
-            predictions=np.concatenate(self._predictions)[: self.kept],
-            since=self._first_epoch,
-        )
-
-    def _canonical(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        from hpsearch.engines.network import numpy_links
-
-        n_epochs, n_rows, n_units = outputs.shape
-        statistics = self._statistics
-        values = self.form.canonical(
-            numpy_links,
-            self._data.target,
-            outputs.reshape(-1, n_units),
-            statistics.target_centre,
-            statistics.target_scale,
-        )
-        with np.errstate(over="ignore"):  # a diverging network; what is infinite is noticed
-            values = np.asarray(values, self._data.target.prediction_dtype)
-        shaped = values.reshape(n_epochs, n_rows, -1)
-        return shaped[:, :, 0] if self._data.target.kind == "binary" else shaped
-
-    def _note_fault(self, outputs: NDArray[np.float32]) -> None:
-        """Fail where outputs must be probabilities and are none."""
-        if self.failure or self.form.fault(outputs) is None:
-            return
-        faults = [self.form.fault(rows) for rows in outputs]
-        first = next(number for number, fault in enumerate(faults) if fault is not None)
-        epoch = self._first_epoch + sum(map(len, self._losses)) + first + 1
-        self.failure = Failure(epoch, f"{faults[first]}, in epoch {epoch}")
-
-    def _note_divergence(self, losses: NDArray[np.float32], canonical: NDArray[np.float32]) -> None:
-        finite = np.isfinite(losses) & np.isfinite(canonical.reshape(len(losses), -1)).all(axis=1)
-        if finite.all():
-            return
-        epoch = self._first_epoch + sum(map(len, self._losses)) + int(np.argmin(finite)) + 1
-        value = float(losses[int(np.argmin(finite))])
-        self.failure = Failure(
-            epoch,
-            f"the training diverged: its loss or predictions became {value} in epoch {epoch} "
-            f"of repeat {self._fold.repeat}, fold {self._fold.fold}",
-        )
 
 
 def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
@@ -452,7 +308,7 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
 
     data = read_fit_data(job.data_path)
     n_rows = data.encoded.n_rows
-    configuration = Configuration(job, data, candidate.values, n_train=n_rows)
+    configuration = FusedConfiguration(job, data, candidate.values, n_train=n_rows)
     seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
     model = configuration.network
     batch_size = configuration.settings.batch_size
@@ -545,7 +401,7 @@ LARGE_NETWORK = 100_000
 
 
 def _program(
-    job: Job, unit: FusedUnit, configuration: Configuration, shapes: Shapes
+    job: Job, unit: FusedUnit, configuration: FusedConfiguration, shapes: Shapes
 ) -> FusedProgram:
     """The unit's compiled program; those that this process used last are kept."""
     from hpsearch.engines.fused.program import FusedProgram

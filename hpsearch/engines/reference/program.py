@@ -18,7 +18,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from hpsearch import keras_internals
-from hpsearch.engines.network import OutputForm, numpy_links, side_by_side
+from hpsearch.engines.network import OutputForm, side_by_side
 from hpsearch.preprocessing import Encoded, Layout, Statistics, design_rows
 from hpsearch.preprocessing.design import design_batch
 from hpsearch.preprocessing.statistics import ABSENT
@@ -166,24 +166,17 @@ class Program:
         self.model.reset_metrics()
         return float(self._epoch(*arguments))
 
-    def predict(
-        self, tensors: dict[str, Any], rows: NDArray[np.integer[Any]], statistics: Statistics
-    ) -> NDArray[np.floating[Any]]:
-        """Canonical predictions (n, ...) of the given rows in inference mode."""
-        target = self._target
+    def outputs(
+        self, tensors: dict[str, Any], rows: NDArray[np.integer[Any]]
+    ) -> NDArray[np.float32]:
+        """Raw outputs (n, n_units) of the given rows in inference mode."""
         numbers = tf.constant(rows, tf.int32)
         self._outputs = self._outputs or self._traced(self._inference, tensors, numbers)
         blocks = [
             self._outputs(tensors, numbers[first : first + PREDICT_ROWS])
             for first in range(0, len(rows), PREDICT_ROWS)
         ]
-        output = np.concatenate([block.numpy() for block in blocks])
-        self.form.check(output)
-        centre, scale = statistics.target_centre, statistics.target_scale
-        with np.errstate(over="ignore"):  # a diverging network; what is infinite is noticed
-            values = self.form.canonical(numpy_links, target, output, centre, scale)
-            values = np.asarray(values, target.prediction_dtype)
-        return values.ravel() if target.kind == "binary" else values
+        return np.concatenate([block.numpy() for block in blocks])
 
     def _built(self) -> Any:
         model = self._build()

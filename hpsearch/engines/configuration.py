@@ -1,0 +1,52 @@
+"""A configuration in a worker: its settings, its problem, and networks built of it.
+
+Which weights a network begins with, and how it trains, belongs to each engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hpsearch.engines.contract import Job
+from hpsearch.engines.fit_data import FitData, problem_of, smallest_training_set
+from hpsearch.engines.network import check_input
+from hpsearch.space.space import FitSettings, Space, fit_settings
+from hpsearch.task import Problem
+
+
+class Configuration:
+    """Hyperparameters, and the compiled networks that a space builds of them.
+
+    Attributes
+    ----------
+    values : the hyperparameters; after a build, those that it really used.
+    settings : batch size and epochs; problem : as the space sees it.
+
+    Parameters
+    ----------
+    n_train : training rows that schedules count their steps by; by default the smallest fold's.
+    """
+
+    def __init__(
+        self, job: Job, data: FitData, values: Mapping[str, Any], *, n_train: int | None = None
+    ) -> None:
+        self.values = dict(values)
+        self.settings: FitSettings = fit_settings(
+            values, job.options.batch_size, job.options.epochs
+        )
+        self.problem: Problem = problem_of(
+            data.target,
+            data.layout,
+            n_train=n_train or smallest_training_set(data.folds),
+            epochs=self.settings.epochs,
+        )
+        self._space = Space.from_bytes(job.space)
+        self._fixes = dict(job.fixes)
+
+    def construct(self) -> Any:
+        """A new compiled network, under the seeds that Keras has now."""
+        built = self._space.construct(self.values, self.problem, self._fixes)
+        check_input(built.model, self.problem.input_shape)
+        self.values = dict(built.values)
+        return built.model
