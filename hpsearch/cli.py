@@ -379,7 +379,7 @@ def _use_the_lightest_backend() -> None:
 
     Nor does a process that only plans draw: Keras would import matplotlib, half a second.
     """
-    os.environ["KERAS_BACKEND"] = "numpy"
+    os.environ |= {"KERAS_BACKEND": "numpy", "KERAS_NNX_ENABLED": "false"}
     sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
 
 

@@ -208,6 +208,25 @@ def do_without_tensorflow() -> None:
     module_utils.tensorflow._available = False
 
 
+def global_policy() -> str | None:
+    """Name of the dtype policy that was set for all layers; asking Keras itself would set one."""
+    from keras.src.backend.common import global_state
+
+    policy = global_state.get_global_attribute("dtype_policy", None)
+    return None if policy is None else str(policy.name)
+
+
+def set_global_policy(name: str | None) -> None:
+    """Set the dtype policy of all layers, or have none set, so that they follow ``floatx``."""
+    import keras
+    from keras.src.backend.common import global_state
+
+    if name is None:
+        global_state.set_global_attribute("dtype_policy", None)
+    else:
+        keras.config.set_dtype_policy(name)
+
+
 def restricts_pickles(module: Any) -> bool:
     """Whether the module of one of Keras's data sets, once imported, runs no code of its file."""
     return "RestrictedUnpickler" in vars(sys.modules.get("keras.src.datasets.cifar", module))

@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "hpsearch"
 # From the bottom up: a module may import its own layer and those above it in this list.
 LAYERS = (
     {"errors", "keras_internals", "options", "paths", "progress", "system", "versions", "words"},
+    {"keras_settings"},
     {"data", "task"},
     {"preprocessing", "folds", "stats", "metrics", "diagnoses", "space"},
     {"ledger"},

@@ -32,6 +32,7 @@ from hpsearch import keras_internals
 from hpsearch.data.tables import Table
 from hpsearch.data.word_rows import multi_hot
 from hpsearch.errors import DataError, OptionError
+from hpsearch.keras_settings import check_keras_json, keras_settings
 from hpsearch.task import ProblemKind
 
 N_WORDS = 10_000
@@ -266,10 +267,12 @@ _Pair = tuple[NDArray[Any], NDArray[Any]]
 
 def _keras_arrays(name: str, found: _KerasSet, path: Path | None) -> tuple[_Pair, _Pair]:
     """Training and test arrays from Keras's loader, which reads a given file, cache or network."""
+    check_keras_json()
     load_data = import_module(f"keras.datasets.{name}").load_data
     options = {"num_words": N_WORDS} if found.kind == "words" else {}
     module = sys.modules[load_data.__module__]
     with contextlib.ExitStack() as stack:
+        stack.enter_context(keras_settings())  # Keras turns images as keras.json says
         if path is not None:
             files = stack.enter_context(_given_files(name, found, path))
             _check_unpickling(name, found, module)

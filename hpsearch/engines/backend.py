@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hpsearch import keras_internals
+from hpsearch.keras_settings import DEFAULT_SETTINGS, check_keras_json
 from hpsearch.system import Display
 
 CACHE_BYTES = 2**29
@@ -25,12 +26,16 @@ def import_keras() -> None:
     On another backend than TensorFlow, Keras imports TensorFlow for the first object it saves or
     describes, only to ask whether that is one of TensorFlow's: four seconds and 500 MB. It imports
     matplotlib, where that is installed, for its drawing functions: half a second.
+
+    Its settings are the default ones, whatever ``keras.json`` says.
     """
+    check_keras_json()
     with silenced_stderr(), _unavailable("matplotlib"):
         import keras
 
         if keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules:
             keras_internals.do_without_tensorflow()
+    DEFAULT_SETTINGS.apply()
 
 
 def keep_compiled_programs() -> None:

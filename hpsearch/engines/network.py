@@ -170,7 +170,7 @@ class OutputForm:
         ----------
         statistics : by which the target was scaled.
         """
-        rows = outputs.reshape(-1, outputs.shape[-1])
+        rows = single_precision(outputs).reshape(-1, outputs.shape[-1])
         centre, scale = statistics.target_centre, statistics.target_scale
         with np.errstate(over="ignore"):  # a diverging network; what is infinite is noticed
             columns = self.canonical(numpy_links, target, rows, centre, scale)
@@ -183,6 +183,11 @@ def side_by_side(xp: Any, outputs: Any) -> Any:
     import keras
 
     return _joined(xp, keras.tree.flatten(outputs))
+
+
+def single_precision(outputs: NDArray[Any]) -> NDArray[np.float32]:
+    """Outputs as everything behind a network takes them; it may compute in half or double."""
+    return np.asarray(outputs, np.float32)
 
 
 def split_columns(values: Any, widths: Sequence[int]) -> list[Any]:
@@ -210,6 +215,11 @@ def check_input(model: Any, input_shape: tuple[int, ...]) -> None:
             f"the preprocessed rows have the shape {input_shape}; the network's input takes "
             f"{expected}. Use problem.input_shape in the space's build function."
         )
+
+
+def unwrapped(optimizer: Any) -> Any:
+    """The optimizer that updates the weights: a loss-scaling one of mixed precision wraps it."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def output_units(model: Any) -> list[int]:

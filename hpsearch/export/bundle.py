@@ -27,6 +27,7 @@ from hpsearch.data.dataset import Dataset, Schema
 from hpsearch.engines.initial import numpy_draws
 from hpsearch.engines.network import side_by_side
 from hpsearch.errors import ModelFileError
+from hpsearch.keras_settings import check_keras_json, keras_settings
 from hpsearch.paths import opened
 from hpsearch.preprocessing import Encoded, Layout, Statistics
 from hpsearch.preprocessing.design import design_batch, multi_hot
@@ -73,6 +74,8 @@ def bundle_model(
     centre = schema.target.less_offset(statistics.target_centre).astype(np.float32)
     scale = statistics.target_scale.astype(np.float32)
     raw = side_by_side(keras.ops, _uncompiled(network)(rows))
+    if raw.dtype != "float32":  # of a network in half or double precision
+        raw = keras.ops.cast(raw, "float32")
     outputs = form.canonical(keras.ops, schema.target, raw, centre, scale)
     return keras.Model(inputs, outputs, name="hpsearch_model")
 
@@ -112,10 +115,11 @@ def predict_encoded(
 ) -> NDArray[np.float32]:
     """An exported model's own outputs (n_rows, n_outputs), in batches of ``PREDICT_ROWS``."""
     blocks = []
-    for first in range(0, encoded.n_rows, PREDICT_ROWS):
-        part = encoded.take(slice(first, first + PREDICT_ROWS))
-        inputs = model_inputs(part, layout, slot_of_word)
-        blocks.append(np.asarray(model.predict_on_batch(inputs)))
+    with keras_settings():
+        for first in range(0, encoded.n_rows, PREDICT_ROWS):
+            part = encoded.take(slice(first, first + PREDICT_ROWS))
+            inputs = model_inputs(part, layout, slot_of_word)
+            blocks.append(np.asarray(model.predict_on_batch(inputs)))
     return np.concatenate(blocks)
 
 
@@ -245,6 +249,7 @@ def load_keras_bytes(content: bytes, path: Path) -> Any:
     ModelFileError
         It is damaged.
     """
+    check_keras_json()
     import keras
 
     if not zipfile.is_zipfile(io.BytesIO(content)):  # Keras would say that it is not found
@@ -256,7 +261,8 @@ def load_keras_bytes(content: bytes, path: Path) -> Any:
         file = Path(folder) / "model.keras"
         file.write_bytes(content)
         try:
-            return keras.models.load_model(file, compile=False, safe_mode=True)
+            with keras_settings():
+                return keras.models.load_model(file, compile=False, safe_mode=True)
         except Exception as error:
             raise ModelFileError(
                 f"The exported model {str(path)!r} cannot be loaded: {error}. Run the search again."

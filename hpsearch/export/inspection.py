@@ -22,7 +22,13 @@ from hpsearch.engines.backend import compiled
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData, problem_of, read_fit_data, smallest_training_set
 from hpsearch.engines.initial import numpy_draws
-from hpsearch.engines.network import OutputForm, numpy_links, side_by_side
+from hpsearch.engines.network import (
+    OutputForm,
+    numpy_links,
+    side_by_side,
+    single_precision,
+    unwrapped,
+)
 from hpsearch.engines.plan import REFIT, batch_order, replica_seed
 from hpsearch.metrics import score
 from hpsearch.preprocessing import Statistics, design_rows
@@ -119,7 +125,8 @@ def _predictions(
     """Canonical predictions of the batches' rows, in their order."""
     statistics = data.refit_statistics
     form = OutputForm.of(network, data.target)
-    raw = np.concatenate(list(_outputs(network, data, statistics, batches, training=training)))
+    outputs = _outputs(network, data, statistics, batches, training=training)
+    raw = single_precision(np.concatenate(list(outputs)))
     centre, scale = statistics.target_centre, statistics.target_scale
     values = np.asarray(form.canonical(numpy_links, data.target, raw, centre, scale))
     return data.target.without_column(values)
@@ -160,9 +167,10 @@ def _epoch_rates(
 ) -> dict[str, Any] | None:
     import keras
 
-    schedule = keras_internals.rate_of(network.optimizer)
+    optimizer = unwrapped(network.optimizer)
+    schedule = keras_internals.rate_of(optimizer)
     if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
-        rate = _plain(network.optimizer.learning_rate)
+        rate = _plain(optimizer.learning_rate)
         return {"first": rate, "peak": rate, "last": rate, "tenth_epoch": None}
     n_train = smallest_training_set(data.folds)
     schedule = compiled(_schedule_of_a_fold(job, candidate, settings, data, n_train))
@@ -188,7 +196,7 @@ def _schedule_of_a_fold(
     space = Space.from_bytes(job.space)
     with numpy_draws():
         built = space.construct(candidate.values, problem, dict(job.fixes))
-    return keras_internals.rate_of(built.model.optimizer)
+    return keras_internals.rate_of(unwrapped(built.model.optimizer))
 
 
 def _plain(rate: Any) -> float:

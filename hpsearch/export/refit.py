@@ -24,7 +24,7 @@ from hpsearch.data.dataset import Schema
 from hpsearch.engines.backend import import_keras, keep_compiled_programs
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData, read_fit_data
-from hpsearch.engines.network import OutputForm, numpy_links, side_by_side
+from hpsearch.engines.network import OutputForm, numpy_links, side_by_side, single_precision
 from hpsearch.errors import BundleError
 from hpsearch.export.bundle import (
     PREDICT_ROWS,
@@ -37,6 +37,7 @@ from hpsearch.export.bundle import (
     save_keras_file,
 )
 from hpsearch.export.inspection import inspect_network
+from hpsearch.keras_settings import keras_settings
 from hpsearch.preprocessing import Encoded, design_rows
 from hpsearch.space.space import Candidate
 
@@ -115,8 +116,9 @@ def refit_and_export(
     network = train(job, candidate, n_steps)
     form = OutputForm.of(network, data.target)
     statistics, slots = data.refit_statistics, data.refit_statistics.word_slots
-    model = bundle_model(network, form, schema, data.layout, statistics)
-    save_keras_file(model, Path(path))
+    with keras_settings():  # what the space sets of its own is in the network's layers
+        model = bundle_model(network, form, schema, data.layout, statistics)
+        save_keras_file(model, Path(path))
     sample = data.encoded.take(slice(0, PREDICT_ROWS))
     outputs = predict_encoded(model, sample, data.layout, slots)
     _check_same(network, form, sample, data, outputs, candidate)
@@ -177,7 +179,7 @@ def _check_same(
         )
     statistics = data.refit_statistics
     rows = design_rows(sample, data.layout, statistics)
-    raw = side_by_side(numpy_links, network.predict_on_batch(rows))
+    raw = single_precision(side_by_side(numpy_links, network.predict_on_batch(rows)))
     scale = statistics.target_scale
     centre = data.target.less_offset(statistics.target_centre)
     expected = form.canonical(numpy_links, data.target, raw, centre, scale)

@@ -12,15 +12,22 @@ import inspect
 import io
 import os
 import pickle
+import re
 import sys
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import SpaceError
+from hpsearch.keras_settings import (
+    DEFAULT_SETTINGS,
+    KerasSettings,
+    check_keras_json,
+    keras_settings,
+)
 from hpsearch.paths import expanded, found_at, shown
 from hpsearch.space.guards import blame
 from hpsearch.space.hyperparameters import nearest
@@ -41,18 +48,20 @@ class SpaceSource:
     path : the file it came from, or None for a Python object.
     text : the text of the file or of the function, empty where Python cannot tell.
     payload : the Python object as bytes of cloudpickle, or None for a file.
+    settings : Keras's, as the process that gave a Python object had set them.
     """
 
     name: str
     path: str | None
     text: str
     payload: bytes | None = None
+    settings: KerasSettings = DEFAULT_SETTINGS
 
     @property
     def sha256(self) -> str:
         """Fingerprint of the text (of the payload where there is none), in hex."""
         content = self.text.encode() if self.text or self.payload is None else self.payload
-        return hashlib.sha256(content).hexdigest()
+        return hashlib.sha256(content + self.settings.words.encode()).hexdigest()
 
     def mentions(self, word: str) -> bool:
         """Whether the code names something, such as a package."""
@@ -61,11 +70,19 @@ class SpaceSource:
 
 @dataclass(frozen=True)
 class Definition:
-    """A space's functions in one calling convention, and the file that errors point into."""
+    """A space's functions in one calling convention.
+
+    Attributes
+    ----------
+    build, declare : the functions; ``declare`` is None where there is none.
+    filename : the file that errors point into.
+    settings : Keras's, as the space's code set them where it isn't called.
+    """
 
     build: Callable[[HyperParameters, Problem], Any]
     declare: Callable[[HyperParameters, Problem], Any] | None
     filename: str | None
+    settings: KerasSettings = DEFAULT_SETTINGS
 
 
 def read_text(spec: str | os.PathLike[str]) -> SpaceSource:
@@ -126,7 +143,7 @@ def read_object(spec: Any) -> SpaceSource:
             f"The space '{described.__name__}' cannot be sent to workers: {error}. "
             "Let it refer only to things that can be pickled, or put it into a .py file."
         ) from error
-    return SpaceSource(described.__name__, None, text, payload)
+    return SpaceSource(described.__name__, None, text, payload, KerasSettings.by_code())
 
 
 def _pickled(spec: Any) -> bytes:
@@ -171,6 +188,20 @@ def definition(source: SpaceSource) -> Definition:
     SpaceError
         If the code raises, or defines neither ``build`` nor exactly one HyperModel.
     """
+    check_keras_json()
+    if source.payload is None and _IMPORTS_KERAS.search(source.text):
+        import keras  # noqa: F401  (else it reads keras.json after the settings are made)
+    if "keras" not in sys.modules:
+        return _defined(source)
+    with keras_settings(source.settings):
+        found = _defined(source)
+        return replace(found, settings=KerasSettings.present())
+
+
+_IMPORTS_KERAS = re.compile(r"^(import|from) +(keras|keras_tuner|tensorflow)\b", re.MULTILINE)
+
+
+def _defined(source: SpaceSource) -> Definition:
     if source.payload is not None:
         return _define(source, pickle.loads(source.payload), None)
     module = _run(source)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import OptionError, SpaceError
@@ -158,12 +158,12 @@ class Space:
 
     def to_bytes(self) -> bytes:
         """The space for another process of the same user; see ``from_bytes``."""
-        return pickle.dumps(astuple(self.source))
+        return pickle.dumps(self.source)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Space:
         """The inverse of ``to_bytes``; only for bytes made there, since unpickling runs code."""
-        return cls(SpaceSource(*pickle.loads(data)))
+        return cls(pickle.loads(data))
 
     def declared(self, problem: Problem, fixes: Mapping[str, Any] | None = None) -> HyperParameters:
         """Every hyperparameter of the space for this problem, narrowed by the fixes.
@@ -214,6 +214,9 @@ class Space:
     ) -> Built:
         """The network of a configuration and how its values were used.
 
+        Keras's settings are those of the space's module while it builds, whatever was built or
+        cleared before, and stay so in this process: its networks train with them.
+
         Parameters
         ----------
         values : the candidate's active hyperparameters.
@@ -232,8 +235,12 @@ class Space:
         hp = HyperParameters()
         hp.values = dict(values)
         defined = definition(self.source)
-        with blame(self.name, "build", defined.filename):
-            model = defined.build(hp, problem)
+        defined.settings.apply()
+        try:
+            with blame(self.name, "build", defined.filename):
+                model = defined.build(hp, problem)
+        finally:
+            defined.settings.apply()
         active = {p.name: p for p in hp.space if is_active(p, hp.values)}
         steering = next((name for name in _RESERVED if name in active and name not in values), None)
         if steering is not None:

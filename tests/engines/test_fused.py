@@ -258,6 +258,33 @@ def test_a_loss_of_whole_batches_goes_to_the_reference_engine(
     assert sketch.reason == f"loss '{loss}' {reason}"
 
 
+def in_half_precision(hp, problem):
+    import keras
+
+    part = hp.Choice("part", ["none", "layer", "optimizer"])
+    hidden = keras.layers.Dense(2, dtype="mixed_float16" if part == "layer" else None)
+    model = keras.Sequential([keras.Input((3,)), hidden, last_layer(problem)])
+    optimizer = keras.optimizers.SGD()
+    if part == "optimizer":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model.compile(optimizer, problem.loss)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ("none", None),
+        ("layer", "its layers compute in mixed_float16, not in float32"),
+        ("optimizer", "its optimizer is a LossScaleOptimizer"),
+    ],
+)
+def test_other_precisions_go_to_the_reference_engine(on_jax, table, make_job, part, reason):
+    job = make_job(table("regression", N_ROWS), in_half_precision)
+    [sketch] = on_jax("sketches", job, [Candidate(0, {"part": part})])
+    assert (sketch.reason, sketch.error) == (reason, None)
+
+
 def folds_of(repeats, n_folds):
     rows = np.arange(4)
     return [Fold(r, f, rows[1:], rows[:1]) for r in range(repeats) for f in range(n_folds)]

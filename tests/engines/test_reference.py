@@ -44,6 +44,32 @@ def test_dropout_goes_on_from_epoch_to_epoch_as_in_keras(table, make_job, engine
     assert_allclose(fold.train_loss, losses, rtol=1e-5)
 
 
+def build_in_another_precision(hp, problem):
+    import keras
+
+    policy = hp.Choice("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+    layers = [keras.Input(problem.input_shape), keras.layers.Dense(6, "relu", dtype=policy)]
+    last = keras.layers.Dense(problem.n_outputs, problem.output_activation, dtype=policy)
+    model = keras.Sequential([*layers, last])
+    model.compile(keras.optimizers.Adam(0.01), problem.loss)
+    return model
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_a_network_of_another_precision_trains_as_in_keras(policy, table, make_job, engine_side):
+    job = make_job(table("binary"), build_in_another_precision)
+    candidate = Candidate(0, {"policy": policy})
+    result = train_unit(job, WorkUnit(candidate, (1,)))
+    assert result.error is None, result.traceback
+    fold = result.folds[0]
+    losses, outputs = engine_side.keras_curves(job, candidate, 1)
+    validation = read_fit_data(job.data_path).folds[1].validation
+    assert fold.predictions.dtype == np.float32
+    tolerance = 1e-5 if policy == "float64" else 1e-2
+    assert_allclose(fold.predictions, outputs[:, validation, 0].astype(float), rtol=tolerance)
+    assert_allclose(fold.train_loss, losses, rtol=tolerance)
+
+
 def build_that_cannot_train(hp, problem):
     import keras
 

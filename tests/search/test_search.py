@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import hpsearch
 from hpsearch.errors import InputError, OptionError, RunExistsError, SearchFailedError, SpaceError
+from hpsearch.keras_settings import keras_settings
 from hpsearch.metrics import score
 from hpsearch.oracles import make_oracle, sample
 from hpsearch.oracles.base import OraclePlan
@@ -498,6 +499,33 @@ def test_epochs_that_a_trial_did_not_declare_do_not_steer_it(search_here):
     assert set(run.trials["epochs"][~declared]) == {BUDGET["epochs"]}
     assert (run.trials["epochs"] == run.trials["hp.epochs"])[declared].all()
     assert 0 < declared.sum() < len(declared)
+
+
+HALF_PRECISION = """
+import keras
+
+keras.config.set_dtype_policy("mixed_float16")
+
+
+def build(hp, problem):
+    layers = [keras.Input(problem.input_shape), keras.layers.Dense(3, "tanh")]
+    model = keras.Sequential([*layers, keras.layers.Dense(problem.n_outputs)])
+    model.compile(keras.optimizers.SGD(0.1), problem.loss, run_eagerly=True)
+    return model
+"""
+
+
+def test_a_search_in_half_precision_exports_a_model_that_needs_no_setting(search_here, tmp_path):
+    (tmp_path / "half.py").write_text(HALF_PRECISION)
+    with keras_settings():
+        run = search_here(regression(), tmp_path / "half.py", trials=1)
+    model = hpsearch.load_model(run)
+    [network] = (layer for layer in model.layers if hasattr(layer, "layers"))
+    assert {layer.dtype_policy.name for layer in network.layers[-2:]} == {"mixed_float16"}
+    assert model.output.dtype == "float32"
+    predicted = hpsearch.predict(run, regression().frame).iloc[:, 0]
+    assert np.isfinite(predicted).all()
+    assert abs(predicted.mean() - 100) < 5
 
 
 def test_a_search_with_several_outputs_exports_a_model_that_gives_every_target(search_here):

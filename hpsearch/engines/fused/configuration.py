@@ -5,6 +5,7 @@ Also says which networks the fused engine can trace. How they train belongs to `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,11 @@ def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
         module = type(layer).__module__
         if not module.startswith("keras."):
             return f"layer '{layer.name}' is of class {type(layer).__name__}, defined outside Keras"
+    precision = _other_precision(model)
+    if precision is not None:
+        return f"its layers compute in {precision}, not in float32"
+    if hasattr(model.optimizer, "inner_optimizer"):
+        return f"its optimizer is a {type(model.optimizer).__name__}"
     if type(model).train_step is not keras.Model.train_step:
         return f"{type(model).__name__} has a train_step of its own"
     rows: Any = jax.ShapeDtypeStruct((_ODD_SIZE, *input_shape), "float32")  # type: ignore[no-untyped-call]
@@ -54,6 +60,16 @@ def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
     except Exception as error:
         return reason_of(error)
     return unweighable_loss(model, outputs)
+
+
+_OTHER_PRECISION = re.compile(r"float(?!32)\d")
+
+
+def _other_precision(model: Any) -> str | None:
+    """The dtype policy of a layer, or the dtype of a weight, of another precision than float32."""
+    policies = (layer.dtype_policy.name for layer in keras_internals.layers_of(model))
+    weights = (str(weight.dtype) for weight in model.weights)
+    return next(filter(_OTHER_PRECISION.search, (*policies, *weights)), None)
 
 
 class FusedConfiguration(Configuration):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from hpsearch.engines.backend import silenced_stderr
+from hpsearch.engines.backend import import_keras, silenced_stderr
 from hpsearch.engines.configuration import Configuration
 from hpsearch.engines.contract import FoldResult, Job, UnitResult, WorkUnit
 from hpsearch.engines.failures import TrainingFailedError, raise_if_out_of_memory, reason_of
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 def import_tensorflow() -> None:
     """What a worker loads while the parent still reads the data."""
     with silenced_stderr():
+        import_keras()
         import hpsearch.engines.reference.program  # noqa: F401
     warnings.simplefilter("ignore")  # what the default network caused is heard by the probe
 

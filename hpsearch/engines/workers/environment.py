@@ -9,11 +9,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
+_NO_NNX = {"KERAS_NNX_ENABLED": "false"}  # whatever keras.json says
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 WORKER_ENVIRONMENTS = {
     "tensorflow": {
         **_ONE_THREAD,
+        **_NO_NNX,
         "KERAS_BACKEND": "tensorflow",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_ENABLE_ONEDNN_OPTS": "0",
@@ -23,6 +25,7 @@ WORKER_ENVIRONMENTS = {
     },
     "jax": {
         **_ONE_THREAD,
+        **_NO_NNX,
         "KERAS_BACKEND": "jax",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
