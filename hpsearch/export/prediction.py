@@ -17,6 +17,7 @@ from hpsearch.errors import DataWarning
 from hpsearch.export.bundle import Bundle
 from hpsearch.preprocessing import encode
 from hpsearch.results import Run, open_run
+from hpsearch.results.layout import MANIFEST
 from hpsearch.task import Target
 
 
@@ -75,7 +76,7 @@ class Predicted:
 
 def predict_rows(run: str | os.PathLike[str] | Run, data: Any) -> Predicted:
     """``predict``, with what there is to say about the rows instead of warnings."""
-    bundle = Bundle.of(open_run(run))
+    bundle = _bundle_of(run)
     rows = read_rows(data, bundle.schema)
     encoded = encode(bundle.schema, rows.frame, rows.arrays, len(rows.frame))
     frame = prediction_frame(bundle.schema.target, bundle.predict(encoded))
@@ -85,7 +86,13 @@ def predict_rows(run: str | os.PathLike[str] | Run, data: Any) -> Predicted:
 
 def load_model(run: str | os.PathLike[str] | Run) -> Any:
     """The run's exported ``keras.Model``, preprocessing included, checked against its SHA-256."""
-    return Bundle.of(open_run(run)).model
+    return _bundle_of(run).model
+
+
+def _bundle_of(run: str | os.PathLike[str] | Run) -> Bundle:
+    opened = open_run(run)
+    opened.require_unchanged(MANIFEST)
+    return Bundle.of(opened)
 
 
 def prediction_frame(target: Target, predictions: NDArray[Any]) -> pd.DataFrame:

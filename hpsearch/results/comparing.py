@@ -15,7 +15,9 @@ import pandas as pd
 
 from hpsearch.errors import InputError
 from hpsearch.metrics import METRICS
-from hpsearch.results import Run, open_run
+from hpsearch.results import layout
+from hpsearch.results.contents import require_columns
+from hpsearch.results.run import Run, open_run
 from hpsearch.stats import (
     Comparison,
     PairedTest,
@@ -120,7 +122,7 @@ def compare(
     >>> said.probability.better  # doctest: +SKIP
     0.94
     """
-    a, b = open_run(run_a), open_run(run_b)
+    a, b = _believed(run_a), _believed(run_b)
     _check_same_folds(a, b)
     first = _selected(a) if trial_a is None else trial_a
     second = _selected(b) if trial_b is None else trial_b
@@ -148,7 +150,7 @@ def compare_trials(
     """
     if rope is not None:
         check_rope(rope)  # also where there is nothing to compare
-    opened = open_run(run)
+    opened = _believed(run)
     selected = _selected(opened)
     ranked = opened.trials[opened.trials["rank"].notna()]
     others = [int(trial) for trial in ranked["trial"] if trial != selected]
@@ -221,6 +223,20 @@ def _compared(a: Run, trial_a: int, b: Run, trial_b: int, rope: float | None) ->
         p_holm=test.p_value,
         notes=(*notes, *_stop_notes(a, trial_a), *_stop_notes(b, trial_b)),
     )
+
+
+def _believed(run: str | os.PathLike[str] | Run) -> Run:
+    """A run whose scores nobody has changed, and which has those that are compared."""
+    opened = open_run(run)
+    opened.require_unchanged(layout.BEST, layout.SETTINGS, layout.TRIALS, layout.FOLDS)
+    if opened.best.get("metric") is None:
+        raise InputError(
+            f"Runs are compared by the metric that {layout.BEST} names; that of "
+            f"{str(opened.path)!r} names none. Run the search again."
+        )
+    require_columns(opened, layout.TRIALS, ("rank", "epochs"))
+    require_columns(opened, layout.FOLDS, (f"val_{opened.best['metric']}",))
+    return opened
 
 
 def _selected(run: Run) -> int:

@@ -1,21 +1,27 @@
 """The files of a finished run, read back.
 
-Owns reading tables and documents, and the errors where one is missing or damaged. What follows from
-them belongs to ``run``; their names are in ``layout``.
+Owns reading tables and documents, the errors where one is missing or damaged, and the seal:
+``best.json`` holds the SHA-256 of the files beside it, so that one that somebody changed is known.
+What they may hold belongs to ``forms``, what follows from them to ``run``; their names are in
+``layout``.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hpsearch.engines import with_present_names
 from hpsearch.errors import InputError
 from hpsearch.paths import found_at
 from hpsearch.results import layout
-from hpsearch.results.files import read_json
+from hpsearch.results.files import file_digest, read_json, to_json_text
+from hpsearch.results.forms import DOCUMENTS, TABLES
+from hpsearch.results.journal import read_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,6 +122,11 @@ class Contents:
         """What diagnoses read."""
         from hpsearch.diagnoses import Tables
 
+        metric = self.best.get("metric")
+        for name in (layout.FOLDS, layout.CURVES):
+            require_columns(self, name, (f"val_{metric}", f"train_{metric}"))
+        require_columns(self, layout.TRIALS, ("rank", "error"))
+        target = (self.manifest.get("schema") or {}).get("target") or {}
         return Tables(
             trials=self.trials,
             folds=self.folds,
@@ -123,8 +134,53 @@ class Contents:
             predictions=self.predictions,
             settings=self.settings,
             best=self.best,
-            labels=self.manifest["schema"]["target"]["labels"],
+            labels=target.get("labels") or (),
         )
+
+    # -- whether it is as the run wrote it
+
+    def changed(self, *names: str) -> list[str]:
+        """Files that are there and are not as the run wrote them.
+
+        Nothing is known of files of older runs, of ``timings.csv`` and of the texts for people.
+
+        Parameters
+        ----------
+        names : those to look at; by default all that ``best.json`` knows.
+        """
+        known = self.best.get("sha256") or {}
+        looked_at = [name for name in names or sorted(known) if name in known and self._has(name)]
+        return [name for name in looked_at if known[name] != self._digest(name)]
+
+    def require_unchanged(self, *names: str) -> None:
+        """Raise ``InputError`` where one of the files is not as the run wrote it."""
+        changed = self.changed(*names)
+        if changed:
+            raise InputError(
+                f"Numbers of a run are believed as it wrote them; {', '.join(changed)} of "
+                f"{str(self.path)!r} {'is' if len(changed) == 1 else 'are'} not as the run wrote "
+                f"{'it' if len(changed) == 1 else 'them'}. Restore what was changed, or "
+                f"`hpsearch resume {self.path}` makes it again."
+            )
+
+    def seal(self, best: Mapping[str, Any]) -> dict[str, Any]:
+        """``best.json`` with the digests of the files beside it, and of itself."""
+        there = {name: file_digest(self.path / name) for name in _SEALED if self._has(name)}
+        return {**best, "sha256": {**there, layout.BEST: _own_digest(best)}}
+
+    @property
+    def has_another_journal(self) -> bool:
+        """Whether the journal that is there is of another run, as far as both can be read."""
+        asked = read_settings(self.path / layout.JOURNAL)
+        try:
+            return bool(asked) and _identity_of_journal(asked) != _identity_of_run(self.settings)
+        except (InputError, LookupError, TypeError, AttributeError):
+            return False  # nothing to hold it against
+
+    def _digest(self, name: str) -> str:
+        if name == layout.BEST:
+            return _own_digest(self.best)
+        return file_digest(self.path / name)
 
     def _has(self, name: str) -> bool:
         return (self.path / name).is_file()
@@ -132,9 +188,61 @@ class Contents:
     def _table(self, name: str) -> pd.DataFrame:
         from hpsearch.results.tables import read_table
 
+        path = self.path / name
         if not self._has(name):
-            raise InputError(_missing(self.path / name))
-        return read_table(self.path / name)
+            raise InputError(_missing(path))
+        try:
+            table = read_table(path)
+            TABLES[name].check(table)
+        except (ValueError, LookupError, ArithmeticError, MemoryError, TypeError) as error:
+            raise InputError(
+                f"{name} of a run is the table that hpsearch wrote; {str(path)!r} is not: {error}. "
+                f"`hpsearch resume {self.path}` makes it again."
+            ) from error
+        return table
+
+
+_SEALED: Final = (
+    *(name for name in layout.TABLES if name != layout.TIMINGS),
+    *layout.TABLES_ASKED_FOR,
+    *(layout.SETTINGS, layout.MANIFEST, layout.MODEL),
+)
+"""Files that one seed makes to the last byte, so that their digests are the same as well."""
+
+_NEVER_CHANGE: Final = ("seed", "folds", "epochs", "batch_size", "oracle", "metric", "split", "fix")
+"""Options that a run keeps, whatever it is given more of."""
+
+
+def _own_digest(best: Mapping[str, Any]) -> str:
+    """Of what ``best.json`` says beside the digests."""
+    content = to_json_text({name: item for name, item in best.items() if name != "sha256"})
+    return hashlib.sha256(content.encode("utf-8")).hexdigest()
+
+
+def _identity_of_journal(asked: Mapping[str, Any]) -> tuple[Any, ...]:
+    options = {name: asked["options"].get(name) for name in _NEVER_CHANGE}
+    return asked["data"]["fingerprint"], asked["space"]["sha256"], options
+
+
+def _identity_of_run(settings: Mapping[str, Any]) -> tuple[Any, ...]:
+    asked = settings["options"]
+    options = {name: asked.get(name) for name in _NEVER_CHANGE}
+    return settings["data"]["fingerprint"], settings["space_sha256"], options
+
+
+def require_columns(run: Contents, name: str, columns: Iterable[str]) -> None:
+    """Raise ``InputError`` unless a table of a run has the columns, whose names others decide."""
+    table = {
+        layout.TRIALS: lambda: run.trials,
+        layout.FOLDS: lambda: run.folds,
+        layout.CURVES: lambda: run.curves,
+    }[name]()
+    for column in columns:
+        if column not in table.columns:
+            raise InputError(
+                f"{name} of a run has a column {column!r}; that of {str(run.path)!r} has none. "
+                f"`hpsearch resume {run.path}` makes it again."
+            )
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -143,24 +251,22 @@ def read_document(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        It is missing, or holds no JSON object.
+        It is missing, or has not the form that hpsearch writes.
     """
     if found_at(path) is None:
         raise InputError(_missing(path))
     try:
         value = read_json(path)
+        DOCUMENTS[path.name](value, "")
     except InputError:
         raise
     except ValueError as error:
         raise InputError(
-            f"{path.name} of a run is JSON; {str(path)!r} is damaged ({error}). Run it again."
+            f"{path.name} of a run is the document that hpsearch wrote; {str(path)!r} is damaged: "
+            f"{error}. `hpsearch resume {path.parent}` makes it again."
         ) from error
-    if not isinstance(value, dict):
-        raise InputError(
-            f"{path.name} of a run is a JSON object; {str(path)!r} holds "
-            f"{type(value).__name__}. Run it again."
-        )
-    return value
+    found: dict[str, Any] = value
+    return found
 
 
 def _missing(path: Path) -> str:

@@ -6,6 +6,7 @@ the files belongs to ``tables`` and ``folder``.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -77,6 +78,15 @@ def sweep(folder: Path) -> None:
                     item.unlink()
 
 
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    digest = hashlib.sha256()
+    with opened(path) as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
 def read_json(path: Path) -> Any:
     """What a JSON document says.
 
@@ -91,9 +101,15 @@ def read_json(path: Path) -> Any:
     if len(content) > MOST_JSON_BYTES:
         raise ValueError(f"it has more than {MOST_JSON_BYTES:,} bytes")
     try:
-        return json.loads(content.decode("utf-8"))
+        value = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a character is no text
     except RecursionError:
         raise ValueError("its lists and objects are nested too deep") from None
+    return value
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
 
 
 def to_json_text(value: Any) -> str:

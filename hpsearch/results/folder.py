@@ -26,6 +26,7 @@ from hpsearch.errors import (
 )
 from hpsearch.paths import found_at
 from hpsearch.results import layout
+from hpsearch.results.contents import Contents
 from hpsearch.results.files import sweep, temporary_path
 from hpsearch.results.layout import is_journal, is_run, require_run
 from hpsearch.results.lock import HOLDER, LOCK, FolderLock, is_locked, locked_text
@@ -170,9 +171,15 @@ class RunFolder:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run that is there has ended, and nothing of it is gone."""
+        """Whether the run that is there has ended, and all of it is as it wrote it."""
         names = (*layout.OUTCOME, *layout.TABLES, layout.SETTINGS)
-        return all((self.place / name).is_file() for name in names)
+        try:
+            return (
+                all((self.place / name).is_file() for name in names)
+                and not Contents(self.place).changed()
+            )
+        except InputError:
+            return False
 
     def begin(self, asked: Mapping[str, Any]) -> Journal:
         """Begin the run: make place for it, and make its journal.
@@ -226,11 +233,26 @@ class RunFolder:
         Raises
         ------
         InputError
-            There is none, or it is damaged beyond use.
+            There is none, it is damaged beyond use, or it is another run's.
         """
         from hpsearch.results.journal import Journal
 
+        self._refuse_another_journal()
         return Journal.open(self.place / layout.JOURNAL)
+
+    def _refuse_another_journal(self) -> None:
+        """Refuse a journal that is not of the run in ``run.json``, which nobody has changed."""
+        there = Contents(self.place)
+        if not there.has_another_journal:
+            return
+        with suppress(InputError):
+            if there.changed(layout.SETTINGS):
+                return  # the journal is the run's own, and run.json is made again out of it
+        raise JournalError(
+            f"A run is resumed from its own journal; {layout.JOURNAL} in {str(self.place)!r} is of "
+            f"another run than {layout.SETTINGS}: its data, space or options differ. Put the run's "
+            f"own journal back; without {layout.SETTINGS} the journal's run goes on."
+        )
 
     def begin_again(self) -> None:
         """Take away what says that the run is finished."""
@@ -244,7 +266,9 @@ class RunFolder:
 
         Where the run replaces an older one, it takes its place now.
         """
-        self.write_json(layout.BEST, best)
+        with self._writing():
+            sealed = Contents(self.place).seal(best)
+        self.write_json(layout.BEST, sealed)
         if self.replaces:
             with self._writing():
                 settle(self.path)

@@ -266,6 +266,22 @@ def read_units(path: Path, trials: Collection[int]) -> dict[int, list[UnitResult
     return found
 
 
+def read_settings(path: Path) -> dict[str, Any]:
+    """What a journal was asked, the file being left as it is; nothing where it can't be read."""
+    asked: Any = {}
+    if not path.is_file():
+        return {}
+    with (
+        suppress(sqlite3.Error, OSError, ValueError, OverflowError, RecursionError),
+        closing(connect(path, only_to_read=True)) as connection,
+        bounded(connection, path),
+    ):
+        if has_our_schema(connection):
+            for text, said in connection.execute("SELECT value, digest FROM settings LIMIT 1"):
+                asked = json.loads(text) if said == digest("settings", text) else {}
+    return with_present_names(asked) if isinstance(asked, dict) else {}
+
+
 def _write_new(path: Path, settings: SettingsRow, units: Sequence[Row]) -> None:
     """A whole new journal in the place of whatever is there."""
     temporary = temporary_path(path.parent)

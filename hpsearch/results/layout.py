@@ -85,11 +85,13 @@ def free_name(root: str | os.PathLike[str], name: str) -> Path:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether hpsearch wrote the folder's ``run.json``, or its journal, which comes before it."""
+    """Whether hpsearch wrote the folder's journal, which comes first, or its ``run.json``."""
+    if is_journal(folder / JOURNAL):
+        return True
     try:
         settings = read_json(folder / SETTINGS)
     except (OSError, ValueError):
-        return is_journal(folder / JOURNAL)
+        return False
     return isinstance(settings, dict) and settings.get("format") == RUN_FORMAT
 
 

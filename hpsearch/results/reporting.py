@@ -43,6 +43,7 @@ def write_report(run: Contents, path: str | os.PathLike[str] | None = None) -> P
     found = found_at(target, OptionError)
     if found not in ("a file", None):
         raise OptionError(f"A report is a file; {str(target)!r} is {found}. Name a file instead.")
+    run.require_unchanged()
     page = report_html(material_of(run), version=VERSION)
     try:
         write_atomically(target, page.encode("utf-8"))
@@ -91,7 +92,7 @@ def material_of(run: Contents) -> Material:
         ledger=_or(lambda: run.ledger, None),
         diagnoses=_or(lambda: diagnose(run.tables), ()),
     )
-    return _with_fold_curves(material, run.path)
+    return material if run.has_another_journal else _with_fold_curves(material, run.path)
 
 
 def _or(read: Callable[[], _T], otherwise: _T) -> _T:
@@ -108,7 +109,7 @@ def _with(*columns: str, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_fold_curves(material: Material, folder: Path) -> Material:
-    if material.folds.empty or not (folder / JOURNAL).is_file():
+    if material.folds.empty:
         return material
     order = [int(trial) for trial in material.scored["trial"]]
     order.sort(key=lambda trial: trial != material.selected)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import InputError
 from hpsearch.results.contents import Contents
-from hpsearch.results.layout import BEST, JOURNAL, require_run
+from hpsearch.results.layout import BEST, JOURNAL, NEXT, is_journal, require_run
 from hpsearch.results.lock import is_locked, locked_text
 
 if TYPE_CHECKING:
@@ -54,6 +54,23 @@ class Run(Contents):
         from hpsearch.diagnoses import diagnose_trial
 
         return diagnose_trial(self.tables, trial)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader of the run must know of its folder, a sentence each."""
+        again = f"`hpsearch resume {self.path}` makes it again."
+        said = [
+            f"{name} is not as the run wrote it, so what is shown of it may be wrong; {again}"
+            for name in self.changed()
+        ]
+        if self.has_another_journal:
+            said.append(f"{JOURNAL} is of another run, so this one can't be resumed.")
+        if is_journal(self.path / NEXT / JOURNAL):
+            said.append(
+                "An unfinished run is to replace this one; "
+                f"`hpsearch resume {self.path}` goes on with it."
+            )
+        return said
 
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:
         """Write the report, one HTML file that needs no network, and return its path.

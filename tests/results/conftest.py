@@ -10,6 +10,7 @@ SETTINGS = {
     "repeats": 2,
     "epochs": 50,
 }
+TRIALS = {"trial": [1, 0], "status": ["completed", "completed"], "score": [1 / 3, 0.5]}
 BEST = {
     "trial": 1,
     "metric": "log_loss",
@@ -27,6 +28,6 @@ def finished(tmp_path):
     """The folder of a run with one table and two documents."""
     folder = RunFolder.create(tmp_path / "run")
     folder.write_settings(SETTINGS)
-    folder.write_tables(trials=pd.DataFrame({"trial": [1, 0], "score": [1 / 3, 0.5]}))
+    folder.write_tables(trials=pd.DataFrame(TRIALS))
     folder.write_json("best.json", BEST)
     return folder.path

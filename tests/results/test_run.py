@@ -1,15 +1,20 @@
 """A finished run, read back from its folder."""
 
+import shutil
+
 import pandas as pd
 import pytest
 
 from hpsearch.errors import InputError
 from hpsearch.results import Run, RunFolder, open_run
 
+TRIALS = {"trial": [1, 0], "status": ["completed", "completed"], "score": [1 / 3, 0.5]}
+
 
 def test_tables_read_back_what_was_written(finished):
     expected = pd.DataFrame({"trial": [1, 0], "score": [0.333333333333, 0.5]})
-    pd.testing.assert_frame_equal(open_run(finished).trials, expected, check_exact=True)
+    read = open_run(finished).trials[["trial", "score"]]
+    pd.testing.assert_frame_equal(read, expected, check_exact=True)
 
 
 def test_tables_are_read_once(finished):
@@ -65,11 +70,158 @@ def test_a_missing_document_is_named(finished):
         _ = open_run(finished).manifest
 
 
-@pytest.mark.parametrize(("content", "found"), [("{", "is damaged"), ("[]", "holds list")])
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("{", "Expecting"),
+        ("[]", r"an object; received \[\]"),
+        ("[" * 100_000, "nested too deep"),
+        ('{"trial": NaN}', "NaN is no number"),
+        ('{"trial": 1, "space": "\\ud800"}', "surrogates not allowed"),
+        ("{}", "trial is there; received None"),
+        ('{"trial": "1"}', "trial is a whole number from 0; received '1'"),
+        ('{"trial": 1, "metrics": {"mae": []}}', r"metrics\.mae is a finite number; received \[\]"),
+        ('{"trial": 1, "metric": "taste"}', "metric is one of .*; received 'taste'"),
+        ('{"trial": 1, "hyperparameters": {"a": [1]}}', r"hyperparameters\.a is one value"),
+        ('{"trial": 1, "modes": {"n_rows": 1}}', r"modes\.n_steps is there"),
+    ],
+)
 def test_a_damaged_document_is_named(finished, content, found):
     (finished / "best.json").write_text(content)
-    with pytest.raises(InputError, match=rf"best\.json of a run is .*{found}"):
+    with pytest.raises(InputError, match=rf"best\.json' is damaged: .*{found}"):
         _ = open_run(finished).best
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("", "No columns"),
+        ("trial,status\n0,completed\n", "it has no column 'score'"),
+        ("trial,status,score\n0,completed,good\n", "'score' holds other than numbers"),
+        ("trial,status,score\n0,fine,1\n", "'status' holds other than completed"),
+        ("trial,status,score\n-1,failed,\n", "'trial' holds other than whole numbers"),
+        ("trial,status,score\n0.5,failed,1\n", "'trial' holds other than whole numbers"),
+        ("trial,status,score\n,failed,1\n", "'trial' holds other than whole numbers"),
+        ("trial,status,score\n0,failed,\n0,failed,\n", "two of its rows have the same trial"),
+        ("trial,status,score,rank\n0,failed,1,inf\n", "'rank' holds other than whole numbers"),
+        ("trial,status,score,metric.mae\n0,failed,1,x\n", "'metric.mae' holds other"),
+        ("trial,status,score\n1,2,3,4,5\n", "'status' holds other"),
+        ('trial,status,score\n"', "EOF"),
+        (b"\xff\xfe\x00", "decode"),
+        (b"trial\x00,status", "no column"),
+    ],
+)
+def test_a_damaged_table_is_named(finished, content, found):
+    content = content.encode() if isinstance(content, str) else content
+    (finished / "trials.csv").write_bytes(content)
+    with pytest.raises(InputError, match=rf"trials\.csv' is not: .*{found}"):
+        _ = open_run(finished).trials
+
+
+# -- whether it is as the run wrote it
+
+
+@pytest.fixture
+def sealed(finished):
+    """The folder of a run whose best.json knows the files beside it."""
+    with RunFolder.reopen(finished) as folder:
+        folder.write_json("model.json", {"format": "hpsearch model 1"})
+        folder.finish(open_run(finished).best)
+    return finished
+
+
+def test_a_run_as_it_was_written_has_nothing_to_remark(sealed):
+    run = open_run(sealed)
+    assert sorted(run.best["sha256"]) == ["best.json", "model.json", "run.json", "trials.csv"]
+    assert run.changed() == []
+    assert run.remarks == []
+    run.require_unchanged()
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("trials.csv", "0.5", "0.4"),
+        ("run.json", "178", "179"),
+        ("model.json", "model 1", "model 2"),
+        ("best.json", "0.12345678", "0.02345678"),
+    ],
+)
+def test_a_file_that_somebody_changed_is_named(sealed, name, old, new):
+    text = (sealed / name).read_text()
+    assert old in text
+    (sealed / name).write_text(text.replace(old, new))
+    run = open_run(sealed)
+    assert run.changed() == [name]
+    [remark] = run.remarks
+    assert remark.startswith(f"{name} is not as the run wrote it")
+    with pytest.raises(InputError, match=rf"{name} of .* is not as the run wrote it"):
+        run.require_unchanged()
+    with RunFolder.reopen(sealed) as folder:
+        assert not folder.is_finished
+
+
+def test_of_a_run_without_digests_nothing_is_known(finished):
+    assert open_run(finished).changed() == []
+
+
+def test_two_runs_that_say_the_same_have_the_same_digests(sealed, tmp_path):
+    shutil.copytree(sealed, tmp_path / "copy")
+    with RunFolder.reopen(tmp_path / "copy") as folder:
+        folder.finish({n: v for n, v in open_run(sealed).best.items() if n != "sha256"})
+    assert (tmp_path / "copy/best.json").read_bytes() == (sealed / "best.json").read_bytes()
+
+
+ASKED = {
+    "data": {"fingerprint": "f"},
+    "space": {"sha256": "s"},
+    "options": {"seed": 1, "trials": 2, "fix": {}},
+}
+RECORDED = {"data": {"fingerprint": "f"}, "space_sha256": "s", "options": ASKED["options"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "is_another"),
+    [
+        ({}, False),
+        ({"options": {**ASKED["options"], "trials": 9}}, False),  # it was given more
+        ({"options": {**ASKED["options"], "seed": 2}}, True),
+        ({"data": {"fingerprint": "g"}}, True),
+        ({"space": {"sha256": "t"}}, True),
+    ],
+)
+def test_the_journal_of_another_run_is_named_and_never_resumed(tmp_path, change, is_another):
+    with RunFolder.create(tmp_path / "run") as folder:
+        folder.begin({**ASKED, **change}).close()
+        folder.write_settings(RECORDED)
+        folder.write_tables(trials=pd.DataFrame(TRIALS))
+        folder.finish({"trial": 1})
+    run = open_run(tmp_path / "run")
+    assert run.has_another_journal == is_another
+    assert any("is of another run" in text for text in run.remarks) == is_another
+    with RunFolder.reopen(run.path) as folder:
+        if is_another:
+            with pytest.raises(InputError, match=r"of another run than run\.json"):
+                folder.journal()
+        else:
+            folder.journal().close()
+
+
+def test_an_edited_run_json_does_not_keep_its_own_journal_from_being_resumed(tmp_path):
+    with RunFolder.create(tmp_path / "run") as folder:
+        folder.begin(ASKED).close()
+        folder.write_settings(RECORDED)
+        folder.finish({"trial": 1})
+        text = (folder.path / "run.json").read_text()
+        (folder.path / "run.json").write_text(text.replace('"seed": 1', '"seed": 7'))
+        folder.journal().close()
+
+
+def test_a_run_that_is_to_be_replaced_says_so(sealed):
+    with RunFolder.create(sealed, overwrite=True) as folder:
+        folder.begin({}).close()
+    [remark] = open_run(sealed).remarks
+    assert "An unfinished run is to replace this one" in remark
 
 
 def test_the_representation_tells_what_was_found(finished):
