@@ -22,6 +22,8 @@ from hpsearch.ledger import (
     Ledger,
     LedgerWarning,
     Nested,
+    Promise,
+    TestScore,
     cautions,
     estimates,
 )
@@ -175,19 +177,6 @@ class Books:
             [row["repeat"] for row in folds],
         )
         promised = estimates.promise(mean, bias_corrected, outer)
-        on_test = None
-        if test is not None and test_predictions is not None:
-            blocks, name = row_blocks(test, together=self.keeps_copies_together)
-            on_test = estimates.on_test_rows(
-                self.metrics,
-                test.y,
-                test_predictions,
-                test.target.kind,
-                blocks=blocks,
-                blocks_name=name,
-                promised=promised,
-                seed=self.seed,
-            )
         beside = tuple(self._compared(scores) for scores in baselines)
         rows = [result.row for result in self._of_equal_rank()]
         ledger = Ledger(
@@ -200,7 +189,7 @@ class Books:
             foldwise=self._foldwise(),
             nested=outer,
             promise=promised,
-            test=on_test,
+            test=self._on_test_rows(test, test_predictions, promised),
             choice=choice(rows, self.best.candidate.trial, self.rule, self.direction),
             variance=variance(
                 [row[f"val_{metric}"] for row in folds],
@@ -210,6 +199,23 @@ class Books:
             baselines=beside,
         )
         return replace(ledger, warnings=self._warnings(ledger, declared, nested_failures))
+
+    def _on_test_rows(
+        self, test: Dataset | None, predictions: NDArray[np.float32] | None, promised: Promise
+    ) -> TestScore | None:
+        if test is None or predictions is None:
+            return None
+        blocks, name = row_blocks(test, together=self.keeps_copies_together)
+        return estimates.on_test_rows(
+            self.metrics,
+            test.y,
+            predictions,
+            test.target.kind,
+            blocks=blocks,
+            blocks_name=name,
+            promised=promised,
+            seed=self.seed,
+        )
 
     def _folds_in_common(self) -> list[int]:
         """Positions of the folds that every completed trial was scored on."""
