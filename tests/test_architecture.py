@@ -1,6 +1,7 @@
-"""Imports go one way, and heavy libraries are imported where they are used."""
+"""Imports go one way, heavy libraries are imported where they are used, and files stay small."""
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,9 @@ LAYERS = (
     {"search"},
     {"console", "cli", "__main__"},
 )
+MOST_LINES = 560
+MOST_LINES_OF_A_FUNCTION = 60  # without its docstring
+MOST_MODULES_AT_THE_TOP = 14
 HEAVY = {"tensorflow", "keras", "keras_tuner", "jax", "sklearn", "optuna", "torch"}
 # Modules that only a process which trains or predicts imports.
 MAY_IMPORT_HEAVY_LIBRARIES = {
@@ -110,6 +114,38 @@ def private_names_of_others(source):
     return {name for name in named - own if is_private(name)}
 
 
+MODULES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in FILES
+}
+
+
+def at_run_time(node):
+    """What is below a node, but for imports that only a type checker sees."""
+    for child in ast.iter_child_nodes(node):
+        if not is_for_types_only(child):
+            yield child
+            yield from at_run_time(child)
+
+
+def modules_imported_by(path):
+    """Modules of hpsearch that a file imports, inside functions as well."""
+    found = set()
+    for node in at_run_time(ast.parse(path.read_text(encoding="utf-8"))):
+        for module in imported_modules(node):
+            inside = [f"{module}.{alias.name}" for alias in node.names]
+            found |= {name for name in inside if name in MODULES} or {module}
+    return found & set(MODULES)
+
+
+def functions_of(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            docstring = ast.get_docstring(node, clean=False) or ""
+            n_lines = node.end_lineno - node.lineno + 1
+            yield node.name, n_lines - len(docstring.splitlines())
+
+
 def names_keras_src(source):
     """Whether a source imports from ``keras.src`` or names something there."""
     for node in ast.walk(ast.parse(source)):
@@ -127,6 +163,36 @@ def test_no_module_imports_a_higher_layer(path):
     imported = parts_imported_by(path.read_text(encoding="utf-8")) - {own}
     higher = {name for name in imported if (layer_of(name) or 0) > level}
     assert not higher, f"{path.name} is below {sorted(higher)}"
+
+
+def test_there_is_no_circle_of_imports():
+    graph = {name: modules_imported_by(path) - {name} for name, path in MODULES.items()}
+    assert sum(map(len, graph.values())) > len(graph), "imports are found"
+    assert list(graphlib.TopologicalSorter(graph).static_order())  # raises, and names the circle
+
+
+@pytest.mark.parametrize("path", LAYERED, ids=short)
+def test_the_package_itself_is_imported_for_its_modules_alone(path):
+    """Public names and the version stand above everything, so only the command line takes them."""
+    if path.name in ("cli.py", "__main__.py"):
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            assert "hpsearch" not in [alias.name for alias in node.names]
+            for name in imported_modules(node):
+                if name.count(".") == 1 and name.startswith("hpsearch."):
+                    assert name in MODULES, name
+
+
+@pytest.mark.parametrize("path", FILES, ids=short)
+def test_files_and_functions_stay_small(path):
+    n_lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert n_lines <= MOST_LINES
+    assert {n: size for n, size in functions_of(path) if size > MOST_LINES_OF_A_FUNCTION} == {}
+
+
+def test_few_modules_stand_at_the_top():
+    assert len(list(PACKAGE.glob("*.py"))) <= MOST_MODULES_AT_THE_TOP
 
 
 @pytest.mark.parametrize("path", LIGHT, ids=short)

@@ -43,75 +43,79 @@ def predictions_section(material: Material) -> Section | None:
     return _classes_section(material, predicted)
 
 
+Pictured = tuple[Chart, Table]
+
+
 def _classes_section(material: Material, predicted: Predicted) -> Section | None:
-    charts, tables = [], []
-    matrix = confusion(predicted)
-    if matrix is not None:
-        charts.append(
-            Chart(
-                "confusion",
-                matrix,
-                "Confusion matrix: rows are true classes, columns predicted ones; the share is of "
-                "the true class.",
-                "Confusion matrix; the table below has it.",
-                width="half",
-            )
-        )
-        tables.append(_confusion_table(matrix))
-    curve = roc(predicted)
-    if curve is not None:
-        per = {"binary": "repeat", "multiclass": "class"}.get(predicted.kind, "label")
-        caption = f"ROC curve of each {per}: over all thresholds, rows found against false alarms."
-        if curve["n_left_out"]:
-            caption += f" The first {len(curve['series'])} are drawn."
-        charts.append(Chart("roc", curve, caption, "ROC curves.", width="half"))
-        tables.append(
-            table_of(
-                "Area under the ROC curve",
-                ("curve", "area"),
-                [(line["name"], Cell(f"{line['auc']:.4f}")) for line in curve["series"]],
-            )
-        )
-    bins = calibration(predicted)
-    if bins is not None:
-        charts.append(
-            Chart(
-                "calibration",
-                bins,
-                "Calibration: ten groups of predictions by their probability. On the diagonal, "
-                "probabilities mean what they say; bars are 95 % intervals.",
-                "Calibration; the table below has it.",
-                width="half",
-            )
-        )
-        tables.append(
-            table_of(
-                "Calibration",
-                ("mean probability", "share that came true", "95 % interval", "rows"),
-                [
-                    (
-                        number_cell(p),
-                        number_cell(s),
-                        words.interval(low, high),
-                        number_cell(round(n)),
-                    )
-                    for p, s, low, high, n in bins["points"]
-                ],
-            )
-        )
-    probabilities = spread(predicted)
-    if probabilities is not None:
-        caption = (
-            f"Predicted probability of {probabilities['of']}: how its rows are spread over it."
-        )
-        about = "A histogram of predicted probabilities."
-        charts.append(Chart("probabilities", probabilities, caption, about, width="half"))
-        tables.append(_probability_table(probabilities))
-    if not charts:
+    matrix, bins = confusion(predicted), calibration(predicted)
+    pictures = [
+        _confusion_matrix(matrix),
+        _roc_curves(predicted),
+        _calibration(bins),
+        _probabilities(predicted),
+    ]
+    shown = [picture for picture in pictures if picture is not None]
+    if not shown:
         return None
+    charts, tables = zip(*shown, strict=True)
     lead = " ".join([_classes_lead(predicted, matrix), _calibration_text(bins)]).strip()
-    return Section(
-        "predictions", "Out-of-fold predictions", lead, tuple(charts), tuple(tables), is_grid=True
+    return Section("predictions", "Out-of-fold predictions", lead, charts, tables, is_grid=True)
+
+
+def _confusion_matrix(matrix: Spec | None) -> Pictured | None:
+    if matrix is None:
+        return None
+    caption = (
+        "Confusion matrix: rows are true classes, columns predicted ones; the share is of "
+        "the true class."
+    )
+    about = "Confusion matrix; the table below has it."
+    return Chart("confusion", matrix, caption, about, width="half"), _confusion_table(matrix)
+
+
+def _roc_curves(predicted: Predicted) -> Pictured | None:
+    curve = roc(predicted)
+    if curve is None:
+        return None
+    per = {"binary": "repeat", "multiclass": "class"}.get(predicted.kind, "label")
+    caption = f"ROC curve of each {per}: over all thresholds, rows found against false alarms."
+    if curve["n_left_out"]:
+        caption += f" The first {len(curve['series'])} are drawn."
+    areas = [(line["name"], Cell(f"{line['auc']:.4f}")) for line in curve["series"]]
+    return (
+        Chart("roc", curve, caption, "ROC curves.", width="half"),
+        table_of("Area under the ROC curve", ("curve", "area"), areas),
+    )
+
+
+def _calibration(bins: Spec | None) -> Pictured | None:
+    if bins is None:
+        return None
+    caption = (
+        "Calibration: ten groups of predictions by their probability. On the diagonal, "
+        "probabilities mean what they say; bars are 95 % intervals."
+    )
+    about = "Calibration; the table below has it."
+    heads = ("mean probability", "share that came true", "95 % interval", "rows")
+    rows = [
+        (number_cell(p), number_cell(s), words.interval(low, high), number_cell(round(n)))
+        for p, s, low, high, n in bins["points"]
+    ]
+    return (
+        Chart("calibration", bins, caption, about, width="half"),
+        table_of("Calibration", heads, rows),
+    )
+
+
+def _probabilities(predicted: Predicted) -> Pictured | None:
+    probabilities = spread(predicted)
+    if probabilities is None:
+        return None
+    caption = f"Predicted probability of {probabilities['of']}: how its rows are spread over it."
+    about = "A histogram of predicted probabilities."
+    return (
+        Chart("probabilities", probabilities, caption, about, width="half"),
+        _probability_table(probabilities),
     )
 
 
