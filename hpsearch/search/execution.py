@@ -37,6 +37,7 @@ from hpsearch.search.resuming import (
     check_growth,
     check_unchanged,
     data_of,
+    executed_of,
     has_grown,
     options_of,
     record_of,
@@ -147,6 +148,8 @@ def resume(
                 f"until then; without {str(folder.place)!r} that one would be resumed."
             )
         was = journal.settings
+        if executed := executed_of(was, space):
+            observer.note(executed)
         asked = Options(
             space_of(was, space),
             **{**options_of(was), **given},

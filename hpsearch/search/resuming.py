@@ -197,6 +197,15 @@ def space_of(was: Record, given: Any) -> Space:
     return Space(SpaceSource(space["name"], now.path, now.source.text))
 
 
+def executed_of(was: Record, given: Any) -> str:
+    """What Python executes in order to go on, a sentence for people; empty where they give it."""
+    if given is not None or was["space"]["is_object"]:
+        return ""
+    path = was["space"]["path"]
+    where = f"the file {path}" if path and Path(path).is_file() else "the run's journal"
+    return f"The space {was['space']['name']!r} is executed, from {where}."
+
+
 def data_of(was: Record, given: Any) -> Dataset:
     """The table that a run began with, read again as it was.
 

@@ -275,7 +275,9 @@ def test_a_finished_run_without_more_is_left_as_it_is(search, resume, trained):
     notes = Notes()
     assert tables_of(resume("run", observer=notes)) == before
     assert trained == []
-    assert notes.texts == ["The run is finished; --trials or --repeats would give it more."]
+    executed, finished = notes.texts
+    assert executed.startswith("The space 'space.py' is executed, from the file ")
+    assert finished == "The run is finished; --trials or --repeats would give it more."
 
 
 def test_a_text_that_a_kill_left_out_is_written_without_training(search, resume, trained):
