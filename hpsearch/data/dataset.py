@@ -82,9 +82,15 @@ class Schema:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Schema:
         """The inverse of ``to_json``."""
-        lists = ("levels", "shape", "offset")
         columns = tuple(
-            Column(**{**c, **{name: tuple(c.get(name, ())) for name in lists}})
+            Column(
+                **{
+                    **c,
+                    "levels": tuple(c["levels"]),
+                    "shape": tuple(c["shape"]),
+                    "offset": tuple(map(float, c.get("offset", ()))),
+                }
+            )
             for c in value["columns"]
         )
         return cls(columns, Target.from_json(value["target"]))

@@ -10,6 +10,7 @@ from typing import Any
 
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData, problem_of, smallest_training_set
+from hpsearch.engines.lookups import check_lookups
 from hpsearch.engines.network import check_input
 from hpsearch.space.space import FitSettings, Space, fit_settings
 from hpsearch.task import Problem
@@ -43,10 +44,15 @@ class Configuration:
         )
         self._space = Space.from_bytes(job.space)
         self._fixes = dict(job.fixes)
+        self._data = data
+        self._is_checked = False
 
     def construct(self) -> Any:
         """A new compiled network, under the seeds that Keras has now."""
         built = self._space.construct(self.values, self.problem, self._fixes)
         check_input(built.model, self.problem.input_shape)
+        if not self._is_checked:
+            check_lookups(built.model, self._data)
+            self._is_checked = True
         self.values = dict(built.values)
         return built.model

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hpsearch.engines.workers.files import here
 from hpsearch.folds import Fold
-from hpsearch.preprocessing import Encoded, Layout, Statistics
+from hpsearch.preprocessing import Encoded, Layout, RawRange, Statistics, raw_range
 from hpsearch.task import Problem, Target
 
 
@@ -42,6 +42,11 @@ class FitData:
     folds: tuple[Fold, ...]
     statistics: Statistics
     refit_statistics: Statistics
+
+    @cached_property
+    def raw_range(self) -> RawRange:
+        """The smallest and largest raw value at each position of a network's input."""
+        return raw_range(self.encoded, self.layout)
 
     def without_features(self) -> FitData:
         """What the plan and the tables need; ``encoded`` has as many rows and no column."""

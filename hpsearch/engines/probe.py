@@ -18,6 +18,7 @@ from hpsearch.engines.endings import Ending
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import problem_of, read_fit_data, smallest_training_set
 from hpsearch.engines.initial import numpy_draws
+from hpsearch.engines.lookups import Lookups, looks_up, lookups_of
 from hpsearch.engines.network import (
     OutputForm,
     check_input,
@@ -26,6 +27,7 @@ from hpsearch.engines.network import (
     side_by_side,
 )
 from hpsearch.errors import InputError, SpaceError
+from hpsearch.preprocessing import RawRange
 from hpsearch.space.guards import heard_warnings
 from hpsearch.space.network_checks import check_saves
 from hpsearch.space.space import Candidate, Space, fit_settings
@@ -53,6 +55,8 @@ class Probe:
     endings : what each output's last layer can give.
     heard : what Keras, or another library, warned of while the network was built and tried.
     beyond : that a target lies beyond what the last layer can give, in a sentence; or empty.
+    asks_for_tokens : whether the network takes numbers of things; ``lookups`` says which, once it
+        was tried with the rows' ranges.
     """
 
     hyperparameters: dict[str, Any] | None
@@ -67,6 +71,8 @@ class Probe:
     endings: tuple[Ending, ...] = ()
     heard: tuple[str, ...] = ()
     beyond: str = ""
+    asks_for_tokens: bool = False
+    lookups: Lookups | None = None
 
     def facing(self, target: Target, y: NDArray[Any]) -> Probe:
         """The same, with a word where the network cannot reach a target as its loss sees it.
@@ -116,6 +122,7 @@ def probe_space(
     fixes: Mapping[str, Any],
     values: Mapping[str, Any] | None,
     must_save: bool,
+    raw: RawRange | None = None,
 ) -> Probe:
     """Build the default network, train one step on made-up rows, and predict.
 
@@ -123,6 +130,8 @@ def probe_space(
     ----------
     values : the default candidate; None to discover the space by building networks first.
     must_save : whether the network must be loadable without the space's code.
+    raw : of the rows, where the network takes numbers as they are. Without it such a network is
+        built and no more: the answer is that it ``asks_for_tokens``.
 
     Raises
     ------
@@ -133,7 +142,7 @@ def probe_space(
     """
     with heard_warnings() as heard:
         probe = _probe(
-            Space.from_bytes(space_bytes), problem, target, fixes, values, must_save=must_save
+            Space.from_bytes(space_bytes), problem, target, fixes, values, raw, must_save=must_save
         )
     return replace(probe, heard=tuple(heard))
 
@@ -144,6 +153,7 @@ def _probe(
     target: Target,
     fixes: Mapping[str, Any],
     values: Mapping[str, Any] | None,
+    raw: RawRange | None,
     *,
     must_save: bool,
 ) -> Probe:
@@ -162,12 +172,16 @@ def _probe(
     model = _build(space, values, problem, fixes)
     check_input(model, problem.input_shape)
     form = OutputForm.of(model, target)
+    asks = looks_up(model)
+    if asks and raw is None:
+        return Probe(None, (), False, asks_for_tokens=True)
+    lookups = lookups_of(model, raw) if asks and raw is not None else None
     _check_fresh(space, model, _build(space, values, problem, fixes))
     if must_save:
         check_saves(space.name, model)
     untraceable = _untraceable(model, problem)
     if untraceable is None:
-        _try(space, model, form, problem, target)
+        _try(space, model, form, _made_up_rows(problem, lookups, raw), target)
     return Probe(
         found,
         under_if=discovery.under_if if discovery else (),
@@ -179,6 +193,8 @@ def _probe(
         convolves=any("Conv" in type(layer).__name__ for layer in keras_internals.layers_of(model)),
         on_gpu=_on_gpu(),
         endings=tuple(Ending.of(output) for output in model.outputs),
+        asks_for_tokens=asks,
+        lookups=lookups,
     )
 
 
@@ -244,9 +260,20 @@ def _on_gpu() -> bool:
     return bool(jax.default_backend() == "gpu")
 
 
-def _try(space: Space, model: Any, form: OutputForm, problem: Problem, target: Target) -> None:
+def _made_up_rows(
+    problem: Problem, lookups: Lookups | None, raw: RawRange | None
+) -> NDArray[np.float32]:
+    """Standardised numbers, and tokens that the rows hold."""
     rows = np.random.default_rng(0).normal(size=(_N_ROWS, *problem.input_shape))
-    rows = rows.astype(np.float32)
+    if lookups is not None and raw is not None:
+        is_token = [lookups.has(position) for position in raw.positions]
+        rows = np.where(np.reshape(is_token, problem.input_shape), raw.low, rows)
+    return rows.astype(np.float32)
+
+
+def _try(
+    space: Space, model: Any, form: OutputForm, rows: NDArray[np.float32], target: Target
+) -> None:
     y = form.loss_target(_made_up_target(target), len(target.labels))
     try:
         _train_one_step(model, rows, y, form)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from hpsearch.data.dataset import Dataset, Schema
 from hpsearch.engines.initial import numpy_draws
+from hpsearch.engines.lookups import Lookups
 from hpsearch.engines.network import side_by_side
 from hpsearch.errors import ModelFileError
 from hpsearch.keras_settings import check_keras_json, keras_settings
@@ -195,7 +196,16 @@ class Bundle:
         return load_keras_bytes(self.content, self.path)
 
     def predict(self, encoded: Encoded) -> NDArray[np.floating[Any]]:
-        """Canonical predictions of encoded rows."""
+        """Canonical predictions of encoded rows.
+
+        Raises
+        ------
+        DataError
+            If they hold numbers that the network looks up and does not know.
+        """
+        with self._reading():
+            lookups = Lookups.from_json(self.manifest.get("lookups", ()))
+        lookups.check_rows(encoded, self.layout)
         with self._reading():
             slots = np.array(self.manifest["word_slots"], np.int32)
             outputs = predict_encoded(self.model, encoded, self.layout, slots)

@@ -24,6 +24,7 @@ from hpsearch.data.dataset import Schema
 from hpsearch.engines.backend import import_keras, keep_compiled_programs
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData, read_fit_data
+from hpsearch.engines.lookups import Lookups, looks_up, lookups_of
 from hpsearch.engines.network import OutputForm, numpy_links, side_by_side, single_precision
 from hpsearch.errors import BundleError
 from hpsearch.export.bundle import (
@@ -56,6 +57,7 @@ class Refitted:
     predictions : canonical, of the test rows (n, ...), or None.
     word_slots : the slots of the words, for the manifest.
     inspected : what ``inspection.inspect_network`` says of the network.
+    lookups : what the network looks up, as ``Lookups.to_json`` gives it.
     """
 
     sha256: str
@@ -63,6 +65,7 @@ class Refitted:
     predictions: NDArray[np.floating[Any]] | None
     word_slots: tuple[int, ...]
     inspected: Mapping[str, Any] = field(default_factory=dict)
+    lookups: Sequence[Mapping[str, Any]] = ()
 
 
 def refit_steps(
@@ -115,6 +118,7 @@ def refit_and_export(
     data = read_fit_data(job.data_path)
     network = train(job, candidate, n_steps)
     form = OutputForm.of(network, data.target)
+    lookups = lookups_of(network, data.raw_range) if looks_up(network) else Lookups()
     statistics, slots = data.refit_statistics, data.refit_statistics.word_slots
     with keras_settings():  # what the space sets of its own is in the network's layers
         model = bundle_model(network, form, schema, data.layout, statistics)
@@ -126,6 +130,7 @@ def refit_and_export(
     _save_arrays(check_path, {"outputs": outputs, **inputs})
     predictions = None
     if test_rows is not None:
+        lookups.check_rows(test_rows, data.layout)
         outputs = predict_encoded(model, test_rows, data.layout, slots)
         predictions = canonical(data.target, outputs)
     return Refitted(
@@ -134,6 +139,7 @@ def refit_and_export(
         predictions=predictions,
         word_slots=tuple(slots.tolist()),
         inspected=inspect_network(network, job, candidate, n_steps),
+        lookups=lookups.to_json(data.layout),
     )
 
 

@@ -2,6 +2,16 @@
 
 from hpsearch.preprocessing.design import design_rows
 from hpsearch.preprocessing.encoding import Encoded, Layout, encode
+from hpsearch.preprocessing.ranges import RawRange, raw_range
 from hpsearch.preprocessing.statistics import Statistics, fit_statistics
 
-__all__ = ["Encoded", "Layout", "Statistics", "design_rows", "encode", "fit_statistics"]
+__all__ = [
+    "Encoded",
+    "Layout",
+    "RawRange",
+    "Statistics",
+    "design_rows",
+    "encode",
+    "fit_statistics",
+    "raw_range",
+]

@@ -46,6 +46,9 @@ class Layout:
     words : names of the word columns; ``n_words`` and ``word_slots`` count their words and slots.
     arrays : names of the array columns; ``array_shapes`` their rows' shapes as a network sees them,
         a grey image with a channel axis. Each index of the last axis has a mean of its own.
+    token_numbers, token_channels : positions in ``numbers``, and among the channels of all arrays,
+        of whole numbers that networks look up in a table: they are no quantities, and stay as
+        they are.
     """
 
     numbers: tuple[str, ...] = ()
@@ -60,6 +63,8 @@ class Layout:
     word_slots: tuple[int, ...] = ()
     arrays: tuple[str, ...] = ()
     array_shapes: tuple[tuple[int, ...], ...] = ()
+    token_numbers: tuple[int, ...] = ()
+    token_channels: tuple[int, ...] = ()
 
     @classmethod
     def of(

@@ -32,7 +32,7 @@ class Statistics:
     ----------
     fill, centre, scale : float32 (n_numbers,): median, mean and standard deviation of the present
         cells, which ``((fill if missing else x) - centre) / scale`` brings to mean 0 and
-        deviation 1; a constant feature has the scale 1.
+        deviation 1; a constant feature has the scale 1, and a token 0, 0 and 1.
     category_slots : int32 (sum of ``n_levels + 2``,): the slot of each code, column after column,
         or ``ABSENT``.
     word_slots : int32 (sum of ``n_words``,): the slot of each word, or ``ABSENT``.
@@ -91,6 +91,10 @@ def fit_statistics(
     """
     fill, centre, scale = _number_statistics(encoded.numbers, rows)
     array_centre, array_scale = _array_statistics(encoded.arrays, rows)
+    for values, neutral in ((fill, 0.0), (centre, 0.0), (scale, 1.0)):
+        values[list(layout.token_numbers)] = neutral
+    for values, neutral in ((array_centre, 0.0), (array_scale, 1.0)):
+        values[list(layout.token_channels)] = neutral
     target_centre, target_scale = _target_statistics(y[rows], scale_target)
     return Statistics(
         fill=fill,

@@ -137,6 +137,14 @@ def _limits(manifest: Mapping[str, Any]) -> Iterator[str]:
             f"- At most {_count(limits.get('max_words'))} words of a text column are known; "
             "others are ignored."
         )
+    looked_up: dict[tuple[int, int], dict[str, None]] = {}
+    for one in manifest.get("lookups") or ():
+        looked_up.setdefault((one["least"], one["most"]), {})[one["name"]] = None
+    for (least, most), names in looked_up.items():
+        yield (
+            f"- Whole numbers from {least:,} to {most:,} are looked up in "
+            f"{_text(_listed(list(names)))}; rows with others are refused."
+        )
     missing = [column["name"] for column in columns if column.get("has_missing")]
     if missing:
         yield f"- Cells were missing in: {_text(_listed(missing))}. Training values fill them."

@@ -22,7 +22,7 @@ from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.pace import few_batches, is_very_large, seconds_per_epoch
 from hpsearch.engines.probe import Probe
 from hpsearch.engines.workers import Workers, machines
-from hpsearch.preprocessing import Layout
+from hpsearch.preprocessing import Layout, RawRange
 from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.space.space import Candidate
 from hpsearch.task import Problem, Target
@@ -80,9 +80,17 @@ class Crew:
         self._machines.share(folder)
 
     def try_space(
-        self, problem: Problem, target: Target, defaults: Mapping[str, Any] | None
+        self,
+        problem: Problem,
+        target: Target,
+        defaults: Mapping[str, Any] | None,
+        raw: Callable[[], RawRange],
     ) -> Probe:
         """Try the default network where it will train, once; that may change the engine.
+
+        Parameters
+        ----------
+        raw : the rows' ranges, asked for where the network takes numbers as they are.
 
         Raises
         ------
@@ -90,27 +98,26 @@ class Crew:
             If the space raises, or its network doesn't fit the rows, the problem or the export.
         """
         if self.probe is None:
-            found = self._probed(problem, target, defaults)
+            found = self._probed(problem, target, defaults, raw)
             choice = second_choice(self._plan.engine, self.choice, found)
             if choice.engine != self.choice.engine:
                 self.choice, self.workers = choice, self._start(choice.kind)
-                found = self._probed(problem, target, defaults)
+                found = self._probed(problem, target, defaults, raw)
             self.probe = found
         return self.probe
 
     def _probed(
-        self, problem: Problem, target: Target, defaults: Mapping[str, Any] | None
+        self,
+        problem: Problem,
+        target: Target,
+        defaults: Mapping[str, Any] | None,
+        raw: Callable[[], RawRange],
     ) -> Probe:
         plan = self._plan
-        found: Probe = self.workers.call(
-            self.choice.kind.probe,
-            plan.space.to_bytes(),
-            problem,
-            target,
-            dict(plan.fixes),
-            defaults,
-            plan.must_save,
-        )
+        asked = (plan.space.to_bytes(), problem, target, dict(plan.fixes), defaults, plan.must_save)
+        found: Probe = self.workers.call(self.choice.kind.probe, *asked)
+        if found.asks_for_tokens:
+            found = self.workers.call(self.choice.kind.probe, *asked, raw())
         return found
 
     def settle(self, job: Job, data: FitData, defaults: Mapping[str, Any]) -> None:

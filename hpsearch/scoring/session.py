@@ -25,11 +25,12 @@ from hpsearch.engines.fit_data import (
     training_target,
     write_fit_data,
 )
+from hpsearch.engines.lookups import told
 from hpsearch.engines.probe import settle
 from hpsearch.engines.workers import Lost, Workers, return_freed_memory
 from hpsearch.errors import HpsearchError
 from hpsearch.folds import Fold
-from hpsearch.preprocessing import Layout
+from hpsearch.preprocessing import Layout, raw_range
 from hpsearch.results.journal import NoJournal, Recorder, check_asked
 from hpsearch.scoring.crew import Crew, Note
 from hpsearch.scoring.observer import Observer, SilentObserver
@@ -139,7 +140,13 @@ class Session:
         problem = self._problem()
         declared = plan.space.declared(problem, plan.fixes) if plan.space.declares else None
         defaults = None if declared is None else active_values(declared, declared.values)
-        probe = self.crew.try_space(problem, target, defaults)
+        probe = self.crew.try_space(
+            problem, target, defaults, lambda: raw_range(encoded, self.layout)
+        )
+        if probe.lookups is not None:
+            self.layout = probe.lookups.marked(self.layout)
+            probe.lookups.check_rows(encoded, self.layout)
+            self._note(told(probe.lookups, self.layout))
         if declared is None:
             declared = HyperParameters.from_config(probe.hyperparameters)
         self.scales_target = target.kind == "regression" and (
@@ -161,6 +168,11 @@ class Session:
         self.crew.share(folder)
         self.crew.settle(self.job, self.data, active_values(declared, declared.values))
         return declared
+
+    def check_new_rows(self, dataset: Dataset) -> None:
+        """Raise ``DataError`` where rows to predict hold numbers that the network can't look up."""
+        if self.probe.lookups is not None:
+            self.probe.lookups.check_rows(encode_dataset(dataset), self.layout)
 
     @cached_property
     def _engine(self) -> Engine:

@@ -121,6 +121,7 @@ def manifest(
             "max_words": plan.options.max_words,
         },
         "word_slots": list(refitted.word_slots),
+        "lookups": list(refitted.lookups),
         "trial": best.candidate.trial,
         "hyperparameters": dict(best.candidate.values),
         "n_params": refitted.n_params,

@@ -198,6 +198,8 @@ def execute(
     with Session(plan.for_the_session(engine), plan.dataset, plan.folds, observer.note) as session:
         observer.stage("check")
         declared = session.prepare()
+        if plan.test is not None:
+            session.check_new_rows(plan.test)
         oracle = make_oracle(plan.options.oracle, declared, plan.for_the_oracle())
         telling.tell_how_networks_are_trained(session, observer)
         with _begin(planned, session, folder, observer, journal) as journal:

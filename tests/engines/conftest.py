@@ -135,6 +135,7 @@ def make_job(tmp_path_factory):
         scale_target=None,
         fixes=(),
         splitter=None,
+        layout=lambda layout: layout,
     ):
         splitter = splitter or IteratedKFold(n_folds, repeats, random_state=0)
         scales = dataset.target.kind == "regression" if scale_target is None else scale_target
@@ -142,7 +143,7 @@ def make_job(tmp_path_factory):
             dataset,
             encode_dataset(dataset),
             make_folds(splitter, dataset),
-            Layout.of(dataset.schema),
+            layout(Layout.of(dataset.schema)),
             scale_target=scales,
         )
         metrics = resolve_metric(dataset.target.kind, metric)

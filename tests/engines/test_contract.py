@@ -16,6 +16,7 @@ from hpsearch.engines.fused.engine import FusedEngine, import_jax
 from hpsearch.engines.plan import batch_order, replica_seed
 from hpsearch.engines.reference.engine import ReferenceEngine
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, LokyWorkers, Lost
+from hpsearch.preprocessing import design_rows
 from hpsearch.space.space import Candidate
 from hpsearch.stats import patience_stop
 
@@ -170,6 +171,33 @@ def test_a_target_far_from_zero_keeps_the_digits_of_its_predictions(train, table
     assert_allclose(fold.predictions - 2459000, expected - 2459000, rtol=1e-5)
     mae = np.abs(fold.predictions - truth).mean(axis=(1, 2))
     assert_allclose(fold.validation["mae"], mae, rtol=1e-12)
+
+
+def build_embedding(hp, problem):
+    import keras
+
+    return compiled([keras.layers.Embedding(5, 3), keras.layers.Flatten()], problem)
+
+
+def test_tokens_train_as_in_keras_without_being_standardised(train, make_job, engine):
+    tokens = np.random.default_rng(3).integers(0, 5, (26, 4))
+    job = make_job(
+        hpsearch.load(tokens, tokens[:, 0] + 0.5 * tokens[:, 1]),
+        build_embedding,
+        layout=lambda layout: replace(layout, token_numbers=(0, 1, 2, 3)),
+    )
+    result = train(job, 1)
+    assert result.error is None, result.traceback
+    losses, _ = engine.call("keras_curves", job, Candidate(0, {}), 1)
+    assert_allclose(result.folds[0].train_loss, losses, rtol=1e-5)
+    data = read_fit_data(job.data_path)
+    assert_array_equal(design_rows(data.encoded, data.layout, data.statistics[1]), tokens)
+
+
+def test_a_candidate_that_looks_up_what_the_default_one_does_not_fails(train, make_job):
+    tokens = np.random.default_rng(3).integers(0, 5, (26, 4))
+    result = train(make_job(hpsearch.load(tokens, tokens.sum(axis=1)), build_embedding), 1)
+    assert "this one looks up 'x0', 'x1', 'x2', 'x3', the default one none" in result.error
 
 
 def build_recurrent(hp, problem):

@@ -11,6 +11,7 @@ import hpsearch
 from hpsearch.errors import BundleError, DataError, InputError
 from hpsearch.export.prediction import load_model, predict_rows, prediction_frame
 from hpsearch.preprocessing import design_rows, encode
+from hpsearch.scoring.observer import SilentObserver
 from hpsearch.task import Target
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -45,6 +46,14 @@ def build(hp, problem):
     model = keras.Sequential(layers)
     model.compile(keras.optimizers.SGD(0.05), problem.loss, run_eagerly=True)
     return model
+
+
+class Listener(SilentObserver):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
 
 
 BUDGET = {"trials": 1, "folds": 2, "repeats": 1, "epochs": 2, "batch_size": 16, "jobs": 1}
@@ -95,7 +104,7 @@ def far(train_here, tmp_path_factory):
     out = tmp_path_factory.mktemp("far") / "run"
     data = hpsearch.load(table, target="jd")
     with train_here():
-        return table, hpsearch.Search(build, **BUDGET, engine="keras", out=out).run(data)
+        return table, hpsearch.Search(build, **BUDGET, engine="reference", out=out).run(data)
 
 
 def test_a_target_far_from_zero_is_predicted_with_its_digits(far):
@@ -120,6 +129,63 @@ def test_the_card_says_what_the_file_takes_and_gives(far):
     text = (far[1].path / "model_card.md").read_text(encoding="utf-8")
     assert "It takes, so that float32 keeps their digits, northing less 5000000." in text
     assert "It gives jd less 2459001; `hpsearch predict` adds that in float64." in text
+
+
+def build_embedding(hp, problem):
+    import keras
+
+    layers = [keras.Input(problem.input_shape), keras.layers.Embedding(4, 3)]
+    layers += [keras.layers.Flatten(), keras.layers.Dense(1, problem.output_activation)]
+    model = keras.Sequential(layers)
+    model.compile(keras.optimizers.SGD(0.5), problem.loss, run_eagerly=True)
+    return model
+
+
+TOKENS = np.random.default_rng(5).integers(0, 4, (40, 2))
+
+
+@pytest.fixture(scope="module")
+def of_tokens(train_here, tmp_path_factory):
+    """A finished run of a network that looks its columns up, and what was said."""
+    said = Listener()
+    out = tmp_path_factory.mktemp("tokens") / "run"
+    search = hpsearch.Search(
+        build_embedding, **BUDGET, engine="reference", out=out, observer=said, baselines=False
+    )
+    with train_here():
+        return search.run(hpsearch.load(TOKENS, TOKENS[:, 0] % 2)), said
+
+
+def test_numbers_that_a_network_looks_up_reach_it_as_they_are(of_tokens):
+    run, said = of_tokens
+    assert any("looks up 'x0', 'x1' in an Embedding" in note for note in said.notes)
+    model, outputs = load_model(run), hpsearch.predict(run, TOKENS)
+    of_the_file = model.predict_on_batch({"numbers": TOKENS.astype(np.float32)})[:, 0]
+    assert_allclose(outputs["probability.1"], of_the_file, rtol=1e-6)
+    assert len(np.unique(of_the_file)) == len(np.unique(TOKENS, axis=0))
+
+
+def test_numbers_that_a_network_does_not_know_are_refused(of_tokens):
+    with pytest.raises(DataError, match=r"'x0' in an Embedding.* from 0 to 3; received 9"):
+        hpsearch.predict(of_tokens[0], [[9, 0]])
+    with pytest.raises(DataError, match=r"'x1' in an Embedding.* 1 of its cells are missing"):
+        hpsearch.predict(of_tokens[0], [[1, np.nan]])
+
+
+def test_the_card_says_which_numbers_are_looked_up(of_tokens):
+    text = (of_tokens[0].path / "model_card.md").read_text(encoding="utf-8")
+    assert "- Whole numbers from 0 to 3 are looked up in x0, x1; rows with others are refus" in text
+
+
+def test_test_rows_that_cannot_be_looked_up_are_refused_before_any_training(train_here, tmp_path):
+    data = hpsearch.load(TOKENS, TOKENS[:, 0] % 2)
+    table = pd.DataFrame({"x0": [7], "x1": [0], "y": [1]})
+    search = hpsearch.Search(
+        build_embedding, **BUDGET, engine="reference", out=tmp_path / "run", test_data=table
+    )
+    with train_here(), pytest.raises(DataError, match="received 7"):
+        search.run(data)
+    assert not (tmp_path / "run" / "trials.csv").exists()
 
 
 def test_the_run_may_be_given_by_its_folder(trained):

@@ -1,0 +1,333 @@
+"""Lookups: which features a network takes as numbers of things, tokens, and looks up in a table.
+
+Owns the rule: a feature that reaches an Embedding (or another layer that takes whole numbers)
+is no quantity, and stays as it is; which ones do is seen by letting a network read made-up rows.
+What is standardised otherwise belongs to ``hpsearch.preprocessing``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch import keras_internals
+from hpsearch.data.names import listed
+from hpsearch.engines.failures import reason_of
+from hpsearch.errors import DataError, SpaceError
+from hpsearch.preprocessing import Encoded, Layout
+from hpsearch.preprocessing.ranges import Position, RawRange, positions_of
+
+if TYPE_CHECKING:
+    from hpsearch.engines.fit_data import FitData
+
+LARGEST_TOKEN = 2**24 - 1
+"""Rows reach a network as float32, which holds whole numbers up to here."""
+
+_ROWS_AT_ONCE = 256
+
+Bounds = tuple[int, int]
+Tokens = tuple[tuple[int, ...], tuple[int, ...]]  # of ``Layout``: numbers, channels
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """The features that a network looks up, and the smallest and largest number of each it takes.
+
+    Attributes
+    ----------
+    numbers : by position in ``Layout.numbers``; channels : by channel of all arrays.
+    """
+
+    numbers: Mapping[int, Bounds] = field(default_factory=dict)
+    channels: Mapping[int, Bounds] = field(default_factory=dict)
+
+    def has(self, position: Position) -> bool:
+        """Whether a position of a network's input is looked up."""
+        return position.index in self._of(position)  # -1, which others have, is in neither
+
+    def _of(self, position: Position) -> Mapping[int, Bounds]:
+        return self.numbers if position.kind == "number" else self.channels
+
+    def _bounds(self, position: Position) -> Bounds:
+        return self._of(position)[position.index]
+
+    @property
+    def tokens(self) -> Tokens:
+        """Which features they are."""
+        return tuple(sorted(self.numbers)), tuple(sorted(self.channels))
+
+    def marked(self, layout: Layout) -> Layout:
+        """The layout whose tokens these are."""
+        numbers, channels = self.tokens
+        return replace(layout, token_numbers=numbers, token_channels=channels)
+
+    def to_json(self, layout: Layout) -> list[dict[str, Any]]:
+        """A dictionary for each feature, for JSON; ``from_json`` is its inverse."""
+        return [
+            {"name": p.name, "kind": p.kind, "index": p.index, "least": least, "most": most}
+            for p in dict.fromkeys(positions_of(layout))
+            if self.has(p)
+            for least, most in [self._bounds(p)]
+        ]
+
+    @classmethod
+    def from_json(cls, value: Sequence[Mapping[str, Any]]) -> Lookups:
+        """The inverse of ``to_json``."""
+        numbers, channels = (
+            {int(f["index"]): (int(f["least"]), int(f["most"])) for f in value if f["kind"] == kind}
+            for kind in ("number", "channel")
+        )
+        return cls(numbers, channels)
+
+    def check_rows(self, encoded: Encoded, layout: Layout) -> None:
+        """Raise ``DataError`` unless rows hold tokens that the network takes, and all of them."""
+        channels = _channels(encoded)
+        for position in filter(self.has, dict.fromkeys(positions_of(layout))):
+            is_number = position.kind == "number"
+            at = position.index
+            values = encoded.numbers[:, at] if is_number else channels[at]
+            _check_tokens(values, self._bounds(position), position)
+
+
+def looks_up(model: Any) -> bool:
+    """Whether a network asks for whole numbers somewhere."""
+    return bool(_tables(model)) or _takes_integers(model)
+
+
+def lookups_of(model: Any, raw: RawRange) -> Lookups:
+    """What a network looks up, seen by feeding it rows in which one position at a time differs.
+
+    Parameters
+    ----------
+    model : a built network with one input.
+    raw : of all rows that it is trained on.
+
+    Raises
+    ------
+    SpaceError
+        A number is outside of a table, a slot of 0 and 1 is looked up, or the network cannot be
+        watched.
+    """
+    numbers: dict[int, Bounds] = {}
+    channels: dict[int, Bounds] = {}
+    for position, bounds in _read(model, raw):
+        if position.kind == "missing":
+            raise SpaceError(
+                f"an Embedding looks up whole numbers; {position.name!r} has missing cells. Give "
+                "them a number of their own, such as 0."
+            )
+        if position.kind == "slot":
+            raise SpaceError(
+                f"an Embedding looks up whole numbers; {position.name!r} reaches the network as 0 "
+                "or 1 for each level or word. Write its levels as whole numbers from 0, or leave "
+                "the Embedding out."
+            )
+        found = numbers if position.kind == "number" else channels
+        least, most = found.get(position.index, bounds)
+        found[position.index] = max(least, bounds[0]), min(most, bounds[1])
+    return Lookups(numbers, channels)
+
+
+def check_lookups(model: Any, data: FitData) -> None:
+    """Raise ``SpaceError`` unless a candidate looks up what the default network does.
+
+    Which features are left as they are is decided once for all candidates of a search.
+    """
+    tokens = data.layout.token_numbers, data.layout.token_channels
+    asks = looks_up(model)
+    if not asks and not any(tokens):
+        return
+    found = lookups_of(model, data.raw_range) if asks else Lookups()
+    if found.tokens != tokens:
+        raise SpaceError(
+            "all networks of a space look up the same columns, since whole numbers stay as they "
+            f"are for all of them; this one looks up {_names(found.tokens, data.layout)}, the "
+            f"default one {_names(tokens, data.layout)}. Make two spaces of them."
+        )
+
+
+def told(lookups: Lookups, layout: Layout) -> str:
+    """What is done for a network that looks up, a sentence for people."""
+    return (
+        f"The network looks up {_names(lookups.tokens, layout)} in an Embedding: these whole "
+        "numbers reach it as they are, neither standardised nor filled in."
+    )
+
+
+def _names(tokens: Tokens, layout: Layout) -> str:
+    channels = {p.index: p.name for p in positions_of(layout) if p.kind == "channel"}
+    names = [repr(layout.numbers[i]) for i in tokens[0]]
+    names += [f"feature {_within(i, layout)} of {channels[i]!r}" for i in tokens[1]]
+    return listed(names, most=5) if names else "none"
+
+
+def _within(channel: int, layout: Layout) -> int:
+    """A channel's number within its own array."""
+    for shape in layout.array_shapes:
+        if channel < shape[-1]:
+            break
+        channel -= shape[-1]
+    return channel
+
+
+# -- rows
+
+
+def _channels(encoded: Encoded) -> list[NDArray[Any]]:
+    return [array[..., c] for array in encoded.arrays for c in range(array.shape[-1])]
+
+
+def _check_tokens(values: NDArray[Any], bounds: Bounds, position: Position) -> None:
+    least, most = bounds
+    known = values[~np.isnan(values)]
+    rule = f"The network looks up {position.name!r} in an Embedding, which takes whole numbers"
+    if known.size < values.size:
+        raise DataError(
+            f"{rule}; {values.size - known.size:,} of its cells are missing. Give them a number "
+            "that the Embedding has."
+        )
+    wrong = known[(known != np.floor(known)) | (known < least) | (known > most)]
+    if wrong.size:
+        raise DataError(
+            f"{rule} from {least:,} to {most:,}; received {float(wrong.flat[0]):.10g}. Correct "
+            "such cells."
+        )
+
+
+# -- watching a network
+
+
+def _tables(model: Any) -> list[tuple[Any, int]]:
+    """Layers that take whole numbers, and how many numbers each knows."""
+    import keras
+
+    kinds = (
+        (keras.layers.Embedding, "input_dim"),
+        (keras.layers.CategoryEncoding, "num_tokens"),
+        (keras.layers.IntegerLookup, ""),
+        (keras.layers.Hashing, ""),
+    )
+    found = []
+    for layer in keras_internals.layers_of(model):
+        for kind, size in kinds:
+            if isinstance(layer, kind):
+                known = getattr(layer, size, None) if size else None
+                found.append((layer, LARGEST_TOKEN + 1 if known is None else int(known)))
+    return found
+
+
+def _takes_integers(model: Any) -> bool:
+    return "int" in str(model.inputs[0].dtype)
+
+
+def _read(model: Any, raw: RawRange) -> Iterator[tuple[Position, Bounds]]:
+    """Each position that is looked up, and the numbers that it may hold there."""
+    tables = _tables(model)
+    low, high = raw.low.ravel(), raw.high.ravel()
+    other = np.where(high > low, high, low + 1)
+    if _takes_integers(model):
+        yield from ((position, (0, LARGEST_TOKEN)) for position in raw.positions)
+    for first in range(0, len(low), _ROWS_AT_ONCE):
+        chosen = np.arange(first, min(first + _ROWS_AT_ONCE, len(low)))
+        rows = np.tile(low, (1 + len(chosen), 1))
+        rows[1 + np.arange(len(chosen)), chosen] = other[chosen]
+        for layer, size, seen in _seen(model, tables, rows.reshape(-1, *raw.low.shape)):
+            before, after = seen[:1], seen[1:]
+            for row in np.flatnonzero((after != before).any(axis=1)):
+                at = int(chosen[row])
+                moved = after[row] != before[0]
+                ends = before[0][moved], after[row][moved]
+                is_constant = high[at] == low[at]
+                _check_table(layer, size, ends, (low[at], high[at]), raw.positions[at], is_constant)
+                yield raw.positions[at], _bounds(size, ends, low[at], other[at], high[at])
+
+
+def _check_table(
+    layer: Any,
+    size: int,
+    ends: tuple[NDArray[Any], NDArray[Any]],
+    held: tuple[float, float],
+    position: Position,
+    is_constant: bool,
+) -> None:
+    """Refuse numbers that a table does not have; a constant position's other number is made up."""
+    least = float(min(ends[0].min(), np.inf if is_constant else ends[1].min()))
+    most = float(max(ends[0].max(), -np.inf if is_constant else ends[1].max()))
+    if least >= 0 and most < size:
+        return
+    needed = f"Raise its input_dim to {int(most) + 1:,}" if least >= 0 else "Number from 0"
+    raise SpaceError(
+        f"the layer '{layer.name}' looks up whole numbers from 0 to {size - 1:,}; "
+        f"{position.name!r} holds {held[0]:.10g} to {held[1]:.10g}. {needed}."
+    )
+
+
+def _bounds(
+    size: int, ends: tuple[NDArray[Any], NDArray[Any]], low: float, other: float, high: float
+) -> Bounds:
+    """The numbers a position may hold: the table's, where they are looked up as they are."""
+    shift = ends[0] - low
+    if (ends[1] - other == shift).all() and (shift == shift[0]).all():
+        return int(-shift[0]), int(size - 1 - shift[0])
+    return int(low), int(high)
+
+
+def _seen(
+    model: Any, tables: list[tuple[Any, int]], rows: NDArray[np.float32]
+) -> Iterator[tuple[Any, int, NDArray[Any]]]:
+    """What each table was asked for, (n_rows, ...) flattened, once for each time it was."""
+    if not tables:
+        return
+    asked: list[tuple[int, NDArray[Any]]] = []
+    with _watched([layer for layer, _ in tables], asked):
+        try:
+            model(rows.astype(model.inputs[0].dtype), training=False)
+        except _UnseenError:
+            raise
+        except Exception as error:
+            raise SpaceError(
+                "which columns a network looks up in an Embedding is seen by letting it read "
+                f"rows, which failed: {reason_of(error).rstrip('.')}. Put the Embedding directly "
+                "behind the input."
+            ) from error
+    for number, values in asked:
+        layer, size = tables[number]
+        yield layer, size, values.reshape(len(rows), -1)
+
+
+class _UnseenError(SpaceError):
+    """What a table was asked for cannot be read."""
+
+
+@contextmanager
+def _watched(layers: list[Any], asked: list[tuple[int, NDArray[Any]]]) -> Iterator[None]:
+    """Note what layers are called with, and let them go on with zeros, which every table has."""
+    import keras
+
+    def watch(number: int, layer: Any) -> None:
+        original = layer.call
+
+        def call(inputs: Any, *arguments: Any, **options: Any) -> Any:
+            try:
+                asked.append((number, np.asarray(keras.ops.convert_to_numpy(inputs), np.float64)))
+            except Exception as error:
+                raise _UnseenError(
+                    f"the layer '{layer.name}' is inside of another one, where it cannot be seen "
+                    "which columns it looks up. Put it directly behind the input."
+                ) from error
+            return original(keras.ops.zeros_like(inputs), *arguments, **options)
+
+        layer.call = call
+
+    for number, layer in enumerate(layers):
+        watch(number, layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.call
