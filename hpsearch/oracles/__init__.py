@@ -80,6 +80,24 @@ def oracle_packages(name: str) -> tuple[str, ...]:
     return _algorithm(name).packages
 
 
+def oracle_remark(name: str, trials: int) -> str | None:
+    """What a search of so many trials with this oracle should say, or None.
+
+    Examples
+    --------
+    >>> oracle_remark("bayesian", 8)
+    "With 8 trials the oracle 'bayesian' proposes what 'random' does: it learns from 8 on."
+    """
+    n_drawn = _algorithm(name).n_drawn
+    if trials > n_drawn:
+        return None
+    n_trials = "1 trial" if trials == 1 else f"{trials} trials"
+    return (
+        f"With {n_trials} the oracle '{name}' proposes what 'random' does: "
+        f"it learns from {n_drawn} on."
+    )
+
+
 def make_oracle(name: str, hp: HyperParameters, plan: OraclePlan) -> Oracle:
     """The oracle of this name for a declared space.
 

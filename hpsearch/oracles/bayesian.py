@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from hpsearch.oracles._draws import listed
 from hpsearch.oracles._learning import (
+    N_DRAWN,
     LearningOracle,
     Lesson,
     Proposal,
@@ -230,4 +231,4 @@ def make(hp: HyperParameters, plan: OraclePlan) -> LearningOracle:
     )
 
 
-ALGORITHM = Algorithm(make, uses_scores=True, packages=("scikit-learn", "scipy"))
+ALGORITHM = Algorithm(make, uses_scores=True, n_drawn=N_DRAWN, packages=("scikit-learn", "scipy"))

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hpsearch.oracles._learning import LearningOracle, Lesson, normal_scores
+from hpsearch.oracles._learning import N_DRAWN, LearningOracle, Lesson, normal_scores
 from hpsearch.oracles._optuna import StudyModel, sampler_seed, trial_of
 from hpsearch.oracles._unit import UnitSpace
 from hpsearch.oracles.base import Algorithm, OraclePlan
@@ -59,4 +59,6 @@ def _sampler(seed: int) -> BaseSampler:
     return GPSampler(n_startup_trials=1, seed=sampler_seed(seed))
 
 
-ALGORITHM = Algorithm(make, uses_scores=True, packages=("optuna", "torch"), extra="gp")
+ALGORITHM = Algorithm(
+    make, uses_scores=True, n_drawn=N_DRAWN, packages=("optuna", "torch"), extra="gp"
+)

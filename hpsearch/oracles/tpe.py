@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hpsearch.oracles._learning import LearningOracle, Lesson
+from hpsearch.oracles._learning import N_DRAWN, LearningOracle, Lesson
 from hpsearch.oracles._optuna import StudyModel, sampler_seed, trial_of
 from hpsearch.oracles._unit import UnitSpace
 from hpsearch.oracles.base import Algorithm, OraclePlan
@@ -71,4 +71,4 @@ def _trial(space: UnitSpace, lesson: Lesson) -> FrozenTrial:
     )
 
 
-ALGORITHM = Algorithm(make, uses_scores=True, packages=("optuna",), extra="optuna")
+ALGORITHM = Algorithm(make, uses_scores=True, n_drawn=N_DRAWN, packages=("optuna",), extra="optuna")

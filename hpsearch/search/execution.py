@@ -193,6 +193,7 @@ def execute(
     telling.tell_what_was_understood(plan, observer)
     if planned.nesting is not None:
         observer.note(planned.nesting.cost(plan.options.n_replicas))
+    telling.tell_of_the_oracle(plan, observer)
     telling.tell_where_results_go(folder.path, observer)
     engine = None if journal is None else journal.settings["engine"]
     with Session(plan.for_the_session(engine), plan.dataset, plan.folds, observer.note) as session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hpsearch.oracles import oracle_remark
 from hpsearch.results.journal import Journal
 from hpsearch.scoring.observer import Observer
 from hpsearch.scoring.session import Session
@@ -27,6 +28,13 @@ def tell_what_was_understood(plan: SearchPlan, observer: Observer) -> None:
 def tell_where_results_go(folder: Path, observer: Observer) -> None:
     """The run's folder."""
     observer.note(f"Results: {folder}")
+
+
+def tell_of_the_oracle(plan: SearchPlan, observer: Observer) -> None:
+    """That an oracle will not learn anything, where that is so."""
+    remark = oracle_remark(plan.options.oracle, plan.options.trials)
+    if remark is not None:
+        observer.note(remark)
 
 
 def tell_how_networks_are_trained(session: Session, observer: Observer) -> None:

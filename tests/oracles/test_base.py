@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from hpsearch.errors import OptionError
-from hpsearch.oracles import check_oracle, check_oracle_growth, make_oracle, oracle_names
+from hpsearch.oracles import (
+    check_oracle,
+    check_oracle_growth,
+    make_oracle,
+    oracle_names,
+    oracle_remark,
+)
 from hpsearch.oracles.base import OraclePlan, Outcome, PlannedOracle
 
 PLAN = {"seed": 0, "max_trials": 1, "epochs": 100, "direction": "min"}
@@ -89,3 +95,14 @@ def test_a_planned_oracle_skips_repeated_configurations():
 
 def test_a_planned_oracle_asks_for_all_that_remains():
     assert PlannedOracle([{"a": 1}], max_trials=9).batch_size(7) == 7
+
+
+@pytest.mark.parametrize("name", ["bayesian", "tpe", "gp"])
+def test_an_oracle_that_learns_says_where_it_will_not(name):
+    assert f"'{name}' proposes what 'random' does" in oracle_remark(name, 8)
+    assert oracle_remark(name, 9) is None
+
+
+@pytest.mark.parametrize("name", ["random", "grid", "hyperband"])
+def test_an_oracle_that_never_learns_has_nothing_to_say(name):
+    assert oracle_remark(name, 1) is None
