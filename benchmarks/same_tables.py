@@ -58,14 +58,12 @@ PREDICTED = "predicted.csv"
 LONGEST = 900  # seconds of one command
 
 PREDICT_ALL = """
-import json, runpy, sys
+import json, sys
+from hpsearch.cli import main
 for folder, rows, out in json.loads(sys.argv[1]):
-    sys.argv = ["hpsearch", "predict", folder, rows, "-o", out, "--overwrite"]
-    try:
-        runpy.run_module("hpsearch", run_name="__main__")
-    except SystemExit as end:
-        if end.code:
-            print(f"{folder}: predict ended with {end.code}", file=sys.stderr)
+    code = main(["predict", folder, rows, "-o", out, "--overwrite"])
+    if code:
+        print(f"{folder}: predict ended with {code}", file=sys.stderr)
 """
 
 
