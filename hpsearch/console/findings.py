@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 _STYLES: Final = {"problem": "red", "hint": "yellow", "note": "dim"}
 
 
+def findings_line(diagnoses: Sequence[Diagnosis]) -> RenderableType:
+    """What was seen, a line each, notes counted; evidence and advice are in the whole view."""
+    shown = [one for one in diagnoses if one.severity != "note"]
+    n_notes = len(diagnoses) - len(shown)
+    if not diagnoses:
+        return findings_view(diagnoses)
+    lines = [Text(f"  {one.severity}  {one.title}", _STYLES[one.severity]) for one in shown]
+    if n_notes:
+        lines.append(Text(f"  and {words.counted(n_notes, 'note')}", "dim"))
+    return Group(Text("diagnoses", style="bold"), *lines)
+
+
 def findings_view(diagnoses: Sequence[Diagnosis]) -> RenderableType:
     """The diagnoses of a run, or that nothing stands out."""
     head = Text("diagnoses", style="bold")

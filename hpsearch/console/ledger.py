@@ -71,6 +71,15 @@ class LedgerView:
             if number < len(shown) - 1:
                 yield ""
 
+    def answer(self) -> RenderableType:
+        """What to expect, against what, and what deserves attention; the rest is in the whole."""
+        others = {n: v for n, v in self.metrics.items() if n != self.ledger.metric}
+        also = ", ".join(f"{name} {words.score(value)}" for name, value in others.items())
+        lines = [self._head(), *self._verdict()]
+        lines += [Text(f"also: {also}", "dim")] if also else []
+        parts = [self._baselines(), _warnings(self.ledger.warnings)]
+        return Group(*lines, *(item for part in parts if part is not None for item in ("", part)))
+
     def _head(self) -> RenderableType:
         ledger, promise = self.ledger, self.ledger.promise
         bounds = self._interval(promise)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TextIO, cast
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
@@ -23,7 +23,8 @@ from rich.text import Text
 
 from hpsearch import words
 from hpsearch.console.process import say
-from hpsearch.console.views import one_line_result, run_view
+from hpsearch.console.views import answer_view, one_line_result
+from hpsearch.scoring.observer import SilentObserver
 from hpsearch.system import Display
 
 if TYPE_CHECKING:
@@ -138,15 +139,28 @@ class Tally:
         )
 
 
-class _Observer:
-    """What all observers share: being a context manager, and counting."""
+class QuietObserver(SilentObserver):
+    """Says nothing but one line with the result, and warnings on standard error."""
+
+    def __init__(self, stream: TextIO | Display) -> None:
+        self._stream = stream
+
+    def warn(self, text: str) -> None:
+        """A line on standard error: a script that reads the result's line doesn't see it."""
+        say("warning: ", "yellow", text)
+
+    def search_ended(self, run: Run | None) -> None:
+        """One line: the folder, the selected trial and its score."""
+        if run is not None:
+            print(one_line_result(run), file=self._stream, flush=True)
+
+
+class _CountingObserver(SilentObserver):
+    """What observers that show progress share: a tally, and a display that ends with them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._tally: Tally | None = None
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,
@@ -159,49 +173,21 @@ class _Observer:
     def close(self) -> None:
         """End what is on display; safe to call at any time, more than once."""
 
+    def training_started(self) -> None:
+        """The clock starts, for what is trained now."""
+        self._require_tally().start_clock(self._clock())
+
     def _start(self, **what: Any) -> Tally:
         self._tally = Tally(**what, started=self._clock())
         return self._tally
 
-
-class QuietObserver(_Observer):
-    """Says nothing but one line with the result, and warnings on standard error."""
-
-    def __init__(self, stream: TextIO | Display) -> None:
-        super().__init__()
-        self._stream = stream
-
-    def note(self, text: str) -> None:
-        """Nothing."""
-
-    def warn(self, text: str) -> None:
-        """A line on standard error: a script that reads the result's line doesn't see it."""
-        say("warning: ", "yellow", text)
-
-    def search_started(
-        self, *, n_trials: int, n_folds: int, metric: str, direction: str, jobs: int
-    ) -> None:
-        """Nothing."""
-
-    def training_started(self) -> None:
-        """Nothing."""
-
-    def folds_done(self, trial: int, n: int) -> None:
-        """Nothing."""
-
-    def trial_done(self, row: dict[str, Any]) -> None:
-        """Nothing."""
-
-    def stage(self, name: str) -> None:
-        """Nothing."""
-
-    def search_ended(self, run: Run | None) -> None:
-        """One line: the folder, the selected trial and its score."""
-        if run is not None:
-            print(one_line_result(run), file=self._stream, flush=True)
+    def _require_tally(self) -> Tally:
+        if self._tally is None:
+            raise RuntimeError("search_started comes before trials and folds.")
+        return self._tally
 
 
-class PlainObserver(_Observer):
+class PlainObserver(_CountingObserver):
     """Lines for logs: one for each trial, and one on the progress every ten seconds at most."""
 
     def __init__(
@@ -228,10 +214,6 @@ class PlainObserver(_Observer):
         )
         self._last_line = tally.started
         self._line(f"search: {tally.title()}")
-
-    def training_started(self) -> None:
-        """The clock starts, for what is trained now."""
-        self._require_tally().start_clock(self._clock())
 
     def folds_done(self, trial: int, n: int) -> None:
         """A line on the progress, where the last one is ten seconds old."""
@@ -270,24 +252,19 @@ class PlainObserver(_Observer):
         self._line(f"{name}: {_STAGES[name]}" if name in _STAGES else name)
 
     def search_ended(self, run: Run | None) -> None:
-        """The ranked trials, the estimates, and what was written."""
+        """What was found and written."""
         if run is not None:
             self._line("")
             console = Console(
                 file=cast("TextIO", self._stream), force_terminal=False, color_system=None
             )
-            console.print(run_view(run))
-
-    def _require_tally(self) -> Tally:
-        if self._tally is None:
-            raise RuntimeError("search_started comes before trials and folds.")
-        return self._tally
+            console.print(answer_view(run))
 
     def _line(self, text: str) -> None:
         print(words.one_line(text), file=self._stream, flush=True)
 
 
-class LiveObserver(_Observer):
+class LiveObserver(_CountingObserver):
     """A live display: finished trials above, a progress bar and the best score below."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
@@ -319,10 +296,6 @@ class LiveObserver(_Observer):
         self._console.print(self._row(*(Text(cell, style="bold") for cell in head)))
         self._open()
 
-    def training_started(self) -> None:
-        """The clock starts, for what is trained now."""
-        self._require_tally().start_clock(self._clock())
-
     def folds_done(self, trial: int, n: int) -> None:
         """The bar moves."""
         self._require_tally().add_folds(trial, n)
@@ -351,11 +324,11 @@ class LiveObserver(_Observer):
         self._open()
 
     def search_ended(self, run: Run | None) -> None:
-        """The display goes; the ranked trials, the estimates and the files come."""
+        """The display goes; what was found and written comes."""
         self.close()
         if run is not None:
             self._console.print()
-            self._console.print(run_view(run))
+            self._console.print(answer_view(run))
 
     def close(self) -> None:
         """Take the display down and give the cursor back."""
@@ -404,11 +377,6 @@ class LiveObserver(_Observer):
         if self._live is None:
             self._live = Live(self, console=self._console, transient=True, refresh_per_second=6)
             self._live.start()
-
-    def _require_tally(self) -> Tally:
-        if self._tally is None:
-            raise RuntimeError("search_started comes before trials and folds.")
-        return self._tally
 
 
 def _cut(text: Text) -> Text:

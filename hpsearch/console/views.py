@@ -17,7 +17,7 @@ from rich.text import Text
 
 from hpsearch import words
 from hpsearch.console.curves import curves_view
-from hpsearch.console.findings import findings_view
+from hpsearch.console.findings import findings_line, findings_view
 from hpsearch.console.ledger import LedgerView
 
 if TYPE_CHECKING:
@@ -56,6 +56,20 @@ def run_view(run: Run, *, n_trials: int = 10) -> RenderableType:
         _curves(run),
         _findings(run),
         _files(run),
+    )
+    return _spaced(part for part in parts if part is not None)
+
+
+def answer_view(run: Run) -> RenderableType:
+    """What a search found, at its end: the answer first, and where the rest is."""
+    ledger = run.ledger
+    shown = None if ledger is None else LedgerView(ledger, run.best.get("metrics") or {})
+    parts = (
+        _failures(run),
+        _selected(run),
+        _estimates(run) if shown is None else shown.answer(),
+        _findings(run, in_short=True),
+        _where(run),
     )
     return _spaced(part for part in parts if part is not None)
 
@@ -293,12 +307,12 @@ def _curves(run: Run) -> RenderableType | None:
     return curves_view(run.curves, run.best)
 
 
-def _findings(run: Run) -> RenderableType | None:
+def _findings(run: Run, *, in_short: bool = False) -> RenderableType | None:
     """The diagnoses, where every file that they read is there."""
     read = ("folds.csv", "curves.csv", "predictions.csv", "model.json")
     if not all((run.path / name).is_file() for name in read):
         return None
-    return findings_view(run.diagnoses)
+    return findings_line(run.diagnoses) if in_short else findings_view(run.diagnoses)
 
 
 def _files(run: Run) -> RenderableType:
@@ -311,6 +325,27 @@ def _files(run: Run) -> RenderableType:
         command = f"hpsearch predict {shlex.quote(str(run.path))} NEW_ROWS.csv"
         lines.append(Text(f"`{command}` predicts new rows.", style="dim"))
     return Group(*lines)
+
+
+def _where(run: Run) -> RenderableType:
+    """The folder, and what is in it for whom."""
+    folder = shlex.quote(str(run.path))
+    doors = {
+        f"hpsearch show {folder}": "ranking, estimates, curves and diagnoses",
+        str(run.path / "report.html"): "all of it in pictures, for a browser",
+        f"hpsearch predict {folder} NEW_ROWS.csv": "predicts new rows",
+        f"hpsearch resume {folder} --trials N": "gives it more trials",
+    }
+    if not (run.path / "report.html").is_file():
+        del doors[str(run.path / "report.html")]
+    if not (run.path / "model.keras").is_file():
+        del doors[f"hpsearch predict {folder} NEW_ROWS.csv"]
+    width = max(map(len, doors))
+    lines = [
+        Text.assemble(f"  {door:<{width}}  ", (about, "dim"), overflow="ignore", no_wrap=True)
+        for door, about in doors.items()
+    ]
+    return Group(Text(f"written to {run.path}", style="bold"), *lines)
 
 
 def _pairs(values: Mapping[str, str]) -> Table:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Final
 
 from hpsearch.metrics import METRICS
 from hpsearch.results import layout
 from hpsearch.task import TASKS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Form = Callable[[Any, str], None]
 """Raises ``ValueError`` unless a value has a form; the text says where the value stands."""
@@ -226,13 +227,13 @@ DOCUMENTS: Final[Mapping[str, Form]] = {
 
 # -- tables
 
-ColumnForm = Callable[[pd.Series], bool]
+ColumnForm = Callable[["pd.Series"], bool]
 
 
 def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(
-        column.dtype
-    )
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    return is_numeric_dtype(column.dtype) and not is_bool_dtype(column.dtype)
 
 
 def _is_count(column: pd.Series) -> bool:

@@ -16,7 +16,13 @@ from hpsearch.console.observers import (
     Tally,
     observer_for,
 )
-from hpsearch.console.views import candidates_view, catalogue_view, run_view, space_view
+from hpsearch.console.views import (
+    answer_view,
+    candidates_view,
+    catalogue_view,
+    run_view,
+    space_view,
+)
 from hpsearch.data.named import catalogue
 from hpsearch.results import RunFolder, open_run
 from hpsearch.results.tables import trials_table
@@ -442,3 +448,12 @@ def test_a_display_shows_the_check_before_the_trials_and_then_their_progress(liv
     live.search_started(n_trials=3, n_folds=4, metric="mae", direction="min", jobs=1)
     assert "0/12 folds" in shown(live)
     live.close()
+
+
+def test_the_end_of_a_search_is_the_answer_and_where_the_rest_is(tmp_path):
+    run = make_run(tmp_path / "run", [row(0, 0.5), row(1, 0.4)])
+    text = shown(answer_view(run), width=100)
+    assert len(text.splitlines()) <= 30
+    assert f"  hpsearch show {run.path}  " in text, "a command is never folded"
+    assert "selected: trial" in text.splitlines()[0]
+    assert "rank" not in text
