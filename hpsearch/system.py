@@ -1,4 +1,4 @@
-"""A process and the system around it: closed streams, readers that are gone, signals that wait.
+"""A process and the system around it: closed streams, readers that are gone, signals, copies.
 
 Nothing here knows what the process is for.
 """
@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
 
 class Display:
@@ -77,6 +77,9 @@ class Display:
         """The stream's encoding; ``utf-8`` where there is none."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
 
 def open_standard_streams() -> None:
     """Put the null device in the place of standard streams that are closed.
@@ -98,6 +101,20 @@ def silence(stream: TextIO) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+@contextmanager
+def one_process() -> Iterator[None]:
+    """End copies of this process that foreign code in the block makes (``os.fork``) and lets go on.
+
+    Each would do the rest of this process's work once more.
+    """
+    number = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() != number:
+            os._exit(1)
 
 
 @contextmanager

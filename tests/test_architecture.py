@@ -33,7 +33,9 @@ MAY_IMPORT_HEAVY_LIBRARIES = {
 # The one module that names what Keras keeps private; private names of others, and who uses them.
 KNOWS_KERAS = "keras_internals.py"
 OTHERS_PRIVATE_NAMES = {
-    "engines/workers/loky.py": {"_processes", "_MAX_MEMORY_LEAK_SIZE"},
+    "engines/workers/loky.py": {
+        *("_processes", "_result_queue", "_writer", "_MAX_MEMORY_LEAK_SIZE"),
+    },
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -98,3 +98,24 @@ def test_no_file_takes_the_number_of_a_closed_stream(closed, tmp_path):
         ["bash", "-c", command], cwd=tmp_path, env=environment, check=True, capture_output=True
     )
     assert (tmp_path / "found").read_text() == "True 0 ''"
+
+
+COPIED = """
+import os, sys
+from hpsearch.system import one_process
+
+try:
+    with one_process():
+        if not os.fork() and sys.argv[1:] == ["raising"]:
+            raise ValueError("in the copy")
+finally:
+    print("went on", flush=True)
+os.wait()
+"""
+
+
+@pytest.mark.parametrize("arguments", [[], ["raising"]])
+def test_a_copy_of_the_process_does_not_go_on(arguments):
+    command = [sys.executable, "-c", COPIED, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("went on\n", "")

@@ -6,7 +6,6 @@ train. Sessions on other rows of the same table work with the same crew.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
@@ -21,7 +20,7 @@ from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.pace import few_batches, is_very_large, seconds_per_epoch
 from hpsearch.engines.probe import Probe
-from hpsearch.engines.workers import Workers, machines
+from hpsearch.engines.workers import ScratchFolder, Workers, machines, sweep
 from hpsearch.preprocessing import Layout, RawRange
 from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.space.space import Candidate
@@ -52,8 +51,8 @@ class Crew:
     def __enter__(self) -> Crew:
         plan = self._plan
         try:
-            folder = tempfile.TemporaryDirectory(prefix="hpsearch-")
-            self.scratch = Path(self._exit.enter_context(folder))
+            sweep()
+            self.scratch = self._exit.enter_context(ScratchFolder())
             found = machines(plan.cluster, plan.jobs, self._note)
             self._machines = self._exit.enter_context(found)
             self.workers = self._start(self.choice.kind)

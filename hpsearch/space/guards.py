@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 
 from hpsearch.errors import SpaceError
+from hpsearch.system import one_process
 
 _FOR_DEVELOPERS = (
     DeprecationWarning,
@@ -32,7 +33,8 @@ def blame(name: str, step: str, filename: str | None) -> Iterator[None]:
     filename : the file whose line is told.
     """
     try:
-        yield
+        with one_process():
+            yield
     except SpaceError:
         raise
     except (Exception, SystemExit) as error:

@@ -1,5 +1,9 @@
 """Worker processes: what becomes of tasks when one dies, and of workers without a parent."""
 
+import atexit
+import ctypes
+import errno
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -8,8 +12,10 @@ import threading
 import time
 import weakref
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import psutil
 import pytest
@@ -19,6 +25,8 @@ from hpsearch.engines.workers.environment import environment_like, one_core_seen
 from hpsearch.errors import HpsearchError
 
 ROOT = Path(__file__).parent.parent.parent
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers can't import it
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +185,137 @@ def test_workers_end_with_their_parent_even_if_it_is_killed():
 def test_a_pool_that_broke_while_tasks_were_handed_out_is_replaced(workers):
     workers._executor._flags.flag_as_broken(BrokenProcessPool("a worker died"))
     assert sorted(workers.map_unordered(lambda number: number**2, [1, 2, 3])) == [1, 4, 9]
+
+
+# -- what a space may leave running
+
+
+def leave_a_thread():
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    return os.getpid()
+
+
+def leave_an_exit_handler():
+    atexit.register(time.sleep, 600)
+    return os.getpid()
+
+
+def leave_a_process():
+    multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,)).start()
+    return os.getpid()
+
+
+@pytest.mark.parametrize("leave", [leave_a_thread, leave_an_exit_handler, leave_a_process])
+def test_what_a_space_left_running_holds_no_worker(leave):
+    said = []
+    with LokyWorkers(1, note=said.append) as workers:
+        worker = psutil.Process(workers.call(leave))
+        children = worker.children()
+    gone, left = psutil.wait_procs([worker, *children], timeout=5)
+    assert worker in gone
+    assert left == []
+    assert said == []
+
+
+def test_a_worker_that_does_not_end_is_ended_after_some_seconds_with_a_word(monkeypatch):
+    monkeypatch.setattr("hpsearch.engines.workers.loky.SECONDS_TO_CLOSE", 0.5)
+    said = []
+    began = time.monotonic()
+    with LokyWorkers(1, note=said.append) as workers:
+        worker = psutil.Process(workers.call(os.getpid))
+        workers.submit(time.sleep, 600)
+    assert time.monotonic() - began < 60
+    assert not worker.is_running()
+    assert said == [
+        "A worker process did not end within 0.5 s, since something that the space started may "
+        "wait in it; it was ended."
+    ]
+
+
+def fork(number):
+    """A copy of the worker comes back from its task, as one that a space forgot would."""
+    return number, os.fork() and os.getpid()
+
+
+def test_a_copy_that_a_task_makes_of_its_worker_is_ended(workers):
+    results = list(workers.map_unordered(fork, range(6)))
+    assert sorted(number for number, _ in results) == list(range(6))
+    assert all(pid for _, pid in results)
+
+
+def fork_for_ever():
+    if not os.fork():
+        time.sleep(600)
+    return [child.pid for child in psutil.Process().children()]
+
+
+def test_a_copy_that_never_ends_ends_with_its_worker():
+    with LokyWorkers(1) as workers:
+        [copy] = map(psutil.Process, workers.call(fork_for_ever))
+        assert copy.is_running()
+    assert psutil.wait_procs([copy], timeout=5)[1] == []
+
+
+def die_behind_an_unseen_copy(number):
+    """Die with the pipe open that would tell the pool: a copy unknown to Python has it."""
+    if number == 0 and not ctypes.CDLL(None).fork():
+        time.sleep(30)
+    if number == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="the system has no such call")
+def test_a_death_that_the_pool_does_not_notice_is_noticed(monkeypatch):
+    monkeypatch.setattr("hpsearch.engines.workers.watch.SECONDS_UNTIL_NOTICED", 0.3)
+    monkeypatch.setattr(policy, "MAX_ATTEMPTS", 1)
+    with LokyWorkers(2) as workers:
+        results = list(workers.map_unordered(die_behind_an_unseen_copy, [0, 1, 2]))
+    assert Lost(0, attempts=1) in results
+    assert {1, 2} <= set(results)
+
+
+def test_workers_that_never_get_ready_are_an_error_after_a_word(monkeypatch):
+    monkeypatch.setattr("hpsearch.engines.workers.watch.SECONDS_TO_START_IN_SILENCE", 0.1)
+    monkeypatch.setattr("hpsearch.engines.workers.watch.SECONDS_TO_START", 1.0)
+    said = []
+
+    def call():
+        with LokyWorkers(1, partial(time.sleep, 600), note=said.append) as workers:
+            workers.call(abs, -1)
+
+    with pytest.raises(HpsearchError, match=r"must be ready within 1 s, and none is: what they"):
+        call()
+    assert said == ["Waiting for worker processes, which import Keras since 0 s."]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EAGAIN, errno.EMFILE])
+def test_workers_that_the_system_refuses_are_one_line(number, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("joblib.externals.loky.ProcessPoolExecutor", refuse)
+    with pytest.raises(HpsearchError, match=rf"/dev/shm.*{os.strerror(number)}.*--jobs"):
+        LokyWorkers(1)
+
+
+PRINTING = """
+import sys
+from hpsearch.engines.workers import LokyWorkers
+
+def talk():
+    print("a space that prints")
+    sys.stdout.flush()
+    return 7
+
+with LokyWorkers(1) as workers:
+    number = workers.call(talk)
+open("found", "w").write(str(number))
+"""
+
+
+def test_a_space_may_print_where_nobody_reads(tmp_path):
+    command = f'"{sys.executable}" -c "$PROGRAM" | true'
+    environment = {**os.environ, "PROGRAM": PRINTING, "PYTHONPATH": str(ROOT)}
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "found").read_text() == "7"

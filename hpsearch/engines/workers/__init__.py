@@ -10,7 +10,8 @@ policy (``policy``), whoever runs the processes:
 - ``host``: what runs in a cluster's process; it keeps the data's files, and the child processes
   (``child``) that train, each with the environment that fixes the bytes.
 - ``machines`` makes the one that is asked for, for a whole session; ``address`` says which.
-- ``environment``: threads, cores and lives of any worker.
+- ``environment``: threads, cores and lives of any worker; ``watch``: what takes too long or hangs;
+  ``scratch``: folders for files that nobody keeps.
 
 joblib's own backends for Dask and Ray are not used. They run a task wherever the cluster's process
 is, whose Keras may already have another backend or other threads; a task that takes a cluster's
@@ -29,6 +30,7 @@ from hpsearch.engines.workers.environment import (
 from hpsearch.engines.workers.loky import LokyWorkers
 from hpsearch.engines.workers.machines import Machines, machines
 from hpsearch.engines.workers.policy import Lost, Workers
+from hpsearch.engines.workers.scratch import ScratchFolder, sweep
 
 __all__ = [
     "WORKER_ENVIRONMENT",
@@ -37,10 +39,12 @@ __all__ = [
     "LokyWorkers",
     "Lost",
     "Machines",
+    "ScratchFolder",
     "Workers",
     "check_cluster",
     "default_jobs",
     "end_with_parent",
     "machines",
     "return_freed_memory",
+    "sweep",
 ]

@@ -10,14 +10,20 @@ import gc
 import os
 import queue
 import signal
+import sys
 import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
 import cloudpickle
 
-from hpsearch.engines.workers.environment import WORKER_GROWTH_BYTES, one_core_seen
+from hpsearch.engines.workers.environment import (
+    WORKER_GROWTH_BYTES,
+    one_core_seen,
+    tie_copies,
+)
 from hpsearch.engines.workers.files import lie_in
+from hpsearch.system import Display, one_process
 
 READY = b"ready"
 
@@ -26,6 +32,8 @@ def main() -> None:
     """Answer calls until the pipe ends."""
     calls, answers = _take_pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tie_copies()
+    sys.stdout, sys.stderr = Display(sys.stdout), Display(sys.stderr)
     warm_up = cloudpickle.loads(calls.recv_bytes())
     received: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(calls, received), daemon=True).start()
@@ -47,7 +55,8 @@ def answer_to(payload: bytes) -> bytes:
     """What a pickled ``(function, argument)`` gives, pickled: ``(True, value)``, or its error."""
     try:
         function, argument = cloudpickle.loads(payload)
-        return dumped((True, function(argument)))
+        with one_process():
+            return dumped((True, function(argument)))
     except BaseException as error:
         return _dumped_error(error)
 

@@ -43,9 +43,6 @@ SECONDS_TO_FIND_HOSTS = 60.0
 SECONDS_TO_GATHER = 20.0
 """How long a search waits at the start for the slower ones of the hosts."""
 
-SECONDS_TO_CLOSE = 5.0
-"""How long idle hosts may take to clear up, before they are ended."""
-
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -123,7 +120,7 @@ class ClusterMachines:
     ) -> None:
         self._connect = connect
         self._limit = jobs
-        self._note = note
+        self.note = note
         self._hosts: dict[str, _Seats] = {}
         self._refused: set[str] = set()
         self._folders: list[str] = []
@@ -209,7 +206,7 @@ class ClusterMachines:
             self._admit_those_that_answered()
         self._has_begun = True
         if len(self._processors) > 1:
-            self._note(
+            self.note(
                 "The workers have different processors, so last digits may depend on which one "
                 f"trains a unit: {'; '.join(sorted(self._processors))}."
             )
@@ -232,7 +229,7 @@ class ClusterMachines:
                 except OptionError as error:
                     if not self._has_begun:
                         raise
-                    self._note(str(error))
+                    self.note(str(error))
                     self._refused.add(name)
                 except HostGoneError:
                     pass
@@ -372,7 +369,7 @@ class ClusterWorkers(Workers):
     ) -> None:
         self.timeout = timeout
         self._machines = machines
-        self._here = LokyWorkers(1, warm_up, environment=environment, pin=pin)
+        self._here = LokyWorkers(1, warm_up, environment=environment, pin=pin, note=machines.note)
         self._setup = Setup(
             environment=tuple(environment.items()),
             numerical=tuple(numerical_variables(os.environ).items()),

@@ -18,8 +18,8 @@ from functools import partial
 from threading import Thread
 from typing import Any
 
-from hpsearch.engines.workers.cluster import SECONDS_TO_CLOSE
 from hpsearch.engines.workers.host import HostGoneError, Lease, call_host, close_host
+from hpsearch.engines.workers.policy import SECONDS_TO_CLOSE
 from hpsearch.errors import HpsearchError, OptionError
 
 SECONDS_TO_CONNECT = 10.0

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing.util
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
@@ -35,6 +38,9 @@ WORKER_ENVIRONMENTS = {
 
 WORKER_ENVIRONMENT = WORKER_ENVIRONMENTS["tensorflow"]
 
+SECONDS_TO_END = 2.0
+"""How long something that a space left running may hold a worker that is done."""
+
 WORKER_GROWTH_BYTES = 2**30
 """A worker that grew by this much is replaced between two tasks; loky's own limit is 300 MB,
 which a few compiled programs reach."""
@@ -63,6 +69,31 @@ def end_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+
+
+def end_soon_when_done() -> None:
+    """Have this worker end soon after its last task, whatever a space left running in it.
+
+    Python would wait for threads that are no daemons, for processes and for every exit handler.
+    """
+
+    def end() -> None:
+        time.sleep(SECONDS_TO_END)
+        os._exit(0)
+
+    def begin() -> None:
+        threading.Thread(target=end, daemon=True).start()
+
+    multiprocessing.util.Finalize(None, begin, exitpriority=1000)
+
+
+def tie_copies() -> None:
+    """Have copies that foreign code makes of this process (``os.fork``) end with it (on Linux)."""
+    if sys.platform != "linux":
+        return
+    pr_set_pdeathsig = 1
+    prctl = ctypes.CDLL(None).prctl  # loaded here: a copy may wait for the loader for ever
+    os.register_at_fork(after_in_child=lambda: prctl(pr_set_pdeathsig, signal.SIGKILL))
 
 
 def numerical_variables(environment: Mapping[str, str]) -> dict[str, str]:

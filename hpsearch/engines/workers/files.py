@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from hpsearch.engines.workers.scratch import LOCK, PREFIX, check_ours, temporary_folder
+
 _FOLDERS: dict[str, str] = {}
 
 
@@ -61,7 +63,7 @@ class SharedFolder:
     """
 
     def __init__(self, session: str) -> None:
-        self.path = Path(tempfile.gettempdir()) / f"hpsearch-{session}"
+        self.path = temporary_folder() / f"{PREFIX}{session}"
         self._lock: int | None = self._join()
 
     @property
@@ -95,7 +97,7 @@ class SharedFolder:
     def _join(self) -> int:
         import fcntl
 
-        users = self.path / ".users"
+        users = self.path / LOCK
         while True:
             is_new = self._make()
             try:
@@ -115,4 +117,6 @@ class SharedFolder:
         with suppress(FileExistsError):
             self.path.mkdir(mode=0o700)
             return True
+        with suppress(FileNotFoundError):  # it was removed just now
+            check_ours(self.path)
         return False

@@ -23,6 +23,8 @@ from typing import Any, Literal
 from hpsearch.engines.workers.child import READY, dumped
 from hpsearch.engines.workers.environment import environment_like
 from hpsearch.engines.workers.files import SharedFolder
+from hpsearch.engines.workers.watch import SECONDS_TO_START
+from hpsearch.errors import HpsearchError
 from hpsearch.versions import versions
 
 _CHILD = (
@@ -205,6 +207,12 @@ class _Child:
     def ask(self, call: bytes, limit: float | None) -> tuple[bool, bytes]:
         """Send a call and wait for the answer; whether the process has grown too much since."""
         if not self._is_ready:
+            if not self._answers.poll(SECONDS_TO_START):
+                raise HpsearchError(
+                    f"Training processes must be ready within {SECONDS_TO_START:g} s, and one on "
+                    f"{socket.gethostname()} is not: what it imports hangs. See to that machine, "
+                    "then resume the run."
+                )
             self._is_ready = self._answers.recv_bytes() == READY
         self._calls.send_bytes(call)
         if not self._answers.poll(limit):

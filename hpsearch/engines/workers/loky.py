@@ -1,7 +1,8 @@
 """Workers on this machine: joblib's loky executor, set up so that results don't depend on it.
 
 Every worker computes with one thread, ends with its parent, and is replaced when it dies, runs out
-of memory or takes too long. The pool breaks as a whole when one of its processes dies.
+of memory or takes too long. The pool breaks as a whole when one of its processes dies. Nothing that
+a space starts in a worker (threads, exit handlers, copies of the process) outlives or holds it.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import tempfile
-import time
+import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -22,13 +23,17 @@ from hpsearch.engines.workers import policy
 from hpsearch.engines.workers.environment import (
     WORKER_ENVIRONMENT,
     WORKER_GROWTH_BYTES,
+    end_soon_when_done,
     end_with_parent,
+    tie_copies,
 )
-from hpsearch.engines.workers.policy import Failure, Value, Workers
+from hpsearch.engines.workers.policy import SECONDS_TO_CLOSE, Failure, Value, Workers
+from hpsearch.engines.workers.watch import Beginning, Deaths, Stopwatch
 from hpsearch.errors import HpsearchError
+from hpsearch.system import Display, one_process
 
 SECONDS_BETWEEN_LOOKS = 0.2
-"""How often the parent looks whether a task takes too long, where there is a limit."""
+"""How often the parent looks whether a task takes too long, or what else may be wrong."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -44,6 +49,12 @@ class LokyWorkers(Workers):
     environment : its environment variables, set before anything is imported.
     pin : keep each worker on one core of its own, where the system allows.
     timeout : seconds that a task of ``map_unordered`` may take; None for any time.
+    note : takes a sentence for the user.
+
+    Raises
+    ------
+    HpsearchError
+        If the system lets no process start; when tasks run, if none gets ready.
     """
 
     company = 0
@@ -56,19 +67,26 @@ class LokyWorkers(Workers):
         environment: Mapping[str, str] = WORKER_ENVIRONMENT,
         pin: bool = False,
         timeout: float | None = None,
+        note: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.jobs = jobs
         self.timeout = timeout
+        self._note = note
         self._warm_up = warm_up
         self._environment = dict(environment)
         self._pin = pin
         self._executor = self._start()
 
     def close(self, *, at_once: bool) -> None:
-        """End the processes."""
+        """End the processes; those that don't end by themselves are ended after some seconds."""
+        pool = _Pool(self._executor)
         if at_once:
-            _kill(self._executor)
+            pool.kill()
+        late = threading.Timer(SECONDS_TO_CLOSE, self._end_late_ones, (pool,))
+        late.daemon = True
+        late.start()
         self._executor.shutdown(wait=True)
+        late.cancel()
 
     def call(self, function: Callable[..., R], *arguments: Any) -> R:
         """Run one call in a worker and wait for it; its exceptions are raised here.
@@ -82,8 +100,11 @@ class LokyWorkers(Workers):
 
         for _ in range(policy.MAX_ATTEMPTS):
             try:
-                result: R = self.submit(function, *arguments).result()
-                return result
+                future = self.submit(function, *arguments)
+                while not future.done():
+                    wait([future], timeout=SECONDS_BETWEEN_LOOKS)
+                    self._look()
+                return future.result()
             except BrokenProcessPool:
                 self._restart()
         raise HpsearchError(
@@ -93,7 +114,7 @@ class LokyWorkers(Workers):
 
     def submit(self, function: Callable[..., R], *arguments: Any) -> Future[R]:
         """Run one call in a worker."""
-        future: Future[R] = self._executor.submit(function, *arguments)
+        future: Future[R] = self._executor.submit(_call, function, *arguments)
         return future
 
     def round(
@@ -104,18 +125,19 @@ class LokyWorkers(Workers):
 
         futures: dict[Future[R], int] = {}
         died_early = False
-        with _Stopwatch(self.timeout) as stopwatch:
+        with Stopwatch(self.timeout) as stopwatch:
             try:
                 for number in numbers:
                     task = stopwatch.timed(number, function, tasks[number])
-                    futures[self._executor.submit(*task)] = number
+                    futures[self.submit(*task)] = number
             except BrokenProcessPool:  # a worker died while tasks were still handed out
                 died_early = True
             pending = set(futures)
             while pending:
                 done, pending = wait(
-                    pending, timeout=stopwatch.interval, return_when=FIRST_COMPLETED
+                    pending, timeout=SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED
                 )
+                self._look()
                 broken = []
                 finished = sorted(done, key=lambda f: futures[f], reverse=True)
                 del done
@@ -135,7 +157,7 @@ class LokyWorkers(Workers):
                     return
                 late = stopwatch.late(sorted(futures[future] for future in pending))
                 if late:
-                    _kill(self._executor)
+                    _Pool(self._executor).kill()
                     self._executor.shutdown(wait=True)
                     self._executor = self._start()
                     yield from ((number, "late") for number in late)
@@ -143,7 +165,32 @@ class LokyWorkers(Workers):
         if died_early:
             self._restart()
 
+    def _look(self) -> None:
+        """See whether the pool hangs: at its beginning, or on a process that died unnoticed."""
+        self._beginning.look()
+        if self._deaths.unnoticed(list(self._executor._processes)):
+            _Pool(self._executor).kill()
+
+    def _end_late_ones(self, pool: _Pool) -> None:
+        """End what hasn't ended by itself, and say so; runs in a thread of its own."""
+        if pool.is_alive:
+            self._note(
+                f"A worker process did not end within {SECONDS_TO_CLOSE:g} s, since something that "
+                "the space started may wait in it; it was ended."
+            )
+            pool.kill()
+
     def _start(self) -> Any:
+        """A pool whose processes have begun to import."""
+        try:
+            return self._started()
+        except OSError as error:
+            raise HpsearchError(
+                "Worker processes need memory, file descriptors and room in /dev/shm to start; the "
+                f"system says: {error.strerror or error}. Free some, or use fewer --jobs."
+            ) from error
+
+    def _started(self) -> Any:
         from joblib.externals.loky import ProcessPoolExecutor
 
         # loky replaces a worker that grew, and warns from a thread that a raised warning would end
@@ -159,12 +206,13 @@ class LokyWorkers(Workers):
         )
         try:
             with _leaving_ctrl_c_to_the_parent():
-                for _ in range(self.jobs):  # loky starts its processes with the first submission
-                    executor.submit(os.getpid)
+                # loky starts its processes with the first submission
+                ready = [executor.submit(os.getpid) for _ in range(self.jobs)]
         except BaseException:
-            _kill(executor)
+            _Pool(executor).kill()
             executor.shutdown(wait=True)
             raise
+        self._beginning, self._deaths = Beginning(ready, self._note), Deaths()
         return executor
 
     def _cores(self) -> tuple[int, ...]:
@@ -179,72 +227,68 @@ class LokyWorkers(Workers):
         self._executor = self._start()
 
 
-def _kill(executor: Any) -> None:
-    """End every worker at once; the pool takes itself for broken then, and clears up.
+class _Pool:
+    """The processes that an executor has, to be ended whatever it does."""
 
-    loky's own ``kill_workers=True`` forgets the tasks before it hands out the next one, so that its
-    manager thread ends in a KeyError on the terminal (joblib 1.6).
-    """
-    from joblib.externals.loky.backend.utils import kill_process_tree
+    def __init__(self, executor: Any) -> None:
+        import psutil
 
-    for process in list(executor._processes.values()):
-        kill_process_tree(process)
+        self._results = executor._result_queue
+        self._processes = []
+        for number in list(executor._processes or ()):
+            with suppress(psutil.Error):
+                self._processes.append(psutil.Process(number))
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether one of them is left."""
+        import psutil
+
+        for process in self._processes:
+            with suppress(psutil.Error):
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    return True
+        return False
+
+    def kill(self) -> None:
+        """End them at once, with their children; the pool takes itself for broken, and clears up.
+
+        loky's own ``kill_workers=True`` forgets the tasks before it hands out the next one, so that
+        its manager thread ends in a KeyError on the terminal (joblib 1.6). That thread may also
+        wait for the rest of a result: it gets the end of the pipe, once nobody can write to it.
+        """
+        import psutil
+
+        for process in self._processes:
+            with suppress(psutil.Error):
+                for each in (*reversed(process.children(recursive=True)), process):
+                    with suppress(psutil.Error):
+                        each.kill()
+        if self._results is not None:
+            self._results._writer.close()
 
 
 @contextmanager
 def _leaving_ctrl_c_to_the_parent() -> Iterator[None]:
-    """Start processes and threads that no Ctrl-C reaches, not even before they have imported.
+    """Start processes and threads that neither Ctrl-C nor the end of the terminal reaches.
 
-    They inherit the signals that are held back here; one that comes meanwhile is delivered after.
+    Not even before they have imported: they inherit the signals that are held back here; one that
+    comes meanwhile is delivered after.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     resource_tracker.ensure_running()  # where loky starts it, it lets Ctrl-C through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class _Stopwatch:
-    """Tells which tasks take too long: each leaves a mark in a folder when a worker begins it."""
-
-    def __init__(self, limit: float | None) -> None:
-        self._limit = limit
-        self.interval = None if limit is None else min(SECONDS_BETWEEN_LOOKS, limit)
-        self._begun: dict[int, float] = {}
-
-    def __enter__(self) -> _Stopwatch:
-        if self._limit is not None:
-            self._folder = tempfile.TemporaryDirectory(prefix="hpsearch-")
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._limit is not None:
-            self._folder.cleanup()
-
-    def timed(self, number: int, function: Callable[[T], R], task: T) -> tuple[Any, ...]:
-        """The call that a worker is to make."""
-        if self._limit is None:
-            return function, task
-        return _marked, f"{self._folder.name}/{number}", function, task
-
-    def late(self, pending: Sequence[int]) -> list[int]:
-        """Those of the unfinished tasks that have taken too long."""
-        if self._limit is None:
-            return []
-        now = time.monotonic()
-        for number in pending:
-            if number not in self._begun and os.path.exists(f"{self._folder.name}/{number}"):
-                self._begun[number] = now
-        return [n for n in pending if now - self._begun.get(n, now) > self._limit]
-
-
-def _marked(mark: str, function: Callable[[T], R], task: T) -> R:
-    open(mark, "wb").close()
-    return function(task)
+def _call(function: Callable[..., R], *arguments: Any) -> R:
+    with one_process():
+        return function(*arguments)
 
 
 def _initialise(
@@ -253,14 +297,18 @@ def _initialise(
     cores: Sequence[int],
     warm_up: Callable[[], None] | None,
 ) -> None:
-    """Tie the worker's life to its parent's, leave Ctrl-C to the parent, and warm up."""
+    """Tie the worker's life to its parent's, leave signals to the parent, and warm up."""
     from joblib.externals.loky import process_executor
 
     os.environ.update(environment)
     _keep_to_one_of(cores)
     process_executor._MAX_MEMORY_LEAK_SIZE = WORKER_GROWTH_BYTES
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
+        signal.signal(number, signal.SIG_IGN)
     end_with_parent(parent)
+    end_soon_when_done()
+    tie_copies()
+    sys.stdout, sys.stderr = Display(sys.stdout), Display(sys.stderr)
     if warm_up is not None:
         warm_up()
     gc.freeze()  # what is imported stays: looking it through for garbage takes 0.2 s a unit

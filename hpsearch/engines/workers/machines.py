@@ -51,8 +51,9 @@ class Machines(Protocol):
 class ThisMachine:
     """Processes on this machine, which read files where they are."""
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, note: Callable[[str], None]) -> None:
         self.jobs = jobs
+        self._note = note
 
     def __enter__(self) -> ThisMachine:
         return self
@@ -69,7 +70,14 @@ class ThisMachine:
         timeout: float | None,
     ) -> Workers:
         """Workers of one kind; as ``LokyWorkers``."""
-        return LokyWorkers(self.jobs, warm_up, environment=environment, pin=pin, timeout=timeout)
+        return LokyWorkers(
+            self.jobs,
+            warm_up,
+            environment=environment,
+            pin=pin,
+            timeout=timeout,
+            note=self._note,
+        )
 
     def share(self, folder: Path) -> None:
         """Nothing: workers map the files."""
@@ -100,7 +108,7 @@ def machines(
     2
     """
     if cluster is None:
-        return ThisMachine(jobs or default_jobs())
+        return ThisMachine(jobs or default_jobs(), note)
     cluster.check_installed()
     from hpsearch.engines.workers.cluster import ClusterMachines, Connection
 

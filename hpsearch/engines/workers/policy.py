@@ -11,6 +11,9 @@ from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 MAX_ATTEMPTS = 3
 """Attempts at a task whose worker dies or whose memory runs out."""
 
+SECONDS_TO_CLOSE = 5.0
+"""How long processes that have nothing to do may take to end, before they are ended."""
+
 MAX_LATE_ATTEMPTS = 2
 """Attempts at a task that takes longer than is allowed: each costs that time."""
 

@@ -21,8 +21,8 @@ from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
-from hpsearch.engines.workers.cluster import SECONDS_TO_CLOSE
 from hpsearch.engines.workers.host import Host, HostGoneError
+from hpsearch.engines.workers.policy import SECONDS_TO_CLOSE
 from hpsearch.errors import HpsearchError, OptionError
 
 SECONDS_TO_CONNECT = 10.0
