@@ -30,6 +30,7 @@ _UNIT = re.compile(
     r"(weeks?|w|days?|d|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|ms|s)(?![a-z])"
     r"\.?,? ?(?:and )?"
 )
+_LONGEST = 60
 _IN_SECONDS = {"w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -43,6 +44,8 @@ def duration(text: str, style: str) -> float | None:
     >>> duration("00:45", SMALLER), duration("9:05 PM", CLOCK), duration("00:45", SECONDS)
     (45.0, 75900.0, None)
     """
+    if len(text) > _LONGEST:
+        return None
     if style == CLOCK:
         return _time_of_day(text)
     if style == SMALLER:
@@ -67,7 +70,7 @@ def style_of(cells: Sequence[str]) -> str | None:
 
 def are_mixed(cells: Sequence[str]) -> bool:
     """Whether all cells are times, but some have two parts and some three."""
-    return all(duration(c, SECONDS) is not None or _SMALLER.fullmatch(c) for c in cells)
+    return all(duration(c, SECONDS) is not None or duration(c, SMALLER) is not None for c in cells)
 
 
 def _time_of_day(text: str) -> float | None:

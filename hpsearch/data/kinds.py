@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hpsearch.data.cells import as_levels, interpret
 from hpsearch.data.dataset import Column
 from hpsearch.data.signs import Signs
-from hpsearch.data.understood import MISSING_WORDS, Cells, Form, Places
+from hpsearch.data.understood import MISSING_WORDS, Cells, Form, Places, quoted
 from hpsearch.data.variants import CORRECT_LEVELS
 from hpsearch.data.words import SCRIPTS, count_words, has_unspaced, split_words
 from hpsearch.errors import DataError
@@ -143,7 +143,7 @@ def _left_out(cells: Cells, note: str, *, warn: bool = False) -> Feature:
 
 def _shown(values: pd.Series[Any], form: Form) -> str:
     value = as_levels(values.head(1)).iloc[0]
-    return repr(value) if form == "string" else str(value)
+    return quoted(value, repr if form == "string" else str)
 
 
 def _missing_note(cells: Cells, name: str) -> tuple[str, ...]:
@@ -259,7 +259,7 @@ def _string(cells: Cells, name: str, places: Places) -> Feature:
         zeros = distinct[[len(v) > 1 and v.lstrip("+-").startswith("0") for v in distinct]][0]
         note = (
             f"Column {name!r} was taken as a category: its digits have leading zeros, such as "
-            f"{zeros!r}, as codes do.",
+            f"{quoted(zeros)}, as codes do.",
         )
         return _category(cells, cells.series, name, "digits with leading zeros", note, warning)
     if cells.mixed and not warning:

@@ -15,11 +15,12 @@ import pandas as pd
 
 from hpsearch.data.characters import visible
 from hpsearch.data.names import listed
-from hpsearch.data.understood import MISSING_WORDS
+from hpsearch.data.understood import MISSING_WORDS, quoted
 from hpsearch.data.variants import as_seen
 
 _FLAGS = (("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"), ("0", "1"))
 _MEANS = {word: bool(side) for pair in _FLAGS for side, word in enumerate(pair)}
+_MOST_EXACT = 15  # digits that float64 always keeps
 _WHOLE = re.compile(r"[+]?(-?(?:0|[1-9][0-9]*))(?:\.0+)?")
 
 
@@ -49,7 +50,7 @@ def form_note(forms: Mapping[str, str | None], name: str) -> tuple[str, ...]:
     }
     if not told:
         return ()
-    pairs = [f"{cell!r} as {form!r}" for cell, form in told.items()]
+    pairs = [f"{quoted(cell)} as {quoted(form)}" for cell, form in told.items()]
     return (f"Column {name!r}: {listed(pairs, most=4).replace(' as', ' was read as', 1)}.",)
 
 
@@ -84,10 +85,15 @@ def _form(
     plain = _plain_number(cell)
     if plain in levels:
         return plain
-    if levels <= {"False", "True"} and cell.lower() in MISSING_WORDS:
+    if cell.lower() in MISSING_WORDS and (levels <= {"False", "True"} or _are_huge(levels)):
         return None
     meaning = _MEANS.get(plain.casefold())
     return cell if meaning is None else flags.get(meaning, cell)
+
+
+def _are_huge(levels: frozenset[str]) -> bool:
+    """Whether the levels are whole numbers that became a category for their size alone."""
+    return all(map(_WHOLE.fullmatch, levels)) and any(len(level) > _MOST_EXACT for level in levels)
 
 
 def _flags(levels: frozenset[str]) -> dict[bool, str]:

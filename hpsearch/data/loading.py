@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hpsearch.data.arrays import array_column, check_kinds, settled
 from hpsearch.data.arrow import is_arrow, series_of
 from hpsearch.data.cells import as_levels, interpret
+from hpsearch.data.characters import straightened
 from hpsearch.data.dataset import ArrayKind, Column, Dataset, Origin, Schema
 from hpsearch.data.fingerprint import fingerprint
 from hpsearch.data.hints import target_leaks
@@ -356,7 +357,7 @@ def _huge_times(cells: Cells, name: str, places: Places) -> NDArray[np.int64]:
             f"--time needs dates, or numbers within 64 bits; column {name!r} is not in "
             f"{places.with_cells(beyond, cells.digits.tolist())}. Count in larger units."
         )
-    return np.array([int(digits) for digits in cells.digits], dtype=np.int64)
+    return np.array([int(straightened(digits)) for digits in cells.digits], dtype=np.int64)
 
 
 def _refuse_missing(missing: NDArray[np.bool_], name: str, option: str, places: Places) -> None:

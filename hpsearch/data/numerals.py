@@ -219,9 +219,6 @@ def _by_signs(numerals: Mapping[str, Numeral], unit: str) -> Learnt | Unclear:
     if len(decimals) > 1:
         why = "writes decimals with a comma and with a point"
         return Unclear(why, _rarer(numerals, lambda n: n.decimal), wrong=True)
-    if len(thousands) > 1:
-        why = "separates thousands in several ways"
-        return Unclear(why, _rarer(numerals, lambda n: n.thousands), wrong=True)
     if decimals & thousands:
         why = "separates thousands by what are decimal signs in other cells"
         return Unclear(why, _rarer(numerals, lambda n: "T" if n.thousands else n.decimal), True)
@@ -237,9 +234,13 @@ def _by_signs(numerals: Mapping[str, Numeral], unit: str) -> Learnt | Unclear:
         sign = next(iter(either))
         plain = any(not n.either for n in numerals.values())
         return Learnt(NumberForm(sign, "", unit, parentheses), sign, plain, not unit)
-    groups = next(iter(thousands | (either - {decimal})), "")
+    groups = thousands | (either - {decimal})
+    if len(groups) > 1:
+        why = "separates thousands in several ways"
+        return Unclear(why, _rarer(numerals, lambda n: n.thousands or n.either), wrong=True)
     whole = not unit and not decimals and decimal not in either
-    return Learnt(NumberForm(decimal, groups, unit, parentheses), whole=whole)
+    form = NumberForm(decimal, next(iter(groups), ""), unit, parentheses)
+    return Learnt(form, whole=whole)
 
 
 def _decimal_sign(decimals: set[str], thousands: set[str], either: set[str]) -> str | None:

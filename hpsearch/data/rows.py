@@ -24,6 +24,7 @@ from hpsearch.data.tables import Table, read_table
 from hpsearch.data.target import read_known_target
 from hpsearch.data.unseen import unseen_gaps, unseen_levels, unseen_words
 from hpsearch.errors import DataError
+from hpsearch.progress import followed
 
 Arrays = dict[str, NDArray[Any] | sparse.csr_array]
 
@@ -74,19 +75,20 @@ def rows_of_table(table: Table, schema: Schema, *, require_target: bool = False)
     target_names = schema.target.names
     wanted = [column.name for column in schema.columns]
     _check_present(wanted + (list(target_names) if require_target else []), table.names)
-    extra = [name for name in table.names if name not in wanted and name not in target_names]
+    known = {*wanted, *target_names}
+    extra = [name for name in table.names if name not in known]
     notes = table.notes
     if extra:
         notes += (f"Columns that the model does not use were ignored: {listed(extra)}.",)
     columns: dict[str, Any] = {}
     arrays: Arrays = {}
     unseen: tuple[str, ...] = ()
-    for column in schema.columns:
+    for column in followed(schema.columns, "columns", len(schema.columns)):
         if column.kind in ("array", "words"):
             arrays[column.name] = _array_cells(table, column)
             continue
         cells, said = _cells(table, column)
-        columns[column.name] = cells
+        columns[column.name] = cells.array  # a series would be aligned, column by column
         notes += said
         unseen += unseen_levels(cells, column) if column.kind == "category" else ()
         unseen += unseen_words(cells, column) if column.kind == "text" else ()
@@ -119,7 +121,8 @@ def _with_target_names(table: Table, schema: Schema) -> Table:
 
 
 def _check_present(wanted: Sequence[str], names: Sequence[str]) -> None:
-    absent = [name for name in wanted if name not in names]
+    there = set(names)
+    absent = [name for name in wanted if name not in there]
     if absent:
         raise DataError(
             f"The rows need the columns that the model was trained on; "

@@ -230,9 +230,9 @@ def _check_share(values: NDArray[np.float64], names: Sequence[str], places: Plac
 
 def _check_varies(values: pd.Series[Any], name: str) -> None:
     if values.nunique() < 2:
-        shown = as_levels(values.head(1)).iloc[0]
+        shown = quoted(as_levels(values.head(1)).iloc[0])
         raise DataError(
-            f"A target needs two different values; {name!r} is {shown!r} in all {len(values):,} "
+            f"A target needs two different values; {name!r} is {shown} in all {len(values):,} "
             "rows. Choose another target with --target, or add rows of another class."
         )
 
@@ -355,7 +355,7 @@ def _labels(cells: Cells) -> tuple[Label, ...]:
 
 
 def _labels_text(labels: tuple[Label, ...]) -> str:
-    return listed([repr(label) for label in labels], most=10)
+    return listed([quoted(label) for label in labels], most=10)
 
 
 # --- several columns ----------------------------------------------------------------------------
@@ -369,7 +369,7 @@ def _several_columns(cells: dict[str, Cells], places: Places, task: str | None) 
         if column.form not in ("number", "flag"):
             raise DataError(
                 f"Several target columns hold numbers, or 0 and 1; {name!r} holds text, such as "
-                f"{column.series.iloc[0]!r}. Give one column of classes, or numbers."
+                f"{quoted(column.series.iloc[0])}. Give one column of classes, or numbers."
             )
         _check_varies(column.series, name)
     values = np.column_stack([as_numbers(c.series, n, places) for n, c in cells.items()])

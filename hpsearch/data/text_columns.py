@@ -165,7 +165,7 @@ def read_text(series: pd.Series[Any], signs: Signs) -> Cells:
             return replace(as_text, leading_zeros=True)
         dates = _date_cells(column, with_words) if _are_months(column) else None
         return dates or _number_cells(column, with_words, signs)
-    learnt = learn(list(column.straight.values()))
+    learnt = learn(column.different)
     if isinstance(learnt, Learnt):
         return _formatted(column, learnt, with_words, signs)
     if 2 * sum(counts[cell] for cell in numbers) > sum(counts[cell] for cell in known):
@@ -196,6 +196,11 @@ class _Column:
     known: list[str]
     straight: dict[str, str]
 
+    @property
+    def different(self) -> list[str]:
+        """The straightened cells, each once."""
+        return list(dict.fromkeys(self.straight.values()))
+
     def mask(self, selected: set[str] | frozenset[str]) -> Mask:
         """Which rows hold one of the cells."""
         return np.array([cell in selected for cell in self.cells], dtype=bool)
@@ -219,13 +224,13 @@ class _Column:
 
 def _number_cells(column: _Column, base: Cells, signs: Signs) -> Cells:
     """Cells that are all plain numbers."""
-    straight = list(column.straight.values())
+    straight = column.different
     whole = all(_WHOLE.fullmatch(cell) for cell in straight)
     if not whole and either_by_point(straight):
         mixed_lengths = not all("." in cell for cell in straight)
         return _formatted(column, Learnt(PLAIN, ".", mixed_lengths), base, signs)
     huge = whole and any(_is_beyond(cell) for cell in straight)
-    digits = column.series(column.straight).astype("str") if huge else None
+    digits = column.series({cell: cell for cell in column.known}).astype("str") if huge else None
     values = {cell: float(plain) for cell, plain in column.straight.items()}
     return replace(
         base,
@@ -248,6 +253,7 @@ def _formatted(column: _Column, learnt: Learnt, base: Cells, signs: Signs) -> Ce
     form = learnt.resolved(signs.decimal_for(learnt.either))
     read = {cell: read_number(plain, form) for cell, plain in column.straight.items()}
     values = {cell: value for cell, value in read.items() if value is not None}
+    assert len(values) == len(read), "a form reads the cells that it was learnt from"
     return replace(
         base,
         form="number",
@@ -276,7 +282,7 @@ def _which_sign(column: _Column, learnt: Learnt, form: NumberForm, signs: Signs)
 
 def _date_cells(column: _Column, base: Cells) -> Cells | None:
     """Dates where all cells are, None where they don't look like any."""
-    straight = list(column.straight.values())
+    straight = column.different
     found = learn_dates(straight)
     if found is None:
         if not look_like_dates(straight):

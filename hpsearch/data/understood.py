@@ -6,7 +6,7 @@ Owns the types alone. ``cells`` and ``text_columns`` fill them in; ``kinds``, ``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -30,7 +30,7 @@ empty cell is missing.
 _LONGEST_SHOWN = 60
 
 
-def quoted(cell: Any) -> str:
+def quoted(cell: Any, render: Callable[[Any], str] = repr) -> str:
     """A cell for a message: its ``repr``, shortened where it is long.
 
     Examples
@@ -38,7 +38,7 @@ def quoted(cell: Any) -> str:
     >>> quoted("abc"), len(quoted("9" * 5000))
     ("'abc'", 61)
     """
-    text = repr(cell)
+    text = render(cell)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 

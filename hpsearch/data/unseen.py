@@ -13,6 +13,7 @@ import pandas as pd
 
 from hpsearch.data.dataset import Column
 from hpsearch.data.names import listed
+from hpsearch.data.understood import quoted
 from hpsearch.data.words import split_words
 
 _MOST_NAMED = 5
@@ -31,7 +32,7 @@ def unseen_levels(cells: pd.Series[Any], column: Column) -> tuple[str, ...]:
     unseen = sorted(set(cells.dropna().unique()) - set(column.levels))
     if not unseen:
         return ()
-    shown = listed([repr(level) for level in unseen], most=_MOST_NAMED)
+    shown = listed([quoted(level) for level in unseen], most=_MOST_NAMED)
     n_rows = int(cells.isin(unseen).sum())
     return (
         f"Column {column.name!r}: {shown} did not occur in the training data ({_rows(n_rows)}).",

@@ -16,6 +16,7 @@ import pandas as pd
 
 from hpsearch.data.characters import lookalike, visible, without_controls
 from hpsearch.data.names import listed
+from hpsearch.data.understood import quoted
 
 CORRECT_LEVELS = "Write them alike if they mean the same."
 _MOST_NAMED = 3
@@ -89,11 +90,12 @@ def _taken_together(alike: Mapping[str, list[str]]) -> tuple[str, ...]:
     """What to say of levels of which only one is left, and of such that show nothing."""
     notes: tuple[str, ...] = ()
     several = [group for seen, group in alike.items() if seen and len(group) > 1]
-    groups = [" and ".join(map(ascii, group)) for group in several]
+    groups = [" and ".join(quoted(level, ascii) for level in group) for group in several]
     if groups:
         notes += (f"has levels that look the same and were taken for one: {_few(groups)}",)
     if "" in alike:
-        notes += (f"has cells that show nothing and are missing: {_few(map(ascii, alike['']))}",)
+        cells = [quoted(level, ascii) for level in alike[""]]
+        notes += (f"has cells that show nothing and are missing: {_few(cells)}",)
     return notes
 
 
@@ -107,7 +109,7 @@ def _nearly_alike(alike: Mapping[str, list[str]], counts: Mapping[str, int]) -> 
     if not groups:
         return ()
     by_case = all(len({seen.casefold() for seen in group}) == 1 for group in groups)
-    named = [" and ".join(f"{s!r} ({_rows(n_rows[s])})" for s in group) for group in groups]
+    named = [" and ".join(f"{quoted(s)} ({_rows(n_rows[s])})" for s in group) for group in groups]
     what = "case" if by_case else "case, quotes, dashes or widths"
     return (f"has levels that differ in {what} alone: {_few(named)}",)
 

@@ -164,7 +164,9 @@ def _inputs(manifest: Mapping[str, Any]) -> Iterator[str]:
 def _kind(column: Mapping[str, Any]) -> str:
     if column["kind"] == "array":
         return str(column.get("array_kind", "image"))
-    return str(_KINDS.get(column["kind"], column["kind"]))
+    kind = str(_KINDS.get(column["kind"], column["kind"]))
+    written = column.get("number_format") or column.get("date_format")
+    return f"{kind}, written like {written}" if written else kind
 
 
 def _seen(column: Mapping[str, Any], ranges: Mapping[str, Sequence[Any]]) -> str:

@@ -370,3 +370,15 @@ def test_places_name_lines_of_a_file():
     places = Places(np.array([2, 5]))
     assert places.with_cells(np.array([False, True]), ["a", "b"]) == "line 5 ('b')"
     assert places(np.array([True, True])) == "lines 2 and 5"
+
+
+def test_huge_integers_keep_the_characters_that_they_are_written_in():
+    found = read(text("'9007199254740993'", "１"))
+    assert found.huge
+    assert found.digits.tolist() == ["'9007199254740993'", "１"]
+
+
+def test_cells_that_differ_in_quotes_alone_are_read_alike():
+    assert read(text("5,5", "“5,5”", "6,5")).series.tolist() == [5.5, 5.5, 6.5]
+    dates = read(text("2024-01-31", "“2024-01-31”", "2024-02-01"))
+    assert dates.form == "date"

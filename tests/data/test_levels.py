@@ -52,3 +52,8 @@ def test_codes_and_versions_are_no_numbers():
 def test_words_for_missing_are_missing_where_levels_are_true_and_false():
     assert known_forms(["NA", "?"], ["False", "True"]) == {"NA": None, "?": None}
     assert known_forms(["NA"], ["no", "yes"]) == {}
+
+
+def test_words_for_missing_are_missing_among_huge_numbers():
+    assert known_forms(["NA"], ["9007199254740993", "5"]) == {"NA": None}
+    assert known_forms(["NA"], ["007", "5"]) == {}

@@ -73,6 +73,7 @@ def test_numbers_are_read_in_the_form_that_their_column_teaches(cells, numbers, 
         (("1.234.567", "2,345,678", "1.234.568"), "separates thousands in several", {"2,345,678"}),
         (("1.234.567", "2.5"), "by what are decimal signs in other", {"2.5"}),
         (("1,234", "5.678", "6.789"), "may be decimal signs", {"1,234"}),
+        (("1'234.5", "1,821", "2,345"), "in several ways", {"1'234.5"}),
     ],
 )
 def test_cells_that_contradict_the_others_are_wrong(cells, why, named):

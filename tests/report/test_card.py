@@ -47,6 +47,18 @@ def test_one_run_gives_one_text(run):
     assert card_of(run) == card_of(run)
 
 
+def test_the_card_says_how_text_was_written():
+    columns = [
+        {"name": "price", "kind": "number", "number_format": "1.234,5 €"},
+        {"name": "day", "kind": "date", "date_format": "day.month.year"},
+        {"name": "size", "kind": "number", "number_format": "", "date_format": ""},
+    ]
+    text = model_card_text({}, {}, {"schema": {"columns": columns}})
+    assert "| price | number, written like 1.234,5 € |" in text
+    assert "| day | date, written like day.month.year |" in text
+    assert "| size | number |" in text
+
+
 def test_names_cannot_become_markup(made, tmp_path):
     text = card_of(made.make_run(tmp_path / "run", hostile=True))
     assert "<img" not in text
