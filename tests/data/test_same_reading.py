@@ -36,9 +36,8 @@ def columns(draw):
 @settings(deadline=None, max_examples=120)
 @given(columns(), st.booleans())
 def test_a_row_is_read_alone_as_it_was_among_others(cells, as_text):
-    table = pd.DataFrame(
-        {"c": cells, "x": range(len(cells)), "y": [i % 2 for i in range(len(cells))]}
-    )
+    n = len(cells)
+    table = pd.DataFrame({"c": cells, "x": range(n), "y": [i % 2 for i in range(n)]})
     try:
         data = load(table, target="y", text="c" if as_text else ())
     except HpsearchError:
