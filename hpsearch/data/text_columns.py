@@ -254,11 +254,12 @@ def _formatted(column: _Column, learnt: Learnt, base: Cells, signs: Signs) -> Ce
     read = {cell: read_number(plain, form) for cell, plain in column.straight.items()}
     values = {cell: value for cell, value in read.items() if value is not None}
     assert len(values) == len(read), "a form reads the cells that it was learnt from"
+    exact = all(abs(value) < _MOST_EXACT_INTEGER for value in values.values())
     return replace(
         base,
         form="number",
         series=column.numbers(values),
-        whole=learnt.whole and form.decimal != learnt.either,
+        whole=learnt.whole and form.decimal != learnt.either and exact,
         number_format=str(form),
         written=base.series,
         doubt=_which_sign(column, learnt, form, signs),

@@ -382,3 +382,9 @@ def test_cells_that_differ_in_quotes_alone_are_read_alike():
     assert read(text("5,5", "“5,5”", "6,5")).series.tolist() == [5.5, 5.5, 6.5]
     dates = read(text("2024-01-31", "“2024-01-31”", "2024-02-01"))
     assert dates.form == "date"
+
+
+def test_grouped_numbers_are_whole_where_float64_keeps_them():
+    assert read(text("1,234,567", "2")).whole
+    assert not read(text("9,007,199,254,740,993", "2")).whole
+    assert not read(text("1,0", "2,0")).whole
