@@ -2,8 +2,8 @@
 
 Pure functions of tables. Each rule is a generator in the module of its subject that yields a
 ``Diagnosis`` or nothing: ``fitting`` (learning curves), ``modes`` (training and inference mode),
-``rates`` (learning rates), ``predicted`` (out-of-fold predictions) and ``outliers`` (folds). This
-module says which rules there are and which finding explains another. ``docs/diagnoses.md`` says
+``rates`` (learning rates), ``predicted`` (out-of-fold predictions), ``single_rows`` (one of them)
+and ``outliers`` (folds). This module says which rules there are and which finding explains another. ``docs/diagnoses.md`` says
 why each threshold is what it is.
 """
 
@@ -17,13 +17,20 @@ from hpsearch.diagnoses.modes import batch_norm_lag, mode_gap
 from hpsearch.diagnoses.outliers import outlier_folds
 from hpsearch.diagnoses.predicted import class_never_predicted, constant_predictions
 from hpsearch.diagnoses.rates import learning_rate_too_high, schedule_ended_early
+from hpsearch.diagnoses.single_rows import dominating_row
 from hpsearch.diagnoses.tables import Tables
 
 __all__ = ["Chart", "Diagnosis", "Severity", "Tables", "diagnose", "diagnose_trial"]
 
 _OF_CURVES = (overfit, underfit, still_falling, diverging, noisy)
 _OF_THE_SELECTED = (batch_norm_lag, mode_gap, schedule_ended_early)
-_OF_TABLES = (constant_predictions, class_never_predicted, outlier_folds, learning_rate_too_high)
+_OF_TABLES = (
+    constant_predictions,
+    class_never_predicted,
+    dominating_row,
+    outlier_folds,
+    learning_rate_too_high,
+)
 
 # A finding is left out where one of these was made, which is its reason.
 _EXPLAINED_BY = {

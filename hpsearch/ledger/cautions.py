@@ -25,6 +25,10 @@ EDGE: Final = 0.05
 BEST_TRIALS: Final = 5
 """So many of the best trials are asked whether they lie at the same edge: one may by chance."""
 
+EDGE_LEVEL: Final = 0.1
+"""At an edge the best trials must be more often than this says of any trials: with few trials, or
+where most of them lie there, it says nothing about the range."""
+
 FEWEST_TRIALS_EACH: Final = 1
 """Trials for each hyperparameter of the winner: with fewer, no two of them can be told apart."""
 
@@ -37,6 +41,8 @@ SMALLEST_CLASS: Final = 5
 
 def edges(best_first: Sequence[Row], ranges: Mapping[str, Range]) -> Iterator[LedgerWarning]:
     """The winner's value is on the edge of its range, and those of other good trials are too.
+
+    More often than those of all trials, by more than chance: one trial of four at an edge is none.
 
     A range that begins at 0 has no lower edge (there is no dropout below 0), nor has a number of
     things that begins at 1.
@@ -52,9 +58,10 @@ def edges(best_first: Sequence[Row], ranges: Mapping[str, Range]) -> Iterator[Le
         side = edge_of(float(value), span) if value is not None and _is_number(value) else None
         if value is None or side is None:
             continue
-        others = [row.get(f"hp.{name}") for row in best_first[:BEST_TRIALS]]
-        sides = [edge_of(float(v), span) for v in others if v is not None and _is_number(v)]
-        if len(sides) > 2 and 2 * sides.count(side) <= len(sides):
+        tried = [row.get(f"hp.{name}") for row in best_first]
+        every = [edge_of(float(v), span) for v in tried if v is not None and _is_number(v)]
+        sides = every[:BEST_TRIALS]
+        if 2 * sides.count(side) <= len(sides) or _by_chance(every, sides, side) > EDGE_LEVEL:
             continue
         end = span.low if side == "lower" else span.high
         yield LedgerWarning(
@@ -72,6 +79,18 @@ def edges(best_first: Sequence[Row], ranges: Mapping[str, Range]) -> Iterator[Le
             },
             f"Widen the {side} end of {name} in the space, and search again.",
         )
+
+
+def _by_chance(every: Sequence[str | None], best: Sequence[str | None], side: str) -> float:
+    """How probably as many of the best trials are at an end, were they any of all trials.
+
+    The tail of the hypergeometric distribution: Fisher's exact test, one-sided.
+    """
+    from scipy.stats import hypergeom
+
+    n_best_there = best.count(side)
+    tail = hypergeom.sf(n_best_there - 1, len(every), list(every).count(side), len(best))
+    return float(tail)
 
 
 def edge_of(value: float, span: Range) -> str | None:

@@ -20,11 +20,13 @@ def rows(*values, name="rate"):
     return [{"trial": number, f"hp.{name}": value} for number, value in enumerate(values)]
 
 
+INSIDE = [0.01, 0.02, 0.005, 0.001, 0.03, 0.002, 0.015, 0.004, 0.008]
+
 # -- edges
 
 
 def test_a_best_value_on_the_edge_names_hyperparameter_and_range():
-    [warning] = cautions.edges(rows(0.09, 0.08, 0.095), {"rate": RATE})
+    [warning] = cautions.edges(rows(0.09, 0.08, 0.095, *INSIDE), {"rate": RATE})
     assert warning.code == "edge_of_range"
     assert "rate is 0.09, at the upper end of its range from 0.0001 to 0.1" in warning.text
     assert warning.evidence["best_trials_at_this_end"] == 3
@@ -32,7 +34,7 @@ def test_a_best_value_on_the_edge_names_hyperparameter_and_range():
 
 
 def test_the_lower_edge_counts_too():
-    [warning] = cautions.edges(rows(1.1e-4), {"rate": RATE})
+    [warning] = cautions.edges(rows(1.1e-4, 1.2e-4, 1.1e-4, *INSIDE), {"rate": RATE})
     assert "lower end" in warning.text
 
 
@@ -54,9 +56,17 @@ def test_a_best_value_inside_its_range_is_no_matter(values, span):
 
 
 def test_the_last_of_some_values_is_an_edge():
-    assert codes(cautions.edges(rows(256, 256, 64, name="units"), {"units": UNITS})) == [
-        "edge_of_range"
-    ]
+    tried = rows(*[256] * 3, *[64, 32, 128] * 3, name="units")
+    assert codes(cautions.edges(tried, {"units": UNITS})) == ["edge_of_range"]
+
+
+@pytest.mark.parametrize("values", [[0.09], [0.09, 0.01], [0.09, 0.09, 0.01, 0.001]])
+def test_few_trials_say_nothing_about_an_edge(values):
+    assert not list(cautions.edges(rows(*values), {"rate": RATE}))
+
+
+def test_where_most_trials_lie_at_an_edge_the_best_ones_say_nothing():
+    assert not list(cautions.edges(rows(*[0.09] * 9, 0.01), {"rate": RATE}))
 
 
 # -- trials

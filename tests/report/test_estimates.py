@@ -1,9 +1,12 @@
 """The estimates of a run with a ledger and without, and the command that makes it again."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from hpsearch.ledger import BiasCorrection, Promise
+from hpsearch.ledger import Baseline, BiasCorrection, Promise, Spread
 from hpsearch.report.estimates import estimates, promised
+from hpsearch.report.parts.worth import _baseline_sentence
 
 
 def test_a_ledger_gives_every_estimate_that_it_has(made):
@@ -48,3 +51,21 @@ def test_without_a_ledger_the_naive_interval_is_worked_out():
 def test_a_hold_out_has_one_estimate_without_an_interval():
     [only] = estimates({"metric": "mae", "score": 1.0, "score_std": None, "n_folds": 1})
     assert (only.label, only.low) == ("Score of the hold-out", None)
+
+
+@pytest.mark.parametrize(
+    ("gain", "is_beaten", "said"),
+    [
+        (1.0, True, "it beats the best baseline, ridge regression"),
+        (0.1, False, "it is ahead of the best baseline, ridge regression, with 3.00, which may be"),
+        (-0.1, False, "it does not beat the best baseline, ridge regression"),
+    ],
+)
+def test_the_report_has_the_ledgers_verdict_on_the_best_baseline(made, gain, is_beaten, said):
+    baseline = Baseline(
+        "linear", "ridge regression", 3.0, Spread(0.1, 2.8, 3.2), gain=gain, is_beaten=is_beaten
+    )
+    ledger = made.ledger(baselines=(baseline,))
+    material = SimpleNamespace(direction="min", ledger=ledger)
+    found = [e for e in estimates({}, ledger) if e.key == "baseline"]
+    assert said in _baseline_sentence(material, found)

@@ -103,16 +103,23 @@ def _estimates_lead(material: Material, found: Sequence[Estimate]) -> str:
     if test := by_key.get("test"):
         text += f" {_test_sentence(material, test, expected)}"
     if baselines := [estimate for estimate in found if estimate.key == "baseline"]:
-        text += f" {_baseline_sentence(material, baselines, corrected or expected)}"
+        text += f" {_baseline_sentence(material, baselines)}"
     return text
 
 
-def _baseline_sentence(material: Material, baselines: Sequence[Estimate], winner: Estimate) -> str:
+def _baseline_sentence(material: Material, baselines: Sequence[Estimate]) -> str:
+    """The ledger's verdict on the best baseline, which its warnings have too."""
     sign = loss_sign(material.direction)
     strongest = min(baselines, key=lambda estimate: sign * estimate.value)
-    verb = "beats" if sign * (strongest.value - winner.value) > 0 else "does not beat"
     name = strongest.label.removeprefix("Baseline: ")
-    return f"On its folds it {verb} the best baseline, {name}, with {strongest.shown}."
+    with_score = f"the best baseline, {name}, with {strongest.shown}"
+    ledgers = material.ledger.baselines if material.ledger else ()
+    said = next((b for b in ledgers if (b.label or b.name) == name), None)
+    if said is not None and said.is_beaten:
+        return f"On its folds it beats {with_score}."
+    if said is not None and said.gain is not None and said.gain > 0:
+        return f"On its folds it is ahead of {with_score}, which may be chance."
+    return f"On its folds it does not beat {with_score}."
 
 
 def _estimate_text(estimate: Estimate) -> str:
