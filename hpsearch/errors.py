@@ -2,12 +2,45 @@
 
 Each message names the rule, what was received and the remedy, in one or two sentences.
 ``InputError`` and its children mean that the data or the options are wrong: the command line
-prints their text without a traceback and exits with 2. The other errors exit with 1.
+prints their text without a traceback and exits with 2. The other errors exit with 1. A message
+is one line, whatever it quotes: its line ends become spaces, and long quotations lose their middle.
 """
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+_LONGEST_WORD: Final = 200
+_LONGEST_MESSAGE: Final = 1_500
+_LONG_WORD: Final = re.compile(rf"\S{{{_LONGEST_WORD + 1},}}")
+
+
+def _line(message: str) -> str:
+    r"""A message in one line of a length that people read.
+
+    Examples
+    --------
+    >>> _line("two\n lines"), len(_line("x" * 5000)), len(_line("word " * 5000))
+    ('two lines', 201, 1501)
+    """
+    line = " ".join(part.strip() for part in message.splitlines() if part.strip())
+    line = _LONG_WORD.sub(lambda word: _without_middle(word[0], _LONGEST_WORD), line)
+    return _without_middle(line, _LONGEST_MESSAGE)
+
+
+def _without_middle(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    end = most // 4
+    return f"{text[: most - end]}…{text[-end:]}"
 
 
 class HpsearchError(Exception):
     """Base class of every error that hpsearch raises on purpose."""
+
+    def __init__(self, message: str = "", *more: Any) -> None:
+        super().__init__(_line(str(message)), *more)
 
 
 class InputError(HpsearchError, ValueError):

@@ -345,7 +345,7 @@ def one_of(choices: Iterable[str] | Callable[[], Iterable[str]]) -> Check:
 
     def check(name: str, value: Any) -> str:
         allowed = tuple(choices() if callable(choices) else choices)
-        if value not in allowed:
+        if not isinstance(value, str) or value not in allowed:
             shown = " or ".join(allowed) if len(allowed) == 2 else f"one of {', '.join(allowed)}"
             raise OptionError(f"`{name}` is {shown}; received {value!r}.")
         return str(value)

@@ -661,10 +661,17 @@ def test_datasets_lists_the_named_sets(capsys):
         (['"a,b",c'], ["a,b", "c"]),
         (["a,,b", ""], ["a", "b"]),
         (["first name"], ["first name"]),
+        (["a\nb"], ["a", "b"]),
+        (['"a\nb",c'], ["a\nb", "c"]),
     ],
 )
 def test_names_are_split_at_commas_outside_quotes(values, names):
     assert read_names(values) == names
+
+
+def test_a_value_that_is_no_list_of_names_is_refused():
+    with pytest.raises(OptionError, match="separated by commas"):
+        read_names(["x" * 200_000])
 
 
 def test_a_fix_keeps_what_follows_the_first_equals_sign():

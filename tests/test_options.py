@@ -12,7 +12,7 @@ from hpsearch import options as rules
 from hpsearch.data.options import TABLE_OPTIONS
 from hpsearch.errors import OptionError
 from hpsearch.options import Resumed, count, declared, one_of, option, or_none
-from hpsearch.search.options import FOR_ONE_NETWORK, OPTIONS, RESUMABLE
+from hpsearch.search.options import FOR_ONE_NETWORK, OPTIONS, RESUMABLE, Options
 
 ROOT = Path(__file__).parent.parent
 
@@ -117,3 +117,15 @@ def test_every_option_is_in_the_docstring_of_search(each):
 def test_cross_validate_refuses_what_only_a_search_has():
     with pytest.raises(OptionError, match="cross_validate has no option 'trials'"):
         hpsearch.cross_validate("mlp", [[1.0]], [1.0], trials=3)
+
+
+@pytest.mark.parametrize("given", [{"repeats": 10**9}, {"max_repeats": 10**6}, {"trials": 10**12}])
+def test_what_would_never_end_is_refused(given):
+    with pytest.raises(OptionError, match="is at most"):
+        Options(**given)
+
+
+def test_an_array_is_no_word():
+    for name in ("split", "race", "oracle", "select"):
+        with pytest.raises(OptionError):
+            Options(**{name: np.array([1, 2])})

@@ -17,6 +17,7 @@ from hpsearch.data.memory import check_fits
 from hpsearch.data.names import checked_names
 from hpsearch.errors import DataError
 from hpsearch.paths import shown
+from hpsearch.words import error_line
 
 _BYTES_PER_CELL = 16
 _NULLABLE = {
@@ -62,7 +63,8 @@ def frame_of(source: Any) -> pd.DataFrame:
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise DataError(
             "A table has columns of equal length; the "
-            f"{type(source).__name__} received has none that can be read ({error}). "
+            f"{type(source).__name__} received has none that can be read "
+            f"({error_line(error)}). "
             "Give a DataFrame."
         ) from error
 
@@ -111,9 +113,8 @@ def read_parquet(file: BinaryIO, path: Path) -> tuple[pd.DataFrame, tuple[str, .
 
 
 def _damaged(path: Path, error: Exception) -> DataError:
-    said = str(error).strip() or type(error).__name__
     return DataError(
-        f"{shown(path)} is no readable Parquet file ({said}). "
+        f"{shown(path)} is no readable Parquet file ({error_line(error)}). "
         "Write it again, for instance with DataFrame.to_parquet."
     )
 

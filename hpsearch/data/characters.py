@@ -88,6 +88,8 @@ def lookalike(text: str) -> str:
 def without_controls(text: str) -> str:
     r"""The text without control characters, which steer a terminal, but for tabs and line ends.
 
+    Those that separate, such as a form feed, become spaces.
+
     Examples
     --------
     >>> without_controls("a\x1b[2J")
@@ -95,7 +97,13 @@ def without_controls(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(c for c in text if c in _KEPT_CONTROLS or unicodedata.category(c) != "Cc")
+    return "".join(map(_uncontrolled, text))
+
+
+def _uncontrolled(character: str) -> str:
+    if character in _KEPT_CONTROLS or unicodedata.category(character) != "Cc":
+        return character
+    return " " if character.isspace() else ""
 
 
 def straightened(text: str) -> str:

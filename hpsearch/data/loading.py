@@ -182,6 +182,8 @@ def _without_other_targets(table: Table, chosen: tuple[str, ...]) -> Table:
 
 def _check_roles(roles: _Roles, table: Table) -> None:
     names = table.names
+    if not names:
+        raise DataError(f"A table needs columns; {quoted(table.name)} has none. Add some to it.")
     if not roles.target:
         raise DataError(
             f"--target must name the column to predict. Columns: {listed(names)}. "
@@ -239,7 +241,7 @@ def _decide(table: Table, roles: _Roles, task: str | None, groups: Any, time: An
         notes += found_array.notes
     if not columns:
         raise DataError(
-            f"A table needs features besides its target; {table.name!r} has none left. "
+            f"A table needs features besides its target; {quoted(table.name)} has none left. "
             + " ".join([note for note in [*notes, *warnings] if "was left out" in note][:3])
         )
     frame = pd.DataFrame(values, index=range(table.n_rows))

@@ -12,9 +12,12 @@ from typing import Any
 
 import pandas as pd
 
+from hpsearch.data.understood import quoted
 from hpsearch.errors import DataError
 
 _CLOSE = 0.7
+_LONGEST = 500
+_LONGEST_LISTED = 160
 
 
 def checked_names(columns: Iterable[Any]) -> list[str]:
@@ -38,6 +41,12 @@ def checked_names(columns: Iterable[Any]) -> list[str]:
     wrong = [name for name in names if not _is_unicode(name)]
     if wrong:
         raise DataError(f"Names are Unicode text; received {wrong[0]!r}. Rename the column.")
+    long = next((i for i, name in enumerate(names) if len(name) > _LONGEST), None)
+    if long is not None:
+        raise DataError(
+            f"A column's name has at most {_LONGEST} characters; that of column {long + 1} has "
+            f"{len(names[long]):,}. Shorten it, or add a line with names above the first."
+        )
     if "" in names:
         raise DataError(
             f"Every column needs a name; column {names.index('') + 1} has none. Name it, or remove "
@@ -64,7 +73,7 @@ def check_known(wanted: Iterable[str], columns: Sequence[str], option: str) -> N
         if name not in columns:
             close = nearest(name, columns)
             hint = f"Did you mean {close!r}?" if close else f"Columns: {listed(columns)}."
-            raise DataError(f"{option} must name a column; the table has no {name!r}. {hint}")
+            raise DataError(f"{option} must name a column; the table has no {quoted(name)}. {hint}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -81,13 +90,16 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def listed(names: Sequence[str], most: int = 20) -> str:
-    """Names for a sentence, the first few of many.
+    """Names for a sentence, the first few of many, the beginnings of long ones.
 
     Examples
     --------
     >>> listed(["a", "b", "c"], most=2)
     'a, b and 1 more'
     """
-    if len(names) <= most:
-        return ", ".join(names)
-    return f"{', '.join(names[:most])} and {len(names) - most} more"
+    short = [
+        name if len(name) <= _LONGEST_LISTED else f"{name[:_LONGEST_LISTED]}…"
+        for name in names[:most]
+    ]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(short) + more

@@ -6,6 +6,7 @@ to ``tables``.
 
 from __future__ import annotations
 
+import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from hpsearch.data.memory import check_fits
 from hpsearch.errors import DataError
 from hpsearch.paths import shown
+from hpsearch.words import error_line
 
 _COPIES = 3
 _PLAIN = "biufcSUMm"
@@ -39,17 +41,13 @@ def read_npz(file: BinaryIO, path: Path) -> dict[str, NDArray[Any]]:
         archive = zipfile.ZipFile(file)
     except Exception as error:  # struct, zlib, OSError, ...: zipfile raises many kinds
         raise DataError(
-            f"{shown(path)} is no NPZ archive ({_said(error)}). Write it with numpy.savez."
+            f"{shown(path)} is no NPZ archive ({error_line(error)}). Write it with numpy.savez."
         ) from error
     with archive:
         members = archive.infolist()
         _check_members(members, path)
         check_fits(_COPIES * sum(member.file_size for member in members), path)
         return {m.filename.removesuffix(".npy"): _array(archive, m, path) for m in members}
-
-
-def _said(error: Exception) -> str:
-    return str(error).strip() or type(error).__name__
 
 
 def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
@@ -76,6 +74,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> NDA
             array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
             if stream.read(1):  # which also has zipfile compare the checksum
                 raise ValueError("it has more bytes than its header says")
+            _check_text(array)
     except (
         Exception
     ) as error:  # zlib, struct, tokenize, MemoryError, ...: any bytes may stand there
@@ -83,11 +82,20 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> NDA
             raise _objects(name, path) from error
         raise DataError(
             f"{shown(path)} is no readable NPZ archive: the array {name!r} is damaged "
-            f"({_said(error)}). Write it with numpy.savez."
+            f"({error_line(error)}). Write it with numpy.savez."
         ) from error
     if array.dtype.names is None and (array.dtype.kind not in _PLAIN or not array.dtype.itemsize):
         raise _objects(name, path)
     return array
+
+
+def _check_text(array: NDArray[Any]) -> None:
+    """Raise ``ValueError`` where letters are none of Unicode's."""
+    if array.dtype.kind != "U" or not array.size or not array.dtype.itemsize:
+        return
+    letters = np.ascontiguousarray(array).view(array.dtype.byteorder + "u4")
+    if (letters > sys.maxunicode).any() or ((letters >= 0xD800) & (letters <= 0xDFFF)).any():
+        raise ValueError("its text has letters that are none of Unicode's")
 
 
 def _objects(name: str, path: Path) -> DataError:

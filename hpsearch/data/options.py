@@ -6,11 +6,13 @@ What they do belongs to ``loading``, which checks them against the table.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from hpsearch import options as rules
+from hpsearch.errors import OptionError
 from hpsearch.options import Panel, option
 
 MAX_LEVELS: Final = 64
@@ -23,22 +25,35 @@ MAX_WORDS: Final = 10_000
 def read_names(values: Sequence[str] | None) -> list[str]:
     """Names from a repeatable option whose values may hold several, separated by commas.
 
-    A name that has a comma itself is put in double quotes.
+    A name that has a comma, a quote or a line end itself is put in double quotes.
+
+    Raises
+    ------
+    OptionError
+        A value is too long to be names.
 
     Examples
     --------
     >>> read_names(["a, b", '"c,d"'])
     ['a', 'b', 'c,d']
     """
-    rows = (next(csv.reader([value], skipinitialspace=True), []) for value in values or ())
-    return [name.strip() for row in rows for name in row if name.strip()]
+    names: list[str] = []
+    for value in values or ():
+        try:
+            for row in csv.reader(io.StringIO(value, newline=""), skipinitialspace=True):
+                names += [name.strip() for name in row if name.strip()]
+        except csv.Error as error:
+            raise OptionError(
+                f"Names of columns are separated by commas; received {value!r} ({error})."
+            ) from error
+    return names
 
 
 def _write_names(flag: str) -> Callable[[Iterable[str]], Iterator[str]]:
     def write(names: Iterable[str]) -> Iterator[str]:
         for name in names:
             quoted = '"' + name.replace('"', '""') + '"'
-            yield from (flag, quoted if "," in name else name)
+            yield from (flag, quoted if any(mark in name for mark in ',"\n\r') else name)
 
     return write
 
@@ -64,8 +79,12 @@ def _names(name: str, value: Any) -> tuple[str, ...]:
     """Column names as text; a name may be a number, as in a DataFrame made from an array."""
     if value is None:
         return ()
-    several = isinstance(value, Iterable) and not isinstance(value, str)
-    return tuple(map(str, value)) if several else (str(value),)
+    if isinstance(value, str):
+        return (value,)
+    try:
+        return tuple(map(str, value))
+    except TypeError:  # it can't be gone through
+        return (str(value),)
 
 
 @dataclass(frozen=True)

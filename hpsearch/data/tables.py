@@ -21,7 +21,7 @@ from hpsearch.data.arrow import frame_of, index_note, is_arrow, read_parquet, se
 from hpsearch.data.delimited import read_delimited
 from hpsearch.data.names import checked_names, nearest
 from hpsearch.data.npz import read_npz
-from hpsearch.data.understood import Mask, Places
+from hpsearch.data.understood import Mask, Places, quoted
 from hpsearch.data.word_rows import words_of
 from hpsearch.errors import DataError
 from hpsearch.paths import expanded, found_at, opened, shown
@@ -107,7 +107,7 @@ def read_table(
     else:
         table = from_arrays(source, y, n_words=n_words)
     if table.n_rows == 0:
-        raise DataError(f"A table needs rows; {table.name!r} has none. Add rows to it.")
+        raise DataError(f"A table needs rows; {quoted(table.name)} has none. Add rows to it.")
     return table
 
 

@@ -68,7 +68,7 @@ def read_target(
     >>> found.target.labels, found.y.tolist()
     (('no', 'yes'), [1, 0, 1])
     """
-    if task is not None and task not in TASKS:
+    if task is not None and (not isinstance(task, str) or task not in TASKS):
         raise OptionError(
             f"--task is one of {', '.join(TASKS)}; received {task!r}. Choose one of these, or "
             "leave it out to have it inferred."

@@ -135,7 +135,7 @@ def sample(hp: HyperParameters, n: int, seed: int) -> list[Candidate]:
 
 
 def _algorithm(name: str) -> Algorithm:
-    if name not in oracle_names():
+    if not isinstance(name, str) or name not in oracle_names():
         raise OptionError(
             f"There is no oracle called '{name}'. Use one of {', '.join(oracle_names())}."
         )

@@ -1,7 +1,9 @@
 """A level that is written otherwise is found, where it is the only one that is meant."""
 
+import pandas as pd
 import pytest
 
+from hpsearch.data import load, read_rows
 from hpsearch.data.levels import known_forms
 
 PAIRS = [("False", "True"), ("no", "yes"), ("N", "Y"), ("f", "t"), ("off", "ON"), ("0", "1")]
@@ -57,3 +59,11 @@ def test_words_for_missing_are_missing_where_levels_are_true_and_false():
 def test_words_for_missing_are_missing_among_huge_numbers():
     assert known_forms(["NA"], ["9007199254740993", "5"]) == {"NA": None}
     assert known_forms(["NA"], ["007", "5"]) == {}
+
+
+def test_a_control_character_reads_as_it_did_in_training():
+    column = pd.Series(["a\x1fb", "a\x1fb", "c", "d"], dtype="str")
+    table = pd.DataFrame({"t": column, "y": [1.0, 2.0, 4.0, 8.0]})
+    data = load(table, target="y")
+    rows = read_rows(table, data.schema)
+    assert rows.frame["t"].tolist() == data.frame["t"].tolist() == ["a b", "a b", "c", "d"]

@@ -393,3 +393,19 @@ def test_a_description_counts_classes_and_test_rows(tmp_path):
     lines = load(tmp_path / "t.npz").describe()
     assert "target: y, multiclass of 3 classes: 3 different labels" in lines
     assert lines[-1] == "test rows: 2"
+
+
+@pytest.mark.parametrize("task", [set(), [1], {1: 2}, np.array(3), np.array([1, 2]), "none"])
+def test_a_task_that_is_none_is_refused(task):
+    with pytest.raises(OptionError, match="--task is one of"):
+        load(np.eye(4), [1, 2, 3, 4], task=task)
+
+
+def test_a_name_may_be_an_array_of_one():
+    data = load(pd.DataFrame({3: [1.0, 2, 5], 4: [1.0, 3, 7]}), target=np.array(4))
+    assert data.target.names == ("4",)
+
+
+def test_a_table_without_columns_is_refused():
+    with pytest.raises(DataError, match="needs columns"):
+        load(np.zeros((3, 0)))

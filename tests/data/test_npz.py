@@ -64,6 +64,17 @@ def test_rows_that_take_no_memory_are_refused(archive, descr):
         read_table(archive(("a.npy", claiming(shape, descr, b""))))
 
 
+@pytest.mark.parametrize("letter", [0x110000, 0xD800, 2**32 - 1])
+@pytest.mark.parametrize("order", "<>")
+def test_text_that_is_no_unicode_is_refused(archive, letter, order):
+    text = np.array(["ab", "c"], dtype=f"{order}U2")
+    assert read_table(archive(("a.npy", member(text)))).frame["a"].tolist() == ["ab", "c"]
+    raw = member(text)
+    raw = raw[:-4] + letter.to_bytes(4, "little" if order == "<" else "big")
+    with pytest.raises(DataError, match="none of Unicode's"):
+        read_table(archive(("a.npy", raw)))
+
+
 def test_raw_bytes_and_objects_are_refused(archive):
     for array in (np.zeros(3, "V8"), np.array([{}], dtype=object)):
         with pytest.raises(DataError, match="without pickle; 'a'"):

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpsearch.data.characters import straightened
+from hpsearch.data.durations import STYLES, duration
 from hpsearch.data.numerals import (
     PLAIN,
     Learnt,
@@ -176,3 +177,8 @@ def test_a_text_that_names_no_form_is_refused(text):
 @pytest.mark.parametrize("cell", ["9" * 5000, "1," * 5000, "(" * 5000, "1 " * 5000, "$" * 5000])
 def test_long_cells_are_no_numerals_at_once(cell):
     assert numeral(cell) is None
+
+
+@pytest.mark.timeout(20)
+def test_a_long_cell_is_no_duration_and_takes_no_time():
+    assert all(duration("9" * 200_000, style) is None for style in STYLES)

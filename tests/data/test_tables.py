@@ -259,6 +259,11 @@ def test_what_has_no_index_is_taken_row_by_row():
     assert read_table(np.array([[1], [2]]), shuffled).frame["y"].tolist() == [10, 20]
 
 
+def test_a_name_that_is_a_text_is_refused():
+    with pytest.raises(DataError, match=r"at most 500 characters; that of column 2 has 3,000"):
+        read_table(pd.DataFrame([[1, 2]], columns=["a", "x" * 3_000]))
+
+
 def test_a_series_is_a_column():
     assert read_table(pd.Series([1, 2]), [1, 2]).names == ("x0", "y")
     assert read_table(pd.Series([1, 2], name="a")).names == ("a",)
