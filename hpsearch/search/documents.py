@@ -40,6 +40,7 @@ def run_document(plan: SearchPlan, session: Session) -> Document:
         "warnings": [*data.warnings, *session.probe.warnings],
         "space": plan.space.name,
         "space_sha256": plan.space.sha256,
+        "space_modules": {module.words: module.sha256 for module in plan.space.source.modules},
         "engine": session.choice.engine,
         "metric": plan.metrics[0],
         "direction": plan.direction,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,8 @@ from hpsearch.oracles import check_oracle_growth, oracle_packages
 from hpsearch.paths import found_at
 from hpsearch.search.options import OPTIONS
 from hpsearch.search.plan import SearchPlan
-from hpsearch.space.source import SpaceSource
+from hpsearch.space.local_modules import LocalModule
+from hpsearch.space.source import SpaceSource, read_text
 from hpsearch.space.space import Space
 from hpsearch.versions import versions
 
@@ -39,6 +41,8 @@ def record_of(plan: SearchPlan) -> Record:
             "name": space.name,
             "path": space.path,
             "text": space.source.text,
+            "modules": [asdict(module) for module in space.source.modules],
+            "settings": space.source.settings.words,
             "is_object": space.source.payload is not None,
             "sha256": space.sha256,
         },
@@ -122,10 +126,35 @@ def _given(table: Record | None) -> str:
 def _changed_space(was: Record, now: Record) -> list[str]:
     if was["sha256"] == now["sha256"]:
         return []
-    lines = zip(count(1), zip_longest(was["text"].splitlines(), now["text"].splitlines()))
+    name = f"the space {now['name']!r}"
+    changes = [
+        f"Keras's settings where {name} was given ({was.get('settings') or 'the default ones'}; "
+        f"now {now['settings'] or 'the default ones'})"
+    ]
+    changes = changes if was.get("settings", "") != now["settings"] else []
+    if was["text"] != now["text"]:
+        changes.append(f"the source of {name}{_from_line(was['text'], now['text'])}")
+    before, after = _modules_of(was), _modules_of(now)
+    for module in sorted(before.keys() | after.keys()):
+        old, new = before.get(module), after.get(module)
+        if old is None or new is None:
+            verb = "is imported now" if new else "is imported no more"
+            changes += [f"{m.words}, which {verb} by {name}" for m in (old, new) if m]
+        elif old.text != new.text:
+            changes.append(f"{new.words}, imported by {name}{_from_line(old.text, new.text)}")
+    return changes or [name]
+
+
+def _modules_of(space: Record) -> dict[str, LocalModule]:
+    """The space's own modules by name; older runs recorded none."""
+    return {module["name"]: LocalModule(**module) for module in space.get("modules", ())}
+
+
+def _from_line(was: str, now: str) -> str:
+    """Where two texts begin to differ, for a message."""
+    lines = zip(count(1), zip_longest(was.splitlines(), now.splitlines()))
     line = next((number for number, (old, new) in lines if old != new), None)
-    where = "" if line is None else f", from line {line} on"
-    return [f"the source of the space {now['name']!r}{where}"]
+    return "" if line is None else f", from line {line} on"
 
 
 def _changed_values(
@@ -191,10 +220,14 @@ def space_of(was: Record, given: Any) -> Space:
             f"The space {space['name']!r} of this run was given as a Python object, which no file "
             "holds. Resume it from Python: hpsearch.resume(path, space=...)."
         )
+    remembered = tuple(_modules_of(space).values())
     if space["path"] is None or not Path(space["path"]).is_file():
-        return Space(SpaceSource(space["name"], space["path"], space["text"]))
-    now = Space.load(space["path"])
-    return Space(SpaceSource(space["name"], now.path, now.source.text))
+        return Space(SpaceSource(space["name"], space["path"], space["text"], modules=remembered))
+    now = read_text(space["path"])
+    found = {module.name for module in now.modules}
+    gone = [m for m in remembered if m.name not in found and not Path(m.path).exists()]
+    modules = tuple(sorted((*now.modules, *gone), key=lambda module: module.name))
+    return Space(replace(now, name=space["name"], modules=modules))
 
 
 def executed_of(was: Record, given: Any) -> str:

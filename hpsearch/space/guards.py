@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from hpsearch.errors import SpaceError
 from hpsearch.system import one_process
@@ -23,14 +23,14 @@ _FOR_DEVELOPERS = (
 
 
 @contextlib.contextmanager
-def blame(name: str, step: str, filename: str | None) -> Iterator[None]:
+def blame(name: str, step: str, filenames: Collection[str]) -> Iterator[None]:
     """Turn what a space's own code raises into a SpaceError with the file and the line.
 
     Parameters
     ----------
     name : the space's name.
     step : what it was doing, for instance ``build``.
-    filename : the file whose line is told.
+    filenames : the space's own files, whose line is told.
     """
     try:
         with one_process():
@@ -40,16 +40,16 @@ def blame(name: str, step: str, filename: str | None) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         raise SpaceError(
             f"The space '{name}' raised {type(error).__name__} in its {step}"
-            f"{_line_of(error, filename)}: {error}. Correct the space."
+            f"{_line_of(error, filenames)}: {error}. Correct the space."
         ) from error
 
 
-def _line_of(error: BaseException, filename: str | None) -> str:
-    if isinstance(error, SyntaxError) and error.filename == filename:
-        return f" ({filename}:{error.lineno})"
+def _line_of(error: BaseException, filenames: Collection[str]) -> str:
+    if isinstance(error, SyntaxError) and error.filename in filenames:
+        return f" ({error.filename}:{error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == filename]
-    return f" ({filename}:{own[-1].lineno})" if own else ""
+    own = [frame for frame in frames if frame.filename in filenames]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 
 @contextlib.contextmanager

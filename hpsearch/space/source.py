@@ -8,8 +8,8 @@ of what it raises belongs to ``hpsearch.space.guards``, what the calls are for t
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import inspect
-import io
 import os
 import pickle
 import re
@@ -31,6 +31,7 @@ from hpsearch.keras_settings import (
 from hpsearch.paths import expanded, found_at, shown
 from hpsearch.space.guards import blame
 from hpsearch.space.hyperparameters import nearest
+from hpsearch.space.local_modules import LocalModule, importable, modules_beside
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
@@ -49,6 +50,7 @@ class SpaceSource:
     text : the text of the file or of the function, empty where Python cannot tell.
     payload : the Python object as bytes of cloudpickle, or None for a file.
     settings : Keras's, as the process that gave a Python object had set them.
+    modules : those of its own that it imports, see ``hpsearch.space.local_modules``.
     """
 
     name: str
@@ -56,16 +58,29 @@ class SpaceSource:
     text: str
     payload: bytes | None = None
     settings: KerasSettings = DEFAULT_SETTINGS
+    modules: tuple[LocalModule, ...] = ()
 
     @property
     def sha256(self) -> str:
-        """Fingerprint of the text (of the payload where there is none), in hex."""
+        """Fingerprint of all that the networks follow from, in hex; of the text where that is all.
+
+        Where Python cannot tell the text of an object, its payload stands for it.
+        """
         content = self.text.encode() if self.text or self.payload is None else self.payload
-        return hashlib.sha256(content + self.settings.words.encode()).hexdigest()
+        more = [self.settings.words, *(part for m in self.modules for part in (m.name, m.text))]
+        whole = content + "\0".join(more).encode() if any(more) else content
+        return hashlib.sha256(whole).hexdigest()
 
     def mentions(self, word: str) -> bool:
         """Whether the code names something, such as a package."""
-        return word in self.text or (self.payload is not None and word.encode() in self.payload)
+        texts = (self.text, *(module.text for module in self.modules))
+        in_payload = self.payload is not None and word.encode() in self.payload
+        return in_payload or any(word in text for text in texts)
+
+    @property
+    def filenames(self) -> frozenset[str]:
+        """The files that its code stands in."""
+        return frozenset(filter(None, (self.path, *(module.path for module in self.modules))))
 
 
 @dataclass(frozen=True)
@@ -75,13 +90,13 @@ class Definition:
     Attributes
     ----------
     build, declare : the functions; ``declare`` is None where there is none.
-    filename : the file that errors point into.
+    filenames : the files that errors point into.
     settings : Keras's, as the space's code set them where it isn't called.
     """
 
     build: Callable[[HyperParameters, Problem], Any]
     declare: Callable[[HyperParameters, Problem], Any] | None
-    filename: str | None
+    filenames: frozenset[str]
     settings: KerasSettings = DEFAULT_SETTINGS
 
 
@@ -93,14 +108,14 @@ def read_text(spec: str | os.PathLike[str]) -> SpaceSource:
     SpaceError
         If there is no such name, or the file cannot be read.
     """
-    text = os.fspath(spec)
+    given = os.fspath(spec)
     shipped = shipped_files()
-    if text in shipped:
-        return SpaceSource(text, str(shipped[text]), shipped[text].read_text(encoding="utf-8"))
-    path = expanded(text, SpaceError)
-    if path.suffix != ".py" and path.name == text:
+    if given in shipped:
+        return SpaceSource(given, str(shipped[given]), shipped[given].read_text(encoding="utf-8"))
+    path = expanded(given, SpaceError)
+    if path.suffix != ".py" and path.name == given:
         raise SpaceError(
-            f"There is no space called '{text}'.{nearest(text, shipped)} Give one of "
+            f"There is no space called '{given}'.{nearest(given, shipped)} Give one of "
             f"{', '.join(shipped)}, or the path of a .py file that defines build(hp, problem)."
         )
     found = found_at(path, SpaceError)
@@ -110,63 +125,14 @@ def read_text(spec: str | os.PathLike[str]) -> SpaceSource:
             "Give the path of a .py file that defines build(hp, problem)."
         )
     try:
-        return SpaceSource(path.name, str(path.resolve()), path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
+        text = importlib.util.decode_source(path.read_bytes())
+    except (OSError, UnicodeDecodeError, SyntaxError) as error:
         raise SpaceError(
-            f"The space file '{text}' cannot be read: {error}. "
+            f"The space file '{given}' cannot be read: {error}. "
             "Give the path of a .py file that defines build(hp, problem)."
         ) from error
-
-
-def read_object(spec: Any) -> SpaceSource:
-    """The source of a function or a HyperModel.
-
-    Raises
-    ------
-    SpaceError
-        If it is neither, or cannot be pickled.
-    """
-    if not callable(spec) and not _is_hypermodel(spec):
-        raise SpaceError(
-            "A space is a name, the path of a .py file, a function build(hp, problem) or a "
-            f"keras_tuner.HyperModel; received {type(spec).__name__}. Pass one of these."
-        )
-    described = spec if inspect.isfunction(spec) or inspect.isclass(spec) else type(spec)
-    try:
-        text = inspect.getsource(described)
-    except (OSError, TypeError):
-        text = ""
-    try:
-        payload = _pickled(spec)
-    except Exception as error:
-        raise SpaceError(
-            f"The space '{described.__name__}' cannot be sent to workers: {error}. "
-            "Let it refer only to things that can be pickled, or put it into a .py file."
-        ) from error
-    return SpaceSource(described.__name__, None, text, payload, KerasSettings.by_code())
-
-
-def _pickled(spec: Any) -> bytes:
-    """A Python object as bytes of cloudpickle; its code remembers the files that it stands in.
-
-    cloudpickle itself puts a word in place of a file's name, so that an error could not be placed.
-    """
-    import cloudpickle
-
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-        def reducer_override(self, value: Any) -> Any:
-            if not isinstance(value, types.CodeType):
-                return super().reducer_override(value)
-            _, parts = self.dispatch_table[types.CodeType](value)
-            return _code_of_file, (parts, value.co_filename)
-
-    with io.BytesIO() as file:
-        Pickler(file).dump(spec)
-        return file.getvalue()
-
-
-def _code_of_file(parts: tuple[Any, ...], filename: str) -> types.CodeType:
-    return types.CodeType(*parts).replace(co_filename=filename)
+    path = path.resolve()
+    return SpaceSource(path.name, str(path), text, modules=modules_beside(path, text))
 
 
 def shipped_files() -> dict[str, Path]:
@@ -191,11 +157,12 @@ def definition(source: SpaceSource) -> Definition:
     check_keras_json()
     if source.payload is None and _IMPORTS_KERAS.search(source.text):
         import keras  # noqa: F401  (else it reads keras.json after the settings are made)
-    if "keras" not in sys.modules:
-        return _defined(source)
-    with keras_settings(source.settings):
-        found = _defined(source)
-        return replace(found, settings=KerasSettings.present())
+    with importable(source.modules, keep=source.payload is not None):
+        if "keras" not in sys.modules:
+            return _defined(source)
+        with keras_settings(source.settings):
+            found = _defined(source)
+            return replace(found, settings=KerasSettings.present())
 
 
 _IMPORTS_KERAS = re.compile(r"^(import|from) +(keras|keras_tuner|tensorflow)\b", re.MULTILINE)
@@ -217,13 +184,13 @@ def _run(source: SpaceSource) -> types.ModuleType:
     module = types.ModuleType(name)
     module.__file__ = filename
     sys.modules[name] = module  # where dataclasses and pickle look a class's module up
-    with blame(source.name, "import", filename):
+    with blame(source.name, "import", {filename, *source.filenames}):
         exec(compile(source.text, filename, "exec", dont_inherit=True), module.__dict__)
     return module
 
 
 def _only_hypermodel(source: SpaceSource, module: types.ModuleType) -> Any:
-    found = [value for value in vars(module).values() if _is_hypermodel(value)]
+    found = [value for value in vars(module).values() if is_hypermodel(value)]
     instances = [value for value in found if not inspect.isclass(value)]
     classes = [
         value for value in found if inspect.isclass(value) and value.__module__ == module.__name__
@@ -239,11 +206,11 @@ def _only_hypermodel(source: SpaceSource, module: types.ModuleType) -> Any:
 
 def _define(source: SpaceSource, defined: Any, declare: Any) -> Definition:
     _check_declare(source, declare)
-    if not _is_hypermodel(defined):
-        filename = source.path or _filename(defined)
-        return Definition(_with_problem(source, defined, defined), declare, filename)
+    if not is_hypermodel(defined):
+        filenames = source.filenames | _filenames(defined)
+        return Definition(_with_problem(source, defined, defined), declare, filenames)
     if inspect.isclass(defined):
-        with blame(source.name, "creation", source.path):
+        with blame(source.name, "creation", source.filenames):
             defined = defined()
     _refuse_own_fit(source, defined)
     hypermodel_build = _with_problem(source, defined.build, type(defined).build.__get__(defined))
@@ -252,7 +219,7 @@ def _define(source: SpaceSource, defined: Any, declare: Any) -> Definition:
         defined.declare_hyperparameters(hp)
         return hypermodel_build(hp, problem)
 
-    return Definition(build, declare, source.path or _filename(type(defined).build))
+    return Definition(build, declare, source.filenames | _filenames(type(defined).build))
 
 
 def _with_problem(
@@ -282,7 +249,7 @@ def _check_declare(source: SpaceSource, declare: Any) -> None:
         )
 
 
-def _is_hypermodel(value: Any) -> bool:
+def is_hypermodel(value: Any) -> bool:
     """Whether this is a HyperModel, class or instance, without importing keras-tuner."""
     keras_tuner = sys.modules.get("keras_tuner")
     if keras_tuner is None:
@@ -304,9 +271,10 @@ def _refuse_own_fit(source: SpaceSource, hypermodel: Any) -> None:
         )
 
 
-def _filename(function: Any) -> str | None:
+def _filenames(function: Any) -> frozenset[str]:
+    """The file that a function stands in, where it is one of Python's."""
     code = getattr(inspect.unwrap(function), "__code__", None)
-    return code.co_filename if code else None
+    return frozenset([code.co_filename] if code else [])
 
 
 def _accepts(function: Any, n_arguments: int) -> bool:

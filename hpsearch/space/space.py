@@ -24,11 +24,12 @@ from hpsearch.errors import OptionError, SpaceError
 from hpsearch.space.discovery import Discovery, explore
 from hpsearch.space.guards import blame, heard_warnings
 from hpsearch.space.hyperparameters import Values, describe, is_active, narrow, parse
+from hpsearch.space.local_modules import importable, make_importable
 from hpsearch.space.network_checks import check_model
+from hpsearch.space.objects import read_object
 from hpsearch.space.source import (
     SpaceSource,
     definition,
-    read_object,
     read_text,
     shipped_files,
 )
@@ -215,7 +216,8 @@ class Space:
         """The network of a configuration and how its values were used.
 
         Keras's settings are those of the space's module while it builds, whatever was built or
-        cleared before, and stay so in this process: its networks train with them.
+        cleared before, and its own modules can be imported. Both stay so in this process: its
+        networks train with them.
 
         Parameters
         ----------
@@ -235,9 +237,10 @@ class Space:
         hp = HyperParameters()
         hp.values = dict(values)
         defined = definition(self.source)
+        make_importable(self.source.modules, keep=self.source.payload is not None)
         defined.settings.apply()
         try:
-            with blame(self.name, "build", defined.filename):
+            with blame(self.name, "build", defined.filenames):
                 model = defined.build(hp, problem)
         finally:
             defined.settings.apply()
@@ -261,7 +264,7 @@ class Space:
         }
         if late:
             return self.construct({**values, **late}, problem, fixes)
-        with blame(self.name, "build", defined.filename):
+        with blame(self.name, "build", defined.filenames):
             check_model(self.name, model, problem)
         # A space that lists its hyperparameters may read them with hp.get, which declares none.
         listed = [name for name in values if self.declares and name not in active]
@@ -299,13 +302,14 @@ class Space:
         problem: Problem,
         limit: int,
     ) -> Discovery:
-        filename = definition(self.source).filename
+        defined = definition(self.source)
 
         def blamed(hp: HyperParameters) -> None:
-            with blame(self.name, step, filename), heard_warnings():
+            with blame(self.name, step, defined.filenames), heard_warnings():
                 declare(hp, problem)
 
-        return explore(blamed, limit=limit)
+        with importable(self.source.modules, keep=self.source.payload is not None):
+            return explore(blamed, limit=limit)
 
 
 _RESERVED = ("batch_size", "epochs")

@@ -420,6 +420,35 @@ def test_a_changed_space_is_refused_with_its_line(folder, search, resume):
         resume("run", trials=2)
 
 
+@pytest.fixture
+def with_module(folder):
+    """A space whose hyperparameters are in a module beside it."""
+    (folder / "sizes.py").write_text("UNITS = [2, 3, 4, 5, 6]\n")
+    text = SPACE.replace("[2, 3, 4, 5, 6]", "UNITS")
+    (folder / "space.py").write_text(f"from sizes import UNITS\n{text}")
+    return folder
+
+
+def test_a_changed_module_of_the_space_is_refused_and_named(with_module, search, resume):
+    search("run")
+    (with_module / "sizes.py").write_text("UNITS = [2, 3, 4, 5, 7]\n")
+    said = r"changed: sizes\.py, imported by the space 'space\.py', from line 1 on\. Restore"
+    with pytest.raises(InputError, match=said):
+        resume("run", trials=6)
+    (with_module / "space.py").write_text(SPACE)
+    said = r"source of .*line 1 on; sizes\.py, which is imported no more by the space 'space\.py'"
+    with pytest.raises(InputError, match=said):
+        resume("run", trials=6)
+
+
+def test_modules_of_the_space_are_remembered(with_module, search, resume):
+    expected = tables_of(search("expected", trials=5))
+    assert search("run").settings["space_modules"].keys() == {"sizes.py"}
+    (with_module / "sizes.py").unlink()
+    resumed = tables_of(resume("run", trials=5))
+    assert all(resumed[name] == expected[name] for name in TABLES)
+
+
 def test_a_changed_option_is_refused(search, resume):
     search("run", trials=1)
     with pytest.raises(InputError, match=r"changed: option epochs \(3; now 4\); option seed \(0; "):
