@@ -16,6 +16,7 @@ import socket
 import sys
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -33,6 +34,7 @@ from hpsearch.data.tables import Table
 from hpsearch.data.word_rows import multi_hot
 from hpsearch.errors import DataError, OptionError
 from hpsearch.keras_settings import check_keras_json, keras_settings
+from hpsearch.paths import found_at, shown
 from hpsearch.task import ProblemKind
 
 N_WORDS = 10_000
@@ -224,7 +226,7 @@ def _located(record: NamedSet) -> NamedSet:
     if library == "sklearn":
         return record
     files = _cached_files(_KERAS_SETS[name])
-    available = all(file.exists() for file in files)
+    available = all(found_at(file) == "a file" for file in files)
     where = files[0].parent if len(files) > 1 else files[0]
     values = vars(record) | {"available": available, "where": str(where)}
     return NamedSet(**values)
@@ -281,27 +283,26 @@ def _keras_arrays(name: str, found: _KerasSet, path: Path | None) -> tuple[_Pair
         stack.enter_context(_socket_timeout(_DOWNLOAD_TIMEOUT_SECONDS))
         try:
             train, test = load_data(**options)
-        except _UNREADABLE as error:
-            if path is not None or _located_in_cache(found):
-                where = path if path is not None else _cached_files(found)[0]
-                raise DataError(
-                    f"{str(where)!r} is not the file that Keras publishes for keras:{name} "
-                    f"({type(error).__name__}: {error}). Download it again."
-                ) from error
-            raise _not_here(name, found, error) from error
         except Exception as error:  # Keras raises a bare Exception where a download fails
-            raise _not_here(name, found, error) from error
+            is_cached = isinstance(error, _UNREADABLE) and _located_in_cache(found)
+            if path is None and not is_cached:
+                raise _not_here(name, found, error) from error
+            where = path if path is not None else _cached_files(found)[0]
+            raise DataError(
+                f"{shown(where)} is not the file that Keras publishes for keras:{name} "
+                f"({type(error).__name__}: {error}). Download it again."
+            ) from error
     return train, test
 
 
 _UNREADABLE = (
     *(KeyError, ValueError, OSError, EOFError, IndexError, TypeError),
-    *(BadZipFile, pickle.UnpicklingError, tarfile.TarError),
+    *(BadZipFile, pickle.UnpicklingError, tarfile.TarError, zlib.error),
 )
 
 
 def _located_in_cache(found: _KerasSet) -> bool:
-    return all(file.exists() for file in _cached_files(found))
+    return all(found_at(file) == "a file" for file in _cached_files(found))
 
 
 def _not_here(name: str, found: _KerasSet, error: Exception) -> DataError:
@@ -327,16 +328,20 @@ def _check_unpickling(name: str, found: _KerasSet, module: Any) -> None:
 @contextlib.contextmanager
 def _given_files(name: str, found: _KerasSet, path: Path) -> Iterator[Any]:
     """What stands in for Keras's ``get_file``: the path of each file it asks for."""
-    if not path.exists():
-        raise DataError(f"There is no file {str(path)!r} for keras:{name}. Check --path.")
+    kind = found_at(path, DataError)
+    if kind not in ("a file", "a folder"):
+        raise DataError(
+            f"There is no file {shown(path)} for keras:{name}"
+            f"{f', which is {kind}' if kind else ''}. Check --path."
+        )
     if found.archive:
         with _extracted(found.archive, path) as folder:
             yield lambda *args, **kwargs: str(folder)
         return
-    if len(found.files) == 1 and path.is_file():
+    if len(found.files) == 1 and kind == "a file":
         yield lambda *args, **kwargs: str(path)
         return
-    absent = [file for file in found.files if not (path / file).exists()]
+    absent = [file for file in found.files if found_at(path / file, DataError) != "a file"]
     if absent:
         raise DataError(
             f"--path of keras:{name} names "

@@ -126,7 +126,7 @@ class Options:
         None,
         "Rows that score the final model once and take part in nothing else.",
         rules.anything,
-        in_python="A file, a table or a Dataset.",
+        in_python="A file, a table, a pair (X, y) or a Dataset.",
         panel=Panel.DATA,
         metavar="FILE",
         resumed=Resumed.APART,

@@ -1,6 +1,7 @@
 """Named sets: those bundled with scikit-learn, and those that Keras downloads."""
 
 import gzip
+import os
 import pickle
 import subprocess
 import sys
@@ -278,3 +279,12 @@ def test_a_set_in_kerass_cache_is_read_from_there(boston, monkeypatch):
     module = sys.modules[keras.datasets.boston_housing.load_data.__module__]
     monkeypatch.setattr(module, "get_file", lambda *args, **kwargs: str(boston))
     assert load("keras:boston_housing").n_rows == 404
+
+
+@pytest.mark.timeout(60)
+def test_a_path_that_cannot_be_read_to_its_end_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match=r"which is a named pipe\. Check --path"):
+        load("keras:mnist", path=tmp_path / "pipe")
+    with pytest.raises(DataError, match="too long"):
+        load("keras:mnist", path="x" * 5_000)
