@@ -57,15 +57,6 @@ PACKAGES = (
 PREDICTED = "predicted.csv"
 LONGEST = 900  # seconds of one command
 
-PREDICT_ALL = """
-import json, sys
-from hpsearch.cli import main
-for folder, rows, out in json.loads(sys.argv[1]):
-    code = main(["predict", folder, rows, "-o", out, "--overwrite"])
-    if code:
-        print(f"{folder}: predict ended with {code}", file=sys.stderr)
-"""
-
 
 class FailedError(Exception):
     """A search did not do what it is there for; the message says what it did."""
@@ -106,19 +97,16 @@ class Side:
         """What a search left, and what its model predicts."""
         if run.name in self.failures:
             raise FailedError(self.failures[run.name])
-        return files_of(self.keeps(run) or self.folder / run.name)
+        return files_of(self.keeps(run) if self.has(run) else self.folder / run.name)
 
     def make_all(self, runs: list[SmallRun], at_once: int) -> None:
-        """Run what is not there yet, some searches at a time; predict; keep what is to be kept."""
+        """Run what is not there yet, some searches at a time."""
         missing = [run for run in runs if not self.has(run)]
         if not missing:
             return
         self.check_tree()
         with ThreadPoolExecutor(at_once) as pool:
             list(pool.map(self.make, missing))
-        self.predict(missing)
-        for run in missing:
-            self.keep(run)
 
     def check_tree(self) -> None:
         """Make sure that processes import hpsearch from these files, not an installed one."""
@@ -127,16 +115,19 @@ class Side:
             raise SystemExit(f"error: hpsearch is imported from elsewhere: {said}")
 
     def make(self, run: SmallRun) -> None:
-        """Run a search, with what befalls it."""
+        """Run a search, with what befalls it; predict; keep the files if they are to be kept."""
+        out = self.folder / run.name
         started = time.monotonic()
         try:
             if run.signal is None:
-                self.command("run", *run.words, "--out", self.folder / run.name)
+                self.command("run", *run.words, "--out", out, "--quiet")
             else:
                 self.interrupt(run)
-                self.command("resume", self.folder / run.name)
+                self.command("resume", out, "--quiet")
             if run.grown:
-                self.command("resume", self.folder / run.name, *option_words(run.grown))
+                self.command("resume", out, *option_words(run.grown), "--quiet")
+            self.command("predict", out, run.rows, "-o", out / PREDICTED)
+            self.keep(run)
         except FailedError as failure:
             self.failures[run.name] = str(failure)
         seconds = time.monotonic() - started
@@ -144,7 +135,7 @@ class Side:
 
     def command(self, *arguments: str | Path) -> None:
         """Run a command of hpsearch to its end."""
-        process = self.begin("-m", "hpsearch", *arguments, "--quiet")
+        process = self.begin("-m", "hpsearch", *arguments)
         said = last_words(process)
         if process.returncode:
             raise FailedError(f"{arguments[0]}: {said}")
@@ -181,20 +172,10 @@ class Side:
             text=True,
         )
 
-    def predict(self, runs: list[SmallRun]) -> None:
-        """Have the exported models predict the rows that they were trained on, in one process."""
-        runs = [run for run in runs if run.name not in self.failures]
-        outs = {run.name: self.folder / run.name / PREDICTED for run in runs}
-        asked = [[str(self.folder / run.name), run.rows, str(outs[run.name])] for run in runs]
-        said = last_words(self.begin("-c", PREDICT_ALL, json.dumps(asked)))
-        for run in runs:
-            if not outs[run.name].exists():
-                self.failures[run.name] = f"predict: {said}"
-
     def keep(self, run: SmallRun) -> None:
         """Keep a search's files, if they are to be kept."""
         kept = self.keeps(run)
-        if kept is None or run.name in self.failures:
+        if kept is None:
             return
         kept.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=kept.parent))
