@@ -6,6 +6,7 @@ the rows of the table must be read under the schema that came of it.
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import gzip
 import io
@@ -25,6 +26,7 @@ import hpsearch
 from benchmarks.fuzzing.base import Attempt, WrongError, one_of
 from benchmarks.fuzzing.mutations import HOSTILE_CELLS, HOSTILE_NAMES, Rng, damaged
 from hpsearch.data import read_rows
+from hpsearch.data.tables import read_table
 from hpsearch.errors import InputError
 from hpsearch.preprocessing import encode
 from hpsearch.task import TASKS
@@ -39,10 +41,11 @@ def attempt(rng: Rng, folder: Path) -> Attempt:
     source, what = make(rng, folder)
     options = _options(rng)
     asked = ", ".join(f"{name}={value!r}" for name, value in options.items())
-    return Attempt(f"{name}: {what}; load(..., {asked})", lambda: _load(source, options, rng))
+    what = f"{name}: {what}; load(..., {asked})"
+    return Attempt(what, lambda: _load(source, options, rng, folder))
 
 
-def _load(source: Any, options: dict[str, Any], rng: Rng) -> str:
+def _load(source: Any, options: dict[str, Any], rng: Rng, folder: Path) -> str:
     data = hpsearch.load(source, **options)
     if len(data.frame) != data.n_rows or not data.fingerprint or not data.describe():
         raise WrongError("a Dataset that contradicts itself")
@@ -54,8 +57,33 @@ def _load(source: Any, options: dict[str, Any], rng: Rng) -> str:
     if np.isinf(encoded.numbers).any():
         raise WrongError("infinite numbers after encoding")
     if len(data.schema.columns) * data.n_rows < 10_000:
+        _read_alone(source, data, rng, folder)
         return f"{data.n_rows} rows, {_read_again(source, data, rng)}"
     return f"{data.n_rows} rows"
+
+
+def _read_alone(source: Any, data: Any, rng: Rng, folder: Path) -> None:
+    """A row of the table, as a frame and as a file of its own, reads as among the others."""
+    table = read_table(source[0] if isinstance(source, tuple) else source)
+    if data.arrays:
+        return
+    number = int(rng.integers(data.n_rows))
+    alone = {"a frame": table.frame.iloc[[number]]}
+    if table.places.lines is not None:
+        path = folder / "alone.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, delimiter=one_of(rng, ",;\t"), quoting=csv.QUOTE_ALL)
+            writer.writerows([table.names, table.frame.iloc[number]])
+        alone["a file"] = path
+    expected = data.frame.iloc[[number]].reset_index(drop=True)
+    for form, row in alone.items():
+        read = read_rows(row, data.schema).frame
+        for name in expected:
+            if not read[name].equals(expected[name]):
+                was, now = expected[name].iloc[0], read[name].iloc[0]
+                raise WrongError(
+                    f"column {name!r} reads otherwise alone in {form}: {was!r:.60} is {now!r:.60}"
+                )
 
 
 def _read_again(source: Any, data: Any, rng: Rng) -> str:

@@ -7,6 +7,7 @@ archives to ``npz``; what the cells mean belongs to ``cells``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -93,7 +94,7 @@ def read_table(
     """
     if y is None and _is_pair(source):
         source, y = source
-    if isinstance(source, str | Path):
+    if isinstance(source, str | os.PathLike):
         if y is not None:
             raise DataError(
                 "`y` belongs to arrays and DataFrames; a file holds its target itself. "

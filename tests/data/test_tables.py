@@ -264,6 +264,15 @@ def test_a_name_that_is_a_text_is_refused():
         read_table(pd.DataFrame([[1, 2]], columns=["a", "x" * 3_000]))
 
 
+def test_a_path_may_be_of_any_class(write):
+    class Place:
+        def __fspath__(self):
+            return str(path)
+
+    path = write("a,b\n1,2\n")
+    assert read_table(Place()).names == ("a", "b")
+
+
 def test_a_series_is_a_column():
     assert read_table(pd.Series([1, 2]), [1, 2]).names == ("x0", "y")
     assert read_table(pd.Series([1, 2], name="a")).names == ("a",)
