@@ -3,8 +3,8 @@
 Pure functions of tables. Each rule is a generator in the module of its subject that yields a
 ``Diagnosis`` or nothing: ``fitting`` (learning curves), ``modes`` (training and inference mode),
 ``rates`` (learning rates), ``predicted`` (out-of-fold predictions), ``single_rows`` (one of them)
-and ``outliers`` (folds). This module says which rules there are and which finding explains another. ``docs/diagnoses.md`` says
-why each threshold is what it is.
+and ``outliers`` (folds). This module says which rules there are and which finding explains another.
+``docs/diagnoses.md`` says why each threshold is what it is.
 """
 
 from __future__ import annotations
