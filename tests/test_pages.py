@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import typer
+from numpy.testing import assert_allclose
 
 import hpsearch
 from hpsearch.cli import app
@@ -231,6 +232,12 @@ def test_the_python_page_finds_what_it_says(run_page, folder):
     assert len(names["scores"]) == 12
     run = hpsearch.open_run(folder / "results/houses")
     assert run.best["hyperparameters"]["optimizer"] == "rmsprop"
+
+
+def test_the_model_without_hpsearch_predicts_what_hpsearch_does(run_page, folder):
+    names = run_page(BY_NAME["afterwards.md"])
+    expected = hpsearch.predict(folder / "results/houses", names["rows"])
+    assert_allclose(names["values"], expected, rtol=1e-6)
 
 
 NAMES = ["trials", "folds", "curves", "predictions", "baselines", "timings"]

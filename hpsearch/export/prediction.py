@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,11 @@ from hpsearch.preprocessing import encode
 from hpsearch.results import Run, open_run
 from hpsearch.results.layout import MANIFEST
 from hpsearch.task import Target
+
+MODELS_KEPT: Final = 4
+"""Models that a process keeps open, those used last."""
+
+_opened: dict[str, Bundle] = {}
 
 
 def predict(run: str | os.PathLike[str] | Run, data: Any) -> pd.DataFrame:
@@ -76,7 +83,7 @@ class Predicted:
 
 def predict_rows(run: str | os.PathLike[str] | Run, data: Any) -> Predicted:
     """``predict``, with what there is to say about the rows instead of warnings."""
-    bundle = _bundle_of(run)
+    bundle = _kept(_bundle_of(run))
     rows = read_rows(data, bundle.schema)
     encoded = encode(bundle.schema, rows.frame, rows.arrays, len(rows.frame))
     frame = prediction_frame(bundle.schema.target, bundle.predict(encoded))
@@ -93,6 +100,19 @@ def _bundle_of(run: str | os.PathLike[str] | Run) -> Bundle:
     opened = open_run(run)
     opened.require_unchanged(MANIFEST)
     return Bundle.of(opened)
+
+
+def _kept(bundle: Bundle) -> Bundle:
+    """The bundle of these very bytes and this manifest that was opened before, if there is one.
+
+    Its model is loaded, and its program compiled. Models are few, so only the last ones are kept.
+    """
+    key = hashlib.sha256(bundle.content + json.dumps(bundle.manifest).encode()).hexdigest()
+    found = _opened.pop(key, bundle)
+    _opened[key] = found
+    while len(_opened) > MODELS_KEPT:
+        del _opened[next(iter(_opened))]
+    return found
 
 
 def prediction_frame(target: Target, predictions: NDArray[Any]) -> pd.DataFrame:

@@ -204,8 +204,16 @@ def _use(manifest: Mapping[str, Any]) -> Iterator[str]:
         "cells may be missing.",
         "",
         'Without hpsearch, `keras.models.load_model("model.keras")` loads it in safe mode',
-        f"(backend {manifest.get('backend')}); its inputs are encoded cells, as `model.json` says.",
+        f"(backend {manifest.get('backend')}); its inputs are encoded cells, by the names that the "
+        "file gives them. `inputs` of `model.json` says what stands where in each:",
+        "",
     )
+    rows = [
+        (given["name"], given["dtype"], len(given["features"]), _shape(given["shape"]))
+        for given in manifest.get("inputs") or ()
+    ]
+    yield from _table(("input", "dtype", "described entries", "shape of a row"), rows)
+    yield ""
     schema = manifest.get("schema") or {}
     target = schema.get("target") or {}
     moved = [(column["name"], column.get("offset")) for column in schema.get("columns") or ()]
@@ -216,6 +224,10 @@ def _use(manifest: Mapping[str, Any]) -> Iterator[str]:
         pairs = zip(target["names"], target["offset"], strict=True)
         outputs = [f"{_text(name)} less {_offset([offset])}" for name, offset in pairs if offset]
         yield f"It gives {_listed(outputs)}; `hpsearch predict` adds that in float64."
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def _offset(offset: Sequence[float]) -> str:

@@ -196,6 +196,17 @@ MANIFEST_FORM: Final = record(
         "ranges": mapping(listed(scalar, n=2)),
         "word_slots": listed(number),
         "checks": listed(text),
+        "inputs": listed(
+            record(
+                {
+                    **_all(text, "name dtype"),
+                    "shape": listed(count),
+                    "features": listed(mapping(anything)),
+                },
+                needs=["name", "dtype", "shape", "features"],
+            )
+        ),
+        "output": mapping(anything),
         "schema": record(
             {
                 "columns": listed(

@@ -11,10 +11,12 @@ from typing import Any
 from hpsearch import options as rules
 from hpsearch.data import Dataset
 from hpsearch.export.bundle import BUNDLE_FORMAT, seen_ranges
+from hpsearch.export.inputs import described_inputs, described_output
 from hpsearch.export.refit import Refitted
 from hpsearch.ledger import Ledger
 from hpsearch.metrics import score
 from hpsearch.oracles import oracle_packages
+from hpsearch.preprocessing import Layout
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import TrialResult
 from hpsearch.search.command import command
@@ -111,11 +113,15 @@ def manifest(
     ----------
     backend : Keras's, on which it was trained and checked.
     """
+    schema, limits = plan.dataset.schema, plan.options
+    layout = Layout.of(schema, max_levels=limits.max_levels, max_words=limits.max_words)
     return {
         "format": BUNDLE_FORMAT,
         "backend": backend,
         "sha256": refitted.sha256,
-        "schema": plan.dataset.schema.to_json(),
+        "schema": schema.to_json(),
+        "inputs": described_inputs(schema, layout),
+        "output": described_output(schema.target),
         "ranges": seen_ranges(plan.dataset),
         "limits": {
             "max_levels": plan.options.max_levels,

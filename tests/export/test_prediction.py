@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import hpsearch
-from hpsearch.errors import BundleError, DataError, InputError
+from hpsearch.errors import BundleError, DataError, InputError, ModelFileError
 from hpsearch.export.prediction import load_model, predict_rows, prediction_frame
 from hpsearch.preprocessing import design_rows, encode
 from hpsearch.scoring.observer import SilentObserver
@@ -278,6 +278,17 @@ def test_a_model_that_was_changed_is_not_used(trained, tmp_path):
         file.write(b"\0")
     with pytest.raises(BundleError, match="SHA-256"):
         hpsearch.predict(changed, patients())
+
+
+def test_a_model_is_loaded_once_a_process_and_again_where_its_file_is_another(trained, monkeypatch):
+    run, _ = trained
+    raw = patients()
+    hpsearch.predict(run, raw.head(2))
+    monkeypatch.setattr("hpsearch.export.bundle.load_keras_bytes", None)  # it is kept
+    assert len(hpsearch.predict(run.path, raw.head(3))) == 3
+    monkeypatch.setattr("hpsearch.export.prediction._opened", {})
+    with pytest.raises(ModelFileError):
+        hpsearch.predict(run, raw.head(2))
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):

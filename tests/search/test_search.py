@@ -217,6 +217,7 @@ def test_the_documents_say_what_was_asked_and_what_was_found(searched):
     assert run.manifest["trial"] == run.best["trial"]
 
 
+@pytest.mark.filterwarnings("ignore::hpsearch.DataWarning")
 def test_test_rows_are_scored_once_with_the_exported_model(searched):
     run, data, _ = searched
     unseen = np.setdiff1d(np.arange(data.n_rows), run.predictions["row"])
