@@ -125,8 +125,18 @@ def __getattr__(name: str) -> Any:
 
     home = _HOME_OF[name]
     module = import_module(home)
+    if home == "hpsearch.search.execution":
+        _show_what_searches_do()
     globals().update({public: getattr(module, public) for public in _HOMES[home]})
     return globals()[name]
+
+
+def _show_what_searches_do() -> None:
+    """Join what no layer may join: searches, and the console's way of showing them."""
+    from hpsearch.console.observers import observer_in_python
+    from hpsearch.scoring.observer import heard_by
+
+    heard_by(observer_in_python)
 
 
 def __dir__() -> list[str]:

@@ -49,7 +49,7 @@ def _load(source: Any, options: dict[str, Any], rng: Rng, folder: Path) -> str:
     data = hpsearch.load(source, **options)
     if len(data.frame) != data.n_rows or not data.fingerprint or not data.describe():
         raise WrongError("a Dataset that contradicts itself")
-    lines = [*data.describe(), *data.notes, *data.warnings]
+    lines = data.describe()
     broken = [line for line in lines if "\n" in line]
     if broken:
         raise WrongError(f"a note of several lines: {broken[0][:200]!r}")

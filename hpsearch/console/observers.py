@@ -61,6 +61,30 @@ def observer_for(
     return PlainObserver(display)
 
 
+def observer_in_python() -> SilentObserver | PlainObserver:
+    """The observer of a search that Python code starts without naming one.
+
+    Plain lines in a notebook and on a terminal. A program whose standard output is a file or a pipe
+    has its own use for it, so there nothing is said.
+    """
+    stream = sys.stdout
+    if stream is None or not (_is_terminal(stream) or _is_of_a_notebook(stream)):
+        return SilentObserver()
+    return PlainObserver(Display(stream))
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except (AttributeError, OSError, ValueError):  # ValueError: it was closed
+        return False
+
+
+def _is_of_a_notebook(stream: TextIO) -> bool:
+    """Whether what is written appears below a cell: Jupyter's kernels replace the stream."""
+    return type(stream).__module__.partition(".")[0] == "ipykernel"
+
+
 @dataclass
 class Tally:
     """What has been done so far, and how long the rest may take."""
@@ -256,7 +280,10 @@ class PlainObserver(_CountingObserver):
         if run is not None:
             self._line("")
             console = Console(
-                file=cast("TextIO", self._stream), force_terminal=False, color_system=None
+                file=cast("TextIO", self._stream),
+                force_terminal=False,
+                force_jupyter=False,
+                color_system=None,
             )
             console.print(answer_view(run))
 

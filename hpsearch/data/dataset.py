@@ -161,7 +161,10 @@ class Dataset:
         return self.schema.target
 
     def describe(self) -> list[str]:
-        """What the columns and the target were taken for, and why: lines for people.
+        """All that is to be known of the table before it is used: lines for people.
+
+        What the columns and the target were taken for, then the notes, then the warnings, each of
+        which begins with ``warning:``; the lines that the command line prints.
 
         Examples
         --------
@@ -169,6 +172,11 @@ class Dataset:
         >>> print(hpsearch.load("sklearn:iris").describe()[0])
         iris: 150 rows, 4 feature columns
         """
+        warnings = (f"warning: {text}" for text in self.warnings)
+        return [*self.taken_for(), *self.notes, *warnings]
+
+    def taken_for(self) -> list[str]:
+        """What the columns and the target were taken for, and why, without notes and warnings."""
         columns = self.schema.columns
         lines = [
             f"{self.name}: {self.n_rows:,} rows, {len(columns):,} feature "

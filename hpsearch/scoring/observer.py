@@ -1,7 +1,12 @@
-"""What a search tells while it works, and the silent observer that is the default."""
+"""What a search tells while it works, the silent observer, and who hears one that names nobody.
+
+How it looks belongs to the console, which is above: it says through ``heard_by`` what the observer
+is that suits where Python runs.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -90,3 +95,17 @@ class SilentObserver:
 
     def search_ended(self, run: Run | None) -> None:
         """Say nothing."""
+
+
+_suitable: Callable[[], Observer] = SilentObserver
+
+
+def heard_by(make: Callable[[], Observer]) -> None:
+    """Let ``make`` give the observer of each search that is started without one."""
+    global _suitable
+    _suitable = make
+
+
+def usual_observer() -> Observer:
+    """A new observer for a search that was given none; silent where ``heard_by`` named nobody."""
+    return _suitable()

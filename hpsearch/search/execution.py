@@ -21,7 +21,7 @@ from hpsearch.results import Run, RunFolder, free_name, open_run
 from hpsearch.results.journal import Journal
 from hpsearch.results.reporting import write_missing_texts
 from hpsearch.results.tables import baselines_table, nested_table, predictions_table
-from hpsearch.scoring.observer import Observer, SilentObserver
+from hpsearch.scoring.observer import Observer, usual_observer
 from hpsearch.scoring.rows import encode_dataset
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import TrialResult, prediction_parts
@@ -56,7 +56,8 @@ class Search(Options):
 
     Parameters
     ----------
-    observer : hears what happens; see ``hpsearch.scoring.observer``.
+    observer : hears what happens; see ``hpsearch.scoring.observer``. By default lines in a notebook
+        and on a terminal, and nothing where standard output is neither.
 
     Examples
     --------
@@ -66,7 +67,7 @@ class Search(Options):
     200
     """
 
-    observer: Observer = field(default_factory=SilentObserver, kw_only=True, repr=False)
+    observer: Observer | None = field(default=None, kw_only=True, repr=False)
 
     def run(self, data: Any) -> Run:
         """Search on a table, and leave the run's files.
@@ -91,12 +92,12 @@ class Search(Options):
         StorageError
             If the run's folder can't be written any more, as on a full disk; the journal is valid.
         """
-        with self.observer:
+        with self.observer or usual_observer() as observer:
             dataset = load(data)
             planned = _Planned.of(self, dataset)
             path = self.out or free_name(RESULTS_ROOT, dataset.name)
             with RunFolder.create(path, overwrite=self.overwrite) as folder:
-                return execute(planned, folder, self.observer)
+                return execute(planned, folder, observer)
 
 
 @taking(RESUMABLE, unset=True)
@@ -140,8 +141,11 @@ def resume(
     >>> run = hpsearch.resume("results/iris", trials=100)  # doctest: +SKIP
     """
     given = {name: value for name, value in options.items() if value is not None}
-    observer = observer or SilentObserver()
-    with observer, RunFolder.reopen(path) as folder, folder.journal() as journal:
+    with (
+        observer or usual_observer() as observer,
+        RunFolder.reopen(path) as folder,
+        folder.journal() as journal,
+    ):
         if folder.replaces:
             observer.note(
                 "This goes on with the run that is to replace the one in the folder, which stays "

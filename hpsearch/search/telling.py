@@ -14,7 +14,7 @@ from hpsearch.search.plan import SearchPlan
 def tell_what_was_understood(plan: SearchPlan, observer: Observer) -> None:
     """The table, the split and the test rows."""
     source, test = plan.source, plan.test
-    for line in (*source.describe(), *source.notes):
+    for line in (*source.taken_for(), *source.notes):
         observer.note(line)
     for text in source.warnings:
         observer.warn(text)

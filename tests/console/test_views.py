@@ -2,12 +2,14 @@
 
 import io
 import math
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+import hpsearch
 from hpsearch import words
 from hpsearch.console.observers import (
     LiveObserver,
@@ -15,6 +17,7 @@ from hpsearch.console.observers import (
     QuietObserver,
     Tally,
     observer_for,
+    observer_in_python,
 )
 from hpsearch.console.views import (
     answer_view,
@@ -26,6 +29,7 @@ from hpsearch.console.views import (
 from hpsearch.data.named import catalogue
 from hpsearch.results import RunFolder, open_run
 from hpsearch.results.tables import trials_table
+from hpsearch.scoring.observer import usual_observer
 from hpsearch.space.hyperparameters import Parameter
 from hpsearch.space.space import Candidate
 
@@ -96,6 +100,32 @@ def lines_of(observer):
 
 
 # --- choosing an observer
+
+
+class CellOutput(io.StringIO):
+    """A stream such as Jupyter's kernels have it."""
+
+    __module__ = "ipykernel.iostream"
+
+
+@pytest.mark.parametrize("stream", [Terminal(), CellOutput()])
+def test_a_search_from_python_shows_lines_on_a_terminal_and_in_a_notebook(monkeypatch, stream):
+    monkeypatch.setattr(sys, "stdout", stream)
+    observer_in_python().note("Reading.")
+    assert stream.getvalue() == "Reading.\n"
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), None])
+def test_a_search_from_python_is_silent_elsewhere(monkeypatch, stream):
+    monkeypatch.setattr(sys, "stdout", stream)
+    observer_in_python().note("Reading.")
+    assert stream is None or stream.getvalue() == ""
+
+
+def test_searches_of_the_package_are_heard_by_that_observer(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert hpsearch.Search().observer is None
+    assert isinstance(usual_observer(), PlainObserver)
 
 
 def test_a_terminal_gets_a_live_display(monkeypatch):

@@ -3,6 +3,7 @@
 import datetime as dt
 import string
 import time as clock
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -369,7 +370,7 @@ def test_rows_can_be_taken():
 
 def test_a_description_names_kinds_target_groups_and_times():
     frame = FRAME.assign(size=[1.0, None, 3.0, 5.0], seen=[True, False, True, True])
-    lines = load(frame, target="price", groups="shop", time="day").describe()
+    lines = load(frame, target="price", groups="shop", time="day").taken_for()
     assert lines == [
         "table: 4 rows, 2 feature columns",
         "number (1): size; 1 with missing cells",
@@ -378,6 +379,13 @@ def test_a_description_names_kinds_target_groups_and_times():
         "groups: shop, 2 different values",
         "time: day, 4 different values",
     ]
+
+
+def test_a_description_ends_with_the_notes_and_the_warnings():
+    frame = FRAME.assign(size=[1.0, 2.0, 3.0, 5.0], same=[7, 7, 7, 7])
+    data = replace(load(frame, target="price"), warnings=("Look.",))
+    assert any("same" in note for note in data.notes)
+    assert data.describe() == [*data.taken_for(), *data.notes, "warning: Look."]
 
 
 def test_a_description_of_many_columns_names_the_first():
@@ -390,7 +398,7 @@ def test_a_description_counts_classes_and_test_rows(tmp_path):
     x = np.arange(12.0)[:, None]
     y = np.array(list("abc") * 4)
     np.savez(tmp_path / "t.npz", x_train=x, y_train=y, x_test=x[:2], y_test=y[:2])
-    lines = load(tmp_path / "t.npz").describe()
+    lines = load(tmp_path / "t.npz").taken_for()
     assert "target: y, multiclass of 3 classes: 3 different labels" in lines
     assert lines[-1] == "test rows: 2"
 

@@ -57,6 +57,11 @@ def searched(train_here, tmp_path_factory):
         return listener, search.run(hpsearch.load(table, target="ill"))
 
 
+def test_what_is_said_of_the_table_is_said_once(searched):
+    notes = searched[0].notes
+    assert len(set(notes)) == len(notes)
+
+
 def test_one_process_is_one_process(searched):
     assert any("Engine: reference, 1 process of one thread: " in note for note in searched[0].notes)
 
