@@ -12,6 +12,7 @@ from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData, problem_of, smallest_training_set
 from hpsearch.engines.lookups import check_lookups
 from hpsearch.engines.network import check_input
+from hpsearch.space.network_checks import check_saves
 from hpsearch.space.space import FitSettings, Space, fit_settings
 from hpsearch.task import Problem
 
@@ -44,13 +45,24 @@ class Configuration:
         )
         self._space = Space.from_bytes(job.space)
         self._fixes = dict(job.fixes)
+        self._must_save = job.must_save
         self._data = data
         self._is_checked = False
 
     def construct(self) -> Any:
-        """A new compiled network, under the seeds that Keras has now."""
+        """A new compiled network, under the seeds that Keras has now.
+
+        Raises
+        ------
+        SpaceError
+            If the space raises, or the network does not fit the rows or cannot be saved where it
+            must be; see ``Job``.
+        """
         built = self._space.construct(self.values, self.problem, self._fixes)
         check_input(built.model, self.problem.input_shape)
+        if self._must_save:
+            check_saves(self._space.name, built.model)
+            self._must_save = False  # what one network of a configuration can do, the others can
         if not self._is_checked:
             check_lookups(built.model, self._data)
             self._is_checked = True

@@ -220,12 +220,14 @@ class Job:
     data_path : ``FitData`` written by ``write_fit_data``; workers memory-map it.
     space : ``Space.to_bytes()``; fixes : hyperparameters that are held.
     options : how to train.
+    must_save : whether each network must be loadable without the space's code.
     """
 
     data_path: str
     space: bytes
     fixes: tuple[tuple[str, Any], ...]
     options: FitOptions
+    must_save: bool = False
 
 
 class Engine(Protocol):

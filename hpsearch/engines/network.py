@@ -6,6 +6,7 @@ Reads a built ``keras.Model`` of any Keras backend. Whether it can be saved belo
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -295,13 +296,18 @@ class OutputLoss:
     @property
     def name(self) -> str:
         """Snake-case name of the function or the class."""
-        return getattr(self.function, "__name__", None) or _snake(type(self.function).__name__)
+        function = self.function
+        if isinstance(function, functools.partial):
+            function = function.func
+        return getattr(function, "__name__", None) or _snake(type(function).__name__)
 
     @property
     def from_logits(self) -> bool:
-        """Whether it takes logits."""
-        options = keras_internals.options_of(self.loss)
-        return bool(getattr(self.loss, "from_logits", options.get("from_logits", False)))
+        """Whether it takes logits; a function of one's own says so by an attribute."""
+        given = getattr(self.function, "keywords", {})  # of a functools.partial
+        options = {**keras_internals.options_of(self.loss), **given}
+        said = (getattr(one, "from_logits", None) for one in (self.loss, self.function))
+        return bool(next((s for s in said if s is not None), options.get("from_logits", False)))
 
 
 def losses_of(model: Any) -> list[OutputLoss]:

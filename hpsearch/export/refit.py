@@ -11,7 +11,8 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -23,10 +24,11 @@ from numpy.typing import NDArray
 from hpsearch.data.dataset import Schema
 from hpsearch.engines.backend import import_keras, keep_compiled_programs
 from hpsearch.engines.contract import Job
+from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.lookups import Lookups, looks_up, lookups_of
 from hpsearch.engines.network import OutputForm, numpy_links, side_by_side, single_precision
-from hpsearch.errors import BundleError
+from hpsearch.errors import BundleError, HpsearchError
 from hpsearch.export.bundle import (
     PREDICT_ROWS,
     bundle_model,
@@ -110,11 +112,26 @@ def refit_and_export(
     Raises
     ------
     BundleError
-        If the refit diverged, or the exported model does not predict what the network does.
+        If the refit failed or diverged, the network cannot be written, or the exported model does
+        not predict what the network does.
     """
     import keras
 
     keras.utils.clear_session()  # names of layers count what a process built before
+    with _told_in_one_line(candidate):
+        return _refitted(train, job, candidate, n_steps, schema, path, check_path, test_rows)
+
+
+def _refitted(
+    train: TrainOnAllRows,
+    job: Job,
+    candidate: Candidate,
+    n_steps: int,
+    schema: Schema,
+    path: str,
+    check_path: str,
+    test_rows: Encoded | None,
+) -> Refitted:
     data = read_fit_data(job.data_path)
     network = train(job, candidate, n_steps)
     form = OutputForm.of(network, data.target)
@@ -143,6 +160,22 @@ def refit_and_export(
     )
 
 
+@contextmanager
+def _told_in_one_line(candidate: Candidate) -> Iterator[None]:
+    """Whatever a space's code, or Keras, raises once all folds are trained is a ``BundleError``."""
+    try:
+        yield
+    except HpsearchError:
+        raise
+    except Exception as error:
+        raise_if_out_of_memory(error)
+        raise BundleError(
+            f"Trial {candidate.trial} trained on its folds, but its final model could not be made: "
+            f"{reason_of(error).rstrip('.')}. Everything else is recorded: correct what failed and "
+            "resume the run."
+        ) from error
+
+
 def _save_arrays(path: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """An ``.npz`` file without the time, for which ``numpy.savez`` takes a clock that is right."""
     with zipfile.ZipFile(path, "w") as archive:
@@ -159,13 +192,15 @@ def refit_and_predict(
     What ``refit_and_export`` exports predicts the same, up to the last digits of float32.
     """
     data = read_fit_data(job.data_path)
-    network = train(job, candidate, n_steps)
-    form, statistics = OutputForm.of(network, data.target), data.refit_statistics
     parts = []
-    for first in range(0, rows.n_rows, PREDICT_ROWS):
-        batch = design_rows(rows.take(slice(first, first + PREDICT_ROWS)), data.layout, statistics)
-        raw = side_by_side(numpy_links, network.predict_on_batch(batch))
-        parts.append(form.predictions(data.target, statistics, np.asarray(raw)))
+    with _told_in_one_line(candidate):
+        network = train(job, candidate, n_steps)
+        form, statistics = OutputForm.of(network, data.target), data.refit_statistics
+        for first in range(0, rows.n_rows, PREDICT_ROWS):
+            block = rows.take(slice(first, first + PREDICT_ROWS))
+            batch = design_rows(block, data.layout, statistics)
+            raw = side_by_side(numpy_links, network.predict_on_batch(batch))
+            parts.append(form.predictions(data.target, statistics, np.asarray(raw)))
     return np.concatenate(parts)
 
 

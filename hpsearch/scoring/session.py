@@ -164,6 +164,7 @@ class Session:
             space=plan.space.to_bytes(),
             fixes=tuple(plan.fixes.items()),
             options=plan.options,
+            must_save=plan.must_save,
         )
         self.crew.share(folder)
         self.crew.settle(self.job, self.data, active_values(declared, declared.values))

@@ -65,7 +65,7 @@ def check_saves(name: str, model: keras.Model) -> None:
         raise SpaceError(
             f"The network of '{name}' contains {foreign} and a saved model with it cannot be "
             "loaded unless the space's code is run. Use Keras's own layers, activations, "
-            "initializers and regularizers."
+            "initializers and regularizers; a loss, a metric or an optimizer may be your own."
         )
 
 
@@ -95,7 +95,11 @@ def _foreign_functions(model: keras.Model) -> Iterator[str]:
     The serialized network does not tell: a lambda activation is written as bytecode without a
     mark, and a function that happens to be called ``relu`` is written, and read, as Keras's own.
     """
-    for layer in keras_internals.layers_of(model, include_self=True):
+    import keras
+
+    for layer in keras_internals.layers_of(model):
+        if isinstance(layer, keras.Model):
+            continue  # whose own functions are those that it is trained with
         for value in vars(layer).values():
             if isinstance(value, types.FunctionType):
                 foreign = _foreign_class(value.__name__, value.__module__)
@@ -121,9 +125,13 @@ def _foreign_objects(config: Any) -> Iterator[str]:
             yield from _foreign_objects(value)
 
 
+_UNSAFE = ("TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+"""Layers of Keras's around other code, which it doesn't load in safe mode."""
+
+
 def _foreign_class(name: str, module: str | None) -> str | None:
     if name in ("__lambda__", "<lambda>", "Lambda"):
         return "a lambda"
-    if (module or "").split(".")[0] == "keras":
+    if (module or "").split(".")[0] == "keras" and name not in _UNSAFE:
         return None
     return f"'{name}'"

@@ -1,5 +1,7 @@
 """The form of a network's outputs: which target each loss takes, what each output means."""
 
+import functools
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -69,6 +71,27 @@ def test_the_loss_tells_which_target_it_takes_and_whether_outputs_are_logits(
 ):
     model = network(units, loss() if callable(loss) else loss)
     assert OutputForm.of(model, TARGETS[kind]).heads == (Head(*form, units),)
+
+
+def test_a_loss_of_ones_own_says_itself_that_it_takes_logits():
+    import keras
+
+    def own(y, predicted):
+        return keras.losses.binary_crossentropy(y, predicted, from_logits=True)
+
+    class Own(keras.losses.Loss):
+        from_logits = True
+
+        def call(self, y, predicted):
+            return own(y, predicted)
+
+    own.from_logits = True
+    partial = functools.partial(keras.losses.binary_crossentropy, from_logits=True)
+    for loss, name in ((own, "own"), (Own(), "own"), (partial, "binary_crossentropy")):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile("sgd", loss)
+        assert losses_of(model)[0].name == name
+        assert OutputForm.of(model, TARGETS["binary"]).heads == (Head("column", True, 1),)
 
 
 def test_targets_are_given_in_the_form_that_the_loss_takes():

@@ -461,6 +461,58 @@ def test_failed_trials_are_recorded_with_their_reasons_and_the_others_go_on(sear
     assert set(run.folds["trial"]) == set(run.trials["trial"][:2])
 
 
+def build_that_may_not_be_savable(hp, problem):
+    import keras
+
+    model = build(hp, problem)
+    if hp.Boolean("doubled"):
+        rows = keras.layers.Lambda(lambda x: 2 * x)(model.inputs[0])
+        model = keras.Model(model.inputs, keras.layers.Dense(problem.n_outputs)(rows))
+        model.compile("sgd", problem.loss, run_eagerly=True)
+    return model
+
+
+def test_a_trial_that_could_not_be_saved_fails_before_it_trains(search_here):
+    space, fix = build_that_may_not_be_savable, {"units": 2}
+    run = search_here(regression(), space, oracle="grid", trials=2, fix=fix)
+    assert run.best["hyperparameters"]["doubled"] is False
+    [failed] = run.trials[run.trials["status"] == "failed"].to_dict("records")
+    assert failed["hp.doubled"]
+    assert "contains a lambda and a saved model with it cannot be loaded" in failed["error"]
+    assert set(run.folds["trial"]) == {run.best["trial"]}
+
+
+def build_with_a_training_of_ones_own(hp, problem):
+    import keras
+
+    class Careful(keras.optimizers.SGD):
+        def update_step(self, gradient, variable, learning_rate):
+            super().update_step(keras.ops.clip(gradient, -0.5, 0.5), variable, learning_rate)
+
+    class Bias(keras.metrics.Mean):
+        def update_state(self, y, predicted, sample_weight=None):
+            return super().update_state(predicted - y)
+
+    def fourth_power(y, predicted):
+        return keras.ops.mean((y - predicted) ** 4, axis=-1)
+
+    losses = {"function": fourth_power, "lambda": lambda y, p: fourth_power(y, p)}
+    model = build(hp, problem)
+    loss = losses[hp.Choice("loss", list(losses))]
+    metrics = [Bias(), lambda y, predicted: keras.ops.abs(y - predicted)]
+    model.compile(Careful(0.1), loss, metrics=metrics, run_eagerly=True)
+    return model
+
+
+def test_losses_metrics_and_optimizers_of_ones_own_train_and_are_not_exported(search_here):
+    space, fix = build_with_a_training_of_ones_own, {"units": 2}
+    run = search_here(regression(), space, oracle="grid", trials=2, fix=fix, scale_target=True)
+    assert run.trials["status"].tolist() == ["completed", "completed"]
+    model = hpsearch.load_model(run)
+    assert not model.compiled
+    assert np.isfinite(hpsearch.predict(run, regression().frame).to_numpy()).all()
+
+
 def regression():
     rng = np.random.default_rng(2)
     x = rng.normal(size=(30, 2))

@@ -9,7 +9,7 @@ import pytest
 
 import hpsearch
 from hpsearch.errors import OptionError, SpaceError
-from hpsearch.space.network_checks import check_saves
+from hpsearch.space.network_checks import check_saves, is_of_keras
 from hpsearch.space.space import FitSettings, Space, fit_settings, shipped_spaces
 from hpsearch.task import TASKS, Problem
 
@@ -580,6 +580,25 @@ def test_a_network_of_keras_own_parts_is_taken_for_saving():
     x = keras.layers.Flatten()(keras.layers.LeakyReLU()(x) + 1)
     nested = keras.Sequential([keras.layers.Dense(2, activation="swish")])
     assert check_saves("mine", keras.Model(rows, nested(x))) is None
+
+
+def test_what_a_network_is_trained_with_need_not_be_saved():
+    import keras
+
+    def own(y, predicted):
+        return keras.ops.mean(y - predicted, axis=-1)
+
+    for loss in (own, lambda y, p: own(y, p), keras.saving.register_keras_serializable()(own)):
+        model = network(loss=loss, metrics=[own])
+        assert check_saves("mine", keras.Sequential([keras.Input((3,)), model])) is None
+        assert check_saves("mine", model) is None
+
+
+def test_a_layer_around_other_code_cannot_be_saved():
+    import keras
+
+    assert not is_of_keras(object.__new__(keras.layers.TFSMLayer))
+    assert is_of_keras(keras.layers.Dense(1))
 
 
 def test_building_does_not_refuse_what_cannot_be_saved():
