@@ -70,8 +70,9 @@ def array_column(
     return ArrayColumn(
         column,
         (
-            f"Array {name!r} was taken for {_described(kind, shape)}. In Python, "
-            f"load(..., kinds={{{name!r}: {other!r}}}) takes it for {_described(other, shape)}.",
+            f"Array {name!r} was taken for {_described(kind, shape)}. --array "
+            f"{'' if name == 'x' else f'{name}='}{other} takes it for {_described(other, shape)}; "
+            f"in Python, load(..., kinds={{{name!r}: {other!r}}}).",
         ),
     )
 

@@ -63,6 +63,7 @@ def test_a_word_matrix_is_no_array():
 def test_the_lines_for_people_say_what_an_array_is_and_how_to_say_otherwise():
     data = load(RNG.normal(size=(5, 20, 8)), np.arange(5.0))
     assert data.describe()[1].startswith("array (1): x (sequences of 20 steps of 8 features")
+    assert "--array image takes it for grey images of 20 x 8" in data.notes[0]
     assert "kinds={'x': 'image'}" in data.notes[0]
 
 
