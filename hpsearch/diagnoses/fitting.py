@@ -251,3 +251,16 @@ def noisy(trial: Trial) -> Iterator[Diagnosis]:
             "epochs": trial.n_epochs,
         },
     )
+
+
+OF_CURVES = (overfit, underfit, still_falling, diverging, noisy)
+EXPLAINED_BY = {
+    "underfit": {
+        *("batch_norm_lag", "constant_predictions", "diverging"),
+        *("schedule_ended_early", "still_falling"),
+    },
+    "overfit": {"diverging"},
+    "noisy": {"batch_norm_lag", "diverging"},
+    "still_falling": {"batch_norm_lag", "schedule_ended_early"},
+    "diverging": {"batch_norm_lag"},
+}

@@ -129,3 +129,7 @@ def _losses_of(modes: Mapping[str, Any], tables: Tables) -> tuple[float, float] 
     if training is None or inference is None:
         return None
     return sign * float(training), sign * float(inference)
+
+
+OF_THE_SELECTED = (batch_norm_lag, mode_gap)
+EXPLAINED_BY = {"mode_gap": {"batch_norm_lag"}}

@@ -123,3 +123,6 @@ def _shared(rows: Sequence[Sequence[int | float]], n_places: int) -> str:
     if n_places < 2 or not shared:
         return ""
     return f" In all of these folds: {'row' if len(shared) == 1 else 'rows'} {', '.join(shared)}."
+
+
+OF_TABLES = (outlier_folds,)

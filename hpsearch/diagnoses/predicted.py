@@ -129,3 +129,10 @@ def _by_class(outcomes: Outcomes) -> tuple[list[Bools], list[Bools], list[Floats
         winners = outcomes.predicted.argmax(axis=1)
         said = [winners == code for code in range(len(chance))]
     return [outcomes.truth == code for code in range(len(chance))], said, chance
+
+
+OF_TABLES = (constant_predictions, class_never_predicted)
+EXPLAINED_BY = {
+    "class_never_predicted": {"batch_norm_lag", "constant_predictions"},
+    "constant_predictions": {"batch_norm_lag"},
+}

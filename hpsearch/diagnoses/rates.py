@@ -137,3 +137,7 @@ def schedule_ended_early(tables: Tables, trial: Trial) -> Iterator[Diagnosis]:
             "epochs": trial.n_epochs,
         },
     )
+
+
+OF_THE_SELECTED = (schedule_ended_early,)
+OF_TABLES = (learning_rate_too_high,)

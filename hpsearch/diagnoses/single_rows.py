@@ -99,3 +99,6 @@ def _said(outcomes: Outcomes, at: int) -> str:
         return f"is {short(float(true))} and is predicted at {short(float(predicted))}"
     chance = float(np.exp(-outcomes.row_losses[at]))
     return f"gives the true class a probability of {short(chance)}"
+
+
+OF_TABLES = (dominating_row,)

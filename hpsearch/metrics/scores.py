@@ -184,20 +184,26 @@ def _aligned(
     return y_true, y_pred
 
 
-def _register(
+def register(
     name: str, direction: Direction, *kinds: ProblemKind
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function a metric of some problem types.
+
+    It takes the problem type, the truth (n, ...) and predictions (..., n) or (..., n, n_outputs),
+    and scores over their leading axes.
+    """
+
+    def keep(function: Callable[..., Any]) -> Callable[..., Any]:
         METRICS[name] = Metric(name, direction, kinds, function)
         return function
 
-    return register
+    return keep
 
 
 # Each function takes the problem type, the aligned truth and the aligned predictions.
 
 
-@_register("log_loss", "min", "binary", "multiclass", "multilabel")
+@register("log_loss", "min", "binary", "multiclass", "multilabel")
 def _log_loss(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     """Mean of -log of the true class's probability, over rows and, if several, over labels."""
     losses = log_losses(kind, y_true, y_pred)
@@ -205,12 +211,12 @@ def _log_loss(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     return losses.reshape(*leading, -1).mean(axis=-1)
 
 
-@_register("accuracy", "max", "binary", "multiclass")
+@register("accuracy", "max", "binary", "multiclass")
 def _accuracy(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     return (predicted_codes(kind, y_pred) == y_true).mean(axis=-1)
 
 
-@_register("balanced_accuracy", "max", "binary", "multiclass")
+@register("balanced_accuracy", "max", "binary", "multiclass")
 def _balanced_accuracy(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     """Mean recall of the classes that occur in the truth."""
     hits = predicted_codes(kind, y_pred) == y_true
@@ -218,7 +224,7 @@ def _balanced_accuracy(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) 
     return np.mean(recalls, axis=0)
 
 
-@_register("roc_auc", "max", "binary")
+@register("roc_auc", "max", "binary")
 def _roc_auc(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     """Mann-Whitney's U over the number of pairs; ties count half."""
     is_positive = y_true == 1
@@ -227,7 +233,7 @@ def _roc_auc(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     return (ranks - n_positive * (n_positive + 1) / 2) / np.float64(n_positive * n_negative)
 
 
-@_register("average_precision", "max", "binary")
+@register("average_precision", "max", "binary")
 def _average_precision(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     """Mean over the positives of the precision at their score, ties included; 0 without any."""
     is_positive = y_true == 1
@@ -238,24 +244,24 @@ def _average_precision(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) 
     return np.ascontiguousarray(positives_at_least / at_least).mean(axis=-1)
 
 
-@_register("brier", "min", "binary")
+@register("brier", "min", "binary")
 def _brier(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     return ((y_pred - y_true) ** 2).mean(axis=-1)
 
 
-@_register("f1", "max", "binary")
+@register("f1", "max", "binary")
 def _f1(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     """F1 of the second label; 0 where it neither occurs nor is predicted."""
     return _f1_of(y_true == 1, y_pred >= 0.5, axis=-1)
 
 
-@_register("micro_f1", "max", "multilabel")
+@register("micro_f1", "max", "multilabel")
 def _micro_f1(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     """F1 over all rows and labels together, at probability 0.5; 0 without any positive."""
     return _f1_of(y_true == 1, y_pred >= 0.5, axis=(-2, -1))
 
 
-@_register("macro_f1", "max", "binary", "multiclass", "multilabel")
+@register("macro_f1", "max", "binary", "multiclass", "multilabel")
 def _macro_f1(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     """Mean F1 of the labels, or of the classes that occur in the truth or the predictions."""
     if kind == "multilabel":
@@ -270,23 +276,23 @@ def _macro_f1(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     return total / occurring
 
 
-@_register("mae", "min", "regression", "share")
+@register("mae", "min", "regression", "share")
 def _mae(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     return _over_rows(np.abs(y_pred - y_true)).mean(axis=-1)
 
 
-@_register("mse", "min", "regression", "share")
+@register("mse", "min", "regression", "share")
 def _mse(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     return _over_rows((y_pred - y_true) ** 2).mean(axis=-1)
 
 
-@_register("rmse", "min", "regression", "share")
+@register("rmse", "min", "regression", "share")
 def _rmse(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     """Mean over the outputs of each one's root."""
     return np.sqrt(_over_rows((y_pred - y_true) ** 2)).mean(axis=-1)
 
 
-@_register("r2", "max", "regression", "share")
+@register("r2", "max", "regression", "share")
 def _r2(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     """Mean over the outputs; a constant truth gives 1 if met exactly, else 0; NaN for one row."""
     if len(y_true) < 2:

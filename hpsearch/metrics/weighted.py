@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hpsearch.metrics.scores import Floats, log_losses, predicted_codes, resolved
+from hpsearch.metrics.scores import METRICS, Floats, log_losses, predicted_codes, resolved
 from hpsearch.task import ProblemKind
 
 BLOCK_BYTES = 64 * 2**20  # memory for one block of what is derived from predictions
@@ -79,13 +79,30 @@ def weighted_score(
         values = np.ascontiguousarray(arrays[block], dtype=np.float64)
         finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
         with np.errstate(all="ignore"):
-            scores[:, block] = _SCORERS[name](kind, truth, values, times)
+            scorer = SCORERS.get(name) or _by_repeating(name)
+            scores[:, block] = scorer(kind, truth, values, times)
         scores[:, block][:, ~finite] = np.nan
     return scores.reshape(len(times), *leading)
 
 
 Scorer = Callable[[ProblemKind, NDArray[Any], Floats, NDArray[Any]], Floats]
 """Problem type, truth, (A, n, ...) predictions and (B, n) counts to (B, A) scores."""
+
+
+def _by_repeating(name: str) -> Scorer:
+    """A metric that nothing faster is known of: each sample is made, and scored."""
+
+    def scorer(kind: ProblemKind, y: NDArray[Any], p: Floats, counts: NDArray[Any]) -> Floats:
+        every_row = np.arange(len(y))
+        samples = (np.repeat(every_row, times) for times in counts)
+        function = METRICS[name].function
+        found = [
+            function(kind, y[rows], p[:, rows]) if len(rows) else np.full(len(p), np.nan)
+            for rows in samples
+        ]
+        return np.asarray(found, dtype=np.float64)
+
+    return scorer
 
 
 def _blocks(n_arrays: int, size: int) -> list[slice]:
@@ -355,7 +372,7 @@ def _average_precision(is_positive: NDArray[np.bool_], scores: Floats) -> Walk:
     return walk
 
 
-_SCORERS: dict[str, Scorer] = {
+SCORERS: dict[str, Scorer] = {
     "log_loss": _from_sums(_Sums(_log_losses, _mean)),
     "accuracy": _from_sums(_Sums(lambda kind, y, p: predicted_codes(kind, p) == y, _mean)),
     "balanced_accuracy": _from_sums(_Sums(_hits_of_classes, _mean_recall, _of_classes)),

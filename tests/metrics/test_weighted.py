@@ -119,3 +119,19 @@ def test_two_hundred_samples_of_sixty_arrays_take_no_time():
         start = time.perf_counter()
         weighted_score(name, y, p, counts)
         assert time.perf_counter() - start < limit_seconds
+
+
+def test_a_metric_without_a_fast_form_scores_samples_that_are_made():
+    from hpsearch.metrics import METRICS
+    from hpsearch.metrics.scores import register
+
+    register("largest_error", "min", "regression")(
+        lambda kind, y, p: np.abs(p - y).max(axis=(-1, -2))
+    )
+    try:
+        truth, predicted = np.zeros((3, 1)), np.array([[[1.0], [2.0], [3.0]]])
+        found = weighted_score("largest_error", truth, predicted, [[1, 1, 1], [2, 1, 0], [0, 0, 0]])
+    finally:
+        del METRICS["largest_error"]
+    assert found[:2].ravel().tolist() == [3.0, 2.0]
+    assert np.isnan(found[2]).all()
