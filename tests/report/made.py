@@ -284,6 +284,7 @@ class _Made:
             "split_reason": "shuffled rows.",
             "test_rows": 20,
             "seed": 0,
+            "command": "hpsearch run /data/trees.csv --target y --seed 0",
             "versions": {"keras": "3.15.1", "python": "3.11.7"},
         }
 

@@ -163,6 +163,7 @@ def build(hp, problem):
     return model
 
 
+@pytest.mark.filterwarnings("ignore::hpsearch.DataWarning")
 def test_the_outer_score_is_that_of_the_same_search_on_the_outer_training_rows(
     train_here, tmp_path, monkeypatch
 ):
