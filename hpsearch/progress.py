@@ -1,4 +1,4 @@
-"""Progress: what a reading that takes long is doing, said while it does it.
+"""Progress: what takes long, a reading or somebody's own code, said while it does.
 
 Owns when something is said. Who hears it belongs to the caller, the command line for instance; in
 a program nobody listens unless it asks to.
@@ -6,6 +6,7 @@ a program nobody listens unless it asks to.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ T = TypeVar("T")
 Listener = Callable[[str], None]
 
 SECONDS_OF_SILENCE = 3.0
+SECONDS_OF_WAITING = 30.0
+"""How long somebody's own code may take without a word."""
+
 _LOOKED_AT_EVERY = 64
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
@@ -49,3 +53,28 @@ def followed(items: Iterable[T], noun: str, total: int | None = None) -> Iterato
             listener(f"Reading the data: {n:,}{of} {noun}.")
             last = time.monotonic()
         yield item
+
+
+@contextmanager
+def waiting_for(what: str) -> Iterator[None]:
+    """Where the block takes long, whoever listens hears once what is waited for.
+
+    Parameters
+    ----------
+    what : for instance ``the build of the space 'mlp'``.
+    """
+    listener = _listener.get()
+    if listener is None:
+        yield
+        return
+    text = (
+        f"Still waiting for {what}, since {SECONDS_OF_WAITING:g} s. Ctrl-C stops it; in a run, "
+        "--trial-timeout SECONDS bounds it."
+    )
+    word = threading.Timer(SECONDS_OF_WAITING, listener, [text])
+    word.daemon = True
+    word.start()
+    try:
+        yield
+    finally:
+        word.cancel()

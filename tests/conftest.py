@@ -125,7 +125,7 @@ class MachinesHere:
     def share(self, folder):
         return None
 
-    def call(self, function, *arguments):
+    def call(self, function, *arguments, limit=None):
         return function(*arguments)
 
     def map_unordered(self, function, tasks):

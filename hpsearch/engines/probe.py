@@ -278,7 +278,7 @@ def _try(
     try:
         _train_one_step(model, rows, y, form)
         outputs = model.predict_on_batch(rows)
-    except Exception as error:
+    except BaseException as error:
         raise SpaceError(
             f"the network of '{space.name}' cannot be trained: {reason_of(error).rstrip('.')}. "
             "Check its loss and its layers."

@@ -167,7 +167,7 @@ def _told_in_one_line(candidate: Candidate) -> Iterator[None]:
         yield
     except HpsearchError:
         raise
-    except Exception as error:
+    except BaseException as error:
         raise_if_out_of_memory(error)
         raise BundleError(
             f"Trial {candidate.trial} trained on its folds, but its final model could not be made: "

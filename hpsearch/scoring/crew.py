@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from hpsearch.engines import AUTO, engine_kind
 from hpsearch.engines.choose import first_choice, second_choice, third_choice
@@ -20,13 +20,26 @@ from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.pace import few_batches, is_very_large, seconds_per_epoch
 from hpsearch.engines.probe import Probe
-from hpsearch.engines.workers import ScratchFolder, Workers, machines, sweep
+from hpsearch.engines.workers import (
+    LateCallError,
+    ScratchFolder,
+    Workers,
+    limit_of_call,
+    machines,
+    sweep,
+)
+from hpsearch.errors import BundleError, SpaceError
 from hpsearch.preprocessing import Layout, RawRange
+from hpsearch.progress import waiting_for
 from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.space.space import Candidate
 from hpsearch.task import Problem, Target
 
 Note = Callable[[str], None]
+R = TypeVar("R")
+
+UNITS_OF_A_REFIT: Final = 4
+"""Work units' time that the refit may take: it trains on more rows than a fold has, and exports."""
 
 
 class Crew:
@@ -114,10 +127,40 @@ class Crew:
     ) -> Probe:
         plan = self._plan
         asked = (plan.space.to_bytes(), problem, target, dict(plan.fixes), defaults, plan.must_save)
-        found: Probe = self.workers.call(self.choice.kind.probe, *asked)
-        if found.asks_for_tokens:
-            found = self.workers.call(self.choice.kind.probe, *asked, raw())
+        limit = limit_of_call(plan.trial_timeout)
+        try:
+            with waiting_for(
+                f"networks of the space {plan.space.name!r}, which are built and tried"
+            ):
+                found: Probe = self.workers.call(self.choice.kind.probe, *asked, limit=limit)
+                if found.asks_for_tokens:
+                    more = (*asked, raw())
+                    found = self.workers.call(self.choice.kind.probe, *more, limit=limit)
+        except LateCallError as error:
+            raise SpaceError(
+                f"The space's networks must be built and tried within {limit:g} s, as "
+                f"--trial-timeout has it; those of {plan.space.name!r} were not. Look for a loop "
+                "without end in its build, or allow more time."
+            ) from error
         return found
+
+    def refit(self, function: Callable[..., R], *arguments: Any) -> R:
+        """Call what trains on all rows, which may take as long as a few work units.
+
+        Raises
+        ------
+        BundleError
+            If it takes longer than ``--trial-timeout`` allows.
+        """
+        limit = limit_of_call(self._plan.trial_timeout, n_tasks=UNITS_OF_A_REFIT)
+        try:
+            return self.workers.call(function, *arguments, limit=limit)
+        except LateCallError as error:
+            raise BundleError(
+                f"The final model must be trained within {limit:g} s, {UNITS_OF_A_REFIT} times "
+                "--trial-timeout, and was not. Everything else is recorded: resume the run with a "
+                "larger --trial-timeout."
+            ) from error
 
     def settle(self, job: Job, data: FitData, defaults: Mapping[str, Any]) -> None:
         """Have both engines train a very large default network for a moment, where that pays."""

@@ -27,7 +27,7 @@ from hpsearch.engines.fit_data import (
 )
 from hpsearch.engines.lookups import told
 from hpsearch.engines.probe import settle
-from hpsearch.engines.workers import Lost, Workers, return_freed_memory
+from hpsearch.engines.workers import Lost, Workers, limit_of_call, return_freed_memory
 from hpsearch.errors import HpsearchError
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Layout, raw_range
@@ -40,6 +40,7 @@ from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.scoring.stages import Stage
 from hpsearch.scoring.states import States
 from hpsearch.scoring.trials import TrialResult, combine, slimmed
+from hpsearch.space.guards import time_limit
 from hpsearch.space.space import Candidate, fit_settings
 from hpsearch.system import signals_wait
 from hpsearch.task import Problem
@@ -138,7 +139,8 @@ class Session:
         plan, target = self.plan, self._dataset.target
         encoded = encode_dataset(self._dataset)
         problem = self._problem()
-        declared = plan.space.declared(problem, plan.fixes) if plan.space.declares else None
+        with time_limit(limit_of_call(plan.trial_timeout)):
+            declared = plan.space.declared(problem, plan.fixes) if plan.space.declares else None
         defaults = None if declared is None else active_values(declared, declared.values)
         probe = self.crew.try_space(
             problem, target, defaults, lambda: raw_range(encoded, self.layout)

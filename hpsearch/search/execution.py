@@ -313,7 +313,7 @@ def _refit(
     kind = session.choice.kind
     n_steps = steps_of_refit(plan, session, best)
     with ReloadCheck(kind.environment) as reload_check:
-        refitted = session.workers.call(
+        refitted = session.crew.refit(
             refit_and_export,
             kind.train_on_all_rows,
             session.job,

@@ -198,7 +198,7 @@ def search_within(
         log = TrialLog(plan.metrics, plan.direction)
         score_trials(plan, session, oracle, journal, log, observer)
         best = select(plan, log)
-        return best, session.workers.call(
+        return best, session.crew.refit(
             refit_and_predict,
             session.choice.kind.train_on_all_rows,
             session.job,

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from hpsearch.data import Dataset, load
 from hpsearch.engines import AUTO
 from hpsearch.engines.contract import FitOptions
-from hpsearch.engines.workers import Cluster
+from hpsearch.engines.workers import Cluster, limit_of_call
 from hpsearch.errors import OptionError
 from hpsearch.folds import Fold, choose_splitter, hold_back, make_folds
 from hpsearch.metrics import METRICS, resolve_metric
 from hpsearch.oracles.base import OraclePlan
 from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.search.options import Options
+from hpsearch.space.guards import time_limit
 from hpsearch.space.space import Space
 from hpsearch.task import Direction
 
@@ -99,7 +100,8 @@ def plan_search(options: Options, source: Dataset) -> SearchPlan:
     InputError
         The space can't be loaded, or the rows don't allow the folds that are asked for.
     """
-    space = Space.load(options.space)
+    with time_limit(limit_of_call(options.trial_timeout)):
+        space = Space.load(options.space)
     metrics = resolve_metric(source.target.kind, options.metric)
     dataset, rows, test = _part_test_rows(options, source)
     folds, reason = _deal(options, dataset)

@@ -30,7 +30,7 @@ GRAPH = (
         (ValueError(GRAPH), "ValueError: Matrix size-incompatible: [8,1], [8,1]"),
         (ValueError("in user code:"), "ValueError: in user code:"),
         (ValueError("Graph execution error:"), "ValueError: Graph execution error:"),
-        (SpaceError("build raised\nhere"), "build raised"),
+        (SpaceError("build raised\nhere"), "build raised here"),
         (TrainingFailedError("the training diverged"), "the training diverged"),
     ],
 )

@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 import pytest
 
-from hpsearch.engines.workers import WORKER_ENVIRONMENT, LokyWorkers, Lost, policy
+from hpsearch.engines.workers import WORKER_ENVIRONMENT, LateCallError, LokyWorkers, Lost, policy
 from hpsearch.engines.workers.environment import environment_like, one_core_seen
 from hpsearch.errors import HpsearchError
 
@@ -273,6 +273,14 @@ def test_a_death_that_the_pool_does_not_notice_is_noticed(monkeypatch):
         results = list(workers.map_unordered(die_behind_an_unseen_copy, [0, 1, 2]))
     assert Lost(0, attempts=1) in results
     assert {1, 2} <= set(results)
+
+
+def test_a_call_that_takes_too_long_is_ended_and_the_next_one_works():
+    with LokyWorkers(1) as workers:
+        assert workers.call(abs, -1, limit=30.0) == 1
+        with pytest.raises(LateCallError, match=r"sleep took longer than 0.3 s"):
+            workers.call(time.sleep, 600, limit=0.3)
+        assert workers.call(abs, -2, limit=30.0) == 2
 
 
 def test_workers_that_never_get_ready_are_an_error_after_a_word(monkeypatch):

@@ -57,7 +57,7 @@ def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
             [v.value for v in model.non_trainable_variables],
             rows,
         )
-    except Exception as error:
+    except BaseException as error:
         return reason_of(error)
     return unweighable_loss(model, outputs)
 

@@ -227,14 +227,14 @@ def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
         configuration = FusedConfiguration(job, data, candidate.values)
         model = configuration.network
         OutputForm.of(model, data.target)
-    except Exception as error:
+    except BaseException as error:
         return Sketch(candidate, error=reason_of(error), traceback=traceback.format_exc())
     try:
         reason = untraceable_reason(model, configuration.problem.input_shape)
         if reason is not None:
             return Sketch(candidate, reason=reason)
         key = structure_key(model, configuration.settings.batch_size, configuration.values)
-    except Exception as error:
+    except BaseException as error:
         return Sketch(candidate, reason=reason_of(error))
     epochs = configuration.settings.epochs
     work = float(configuration.n_params) * data.encoded.n_rows * epochs

@@ -70,7 +70,7 @@ def train_fused_unit(job: Job, unit: FusedUnit) -> list[UnitResult]:
     started = time.perf_counter()
     try:
         results = UnitTraining(job, unit).run()
-    except Exception as error:  # a failing trial is recorded, whatever a user's network raises
+    except BaseException as error:  # a failing trial is recorded, whatever a user's network raises
         raise_if_out_of_memory(error)
         alone = unit.by_trial()
         if len(alone) > 1:  # the others have nothing to do with it

@@ -89,7 +89,7 @@ def train_unit(job: Job, unit: WorkUnit) -> UnitResult:
             n_params=training.program.n_params,
             seconds=time.perf_counter() - started,
         )
-    except Exception as error:  # a failing trial is recorded, whatever a user's network raises
+    except BaseException as error:  # a failing trial is recorded, whatever a user's network raises
         raise_if_out_of_memory(error)
         return UnitResult(
             unit.without_states(),

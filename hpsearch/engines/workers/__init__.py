@@ -29,13 +29,14 @@ from hpsearch.engines.workers.environment import (
 )
 from hpsearch.engines.workers.loky import LokyWorkers
 from hpsearch.engines.workers.machines import Machines, machines
-from hpsearch.engines.workers.policy import Lost, Workers
+from hpsearch.engines.workers.policy import LateCallError, Lost, Workers, limit_of_call
 from hpsearch.engines.workers.scratch import ScratchFolder, sweep
 
 __all__ = [
     "WORKER_ENVIRONMENT",
     "WORKER_ENVIRONMENTS",
     "Cluster",
+    "LateCallError",
     "LokyWorkers",
     "Lost",
     "Machines",
@@ -44,6 +45,7 @@ __all__ = [
     "check_cluster",
     "default_jobs",
     "end_with_parent",
+    "limit_of_call",
     "machines",
     "return_freed_memory",
     "sweep",

@@ -390,9 +390,9 @@ class ClusterWorkers(Workers):
         finally:
             self._here.close(at_once=at_once)
 
-    def call(self, function: Callable[..., R], *arguments: Any) -> R:
+    def call(self, function: Callable[..., R], *arguments: Any, limit: float | None = None) -> R:
         """Run one call on this machine and wait for it; its exceptions are raised here."""
-        return self._here.call(function, *arguments)
+        return self._here.call(function, *arguments, limit=limit)
 
     def round(
         self, function: Callable[[T], R], tasks: Mapping[int, T], numbers: Sequence[int]

@@ -27,7 +27,13 @@ from hpsearch.engines.workers.environment import (
     end_with_parent,
     tie_copies,
 )
-from hpsearch.engines.workers.policy import SECONDS_TO_CLOSE, Failure, Value, Workers
+from hpsearch.engines.workers.policy import (
+    SECONDS_TO_CLOSE,
+    Failure,
+    LateCallError,
+    Value,
+    Workers,
+)
 from hpsearch.engines.workers.watch import Beginning, Deaths, Stopwatch
 from hpsearch.errors import HpsearchError
 from hpsearch.system import Display, one_process
@@ -88,25 +94,34 @@ class LokyWorkers(Workers):
         self._executor.shutdown(wait=True)
         late.cancel()
 
-    def call(self, function: Callable[..., R], *arguments: Any) -> R:
+    def call(self, function: Callable[..., R], *arguments: Any, limit: float | None = None) -> R:
         """Run one call in a worker and wait for it; its exceptions are raised here.
 
         Raises
         ------
+        LateCallError
+            If it took longer than ``limit`` seconds.
         HpsearchError
             If its worker died ``MAX_ATTEMPTS`` times.
         """
         from concurrent.futures.process import BrokenProcessPool
 
-        for _ in range(policy.MAX_ATTEMPTS):
-            try:
-                future = self.submit(function, *arguments)
-                while not future.done():
-                    wait([future], timeout=SECONDS_BETWEEN_LOOKS)
-                    self._look()
-                return future.result()
-            except BrokenProcessPool:
-                self._restart()
+        with Stopwatch(limit) as stopwatch:
+            for attempt in range(policy.MAX_ATTEMPTS):
+                try:
+                    future = self.submit(*stopwatch.timed(attempt, function, *arguments))
+                    while not future.done():
+                        wait([future], timeout=SECONDS_BETWEEN_LOOKS)
+                        self._look()
+                        if not future.done() and stopwatch.late([attempt]):
+                            self._begin_anew()
+                            raise LateCallError(
+                                f"{function.__name__} took longer than {limit:g} s."
+                            )
+                    result: R = future.result()
+                    return result
+                except BrokenProcessPool:
+                    self._restart()
         raise HpsearchError(
             f"A worker process died {policy.MAX_ATTEMPTS} times in {function.__name__}: it was "
             "killed, or memory ran out. Use fewer --jobs, or a smaller network."
@@ -157,13 +172,17 @@ class LokyWorkers(Workers):
                     return
                 late = stopwatch.late(sorted(futures[future] for future in pending))
                 if late:
-                    _Pool(self._executor).kill()
-                    self._executor.shutdown(wait=True)
-                    self._executor = self._start()
+                    self._begin_anew()
                     yield from ((number, "late") for number in late)
                     return
         if died_early:
             self._restart()
+
+    def _begin_anew(self) -> None:
+        """End all processes, whatever they do, and start others."""
+        _Pool(self._executor).kill()
+        self._executor.shutdown(wait=True)
+        self._executor = self._start()
 
     def _look(self) -> None:
         """See whether the pool hangs: at its beginning, or on a process that died unnoticed."""

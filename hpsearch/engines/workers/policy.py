@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
+from hpsearch.errors import HpsearchError
+
 MAX_ATTEMPTS = 3
 """Attempts at a task whose worker dies or whose memory runs out."""
 
@@ -17,8 +19,30 @@ SECONDS_TO_CLOSE = 5.0
 MAX_LATE_ATTEMPTS = 2
 """Attempts at a task that takes longer than is allowed: each costs that time."""
 
+LEAST_SECONDS_OF_A_CALL = 60.0
+"""What a single call may take at least, whatever a task may: it may have to compile first."""
+
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class LateCallError(HpsearchError):
+    """A single call took longer than is allowed, and its process was ended."""
+
+
+def limit_of_call(timeout: float | None, n_tasks: int = 1) -> float | None:
+    """Seconds that a single call may take, where tasks have a limit; None for any time.
+
+    Parameters
+    ----------
+    n_tasks : as many tasks' work as it may be.
+
+    Examples
+    --------
+    >>> limit_of_call(None), limit_of_call(5.0), limit_of_call(600.0, n_tasks=4)
+    (None, 60.0, 2400.0)
+    """
+    return None if timeout is None else max(LEAST_SECONDS_OF_A_CALL, timeout * n_tasks)
 
 
 @dataclass(frozen=True)
@@ -70,11 +94,17 @@ class Workers(ABC):
     company: ClassVar[int]
 
     @abstractmethod
-    def call(self, function: Callable[..., R], *arguments: Any) -> R:
+    def call(self, function: Callable[..., R], *arguments: Any, limit: float | None = None) -> R:
         """Run one call in a process of this machine; its exceptions are raised here.
+
+        Parameters
+        ----------
+        limit : seconds that it may take, from when a process begins it; None for any time.
 
         Raises
         ------
+        LateCallError
+            If it took longer.
         HpsearchError
             If its worker died ``MAX_ATTEMPTS`` times.
         """
