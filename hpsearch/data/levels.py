@@ -46,7 +46,9 @@ def form_note(forms: Mapping[str, str | None], name: str) -> tuple[str, ...]:
     told = {
         cell: form
         for cell, form in sorted(forms.items())
-        if form is not None and cell.casefold() != form.casefold() != _plain_number(cell)
+        if form is not None
+        and _plain_number(cell).casefold() in _MEANS
+        and form.casefold() not in (cell.casefold(), _plain_number(cell))
     }
     if not told:
         return ()

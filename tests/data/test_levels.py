@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from hpsearch.data import load, read_rows
-from hpsearch.data.levels import known_forms
+from hpsearch.data.levels import form_note, known_forms
 
 PAIRS = [("False", "True"), ("no", "yes"), ("N", "Y"), ("f", "t"), ("off", "ON"), ("0", "1")]
 
@@ -67,3 +67,8 @@ def test_a_control_character_reads_as_it_did_in_training():
     data = load(table, target="y")
     rows = read_rows(table, data.schema)
     assert rows.frame["t"].tolist() == data.frame["t"].tolist() == ["a b", "a b", "c", "d"]
+
+
+def test_only_other_words_for_true_and_false_are_told():
+    assert form_note({"New\u00a0York": "New York", "3.0": "3", "YES": "yes", "NA": None}, "c") == ()
+    assert form_note({"1.0": "True"}, "c") == ("Column 'c': '1.0' was read as 'True'.",)
