@@ -47,16 +47,16 @@ def number(value: Any, *, digits: int = 4) -> str:
     --------
     >>> number(0.123456), number(64), number(1e-5), number(None), number("relu")
     ('0.1235', '64', '1e-05', '-', 'relu')
+    >>> number(17812.3, digits=3)
+    '17812'
     """
     if is_missing(value):
         return "-"
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         return one_line(str(value))
-    return (
-        f"{float(value):.{digits}g}"
-        if float(value) % 1 or abs(value) >= 1e6
-        else f"{float(value):.0f}"
-    )
+    size = abs(float(value))
+    is_whole = size < 1e6 and (not float(value) % 1 or size >= 10**digits)
+    return f"{float(value):.0f}" if is_whole else f"{float(value):.{digits}g}"
 
 
 def score(value: Any, se: Any = None) -> str:

@@ -15,6 +15,7 @@ units. Any axes may lead, such as epochs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -52,6 +53,13 @@ class Metric:
     function: Callable[[ProblemKind, NDArray[Any], Floats], Floats] = field(
         repr=False, compare=False
     )
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest value that it can have: losses are 0 at best, scores 1."""
+        if self.name == "r2":
+            return -math.inf, 1.0
+        return 0.0, math.inf if self.direction == "min" and self.name != "brier" else 1.0
 
 
 METRICS: dict[str, Metric] = {}

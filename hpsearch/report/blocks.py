@@ -10,7 +10,7 @@ import pandas as pd
 
 from hpsearch import words
 from hpsearch.report.figures import Spec
-from hpsearch.report.material import finite, label
+from hpsearch.report.material import Material, finite, label
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,11 @@ def number_cell(value: Any, digits: int = 4) -> Cell:
     """A number in so many digits, or a dash."""
     number = finite(value)
     return Cell("-" if number is None else words.number(number, digits=digits), sort=number)
+
+
+def score_cell(material: Material, value: Any) -> Cell:
+    """A score of the selecting metric, as the whole page writes it, or a dash."""
+    return Cell(material.score(value), sort=finite(value))
 
 
 def joined(parts: Sequence[str]) -> str:

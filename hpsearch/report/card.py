@@ -96,14 +96,14 @@ def _estimates(best: Mapping[str, Any], ledger: Ledger | None) -> Iterator[str]:
     better = "lower" if best.get("direction", "min") == "min" else "higher"
     expected = promised(best, ledger)
     if expected is not None:
-        bounds = words.interval(expected.low, expected.high)
+        bounds = expected.interval
         yield (
             f"Expect a {_text(metric)} of about {expected.shown} on new rows of the "
             f"same kind{f' (95 % interval {bounds})' if bounds else ''}; {better} is better."
         )
         yield ""
     found = estimates(best, ledger)
-    rows = [[e.label, e.shown, words.interval(e.low, e.high), e.about] for e in found]
+    rows = [[e.label, e.shown, e.interval, e.about] for e in found]
     yield from _table([f"{metric}", "value", "95 % interval", "what it is"], rows)
     others = {name: value for name, value in (best.get("metrics") or {}).items() if name != metric}
     if others:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hpsearch import words
 from hpsearch.ledger import Ledger
-from hpsearch.report.material import finite
+from hpsearch.report.material import bounds_of, cut, decimals_of, finite
 from hpsearch.stats import t_interval
 
 
@@ -22,7 +22,10 @@ class Estimate:
     key : ``naive``, ``corrected``, ``bias_corrected``, ``foldwise``, ``nested``, ``test``, or
         ``baseline`` for a model that needs no search.
     label : its name for people.
-    value, low, high : it and its 95 % interval; None where there is no interval.
+    value, low, high : it and its 95 % interval, cut where the metric ends; None where there is no
+        interval.
+    decimals : of all estimates of a run: the second digit of the selected mean's standard error.
+    is_cut : whether the interval went beyond the metric's least or largest value.
     about : what it leaves out or takes in, a sentence.
     """
 
@@ -32,6 +35,8 @@ class Estimate:
     low: float | None
     high: float | None
     about: str
+    decimals: int = 4
+    is_cut: bool = False
 
     @property
     def width(self) -> float | None:
@@ -40,16 +45,24 @@ class Estimate:
 
     @property
     def shown(self) -> str:
-        """The value, to the digits that its interval has."""
-        return words.within(self.value, self.width)
+        """The value, in the run's decimals."""
+        return words.fixed(self.value, self.decimals)
+
+    @property
+    def interval(self) -> str:
+        """The interval's ends in the same decimals, or nothing where there is none."""
+        if self.low is None or self.high is None:
+            return ""
+        return " to ".join(words.fixed(end, self.decimals) for end in (self.low, self.high))
 
 
 _ABOUT = {
     "naive": "The interval takes the folds for independent, which they are not: it is too narrow.",
     "corrected": "The mean over the folds; the interval is corrected for the rows that training "
-    "sets share. The trial was selected by this score, so it is somewhat flattering.",
+    "sets share, a t interval of the fold scores. The trial was selected by this score, so it is "
+    "somewhat flattering.",
     "bias_corrected": "The same without the flattery of having been selected, by a bootstrap of "
-    "the out-of-fold predictions.",
+    "the out-of-fold predictions, which gives its interval.",
     "foldwise": "The same correction from the fold scores alone; it has no interval.",
     "nested": "The whole search, cross-validated: each winner is scored on rows that its search "
     "never saw.",
@@ -74,7 +87,17 @@ def estimates(best: Mapping[str, Any], ledger: Ledger | None = None) -> list[Est
     [('corrected', 2.0, 1.7, 2.3)]
     """
     found = _of_scores(best) if ledger is None else _of_ledger(ledger)
-    return [estimate for estimate in found if estimate is not None]
+    bounds, decimals = bounds_of(str(best.get("metric"))), decimals_of(best)
+    if ledger is not None:
+        bounds = bounds_of(ledger.metric)
+        decimals = words.decimals_for(ledger.mean.corrected.se, ledger.mean.value)
+    return [_written(estimate, bounds, decimals) for estimate in found if estimate is not None]
+
+
+def _written(estimate: Estimate, bounds: tuple[float, float], decimals: int) -> Estimate:
+    low, high = cut(estimate.low, bounds), cut(estimate.high, bounds)
+    is_cut = (low, high) != (estimate.low, estimate.high)
+    return replace(estimate, low=low, high=high, decimals=decimals, is_cut=is_cut)
 
 
 def _of_ledger(ledger: Ledger) -> Iterator[Estimate | None]:

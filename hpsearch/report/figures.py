@@ -1,7 +1,7 @@
 """Figures of trials, folds and curves: tables in, plain JSON out, for the page's script to draw.
 
 Each function returns a specification whose ``kind`` names what draws it, or None where the tables
-hold nothing to draw. Numbers are rounded to four or five digits. A range that is drawn leaves far
+hold nothing to draw. Numbers are rounded to five to seven digits. A range that is drawn leaves far
 values out, so that one diverged trial hides no other; how many those are is said.
 """
 
@@ -16,7 +16,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hpsearch.report.material import FoldCurve, finite, label, records, short, shorts
+from hpsearch.report.material import (
+    FoldCurve,
+    bounds_of,
+    cut,
+    finite,
+    label,
+    records,
+    short,
+    shorts,
+)
 from hpsearch.task import loss_sign
 
 Spec = dict[str, Any]
@@ -66,14 +75,15 @@ def ranked(scored: pd.DataFrame, *, metric: str, direction: str) -> Spec | None:
     """
     if scored.empty:
         return None
+    bounds = bounds_of(metric)
     rows = [
         {
             "trial": int(row["trial"]),
             "rank": position,
             "status": row["status"],
             "score": short(row["score"]),
-            "low": short(row.get("ci_low")),
-            "high": short(row.get("ci_high")),
+            "low": short(cut(row.get("ci_low"), bounds)),
+            "high": short(cut(row.get("ci_high"), bounds)),
             "folds": int(finite(row.get("n_folds")) or 0),
         }
         for position, row in enumerate(records(scored), start=1)
@@ -170,7 +180,7 @@ def thinned(n: int, most: int, *, also: int = 0) -> list[int]:
 
 def _mean_curves(table: pd.DataFrame, metrics: Sequence[str]) -> Spec:
     def column(name: str) -> list[float | None]:
-        return shorts(table[name], 4) if name in table.columns else []
+        return shorts(table[name]) if name in table.columns else []
 
     return {
         "epochs": [int(epoch) for epoch in table["epoch"]],
@@ -189,7 +199,7 @@ def _fold_curve(curve: FoldCurve, kept: Sequence[int], metric: str) -> Spec:
     values = np.full(max(kept) + 1, np.nan)
     found = curve.validation.get(metric, np.array([]))[: len(values)]
     values[: len(found)] = found
-    return {"name": fold_name(curve.repeat, curve.fold), "values": shorts(values[list(kept)], 4)}
+    return {"name": fold_name(curve.repeat, curve.fold), "values": shorts(values[list(kept)], 5)}
 
 
 def fold_name(repeat: int, fold: int) -> str:

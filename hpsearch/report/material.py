@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hpsearch import words
 from hpsearch.diagnoses import Diagnosis
 from hpsearch.ledger import Ledger
+from hpsearch.metrics import METRICS
 from hpsearch.task import loss_sign
 
 
@@ -59,6 +60,34 @@ class Material:
     def direction(self) -> str:
         """``min`` where a smaller score is better, else ``max``."""
         return str(self.best.get("direction") or self.settings.get("direction") or "min")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest value that the metric can have; infinite where unknown."""
+        return bounds_of(self.metric)
+
+    @cached_property
+    def decimals(self) -> int:
+        """Decimals of every score on the page: the second digit of the selected one's error."""
+        return decimals_of(self.best)
+
+    def score(self, value: Any) -> str:
+        """A score of the selecting metric as the whole page writes it; ``-`` where missing."""
+        number = finite(value)
+        return "-" if number is None else words.fixed(number, self.decimals)
+
+    def interval(self, low: Any, high: Any) -> str:
+        """An interval's ends as the page writes scores, or nothing where one is missing."""
+        ends = [finite(low), finite(high)]
+        return "" if None in ends else " to ".join(map(self.score, ends))
+
+    def within_bounds(self, value: Any) -> float | None:
+        """An interval's end, cut where the metric ends."""
+        return cut(value, self.bounds)
+
+    def cut_remark(self, ends: Iterable[Any]) -> str:
+        """That intervals were cut, where one of these ends lies beyond what the metric can be."""
+        return cut_remark(self.metric, ends)
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
@@ -117,6 +146,59 @@ class Material:
         }
 
 
+def decimals_of(best: Mapping[str, Any]) -> int:
+    """Decimals that show the second digit of the selected trial's standard error.
+
+    Examples
+    --------
+    >>> decimals_of({"score": 2.6481, "score_se": 0.052})
+    3
+    """
+    score = finite(best.get("score"))
+    return words.decimals_for(finite(best.get("score_se")), 0.5 if score is None else score)
+
+
+def bounds_of(metric: str) -> tuple[float, float]:
+    """The least and the largest value of a metric; infinite where it isn't known.
+
+    Examples
+    --------
+    >>> bounds_of("mae"), bounds_of("r2"), bounds_of("own")
+    ((0.0, inf), (-inf, 1.0), (-inf, inf))
+    """
+    return METRICS[metric].bounds if metric in METRICS else (-np.inf, np.inf)
+
+
+def cut(value: Any, bounds: tuple[float, float]) -> float | None:
+    """A number, but not beyond bounds; None where it isn't finite.
+
+    Examples
+    --------
+    >>> cut(-0.2, (0.0, 1.0)), cut(0.5, (0.0, 1.0)), cut(None, (0.0, 1.0))
+    (0.0, 0.5, None)
+    """
+    number = finite(value)
+    return None if number is None else min(max(number, bounds[0]), bounds[1])
+
+
+def cut_remark(metric: str, ends: Iterable[Any]) -> str:
+    """That intervals end where the metric does, where one of these ends lies beyond.
+
+    Examples
+    --------
+    >>> cut_remark("mae", [-0.1, None]), cut_remark("mae", [0.1])
+    (' Intervals are cut at 0: mae is never less.', '')
+    """
+    low, high = bounds_of(metric)
+    known = [number for number in map(finite, ends) if number is not None]
+    text = ""
+    if any(number < low for number in known):
+        text += f" Intervals are cut at {low:g}: {metric} is never less."
+    if any(number > high for number in known):
+        text += f" Intervals are cut at {high:g}: {metric} is never more."
+    return text
+
+
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows as dictionaries."""
     return [{str(name): cell for name, cell in row.items()} for row in table.to_dict("records")]
@@ -156,13 +238,13 @@ def finite(value: Any) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def short(value: Any, digits: int = 5) -> float | int | None:
+def short(value: Any, digits: int = 7) -> float | int | None:
     """A number in few digits, as the page's data hold it; None where it isn't finite.
 
     Examples
     --------
     >>> short(0.123456789), short(1234567.0), short(float("inf")), short(12)
-    (0.12346, 1234600.0, None, 12)
+    (0.1234568, 1234567.0, None, 12)
     """
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return int(value)
@@ -170,13 +252,13 @@ def short(value: Any, digits: int = 5) -> float | int | None:
     return None if number is None else float(f"{number:.{digits}g}")
 
 
-def shorts(values: Any, digits: int = 5) -> list[float | None]:
+def shorts(values: Any, digits: int = 7) -> list[float | None]:
     """Many numbers as ``short`` makes them.
 
     Examples
     --------
     >>> shorts([0.123456789, float("nan")])
-    [0.12346, None]
+    [0.1234568, None]
     """
     numbers = np.asarray(values, dtype=np.float64)
     texts = [f"%.{digits}g" % number for number in numbers.tolist()]

@@ -59,7 +59,7 @@ def report_html(material: Material, *, version: str = "") -> str:
         facts=head(material),
         configuration=configuration(material),
         sections=made,
-        specs=_embedded(_specs(made)),
+        specs=_embedded(_specs(made, material.decimals)),
         policy=_policy(*scripts.values()),
         style=asset("report.css"),
         version=version,
@@ -78,8 +78,15 @@ def _title(material: Material) -> str:
     return str(data.get("name") or "Search")
 
 
-def _specs(made: list[Section]) -> dict[str, Any]:
-    return {chart.name: chart.spec for section in made for chart in section.charts}
+def _specs(made: list[Section], decimals: int) -> dict[str, Any]:
+    """Each chart's specification; those of scores say with how many decimals they are shown."""
+    charts = (chart for section in made for chart in section.charts)
+    return {
+        chart.name: {**chart.spec, "decimals": decimals}
+        if "metric" in chart.spec or "metrics" in chart.spec
+        else chart.spec
+        for chart in charts
+    }
 
 
 def _embedded(value: Any) -> str:

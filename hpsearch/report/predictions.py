@@ -326,7 +326,8 @@ def digits_of_offset(values: Floats) -> int:
 def residuals(predicted: Predicted, column: int = 0) -> Spec | None:
     """How the residuals, predicted minus true, are spread: counts in bins of equal width.
 
-    Far residuals (beyond three interquartile ranges) are counted in the outermost bins.
+    Far residuals (beyond three interquartile ranges) are counted in the outermost bins; ``below``
+    and ``above`` say how many of their rows lie beyond the axis, and ``reach`` how far.
     """
     if predicted.kind not in ("regression", "share"):
         return None
@@ -348,4 +349,7 @@ def residuals(predicted: Predicted, column: int = 0) -> Spec | None:
         "x": "residual (predicted minus true)",
         "edges": [short(edge) for edge in edges],
         "counts": [short(count / predicted.n_repeats, 4) for count in counts],
+        "below": short(float((errors < low).sum()) / predicted.n_repeats, 4),
+        "above": short(float((errors > high).sum()) / predicted.n_repeats, 4),
+        "reach": [short(errors.min()), short(errors.max())],
     }

@@ -114,10 +114,10 @@ def test_a_phone_never_scrolls_sideways(visit, report):
 
 def test_the_button_turns_dark_and_light_and_charts_follow(visit, report):
     page = visit(report, color_scheme="light")
-    button = page.get_by_role("button", name="Dark")
+    button = page.locator("#theme")
     colours = []
-    for pressed in ("false", "true", "false"):
-        assert button.get_attribute("aria-pressed") == pressed
+    for name in ("Dark", "Light", "Dark"):
+        assert button.inner_text().endswith(name)
         page_colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
         text = page.locator("#chart-ranked svg text").first
         colours.append((page_colour, text.get_attribute("fill")))
@@ -217,6 +217,47 @@ def test_controls_redraw_the_curves(visit, report):
     assert page.locator("#chart-curves svg").text_content().count("validation, trial") == 2
     page.get_by_label("Metric").select_option("accuracy")
     assert "accuracy" in page.locator("#chart-curves svg").text_content()
+
+
+def test_a_logarithmic_axis_fits_the_curves(visit, report):
+    page = visit(report)
+    page.get_by_label("logarithmic").check()
+    texts = page.locator("#chart-curves svg text").all_inner_texts()
+    low, high = page.evaluate(
+        """() => { const spec = JSON.parse(document.getElementById("specs").textContent).curves;
+        const { val, train } = spec.trials[spec.selected].series[spec.metrics[0]];
+        return [Math.min(...val, ...train), Math.max(...val, ...train)]; }"""
+    )
+    axis = page.evaluate(
+        """() => echarts.getInstanceByDom(document.getElementById("chart-curves"))
+        .getModel().getComponent("yAxis").axis.scale.getExtent().map((end) => 10 ** end)"""
+    )
+    assert low * 0.8 < axis[0] < low < high < axis[1] < high * 1.25
+    assert texts
+
+
+def test_a_trial_is_not_compared_with_itself(visit, report):
+    page = visit(report)
+    other, trial = page.locator("#other"), page.locator("#trial")
+    for _ in range(2):
+        offered = other.evaluate(
+            "(e) => [...e.options].filter((o) => !o.hidden).map((o) => o.value)"
+        )
+        assert trial.input_value() not in offered
+        other.select_option(offered[1])
+        trial.select_option(offered[1])
+        assert other.input_value() == ""
+
+
+def test_names_over_axes_are_broken_between_words_only(visit, report):
+    page = visit(report)
+    names = page.evaluate(
+        """() => echarts.getInstanceByDom(document.getElementById("chart-parallel"))
+        .getOption().parallelAxis.map((axis) => axis.name)"""
+    )
+    assert any("\n" in name for name in names)
+    for name in names:
+        assert all(line[-1] in "_ .-…" for line in name.split("\n")[:-1])
 
 
 def test_without_javascript_the_tables_are_there(browser, report):

@@ -1,12 +1,16 @@
 """The estimates of a run with a ledger and without, and the command that makes it again."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
-from hpsearch.ledger import Baseline, BiasCorrection, Promise, Spread
+from hpsearch.ledger import Baseline, BiasCorrection, FoldMean, Promise, Spread
+from hpsearch.report import Material
 from hpsearch.report.estimates import estimates, promised
-from hpsearch.report.parts.worth import _baseline_sentence
+from hpsearch.report.parts.summary import head
+from hpsearch.report.parts.worth import _baseline_sentence, estimates_section
 
 
 def test_a_ledger_gives_every_estimate_that_it_has(made):
@@ -69,3 +73,54 @@ def test_the_report_has_the_ledgers_verdict_on_the_best_baseline(made, gain, is_
     material = SimpleNamespace(direction="min", ledger=ledger)
     found = [e for e in estimates({}, ledger) if e.key == "baseline"]
     assert said in _baseline_sentence(material, found)
+
+
+def test_intervals_of_losses_end_at_0_and_that_is_said(made):
+    mean = FoldMean(0.2, 2, 3, 6, Spread(0.1, -0.06, 0.46), Spread(0.05, 0.1, 0.3))
+    ledger = made.ledger(mean=mean, nested=None, foldwise=None, test=None, baselines=())
+    ledger = replace(ledger, promise=Promise("mean", 0.2, -0.06, 0.46))
+    naive, corrected, *_ = estimates({}, ledger)
+    assert (naive.low, naive.is_cut) == (0.1, False)
+    assert (corrected.low, corrected.high, corrected.is_cut) == (0.0, 0.46, True)
+    best = {"metric": "mae", "direction": "min", "score": 0.2, "score_se": 0.1}
+    material = Material(pd.DataFrame(), best=best, ledger=ledger)
+    [chart] = estimates_section(material).charts
+    assert "Intervals are cut at 0: mae is never less." in chart.caption
+
+
+def test_a_metric_of_ones_own_has_no_bounds(made):
+    ledger = made.ledger(metric="r2", mean=replace(made.ledger().mean, value=-3.0))
+    assert estimates({}, ledger)[1].low == 1.0  # 1.8 is more than r2 can be
+    assert estimates({"metric": "own", "score": 1.0, "ci_low": -2.0, "ci_high": 4.0})[0].low == -2.0
+
+
+def test_all_estimates_have_the_digits_of_the_means_error(made):
+    ledger = made.ledger(bias_corrected=BiasCorrection(2.6481, 2.1, 3.3))  # the mean's error is 0.1
+    assert [e.shown for e in estimates({}, ledger)][:4] == ["2.00", "2.00", "2.65", "2.20"]
+    assert estimates({}, ledger)[2].interval == "2.10 to 3.30"
+
+
+def test_intervals_of_another_kind_are_told_apart(made):
+    best = {"metric": "mae", "direction": "min"}
+    material = Material(pd.DataFrame(), best=best, ledger=made.ledger())
+    [chart] = estimates_section(material).charts
+    assert "those of the corrected estimate and the test score from resampled rows" in chart.caption
+
+
+def test_the_head_has_what_is_promised_and_the_mean_beside_it(made):
+    best = {"metric": "mae", "direction": "min", "score": 2.0, "score_se": 0.1}
+    trials = pd.DataFrame({"trial": [0], "status": ["completed"], "score": [2.0]})
+    first, second, *_ = head(Material(trials, best=best, ledger=made.ledger()))
+    assert (first.name, first.value) == ("mae to expect on new rows", "2.30")
+    assert first.about == "95 % interval 1.80 to 2.80; lower is better"
+    assert (second.name, second.value) == ("mean of the folds", "2.00 ± 0.10")
+
+
+def test_scores_have_the_decimals_of_the_selected_ones_error_whatever_their_size():
+    material = Material(pd.DataFrame(), best={"score": 17298.4, "score_se": 812.0})
+    assert [material.score(v) for v in (17298.4, 17812.3, 902.26, None)] == [
+        "17298",
+        "17812",
+        "902",
+        "-",
+    ]

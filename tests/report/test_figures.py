@@ -163,7 +163,7 @@ def test_learning_curves_begin_with_the_selected_trial():
     drawn = spec["trials"]["1"]
     assert drawn["epochs"] == [1, 2, 3, 4]
     assert drawn["best"] == 3
-    assert drawn["series"]["mae"]["val"] == [2.0, 1.5, 1.333, 1.25]
+    assert drawn["series"]["mae"]["val"] == [2.0, 1.5, 1.333333, 1.25]
     # a fold that stopped after two epochs has no more
     assert drawn["folds"] == [{"name": "repeat 0, fold 1", "values": [9.0, 8.0, None, None]}]
     assert "folds" not in spec["trials"]["0"]

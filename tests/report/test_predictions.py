@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import beta
 from sklearn.metrics import roc_auc_score
 
+from hpsearch.report.parts.outcomes import _beyond_text
 from hpsearch.report.predictions import (
     Predicted,
     calibration,
@@ -184,3 +185,16 @@ def test_several_targets_have_a_figure_each():
     predicted = Predicted.of(table, "regression", {"names": ["n", "s"]})
     assert fitted(predicted, 1)["points"] == [[2.0, 0.0, 0]]
     assert fitted(predicted, 1)["name"] == "s"
+
+
+def test_residuals_beyond_the_axis_are_counted_apart():
+    true = np.zeros(100)
+    guess = np.linspace(-1, 1, 100)
+    guess[[0, 1, -1]] = -50.0, -60.0, 70.0
+    table = pd.DataFrame({"row": range(100), "repeat": 0, "y_true": true, "y_pred": guess})
+    spec = residuals(Predicted.of(table, "regression", {}))
+    assert (spec["below"], spec["above"], spec["reach"]) == (2.0, 1.0, [-60.0, 70.0])
+    assert spec["edges"][0] > -10
+    said = _beyond_text(spec)
+    assert said.startswith(" The bars at the ends hold all beyond them: 2 below -")
+    assert " and 1 above " in said

@@ -38,6 +38,13 @@ function fmt(value) {
   if (size !== 0 && (size >= 1e6 || size < 1e-4)) return value.toExponential(2).replace("e+", "e");
   return String(Number(value.toPrecision(4)));
 }
+/* A score of the selecting metric, with the decimals that the whole page gives such scores. */
+function fixed(spec, value) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  if (spec.decimals > 7 || Math.abs(value) >= 1e7) return fmt(value);
+  const text = value.toFixed(spec.decimals);
+  return Number(text) === 0 ? text.replace("-", "") : text;
+}
 function tick(value) {
   const size = Math.abs(value);
   if (size !== 0 && (size >= 1e5 || size < 1e-3)) return value.toExponential(1).replace(".0e", "e").replace("e+", "e");
@@ -46,12 +53,16 @@ function tick(value) {
 function shortened(text, most) {
   return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }
-/* A name in two lines, broken at an underscore where there is one. */
+/* A name in up to three lines, broken between its words only; a longer word is shortened. */
 function folded(name, most) {
-  if (name.length <= most) return name;
-  const breaks = [...name].map((c, i) => (/[_ .-]/.test(c) && i < most ? i : -1)).filter((i) => i > 0);
-  const at = breaks.length ? breaks.pop() + 1 : most;
-  return `${name.slice(0, at)}\n${shortened(name.slice(at), most)}`;
+  const lines = [];
+  for (const word of name.match(/[^_ .-]*[_ .-]|[^_ .-]+/g) || [name]) {
+    if (lines.length && (lines[lines.length - 1] + word).length <= most) lines[lines.length - 1] += word;
+    else lines.push(word);
+  }
+  const shown = lines.slice(0, 3).map((line) => shortened(line, most));
+  if (lines.length > 3) shown[2] = shortened(`${lines[2]}…`, most);
+  return shown.join("\n");
 }
 function clamp(value, [low, high]) {
   return Math.min(high, Math.max(low, value));
@@ -141,7 +152,7 @@ function ramp(spec, extra) {
   const colours = spec.direction === "min" ? t.ramp : [...t.ramp].reverse();
   const good = spec.direction === "min" ? spec.range[0] : spec.range[1];
   const bad = spec.direction === "min" ? spec.range[1] : spec.range[0];
-  const text = spec.direction === "min" ? [`worse ${tick(bad)}`, `${tick(good)} better`] : [`better ${tick(good)}`, `${tick(bad)} worse`];
+  const text = spec.direction === "min" ? [`worse ${fixed(spec, bad)}`, `${fixed(spec, good)} better`] : [`better ${fixed(spec, good)}`, `${fixed(spec, bad)} worse`];
   return {
     type: "continuous", min: spec.range[0], max: spec.range[1], inRange: { color: colours }, orient: "horizontal",
     right: 8, top: 0, itemWidth: 12, itemHeight: innerWidth < 600 ? 60 : 120, text, textStyle: { color: t.muted, fontSize: 12 },
@@ -165,14 +176,18 @@ function logAxis(values) {
   const margin = 0.04 * (ends[1] - ends[0]) || 0.1;
   return { type: "value", min: ends[0] - margin, max: ends[1] + margin, ticks: logTicks(known) };
 }
+function logLimits(values) {
+  const { min, max, ticks } = logAxis(values);
+  return { min, max, splitLine: { show: false }, axisLabel: { color: state.theme.muted, fontSize: 12, hideOverlap: true, customValues: ticks, formatter: power } };
+}
 const power = (v) => tick(Number((10 ** v).toPrecision(2)));
 function trialName(trial) {
   const label = curves && curves.labels[trial];
   return label || "";
 }
 function scoreLine(spec, row) {
-  const bounds = row.low === null || row.low === undefined ? "" : ` (95 % interval ${fmt(row.low)} to ${fmt(row.high)})`;
-  return `${spec.metric} ${fmt(row.score)}${bounds}`;
+  const bounds = row.low === null || row.low === undefined ? "" : ` (95 % interval ${fixed(spec, row.low)} to ${fixed(spec, row.high)})`;
+  return `${spec.metric} ${fixed(spec, row.score)}${bounds}`;
 }
 
 /* -- one function a kind */
@@ -255,13 +270,17 @@ const draw = {
     const shown = [String(state.trial), own.other].filter((name, i, all) => name && spec.trials[name] && all.indexOf(name) === i);
     const tones = [[t.blue, t.orange], [t.green, t.purple]];
     const series = [], near = [], far = [];
+    const all = shown.flatMap((name) => { const { val, train } = spec.trials[name].series[metric]; return [...val, ...train]; });
+    const isLog = own.log && all.filter(Number.isFinite).every((v) => v > 0);
+    const at = (v) => (isLog ? (v > 0 ? Math.log10(v) : null) : v); // drawn on the logarithm, so that the axis ends where values do
+    const said = (p) => (metric === spec.metrics[0] ? fixed(spec, isLog ? 10 ** p.value[1] : p.value[1]) : fmt(isLog ? 10 ** p.value[1] : p.value[1]));
     shown.forEach((name, place) => {
       const trial = spec.trials[name];
       const { val, se, train } = trial.series[metric];
       const [tone, other] = tones[place];
-      const points = (values) => trial.epochs.map((e, i) => [e, values[i]]).filter((p) => p[1] !== null && p[1] !== undefined);
+      const points = (values) => trial.epochs.map((e, i) => [e, values[i] === null || values[i] === undefined ? null : at(values[i])]).filter((p) => p[1] !== null);
       if (se.some((v) => v !== null)) {
-        series.push(band(trial.epochs, val.map((v, i) => v - (se[i] || 0)), val.map((v, i) => v + (se[i] || 0)), faded(tone, 0.16)));
+        series.push(band(trial.epochs, val.map((v, i) => at(isLog ? Math.max(v - (se[i] || 0), v / 10) : v - (se[i] || 0))), val.map((v, i) => at(v + (se[i] || 0))), faded(tone, 0.16)));
       }
       if (own.folds && metric === spec.metrics[0]) {
         for (const fold of trial.folds || []) {
@@ -271,7 +290,7 @@ const draw = {
       }
       series.push({ type: "line", name: `validation, trial ${name}`, data: points(val), showSymbol: false, z: 3, lineStyle: { width: 2.5, color: tone }, itemStyle: { color: tone },
         markPoint: { symbol: "circle", symbolSize: 12, silent: true, itemStyle: { color: tone, borderColor: t.card, borderWidth: 2 }, label: { show: false },
-          data: [trial.best].filter((b) => trial.epochs.includes(b) && val[trial.epochs.indexOf(b)] !== null).map((b) => ({ coord: [b, val[trial.epochs.indexOf(b)]] })) },
+          data: [trial.best].filter((b) => trial.epochs.includes(b) && val[trial.epochs.indexOf(b)] !== null).map((b) => ({ coord: [b, at(val[trial.epochs.indexOf(b)])] })) },
         markLine: { symbol: "none", silent: true, lineStyle: { color: tone, type: "dotted", width: 1.5 }, label: { color: t.muted, formatter: `best: ${trial.best}`, position: "end", distance: 4,
             offset: [trial.best > 0.9 * trial.epochs[trial.epochs.length - 1] ? -20 : 0, place ? -13 : 0] },
           data: trial.epochs.length > 1 ? [{ xAxis: trial.best }] : [] } });
@@ -281,8 +300,7 @@ const draw = {
       near.push(...val.filter(Number.isFinite));
       far.push(...val.filter(Number.isFinite), ...train.filter(Number.isFinite));
     });
-    const isLog = own.log && far.every((v) => v > 0);
-    const y = isLog ? { type: "log" } : robust(far, near, spec.direction);
+    const y = isLog ? logLimits(far) : robust(far, near, spec.direction);
     const means = series.filter((s) => s.name && !s.name.includes("fold "));
     const option = base({
       legend: { show: true, top: 0, left: 0, itemWidth: 22, itemHeight: 8, icon: "path://M0,3L22,3L22,5L0,5Z", textStyle: { color: t.text, fontSize: 12 }, data: means.map((s) => s.name), selectedMode: box.clientWidth > 500 },
@@ -293,11 +311,11 @@ const draw = {
     option.tooltip.trigger = "axis";
     option.tooltip.axisPointer = { type: "line", lineStyle: { color: t.grey }, label: { show: false } };
     option.tooltip.formatter = (ps) => { const rows = ps.filter((p) => p.seriesName && p.value && !p.seriesName.startsWith("series"));
-      const lines = rows.filter((p) => !p.seriesName.includes("fold ")).map((p) => `${p.seriesName}: ${fmt(p.value[1])}`);
+      const lines = rows.filter((p) => !p.seriesName.includes("fold ")).map((p) => `${p.seriesName}: ${said(p)}`);
       for (const name of shown) {
         const folds = rows.filter((p) => p.seriesName.includes("fold ") && p.seriesName.endsWith(`trial ${name}`)).sort((a, b) => a.value[1] - b.value[1]);
-        const said = (p) => `${fmt(p.value[1])} (${p.seriesName.split(" of ")[0]})`;
-        if (folds.length) lines.push(`folds of trial ${name}: ${said(folds[0])} to ${said(folds[folds.length - 1])}`);
+        const ofFold = (p) => `${said(p)} (${p.seriesName.split(" of ")[0]})`;
+        if (folds.length) lines.push(`folds of trial ${name}: ${ofFold(folds[0])} to ${ofFold(folds[folds.length - 1])}`);
       }
       return tip(`Epoch ${rows.length ? rows[0].value[0] : ""}`, ...lines); };
     option.grid.top = box.clientWidth < 500 ? 76 : 58;
@@ -335,7 +353,7 @@ const draw = {
       series: [{ type: "parallel", lineStyle: { width: isMany ? 1.2 : 1.8, opacity: isMany ? 0.55 : 0.75 }, inactiveOpacity: 0.04,
         emphasis: { lineStyle: { width: 4, opacity: 1 } }, smooth: 0.05, data: lines, z: 3 }],
     });
-    option.tooltip.formatter = (p) => { const r = rows[p.dataIndex]; return tip(`Trial ${r.trial}`, `${spec.metric} ${fmt(r.score)}`, trialName(r.trial)); };
+    option.tooltip.formatter = (p) => { const r = rows[p.dataIndex]; return tip(`Trial ${r.trial}`, `${spec.metric} ${fixed(spec, r.score)}`, trialName(r.trial)); };
     option.trialAt = (p) => (p.componentType === "series" ? rows[p.dataIndex].trial : null);
     return option;
   },
@@ -361,7 +379,7 @@ const draw = {
     });
     option.grid = { left: 4, right: 16, top: 10, bottom: 4, containLabel: true };
     option.tooltip.formatter = (p) => { const [x, score, trial, stopped] = spec.points[p.dataIndex];
-      return tip(`Trial ${trial}${stopped ? ", stopped" : ""}`, `${spec.name} = ${isLevels ? spec.levels[x] : fmt(x)}`, `${spec.metric} ${fmt(score)}`); };
+      return tip(`Trial ${trial}${stopped ? ", stopped" : ""}`, `${spec.name} = ${isLevels ? spec.levels[x] : fmt(x)}`, `${spec.metric} ${fixed(spec, score)}`); };
     option.trialAt = (p) => (p.seriesIndex === 0 ? spec.points[p.dataIndex][2] : null);
     return option;
   },
@@ -386,7 +404,7 @@ const draw = {
       ],
     });
     const at = (p) => (p.seriesName === "trial" ? scored[p.dataIndex] : p.seriesName === "failed" ? failed[p.dataIndex] : null);
-    option.tooltip.formatter = (p) => { const r = at(p); return r ? tip(`Trial ${r.trial}, ${r.status}`, r.score === null ? "" : `${spec.metric} ${fmt(r.score)}`, `best so far ${fmt(r.best)}`, trialName(r.trial)) : tip("Best so far", fmt(p.value[1])); };
+    option.tooltip.formatter = (p) => { const r = at(p); return r ? tip(`Trial ${r.trial}, ${r.status}`, r.score === null ? "" : `${spec.metric} ${fixed(spec, r.score)}`, `best so far ${fixed(spec, r.best)}`, trialName(r.trial)) : tip("Best so far", fixed(spec, p.value[1])); };
     option.trialAt = (p) => at(p)?.trial ?? null;
     option.grid.bottom = 26;
     return titled(option);
@@ -404,7 +422,7 @@ const draw = {
       series: [{ type: "heatmap", data: cells.map((c) => [c[0], c[1], clamp(c[2], spec.range)]), progressive: 0,
         itemStyle: { borderColor: t.card, borderWidth: spec.trials.length > 80 ? 0 : 1 }, emphasis: { itemStyle: { borderColor: t.text, borderWidth: 2 } } }],
     });
-    option.tooltip.formatter = (p) => tip(`Trial ${spec.trials[cells[p.dataIndex][0]]}`, spec.folds[cells[p.dataIndex][1]], `${spec.metric} ${fmt(cells[p.dataIndex][2])}`);
+    option.tooltip.formatter = (p) => tip(`Trial ${spec.trials[cells[p.dataIndex][0]]}`, spec.folds[cells[p.dataIndex][1]], `${spec.metric} ${fixed(spec, cells[p.dataIndex][2])}`);
     option.trialAt = (p) => (p.componentType === "series" ? spec.trials[cells[p.dataIndex][0]] : null);
     option.grid.top = 34;
     option.grid.bottom = 26;
@@ -499,15 +517,22 @@ const draw = {
   histogram(spec) {
     const t = state.theme;
     const { edges, counts } = spec;
+    const last = counts.length - 1;
+    const beyond = (i) => (i === 0 && spec.below ? `down to ${fmt(spec.reach[0])}` : i === last && spec.above ? `up to ${fmt(spec.reach[1])}` : "");
     const option = base({
       xAxis: xAxis(spec.x, { scale: true, splitLine: { show: false } }),
       yAxis: yAxis("rows", { min: 0 }),
       series: [{ type: "custom", clip: true, encode: { x: [0, 1], y: 2 }, data: counts.map((c, i) => [edges[i], edges[i + 1], c]), renderItem: (_, api) => {
         const [x0, y0] = api.coord([api.value(0), api.value(2)]), [x1, y1] = api.coord([api.value(1), 0]);
-        return { type: "rect", shape: { x: x0 + 0.5, y: y0, width: Math.max(1, x1 - x0 - 1), height: y1 - y0 }, style: { fill: t.blue } };
+        const text = beyond(_.dataIndex);
+        const bar = { type: "rect", shape: { x: x0 + 0.5, y: y0, width: Math.max(1, x1 - x0 - 1), height: y1 - y0 }, style: { fill: text ? t.purple : t.blue } };
+        if (!text) return bar;
+        const isLow = _.dataIndex === 0;
+        const label = { type: "text", style: { text, x: isLow ? x0 : x1, y: y0 - 4, align: isLow ? "left" : "right", verticalAlign: "bottom", fill: t.muted, fontSize: 12, fontFamily: t.font } };
+        return { type: "group", children: [bar, label] };
       }, markLine: { symbol: "none", silent: true, label: { show: false }, lineStyle: { color: t.orange, type: "dashed", width: 2 }, data: [{ xAxis: 0 }] } }],
     });
-    option.tooltip.formatter = (p) => tip(`${fmt(p.value[0])} to ${fmt(p.value[1])}`, `${fmt(p.value[2])} rows`);
+    option.tooltip.formatter = (p) => tip(`${fmt(p.value[0])} to ${fmt(p.value[1])}`, `${fmt(p.value[2])} rows`, beyond(p.dataIndex) && `and beyond, ${beyond(p.dataIndex)}`);
     option.grid.bottom = 26;
     return titled(option);
   },
@@ -582,6 +607,13 @@ function check(value, changed) {
 function controls(name) {
   return document.querySelector(`.controls[data-for="${name}"]`);
 }
+/* A trial is compared with others: the one that is shown is not among them. */
+function offerOthers() {
+  const input = document.getElementById("other");
+  if (!input) return;
+  if (input.value === String(state.trial)) input.value = settings.get("curves").other = "";
+  for (const option of input.options) option.hidden = option.disabled = option.value === String(state.trial);
+}
 if (curves) {
   const own = { metric: curves.metrics[0], other: "", folds: true, log: false };
   settings.set("curves", own);
@@ -589,7 +621,10 @@ if (curves) {
   const change = (name, value) => { own[name] = value; redraw("curves"); };
   const box = controls("curves");
   box.append(control("Trial", Object.assign(select(choices, curves.selected, (v) => choose(Number(v))), { id: "trial" })));
-  if (choices.length > 1) box.append(control("Compare with", select([["", "none"], ...choices], "", (v) => change("other", v))));
+  if (choices.length > 1) {
+    box.append(control("Compare with", Object.assign(select([["", "none"], ...choices], "", (v) => change("other", v)), { id: "other" })));
+    offerOthers();
+  }
   if (curves.metrics.length > 1) box.append(control("Metric", select(curves.metrics.map((m) => [m, m]), own.metric, (v) => change("metric", v))));
   if (Object.values(curves.trials).some((trial) => trial.folds)) box.append(control("single folds", check(true, (v) => change("folds", v))));
   box.append(control("logarithmic", check(false, (v) => change("log", v))));
@@ -615,7 +650,7 @@ function kept(chart) {
   const rows = chart.getModel().getSeriesByIndex(0).getRawIndicesByActiveState("active");
   const isAll = rows.length === 0 || rows.length === spec.rows.length;
   const best = rows.length ? spec.rows[spec.rows.length - 1 - Math.max(...rows)] : null; // drawn from the last rank to the first
-  const text = isAll ? "" : `${rows.length} of ${spec.rows.length} trials kept, the best is trial ${best.trial} with ${fmt(best.score)}`;
+  const text = isAll ? "" : `${rows.length} of ${spec.rows.length} trials kept, the best is trial ${best.trial} with ${fixed(spec, best.score)}`;
   let said = controls("parallel").querySelector(".said");
   if (!said) {
     said = document.createElement("span");
@@ -688,6 +723,7 @@ function choose(trial) {
   state.trial = trial;
   const input = document.getElementById("trial");
   if (input) input.value = String(trial);
+  offerOthers();
   for (const name of Object.keys(specs)) if (LINKED.includes(name) || specs[name].kind === "slice") redraw(name);
   mark();
   status.textContent = `Trial ${trial} is shown.`;
@@ -724,10 +760,13 @@ function isDark() {
   const wanted = root.dataset.theme;
   return wanted ? wanted === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
+/* The button says what it turns the page to. */
+function nameButton() {
+  document.querySelector("#theme .name").textContent = isDark() ? "Light" : "Dark";
+}
 function retheme() {
   state.theme = readTheme();
-  const button = document.getElementById("theme");
-  button.setAttribute("aria-pressed", String(isDark()));
+  nameButton();
   for (const name of drawn.keys()) paint(name);
 }
 function remembered(value) {
@@ -839,7 +878,7 @@ for (const id of links.keys()) watcher.observe(document.getElementById(id));
 if (innerWidth < 960) document.querySelector(".contents details").open = false;
 
 state.theme = readTheme();
-document.getElementById("theme").setAttribute("aria-pressed", String(isDark()));
+nameButton();
 mark();
 later();
 })();

@@ -11,6 +11,7 @@ from hpsearch.report.blocks import (
     Section,
     Table,
     number_cell,
+    score_cell,
     table_of,
 )
 from hpsearch.report.figures import Spec
@@ -39,49 +40,47 @@ def curves_section(material: Material) -> Section | None:
     if any("folds" in entry for entry in spec["trials"].values()):
         caption += " Thin lines are single folds."
     description = f"Learning curves of trial {spec['selected']}; the table below has them."
-    table = _curve_table(spec, drawn)
+    table = _curve_table(material, spec, drawn)
     notes: tuple[str, ...] = ()
     if spec["n_left_out"]:
         notes = (
             f"Curves of the {words.counted(spec['n_left_out'], 'trial')} ranked last are left "
             "out here; curves.csv has them.",
         )
-    lead = _curves_lead(spec, drawn)
+    lead = _curves_lead(material, spec, drawn)
     charts = (Chart("curves", spec, caption, description, width="tall"),)
     return Section("curves", "Learning curves", lead, charts, (table,), notes)
 
 
-def _curves_lead(spec: Spec, drawn: Spec) -> str:
+def _curves_lead(material: Material, spec: Spec, drawn: Spec) -> str:
     metric, best = spec["metrics"][0], drawn["best"]
     series, epochs = drawn["series"][metric], drawn["epochs"]
     place = epochs.index(best) if best in epochs else len(epochs) - 1
     validation, train = series["val"][place], (series["train"] or [None])[place]
     text = (
         f"Trial {spec['selected']} is best after epoch {best} of {epochs[-1]}, where the mean "
-        f"validation {metric} is {words.number(validation, digits=3)}"
+        f"validation {metric} is {material.score(validation)}"
     )
-    text += (
-        f" and the training rows' {words.number(train, digits=3)}." if train is not None else "."
-    )
+    text += f" and the training rows' {material.score(train)}." if train is not None else "."
     last = series["val"][-1]
     sign = loss_sign(spec["direction"])
     if best == epochs[-1] and len(epochs) > 1:
         text += " That is the last epoch: longer training might give more."
     elif last is not None and validation is not None and sign * (last - validation) > 0:
-        text += f" By the last epoch it is {words.number(last, digits=3)}."
+        text += f" By the last epoch it is {material.score(last)}."
     return text
 
 
-def _curve_table(spec: Spec, drawn: Spec) -> Table:
+def _curve_table(material: Material, spec: Spec, drawn: Spec) -> Table:
     metric = spec["metrics"][0]
     series, epochs = drawn["series"][metric], drawn["epochs"]
     kept = figures.thinned(len(epochs), 12, also=_place(epochs, drawn["best"]))
     rows = [
         (
             number_cell(epochs[i]),
-            number_cell(series["val"][i]),
-            number_cell(series["se"][i] if series["se"] else None),
-            number_cell(series["train"][i] if series["train"] else None),
+            score_cell(material, series["val"][i]),
+            score_cell(material, series["se"][i] if series["se"] else None),
+            score_cell(material, series["train"][i] if series["train"] else None),
         )
         for i in kept
     ]

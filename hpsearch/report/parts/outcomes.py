@@ -66,8 +66,8 @@ def _confusion_matrix(matrix: Spec | None) -> Pictured | None:
     if matrix is None:
         return None
     caption = (
-        "Confusion matrix: rows are true classes, columns predicted ones; the share is of "
-        "the true class."
+        "Confusion matrix: rows are true classes, columns predicted ones; the darker a "
+        "cell, the larger its share of the true class."
     )
     about = "Confusion matrix; the table below has it."
     return Chart("confusion", matrix, caption, about, width="half"), _confusion_table(matrix)
@@ -193,6 +193,7 @@ def _values_section(material: Material, predicted: Predicted) -> Section:
         charts.append(Chart(f"fitted-{column}", points, caption, about, width="half"))
         about = f"A histogram of the residuals{name}; the table below has quantiles."
         caption = f"Residuals{name}: rows a repeat by how far they are predicted too high."
+        caption += _beyond_text(spread)
         charts.append(Chart(f"residuals-{column}", spread, caption, about, width="half"))
         digits = 4 + digits_of_offset(predicted.truth[:, column])
         tables += [_bias_table(points, name, digits), _residual_table(predicted, column, name)]
@@ -209,6 +210,19 @@ def _values_section(material: Material, predicted: Predicted) -> Section:
         notes,
         is_grid=True,
     )
+
+
+def _beyond_text(spread: Spec) -> str:
+    """What the bars at the ends of the axis hold, where that is more than their width."""
+    low, high = spread["edges"][0], spread["edges"][-1]
+    sides = [
+        f"{words.number(n)} below {words.number(low)}"
+        if side == "below"
+        else f"{words.number(n)} above {words.number(high)}"
+        for side, n in (("below", spread["below"]), ("above", spread["above"]))
+        if n
+    ]
+    return f" The bars at the ends hold all beyond them: {' and '.join(sides)}." if sides else ""
 
 
 def _bias_table(points: Spec, name: str, digits: int) -> Table:

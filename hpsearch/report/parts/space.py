@@ -131,9 +131,9 @@ def _slice_text(material: Material, axis: Axis) -> str:
         }
         sign = loss_sign(material.direction)
         ordered = sorted(medians, key=lambda place: sign * medians[place])
-        first = f"best median {words.number(medians[ordered[0]])} with {axis.levels[ordered[0]]}"
+        first = f"best median {material.score(medians[ordered[0]])} with {axis.levels[ordered[0]]}"
         last = ordered[-1]
-        return f"{first}, worst {words.number(medians[last])} with {axis.levels[last]}"
+        return f"{first}, worst {material.score(medians[last])} with {axis.levels[last]}"
     correlation = _rank_correlation(np.array(values, float), scores[active])
     if correlation is None:
         return "too few different values"

@@ -17,6 +17,7 @@ from hpsearch.report.blocks import (
     seconds_of,
     table_of,
 )
+from hpsearch.report.estimates import promised
 from hpsearch.report.material import Material, finite
 
 _CHART_ANCHORS: Final = {
@@ -30,12 +31,12 @@ _CHART_ANCHORS: Final = {
 def head(material: Material) -> list[Fact]:
     """The figures that come first: score, test score, data, trials, cost."""
     data, best = material.settings.get("data") or {}, material.best
-    facts = [_score_fact(material)]
+    facts = _score_facts(material)
     test = (best.get("test") or {}).get(material.metric)
     if finite(test) is not None:
         n_rows = material.settings.get("test_rows")
         about = f"{n_rows:,} rows, scored once" if n_rows else "scored once"
-        facts.append(Fact("on test rows", words.number(test), about))
+        facts.append(Fact("on test rows", material.score(test), about))
     if data.get("n_rows"):
         target = ", ".join(map(str, data.get("target") or ()))
         about = f"{words.counted(data.get('n_columns') or 0, 'column')}, target {target}"
@@ -45,12 +46,22 @@ def head(material: Material) -> list[Fact]:
     return facts
 
 
-def _score_fact(material: Material) -> Fact:
+def _score_facts(material: Material) -> list[Fact]:
+    """What to expect on new rows, and beside it the mean that the trial was selected by."""
     best = material.best
-    bounds = words.interval(best.get("ci_low"), best.get("ci_high"))
     arrow = "lower is better" if material.direction == "min" else "higher is better"
-    about = f"95 % interval {bounds}; {arrow}" if bounds else arrow
-    return Fact(material.metric, words.score(best.get("score"), best.get("score_se")), about)
+    mean = words.score(best.get("score"), best.get("score_se"))
+    expected = promised(best, material.ledger)
+    if expected is None or expected.key == "corrected":
+        ends = map(material.within_bounds, (best.get("ci_low"), best.get("ci_high")))
+        bounds = material.interval(*ends)
+        about = f"95 % interval {bounds}; {arrow}" if bounds else arrow
+        return [Fact(f"{material.metric}, mean of the folds", mean, about)]
+    about = f"95 % interval {expected.interval}; {arrow}" if expected.interval else arrow
+    return [
+        Fact(f"{material.metric} to expect on new rows", expected.shown, about),
+        Fact("mean of the folds", mean, "which having been selected flatters"),
+    ]
 
 
 def _statuses(trials: pd.DataFrame) -> str:

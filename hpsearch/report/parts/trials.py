@@ -17,6 +17,7 @@ from hpsearch.report.blocks import (
     Section,
     Table,
     number_cell,
+    score_cell,
     seconds_of,
     table_of,
 )
@@ -34,6 +35,9 @@ def trials_section(material: Material) -> Section:
     charts: tuple[Chart, ...] = ()
     if spec is not None and len(scored) > 1:
         caption = "Each trial's mean over its folds, with its corrected 95 % interval."
+        caption += material.cut_remark(
+            row.get(end) for row in records(scored) for end in ("ci_low", "ci_high")
+        )
         if spec["n_beyond"]:
             caption += f" {words.counted(spec['n_beyond'], 'trial')} far off at the edge."
         if (scored["status"] == "stopped").any():
@@ -87,7 +91,6 @@ def _trials_table(material: Material, spec: Spec | None) -> Table:
     plan = _Columns(
         others=tuple(others),
         n_folds=int(max([0.0, *(finite(row.get("n_folds")) or 0.0 for row in records(listed))])),
-        width=_usual_width(material.scored),
         limits=(limits[0], limits[1]),
     )
     rows = [
@@ -110,19 +113,11 @@ def _trials_table(material: Material, spec: Spec | None) -> Table:
 
 @dataclass(frozen=True)
 class _Columns:
-    """What the table of trials shows: other metrics, most folds, digits, drawn range."""
+    """What the table of trials shows: other metrics, most folds, drawn range."""
 
     others: tuple[str, ...]
     n_folds: int
-    width: float | None
     limits: tuple[float, float]
-
-
-def _usual_width(scored: pd.DataFrame) -> float | None:
-    """The median width of the intervals, which decides how many digits all of them get."""
-    if not {"ci_low", "ci_high"} <= set(scored.columns):
-        return None
-    return finite((scored["ci_high"] - scored["ci_low"]).median())
 
 
 def _trial_cells(
@@ -136,17 +131,24 @@ def _trial_cells(
         text = f"{words.error_line(row.get('error'))} [{text}]"
     elif (n_folds := int(finite(row.get("n_folds")) or 0)) < plan.n_folds:
         text = f"{n_folds} of {words.counted(plan.n_folds, 'fold')}; {text}"
-    ends = [finite(row.get(name)) for name in ("ci_low", "ci_high")]
-    bounds = "" if None in ends else " to ".join(words.within(end, plan.width) for end in ends)
+    ends = (material.within_bounds(row.get(name)) for name in ("ci_low", "ci_high"))
+    se = finite(row.get("score_se"))
+    shown = material.score(score) + (f" ± {material.score(se)}" if se else "")
     return (
         Cell("-" if rank is None else f"{int(rank)}", sort=float(place)),
         Cell(str(trial), sort=float(trial), badge="" if mark == "completed" else mark),
-        Cell(words.score(score, row.get("score_se")), sort=score),
-        Cell(bounds, sort=score, bar=_bar(row, *plan.limits)),
-        *(number_cell(row.get(f"metric.{name}")) for name in plan.others),
+        Cell(shown, sort=score),
+        Cell(material.interval(*ends), sort=score, bar=_bar(row, *plan.limits)),
+        *(_other_cell(row.get(f"metric.{name}")) for name in plan.others),
         number_cell(row.get("best_epoch")),
         Cell(text, is_long=True),
     )
+
+
+def _other_cell(value: Any) -> Cell:
+    """A metric whose error isn't known: four significant digits, zeros at the end included."""
+    number = finite(value)
+    return Cell(words.score(number), sort=number)
 
 
 def _bar(row: Mapping[str, Any], low: float, high: float) -> tuple[float, float, float] | None:
@@ -173,7 +175,7 @@ def progress_section(material: Material) -> Section | None:
         "Improvements in the order of the trials",
         ("trial", f"best {material.metric} so far", "training seconds until then"),
         [
-            (number_cell(p["trial"]), number_cell(p["best"]), number_cell(p["seconds"]))
+            (number_cell(p["trial"]), score_cell(material, p["best"]), number_cell(p["seconds"]))
             for p in steps
         ],
     )
@@ -201,7 +203,7 @@ def _progress_lead(material: Material, points: Sequence[Spec], steps: Sequence[S
     if len(steps) > 1 and steps[0]["trial"] == points[0]["trial"]:
         text += (
             f"; the first configuration, the space's default, scores "
-            f"{words.number(gained[0], digits=3)} and the best {words.number(gained[1], digits=3)}"
+            f"{material.score(gained[0])} and the best {material.score(gained[1])}"
         )
     elif len(steps) == 1 and position == 1:
         text += ", the space's default"
@@ -232,7 +234,7 @@ def folds_section(material: Material) -> Section | None:
         "Folds",
         ("fold", f"median {metric} over trials", "trials"),
         [
-            (spec["folds"][fold], number_cell(median), number_cell(len(values[fold])))
+            (spec["folds"][fold], score_cell(material, median), number_cell(len(values[fold])))
             for fold, median in sorted(medians.items())
         ],
     )
@@ -255,6 +257,6 @@ def _folds_lead(material: Material, spec: Spec, medians: Mapping[int, float]) ->
     hard = max(medians, key=lambda fold: sign * medians[fold])
     return (
         f"The hardest fold is {spec['folds'][hard]} (median {material.metric} over trials "
-        f"{words.number(medians[hard], digits=3)}), the easiest {spec['folds'][easy]} "
-        f"({words.number(medians[easy], digits=3)}): which rows validate matters that much."
+        f"{material.score(medians[hard])}), the easiest {spec['folds'][easy]} "
+        f"({material.score(medians[easy])}): which rows validate matters that much."
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from hpsearch import words
 from hpsearch.report.blocks import (
     Cell,
     Chart,
@@ -48,19 +47,19 @@ def estimates_section(material: Material) -> Section | None:
     table = table_of(
         f"Estimates of {metric}",
         ("estimate", metric, "95 % interval", "what it is"),
-        [(e.label, Cell(e.shown), words.interval(e.low, e.high) or "none", e.about) for e in found],
+        [(e.label, Cell(e.shown), e.interval or "none", e.about) for e in found],
     )
     chart = Chart(
         "estimates",
         spec,
-        _caption(found, low, high),
+        _caption(material, found, low, high),
         f"{len(found)} estimates of {metric} with their intervals; the table below has them.",
     )
     lead = _estimates_lead(material, found)
     return Section("estimates", "What the score is worth", lead, (chart,), (table,))
 
 
-def _caption(found: Sequence[Estimate], low: float, high: float) -> str:
+def _caption(material: Material, found: Sequence[Estimate], low: float, high: float) -> str:
     text = "Dots are estimates, bars their 95 % intervals; further down they leave less out."
     if any(estimate.key == "naive" for estimate in found):
         text += " Crossed out: an interval that is too narrow."
@@ -68,7 +67,25 @@ def _caption(found: Sequence[Estimate], low: float, high: float) -> str:
         text += " Diamonds: models that need no search."
     if any(not low <= estimate.value <= high for estimate in found):
         text += " A triangle at the edge: far off."
+    keys = {estimate.key for estimate in found if estimate.low is not None}
+    if "corrected" in keys and keys & {"bias_corrected", "test"}:
+        text += (
+            " Intervals of means over folds come from how the folds differ, those of "
+            f"{_resampled(keys)} from resampled rows: each is a 95 % interval of another thing, so "
+            "their widths differ."
+        )
+    ends = [end for e in found if e.is_cut for end in (e.low, e.high)]
+    if ends:
+        low, high = material.bounds
+        text += material.cut_remark(
+            [low - 1 if end == low else high + 1 if end == high else end for end in ends]
+        )
     return text
+
+
+def _resampled(keys: set[str]) -> str:
+    names = {"bias_corrected": "the corrected estimate", "test": "the test score"}
+    return " and ".join(name for key, name in names.items() if key in keys)
 
 
 def _drawn_range(found: Sequence[Estimate]) -> tuple[float, float]:
@@ -88,7 +105,7 @@ def _drawn_range(found: Sequence[Estimate]) -> tuple[float, float]:
 
 def _estimates_lead(material: Material, found: Sequence[Estimate]) -> str:
     expected = promised(material.best, material.ledger) or found[0]
-    bounds = words.interval(expected.low, expected.high)
+    bounds = expected.interval
     text = f"On new rows of the same kind expect a {material.metric} of about {expected.shown}"
     text += f", between {bounds.replace(' to ', ' and ')}." if bounds else "."
     by_key = {estimate.key: estimate for estimate in found}
@@ -123,13 +140,12 @@ def _baseline_sentence(material: Material, baselines: Sequence[Estimate]) -> str
 
 
 def _estimate_text(estimate: Estimate) -> str:
-    bounds = words.interval(estimate.low, estimate.high)
+    bounds = estimate.interval
     return estimate.shown + (f"  ({bounds})" if bounds else "")
 
 
 def _test_sentence(material: Material, test: Estimate, expected: Estimate) -> str:
-    value = words.within(test.value, expected.width)
-    score = f"The final model scores {value} on the test rows"
+    score = f"The final model scores {test.shown} on the test rows"
     if expected.low is None or expected.high is None or expected.key == "test":
         return f"{score}."
     if expected.low <= test.value <= expected.high:
