@@ -22,7 +22,7 @@ from hpsearch.console.parameters import taking
 from hpsearch.console.process import Signals, exit_code_of, saying_how_to_resume
 from hpsearch.data.options import TABLE_OPTIONS
 from hpsearch.errors import OptionError
-from hpsearch.options import Panel, check_not_replaced
+from hpsearch.options import MOST_SAMPLED, Panel, check_not_replaced
 from hpsearch.paths import found_at
 from hpsearch.progress import telling
 from hpsearch.search.options import OPTIONS, RESUMABLE, default, read_fixes
@@ -333,7 +333,12 @@ def space(
     ] = None,
     sample: Annotated[
         int,
-        typer.Option(metavar="N", min=0, help="Show what a random search of so many trials tries."),
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=MOST_SAMPLED,
+            help="Show what a random search of so many trials tries.",
+        ),
     ] = 0,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The draw's seed.")] = default(
         "seed"

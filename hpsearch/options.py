@@ -28,6 +28,21 @@ Check = Callable[[str, Any], Any]
 """Takes an option's name and value, and gives the value as it is kept, or raises an
 ``OptionError``."""
 
+MOST: Final = 10**9
+"""What no number of a search may exceed; it would be a mistake, and work on in silence."""
+
+MOST_TRIALS: Final = 1_000_000
+MOST_FOLDS: Final = 10_000
+"""Of all repeats together, and of the outer folds of a nested search."""
+
+MOST_REPEATS: Final = 1_000
+"""All folds are dealt and written down before anything is trained; the mean over a thousand
+reshuffles says no more than over a hundred."""
+
+MOST_EPOCHS: Final = 100_000
+MOST_SAMPLED: Final = 10_000
+"""Configurations that are listed at most."""
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 _NAMED: Final = re.compile(r"\{(\w+)\}")
 
@@ -307,8 +322,8 @@ def anything(name: str, value: Any) -> Any:
     return value
 
 
-def count(least: int = 1, most: int | None = None) -> Check:
-    """A whole number in a range."""
+def count(least: int = 1, most: int | None = MOST) -> Check:
+    """A whole number in a range; None for no limit."""
 
     def check(name: str, value: Any) -> int:
         try:
@@ -320,7 +335,8 @@ def count(least: int = 1, most: int | None = None) -> Check:
                 f"`{name}` must be a whole number of at least {least}; received {value!r}."
             )
         if most is not None and number > most:
-            raise OptionError(f"`{name}` is at most {most:,}; received {number:,}. Lower it.")
+            received = "more" if number > MOST**2 else f"{number:,}"
+            raise OptionError(f"`{name}` is at most {most:,}; received {received}. Lower it.")
         return number
 
     return check

@@ -48,6 +48,33 @@ def test_each_option_is_held_against_its_rule(given, message):
         Made(**given)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"trials": 10**12}, "`trials` is at most 1,000,000; received 1,000,000,000,000"),
+        ({"folds": 10**6}, "`folds` is at most 10,000"),
+        ({"repeats": 10**6}, "`repeats` is at most 1,000"),
+        ({"folds": 11, "repeats": 1000}, "`folds` times `repeats` is at most 10,000; received 11"),
+        ({"folds": 99, "until_decided": True, "max_repeats": 999}, "`folds` times `max_repeats`"),
+        ({"max_repeats": 10**6}, "`max_repeats` is at most 1,000"),
+        ({"nested": 10**6}, "`nested` is at most 10,000"),
+        ({"epochs": 10**9}, "`epochs` is at most 100,000"),
+        ({"batch_size": 10**10}, "`batch_size` is at most 1,000,000,000"),
+        ({"jobs": 10**10}, "`jobs` is at most 1,000,000,000"),
+        ({"gap": 10**10}, "`gap` is at most"),
+        ({"max_words": 10**10}, "`max_words` is at most"),
+        ({"patience": 10**5000}, "`patience` is at most 1,000,000,000; received more"),
+    ],
+)
+def test_what_would_work_on_in_silence_is_refused(given, message):
+    with pytest.raises(OptionError, match=message.replace("`", ".")):
+        hpsearch.Search(**given)
+
+
+def test_a_seed_may_be_large():
+    assert hpsearch.Search(seed=2**80).seed == 2**80
+
+
 def test_numpys_values_are_kept_as_pythons():
     made = Made(n=np.int64(4), on_top=np.bool_(True))
     assert type(made.n) is int

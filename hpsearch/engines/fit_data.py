@@ -59,13 +59,18 @@ def write_fit_data(data: FitData, folder: Path) -> str:
     """Write the data once, so that every worker can map it into memory.
 
     The rows go into files of their own: NumPy's begin at a multiple of 64 bytes, which a device
-    that is the processor itself can use as they are, so that all workers share one copy.
+    that is the processor itself can use as they are, so that all workers share one copy. All folds
+    go into one, since a process may have only so many files open.
     """
     path, encoded = folder / "fit_data.joblib", data.encoded
     dense = (encoded.numbers, encoded.codes, *encoded.arrays)
     for file, array in zip(_row_files(path, len(dense)), dense, strict=True):
         np.save(file, array)
-    joblib.dump((data.without_features(), encoded.words, len(dense)), path)
+    sides = [side for fold in data.folds for side in (fold.train, fold.validation)]
+    np.save(_fold_file(path), np.concatenate(sides))
+    sizes = [(f.repeat, f.fold, len(f.train), len(f.validation)) for f in data.folds]
+    small = replace(data.without_features(), folds=())
+    joblib.dump((small, encoded.words, len(dense), sizes), path)
     return str(path)
 
 
@@ -76,9 +81,26 @@ def read_fit_data(path: str) -> FitData:
     path = here(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # joblib: small arrays are not mapped
-        data, words, n_dense = joblib.load(path, mmap_mode="r")
+        data, words, n_dense, sizes = joblib.load(path, mmap_mode="r")
+    folds = _folds_in(np.asarray(np.load(_fold_file(Path(path)), mmap_mode="r")), sizes)
     numbers, codes, *arrays = (np.load(f, mmap_mode="r") for f in _row_files(Path(path), n_dense))
-    return replace(data, encoded=Encoded(numbers, codes, words, tuple(arrays)))
+    encoded = Encoded(numbers, codes, words, tuple(arrays))
+    return replace(data, encoded=encoded, folds=folds)
+
+
+def _folds_in(
+    rows: NDArray[np.int64], sizes: Sequence[tuple[int, int, int, int]]
+) -> tuple[Fold, ...]:
+    """The folds whose rows lie one after the other in an array."""
+    folds, end = [], 0
+    for repeat, fold, n_train, n_validation in sizes:
+        begin, middle, end = end, end + n_train, end + n_train + n_validation
+        folds.append(Fold.of_sorted(repeat, fold, rows[begin:middle], rows[middle:end]))
+    return tuple(folds)
+
+
+def _fold_file(path: Path) -> Path:
+    return path.with_name("folds.npy")
 
 
 def _row_files(path: Path, n: int) -> list[Path]:

@@ -44,7 +44,8 @@ def is_very_large(n_params: int, data: FitData, epochs: int) -> bool:
 def few_batches(job: Job, candidate: Candidate, n_params: int, folder: Path) -> Job:
     """A job on the first rows of the same data: a second or two of work an epoch."""
     data = read_fit_data(job.data_path)
-    batch_size = fit_settings(candidate.values, job.options.batch_size, 1).batch_size
+    asked = fit_settings(candidate.values, job.options.batch_size, 1).batch_size
+    batch_size = min(asked, data.encoded.n_rows // 2)
     n_batches = max(1, round(_WORK / (6.0 * n_params * batch_size * _N_FOLDS)))
     n_train = min(n_batches * batch_size, data.encoded.n_rows - batch_size)
     n_rows = min(n_train + batch_size, data.encoded.n_rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,3 +29,14 @@ class Fold:
             rows: NDArray[Any] = np.sort(np.asarray(getattr(self, name), dtype=np.int64))
             rows.flags.writeable = False
             object.__setattr__(self, name, rows)
+
+    @classmethod
+    def of_sorted(
+        cls, repeat: int, fold: int, train: NDArray[np.int64], validation: NDArray[np.int64]
+    ) -> Self:
+        """A fold of rows that are sorted and read-only already, as they are: nothing is copied."""
+        made = object.__new__(cls)
+        values = {"repeat": repeat, "fold": fold, "train": train, "validation": validation}
+        for name, value in values.items():
+            object.__setattr__(made, name, value)
+        return made

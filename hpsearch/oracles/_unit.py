@@ -157,13 +157,20 @@ def _axis(parameter: HyperParameter) -> Axis | None:
     if kind in ("int", "float"):
         if parameter.min_value == parameter.max_value:
             return None
-        n = 0 if parameter.step is None else len(tuple(parameter.values))
+        n = 0 if parameter.step is None else _n_steps(parameter)
         found = Axis(parameter.name, "steps" if n else "range", n, parameter)
     else:
         is_ordered = kind == "choice" and parameter.ordered
         n = len(_choices(parameter))
         found = Axis(parameter.name, "steps" if is_ordered else "category", n, parameter)
     return None if found.n == 1 else found
+
+
+def _n_steps(parameter: HyperParameter) -> int:
+    """How many values a range with steps has, as keras-tuner counts them."""
+    if parameter.sampling == "linear":
+        return int((parameter.max_value - parameter.min_value) // parameter.step + 1)
+    return len(tuple(parameter.values))
 
 
 def _choices(parameter: HyperParameter) -> list[Any]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Status = Literal["completed", "stopped", "failed"]
 
 
+MOST_AT_ONCE: Final = 1000
+"""Candidates asked for at once at most: drawing more takes seconds in which nothing is trained."""
+
 HALVING_RATE: Final = 3
 """How many times as long the next rung trains, and the share of trials that reach it, inverted."""
 
@@ -205,8 +208,8 @@ class PlannedOracle:
         return 1
 
     def batch_size(self, remaining: int) -> int:
-        """All of them: no proposal waits for a score."""
-        return remaining
+        """All of them, since no proposal waits for a score; of very many, some at a time."""
+        return min(remaining, MOST_AT_ONCE)
 
     def ask(self, n: int) -> list[Candidate]:
         """The next ``n`` configurations; see ``Oracle.ask``."""

@@ -54,8 +54,9 @@ class Crew:
 
     probe: Probe | None = None
 
-    def __init__(self, plan: SessionPlan, layout: Layout, note: Note) -> None:
+    def __init__(self, plan: SessionPlan, layout: Layout, note: Note, n_folds: int) -> None:
         self._plan = plan
+        self._n_trainings = plan.n_candidates * n_folds
         self._note = note
         self._exit = ExitStack()
         self._is_settled = False
@@ -66,7 +67,7 @@ class Crew:
         try:
             sweep()
             self.scratch = self._exit.enter_context(ScratchFolder())
-            found = machines(plan.cluster, plan.jobs, self._note)
+            found = machines(plan.cluster, plan.jobs, self._note, self._n_trainings)
             self._machines = self._exit.enter_context(found)
             self.workers = self._start(self.choice.kind)
         except BaseException:

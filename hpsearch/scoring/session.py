@@ -41,7 +41,7 @@ from hpsearch.scoring.stages import Stage
 from hpsearch.scoring.states import States
 from hpsearch.scoring.trials import TrialResult, combine, slimmed
 from hpsearch.space.guards import time_limit
-from hpsearch.space.space import Candidate, fit_settings
+from hpsearch.space.space import Candidate, check_steering, fit_settings
 from hpsearch.system import signals_wait
 from hpsearch.task import Problem
 
@@ -93,7 +93,7 @@ class Session:
         return Session(plan, dataset, folds, crew=self.crew)
 
     def __enter__(self) -> Session:
-        crew = self._lent or Crew(self.plan, self.layout, self._note)
+        crew = self._lent or Crew(self.plan, self.layout, self._note, len(self._folds))
         self.crew = crew if self._lent else self._exit.enter_context(crew)
         folder = tempfile.TemporaryDirectory(dir=self.crew.scratch)
         self.scratch = Path(self._exit.enter_context(folder))
@@ -151,6 +151,7 @@ class Session:
             self._note(told(probe.lookups, self.layout))
         if declared is None:
             declared = HyperParameters.from_config(probe.hyperparameters)
+        check_steering(declared)
         self.scales_target = target.kind == "regression" and (
             probe.scalable_target if plan.scale_target == "auto" else plan.scale_target
         )

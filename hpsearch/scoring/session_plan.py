@@ -23,6 +23,7 @@ class SessionPlan:
     engine : ``"auto"``, or an engine's name.
     options : how candidates are trained.
     jobs : units that are trained at the same time; None for as many as the machines take.
+    n_candidates : how many are scored at most.
     cluster : whose workers train; None for processes on this machine.
     trial_timeout : seconds that a work unit may take; None for any time.
     scale_target : standardise a regression target; ``"auto"`` does where the last layer is linear
@@ -41,4 +42,5 @@ class SessionPlan:
     max_words: int
     must_save: bool
     trial_timeout: float | None = None
+    n_candidates: int = 1
     cluster: Cluster | None = None

@@ -13,7 +13,7 @@ from hpsearch.data import Dataset, load
 from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import IteratedKFold, choose_splitter, make_folds
 from hpsearch.metrics import METRICS, resolve_metric
-from hpsearch.options import check_options, count, taking
+from hpsearch.options import MOST_FOLDS, check_options, count, taking
 from hpsearch.results.tables import curves_table, folds_table, predictions_table
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import TrialResult, prediction_parts
@@ -136,7 +136,9 @@ def _space(build: Any) -> Space:
 
 def _splitter(cv: Any, dataset: Dataset, options: Options) -> Any:
     if cv is None or isinstance(cv, int):
-        folds, repeats = (options.folds, options.repeats) if cv is None else (count()("cv", cv), 1)
+        folds, repeats = options.folds, options.repeats
+        if cv is not None:
+            folds, repeats = count(most=MOST_FOLDS)("cv", cv), 1
         splitter, _ = choose_splitter(dataset, folds=folds, repeats=repeats, seed=options.seed)
         return splitter
     if isinstance(cv, str) or not hasattr(cv, "split"):

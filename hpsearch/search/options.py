@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from hpsearch import options as rules
 from hpsearch.data.options import MAX_LEVELS, MAX_WORDS, TABLE_OPTIONS
 from hpsearch.errors import OptionError
-from hpsearch.options import Panel, Resumed, count, one_of, option, or_none
+from hpsearch.options import (
+    MOST_EPOCHS,
+    MOST_FOLDS,
+    MOST_REPEATS,
+    MOST_TRIALS,
+    Panel,
+    Resumed,
+    count,
+    one_of,
+    option,
+    or_none,
+)
 from hpsearch.oracles import check_oracle
 
 if TYPE_CHECKING:
@@ -25,12 +36,6 @@ if TYPE_CHECKING:
 
 Race = Literal["off", "forgiving", "corrected-t"]
 ScaleTarget = Literal["auto", True, False]
-
-MOST_REPEATS: Final = 1_000
-"""All folds are dealt and written down before anything is trained; the mean over a thousand
-reshuffles says no more than over a hundred."""
-
-MOST_TRIALS: Final = 1_000_000
 
 _ORACLES: Final = """Who proposes them, beginning with the space's default configuration.
 
@@ -162,7 +167,7 @@ class Options:
     folds: int = option(
         4,
         "Parts of each repeat; 1 is a hold-out of {test_size}.",
-        count(),
+        count(most=MOST_FOLDS),
         panel=Panel.FOLDS,
         metavar="K",
         short="k",
@@ -278,7 +283,7 @@ class Options:
         None,
         "Also search inside each of K outer folds and score the winners outside: an estimate that "
         "selecting does not flatter, for K times the work.",
-        or_none(count(least=2)),
+        or_none(count(least=2, most=MOST_FOLDS)),
         panel=Panel.SEARCH,
         metavar="K",
         given=int,
@@ -294,7 +299,7 @@ class Options:
         0,
         "Everything random follows from it: one seed, one machine, the same tables, for any "
         "{jobs}.",
-        count(least=0),
+        count(least=0, most=None),
         panel=Panel.SEARCH,
         metavar="N",
         given=int,
@@ -304,7 +309,7 @@ class Options:
         100,
         "Most passes over the training rows; the best epoch is found. A space may declare a "
         "hyperparameter of this name.",
-        count(),
+        count(most=MOST_EPOCHS),
         panel=Panel.TRAINING,
         metavar="N",
         short="e",
@@ -404,6 +409,7 @@ class Options:
     def __post_init__(self) -> None:
         rules.check_each(self)
         check_oracle(self.oracle, epochs=self.epochs)
+        self._check_n_folds()
         self._check_race()
         self._check_until_decided()
         self._check_patience()
@@ -422,6 +428,15 @@ class Options:
     def holds_out(self) -> bool:
         """Whether one share of the rows validates, in place of folds."""
         return self.folds == 1 or self.split == "holdout"
+
+    def _check_n_folds(self) -> None:
+        name = "max_repeats" if self.until_decided else "repeats"
+        repeats = getattr(self, name)
+        if self.folds * repeats > MOST_FOLDS:
+            raise OptionError(
+                f"`folds` times `{name}` is at most {MOST_FOLDS:,}; received {self.folds:,} and "
+                f"{repeats:,}. Lower one."
+            )
 
     def _check_race(self) -> None:
         from hpsearch.scoring.stages import most_rungs

@@ -16,7 +16,7 @@ from hpsearch.data import Dataset, load
 from hpsearch.engines import AUTO
 from hpsearch.engines.contract import FitOptions
 from hpsearch.engines.workers import Cluster, limit_of_call
-from hpsearch.errors import OptionError
+from hpsearch.errors import FoldError, OptionError
 from hpsearch.folds import Fold, choose_splitter, hold_back, make_folds
 from hpsearch.metrics import METRICS, resolve_metric
 from hpsearch.oracles.base import OraclePlan
@@ -25,6 +25,12 @@ from hpsearch.search.options import Options
 from hpsearch.space.guards import time_limit
 from hpsearch.space.space import Space
 from hpsearch.task import Direction
+
+MOST_ROW_NUMBERS = 250_000_000
+"""Of the rows of all folds together: 2 GB."""
+
+MOST_PREDICTED_BYTES = 8 * 2**30
+"""Of the validation predictions after every epoch that one repeat of a trial has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +95,8 @@ class SearchPlan:
         ----------
         engine : the one that the run began with, where it goes on.
         """
-        return session_plan(self.options, self.space, self.metrics, engine=engine)
+        n = self.options.trials
+        return session_plan(self.options, self.space, self.metrics, engine=engine, n_candidates=n)
 
 
 def plan_search(options: Options, source: Dataset) -> SearchPlan:
@@ -115,6 +122,7 @@ def session_plan(
     *,
     engine: str | None = None,
     must_save: bool = True,
+    n_candidates: int = 1,
 ) -> SessionPlan:
     """How candidates are scored.
 
@@ -122,6 +130,7 @@ def session_plan(
     ----------
     engine : what ``auto`` became when the run began; None where it begins.
     must_save : whether networks must be loadable without the space's code.
+    n_candidates : how many at most.
     """
     asked = options.engine if engine is None or options.engine != AUTO else engine
     return SessionPlan(
@@ -140,6 +149,7 @@ def session_plan(
         max_levels=options.max_levels,
         max_words=options.max_words,
         must_save=must_save,
+        n_candidates=n_candidates,
         trial_timeout=options.trial_timeout,
         cluster=Cluster.parse(options.cluster),
     )
@@ -177,7 +187,27 @@ def _test_rows(given: Any, dataset: Dataset) -> Dataset:
     return given
 
 
+def check_sizes(options: Options, dataset: Dataset) -> None:
+    """Raise ``InputError`` where the folds or the predictions of a table would fill the memory."""
+    option = "--max-repeats" if options.until_decided else "--repeats"
+    repeats = options.max_repeats if options.until_decided else options.repeats
+    n = options.folds * repeats * dataset.n_rows
+    if n > MOST_ROW_NUMBERS:
+        raise FoldError(
+            f"{options.folds} folds, {repeats} times, of {dataset.n_rows:,} rows are {n:,} numbers "
+            f"of rows to remember, and {MOST_ROW_NUMBERS:,} are the most. Lower {option}."
+        )
+    size = 4 * options.epochs * dataset.n_rows * max(1, dataset.target.n_outputs)
+    if size > MOST_PREDICTED_BYTES:
+        raise OptionError(
+            "The validation predictions after every epoch are kept until a trial is complete: "
+            f"--epochs {options.epochs} on {dataset.n_rows:,} rows make {size / 2**30:,.0f} GB a "
+            f"repeat, and {MOST_PREDICTED_BYTES / 2**30:.0f} GB are the most. Lower --epochs."
+        )
+
+
 def _deal(options: Options, dataset: Dataset) -> tuple[tuple[Fold, ...], str]:
+    check_sizes(options, dataset)
     splitter, reason = choose_splitter(
         dataset,
         split=options.split,

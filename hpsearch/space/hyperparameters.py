@@ -16,9 +16,11 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import SpaceError
+from hpsearch.options import MOST_TRIALS
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameter, HyperParameters
@@ -192,7 +194,7 @@ def values_key(values: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 def combinations(
-    hp: HyperParameters, values_of: Callable[[HyperParameter], Iterable[Any]]
+    hp: HyperParameters, values_of: Callable[[HyperParameter], Sequence[Any]]
 ) -> Iterator[Values]:
     """Every combination of active values, lazily, the last declared parameter turning fastest.
 
@@ -201,7 +203,7 @@ def combinations(
     hp : the declared space.
     values_of : the values to take for a declaration, in order, for instance ``grid_values``.
     """
-    listed = [(parameter, list(values_of(parameter))) for parameter in hp.space]
+    listed = [(parameter, values_of(parameter)) for parameter in hp.space]
 
     def extend(values: Values, position: int) -> Iterator[Values]:
         if position == len(listed):
@@ -221,20 +223,30 @@ def grid_values(parameter: HyperParameter) -> list[Any]:
     """The values a grid takes: the default, then the others in keras-tuner's order.
 
     A range without a step has, as in keras-tuner, ten values spread evenly over it, here in
-    ascending order (keras-tuner leaves their order to a set).
+    ascending order (keras-tuner leaves their order to a set). Of a range with very many steps no
+    more than the largest search can try.
     """
-    values = [plain(parameter, value) for value in parameter.values]
+    few = islice(parameter.values, MOST_TRIALS)
+    values = [plain(parameter, value) for value in few]
     if getattr(parameter, "step", 1) is None:
         values = sorted(values)
     return list(dict.fromkeys([plain(parameter, parameter.default), *values]))
 
 
+MOST_STEPS = 1_000_000
+"""Steps of a range of decimals that are listed; one of more is as good as continuous."""
+
+
 def all_values(parameter: HyperParameter) -> Sequence[Any] | None:
     """Every value that sampling can give, or None for a continuous range."""
-    if kind_of(parameter) == "int" and parameter.step is None:
-        return range(parameter.min_value, parameter.max_value + 1)
-    if kind_of(parameter) == "float" and parameter.step is None:
-        return [parameter.min_value] if parameter.min_value == parameter.max_value else None
+    kind, step = kind_of(parameter), getattr(parameter, "step", None)
+    if kind == "int" and (step is None or parameter.sampling == "linear"):
+        return range(parameter.min_value, parameter.max_value + 1, step or 1)
+    if kind == "float":
+        if parameter.min_value == parameter.max_value:
+            return [parameter.min_value]
+        if step is None or (parameter.max_value - parameter.min_value) / step > MOST_STEPS:
+            return None
     return list(dict.fromkeys(plain(parameter, value) for value in parameter.values))
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import OptionError, SpaceError
+from hpsearch.options import MOST, MOST_EPOCHS
 from hpsearch.space.discovery import Discovery, explore
 from hpsearch.space.guards import blame, heard_warnings
 from hpsearch.space.hyperparameters import Values, describe, is_active, narrow, parse
@@ -46,6 +47,7 @@ __all__ = [
     "Discovery",
     "FitSettings",
     "Space",
+    "check_steering",
     "describe",
     "fit_settings",
     "narrow",
@@ -312,7 +314,7 @@ class Space:
             return explore(blamed, limit=limit)
 
 
-_RESERVED = ("batch_size", "epochs")
+_RESERVED = {"batch_size": MOST, "epochs": MOST_EPOCHS}
 
 
 @dataclass(frozen=True)
@@ -331,7 +333,7 @@ def fit_settings(
     Raises
     ------
     OptionError
-        If either is not a whole number of at least 1.
+        If either is not a whole number of at least 1, or larger than any search's.
 
     Examples
     --------
@@ -340,14 +342,24 @@ def fit_settings(
     """
     settings = dict(zip(_RESERVED, (default_batch_size, default_epochs), strict=True))
     for name in settings:
-        value = values.get(name, settings[name])
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        value, most = values.get(name, settings[name]), _RESERVED[name]
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
             raise OptionError(
-                f"'{name}' steers the fit and must be a whole number of at least 1; "
+                f"'{name}' steers the fit and must be a whole number from 1 to {most:,}; "
                 f"received {value!r}. Change the space's hyperparameter '{name}'."
             )
         settings[name] = value
     return FitSettings(**settings)
+
+
+def check_steering(hp: HyperParameters) -> None:
+    """Raise ``OptionError`` where a space's batch size or epochs can be what no fit takes."""
+    for parameter in hp.space:
+        if parameter.name in _RESERVED:
+            ends = [getattr(parameter, end, None) for end in ("value", "min_value", "max_value")]
+            known = [end for end in ends if end is not None]  # a range lists its values one by one
+            for value in known or parameter.values:
+                fit_settings({parameter.name: value}, 1, 1)
 
 
 def shipped_spaces() -> tuple[str, ...]:

@@ -620,6 +620,17 @@ def test_a_refit_takes_just_so_many_steps_over_all_rows(table, make_job, engine)
         assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
 
 
+def test_a_batch_of_more_rows_than_there_are_is_all_of_them(train, table, make_job, engine):
+    [whole] = train(make_job(table("regression"), build, batch_size=26), 0).folds
+    huge = make_job(table("regression"), build, batch_size=3_000_000)
+    [fold] = train(huge, 0).folds
+    assert_allclose(fold.train_loss, whole.train_loss, rtol=1e-5)
+    candidate = Candidate(0, {"rate": 0.01, "l2": 0.01})
+    refitted, expected = (engine.call(n, huge, candidate, 3) for n in ("refit", "keras_refit"))
+    for mine, theirs in zip(refitted, expected, strict=True):
+        assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
+
+
 # -- worker processes
 
 

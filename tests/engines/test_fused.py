@@ -71,7 +71,7 @@ BASE = {
 
 @pytest.mark.parametrize(
     "changes",
-    OPTIMIZERS + SCHEDULES + REGULARIZERS + NORMALIZATIONS,
+    [*OPTIMIZERS, *SCHEDULES, *REGULARIZERS, *NORMALIZATIONS, {"batch_size": 3_000_000}],
     ids=lambda c: "-".join(map(str, c.values())),
 )
 def test_every_epoch_is_that_of_keras_fit_alone(on_jax, table, make_job, changes):

@@ -20,7 +20,14 @@ import numpy as np
 import psutil
 import pytest
 
-from hpsearch.engines.workers import WORKER_ENVIRONMENT, LateCallError, LokyWorkers, Lost, policy
+from hpsearch.engines.workers import (
+    WORKER_ENVIRONMENT,
+    LateCallError,
+    LokyWorkers,
+    Lost,
+    machines,
+    policy,
+)
 from hpsearch.engines.workers.environment import environment_like, one_core_seen
 from hpsearch.errors import HpsearchError
 
@@ -327,3 +334,26 @@ def test_a_space_may_print_where_nobody_reads(tmp_path):
     environment = {**os.environ, "PROGRAM": PRINTING, "PYTHONPATH": str(ROOT)}
     subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment, check=True)
     assert (tmp_path / "found").read_text() == "7"
+
+
+# -- how many work
+
+
+@pytest.mark.parametrize(
+    ("jobs", "n_trainings", "n", "why"),
+    [
+        (None, None, 4, None),
+        (None, 2, 2, None),
+        (3, 100, 3, None),
+        (4, 4, 4, None),
+        (12, 2, 2, "trainings"),
+        (12, 100, 4, "cores"),
+        (12, None, 4, "cores"),
+    ],
+)
+def test_no_more_processes_than_have_something_to_do(jobs, n_trainings, n, why, monkeypatch):
+    monkeypatch.setattr("hpsearch.engines.workers.machines.default_jobs", lambda: 4)
+    said = []
+    assert machines(None, jobs, said.append, n_trainings).jobs == n
+    expected = f"--jobs {jobs} is more than there are {why}; as many processes are started: {n}."
+    assert said == ([expected] if why else [])

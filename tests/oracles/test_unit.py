@@ -126,3 +126,15 @@ def test_what_has_one_value_is_no_axis():
     ]
     assert space.values(np.zeros(10))["loss"] == "mse"
     assert space.values(np.zeros(10))["single"] == 2.0
+
+
+def test_a_range_of_very_many_steps_is_counted_without_writing_them_down():
+    hp = declared()
+    hp.Int("units", 1, 10**9)
+    hp.Int("blocks", 16, 10**9, step=16)
+    hp.Float("rate", 0.0, 1.0, step=0.1)
+    assert [axis.n for axis in UnitSpace(hp).axes] == [
+        10**9,
+        len(range(16, 10**9 + 1, 16)),
+        len(tuple(hp.space[-1].values)),
+    ]

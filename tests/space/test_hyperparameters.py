@@ -218,3 +218,26 @@ def test_ranges_are_those_of_the_active_declarations_that_take_several_numbers()
         "drop": Range(0.0, 0.4, values=(0.0, 0.1, 0.2, 0.3, 0.4)),
     }
     assert active_ranges(hp, {"optimizer": "sgd"})["rate"] == Range(1e-3, 1e-1, is_log=True)
+
+
+def wide():
+    from keras_tuner import HyperParameters
+
+    hp = HyperParameters()
+    hp.Int("units", 1, 10**9)
+    hp.Int("blocks", 16, 10**9, step=16)
+    hp.Float("rate", 0.0, 1e9, step=1e-3)
+    return hp
+
+
+def test_a_range_of_very_many_values_is_listed_without_writing_them_down():
+    units, blocks, rate = wide().space
+    assert all_values(units) == range(1, 10**9 + 1)
+    assert all_values(blocks) == range(16, 10**9 + 1, 16)
+    assert all_values(rate) is None
+
+
+def test_a_grid_of_very_many_values_begins_at_once():
+    grid = combinations(wide(), grid_values)
+    first = [next(grid)["rate"] for _ in range(3)]
+    assert first == pytest.approx([0.0, 0.001, 0.002])

@@ -6,11 +6,18 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from keras_tuner import HyperParameters
 
 import hpsearch
 from hpsearch.errors import OptionError, SpaceError
 from hpsearch.space.network_checks import check_saves, is_of_keras
-from hpsearch.space.space import FitSettings, Space, fit_settings, shipped_spaces
+from hpsearch.space.space import (
+    FitSettings,
+    Space,
+    check_steering,
+    fit_settings,
+    shipped_spaces,
+)
 from hpsearch.task import TASKS, Problem
 
 
@@ -621,7 +628,32 @@ def test_without_reserved_names_the_defaults_hold():
     assert fit_settings({"units": 8}, 32, 100) == FitSettings(32, 100)
 
 
-@pytest.mark.parametrize("value", [0, -1, 2.5, True, "16"])
+@pytest.mark.parametrize("value", [0, -1, 2.5, True, "16", 10**10])
 def test_a_batch_size_that_is_no_positive_whole_number_is_refused(value):
     with pytest.raises(OptionError, match="'batch_size' steers the fit"):
         fit_settings({"batch_size": value}, 32, 100)
+
+
+@pytest.mark.parametrize(
+    "declare",
+    [
+        lambda hp: hp.Int("epochs", 1, 10**9),
+        lambda hp: hp.Int("epochs", 0, 9),
+        lambda hp: hp.Choice("batch_size", [16, 10**10]),
+        lambda hp: hp.Fixed("epochs", 10**6),
+        lambda hp: hp.Float("batch_size", 1.0, 9.0),
+    ],
+)
+def test_a_space_that_may_steer_a_fit_beyond_its_limits_is_refused(declare):
+    hp = HyperParameters()
+    declare(hp)
+    with pytest.raises(OptionError, match="steers the fit and must be a whole number from 1 to"):
+        check_steering(hp)
+
+
+def test_a_space_may_steer_a_fit_within_its_limits():
+    hp = HyperParameters()
+    hp.Int("epochs", 1, 100_000)
+    hp.Choice("batch_size", [16, 32])
+    hp.Float("epochs_of_warmth", 0.0, 1e12)
+    check_steering(hp)

@@ -220,10 +220,11 @@ class PartTraining:
     def _shapes(self) -> Shapes:
         from hpsearch.engines.fused.program import Shapes
 
-        settings, batch_size = self.settings, self.settings.batch_size
+        settings = self.settings
         sizes = {replica.n_train for replica in self.replicas}
-        n_steps = -(-max(sizes) // batch_size)
         n_rows = self._data.encoded.n_rows  # the same for every part, as the block of epochs is
+        batch_size = padded_size(settings.batch_size, n_rows)
+        n_steps = -(-max(sizes) // batch_size)
         bytes_per_epoch = self._width * n_rows * (1 + self._configuration.form.n_units) * 4
         n_epochs = max(1, min(settings.epochs, BLOCK_BYTES // bytes_per_epoch))
         if self._job.options.patience:
@@ -311,7 +312,7 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
     configuration = FusedConfiguration(job, data, candidate.values, n_train=n_rows)
     seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
     model = configuration.network
-    batch_size = configuration.settings.batch_size
+    batch_size = padded_size(configuration.settings.batch_size, n_rows)
     steps_per_epoch = -(-n_rows // batch_size)
     n_epochs = -(-n_steps // steps_per_epoch)
     shapes = Shapes(
@@ -353,6 +354,19 @@ def _effort(n_params: int, n_replicas: int, n_rows: int) -> Effort:
     if work < LOW_EFFORT_WORK:
         return "low"
     return "middle" if work < MIDDLE_EFFORT_WORK else "high"
+
+
+def padded_size(batch_size: int, n_rows: int) -> int:
+    """Rows of a step, padding included: a batch of more rows than there are is not padded to all.
+
+    Powers of two, so that batches of common sizes are padded as ever.
+
+    Examples
+    --------
+    >>> padded_size(32, 150), padded_size(256, 150), padded_size(3_000_000, 150)
+    (32, 256, 256)
+    """
+    return min(batch_size, 1 << (n_rows - 1).bit_length())
 
 
 def padded_order(order: NDArray[np.integer[Any]], shapes: Shapes) -> NDArray[np.int32]:

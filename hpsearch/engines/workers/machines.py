@@ -87,6 +87,7 @@ def machines(
     cluster: Cluster | None,
     jobs: int | None,
     note: Callable[[str], None] = lambda text: None,
+    n_trainings: int | None = None,
 ) -> Machines:
     """The machines that are asked for; entering them connects.
 
@@ -95,6 +96,8 @@ def machines(
     cluster : whose workers train; None for processes on this machine.
     jobs : as in ``Search``.
     note : takes a sentence for the user.
+    n_trainings : how many there are at most; no more units run at the same time, and on this
+        machine no more than it has cores.
 
     Raises
     ------
@@ -108,8 +111,10 @@ def machines(
     2
     """
     if cluster is None:
-        return ThisMachine(jobs or default_jobs(), note)
+        return ThisMachine(_usable(jobs, n_trainings, note), note)
     cluster.check_installed()
+    if n_trainings is not None:
+        jobs = min(jobs or n_trainings, n_trainings)
     from hpsearch.engines.workers.cluster import ClusterMachines, Connection
 
     def connect() -> Connection:
@@ -123,3 +128,15 @@ def machines(
         return DaskConnection(str(cluster.address))
 
     return ClusterMachines(connect, jobs, note)
+
+
+def _usable(jobs: int | None, n_trainings: int | None, note: Callable[[str], None]) -> int:
+    """Processes on this machine: those that are asked for, but for some that had nothing to do."""
+    cores = default_jobs()
+    trainings = cores if n_trainings is None else n_trainings
+    most = min(cores, trainings)
+    if jobs is None or jobs <= most:
+        return jobs or most
+    why = "trainings" if trainings < cores else "cores"
+    note(f"--jobs {jobs} is more than there are {why}; as many processes are started: {most}.")
+    return most
