@@ -7,6 +7,12 @@ an ``Attempt``: what it is, and what tries it. To add one, write such a module a
 
 from __future__ import annotations
 
-from benchmarks.fuzzing import options, tables
+from benchmarks.fuzzing import journals, models, options, results, tables
 
-KINDS = {"tables": tables, "options": options}
+KINDS = {
+    "tables": tables,
+    "options": options,
+    "results": results,
+    "journals": journals,
+    "models": models,
+}

@@ -61,7 +61,7 @@ def with_present_names(record: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(record)
     if "engine" in found:
         found["engine"] = _present_name(found["engine"])
-    if "engine" in found.get("options", ()):
+    if isinstance(found.get("options"), Mapping) and "engine" in found["options"]:
         found["options"] = with_present_names(found["options"])
     return found
 

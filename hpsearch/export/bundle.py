@@ -27,7 +27,7 @@ from hpsearch.data.dataset import Dataset, Schema
 from hpsearch.engines.initial import numpy_draws
 from hpsearch.engines.lookups import Lookups
 from hpsearch.engines.network import side_by_side
-from hpsearch.errors import ModelFileError
+from hpsearch.errors import InputError, ModelFileError
 from hpsearch.keras_settings import check_keras_json, keras_settings
 from hpsearch.paths import opened
 from hpsearch.preprocessing import Encoded, Layout, Statistics
@@ -137,15 +137,16 @@ class Bundle:
     ----------
     path : ``model.keras``; content : its bytes, which are read once, so that what was checked is
         what is loaded.
-    manifest : ``model.json``.
+    manifest : ``model.json``; is_sealed : whether it is known to be as the run wrote it.
     """
 
     path: Path
     content: bytes
     manifest: Mapping[str, Any]
+    is_sealed: bool = False
 
     @classmethod
-    def of(cls, run: Run) -> Bundle:
+    def of(cls, run: Run, *, is_sealed: bool = False) -> Bundle:
         """The run's exported model.
 
         Raises
@@ -173,18 +174,18 @@ class Bundle:
                 f"{str(run.model_path)!r} differs from the one in model.json. "
                 "Restore it, or run the search again."
             )
-        return cls(run.model_path, content, manifest)
+        return cls(run.model_path, content, manifest, is_sealed)
 
     @cached_property
     def schema(self) -> Schema:
         """Columns and label order."""
-        with self._reading():
+        with self.reading():
             return Schema.from_json(self.manifest["schema"])
 
     @cached_property
     def layout(self) -> Layout:
         """Shapes of the inputs."""
-        with self._reading():
+        with self.reading():
             limits = self.manifest["limits"]
             return Layout.of(
                 self.schema, max_levels=limits["max_levels"], max_words=limits["max_words"]
@@ -203,27 +204,35 @@ class Bundle:
         DataError
             If they hold numbers that the network looks up and does not know.
         """
-        with self._reading():
+        with self.reading():
             lookups = Lookups.from_json(self.manifest.get("lookups", ()))
         lookups.check_rows(encoded, self.layout)
-        with self._reading():
+        with self.reading():
             slots = np.array(self.manifest["word_slots"], np.int32)
             outputs = predict_encoded(self.model, encoded, self.layout, slots)
             return canonical(self.schema.target, outputs)
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Whatever goes wrong with what a manifest says is that the manifest is damaged."""
+    def reading(self) -> Iterator[None]:
+        """What goes wrong with what a manifest says, of which nothing is known, is its damage."""
         try:
             yield
-        except ModelFileError:
+        except InputError:
             raise
         except Exception as error:  # of Keras, NumPy and records that are built out of JSON
+            if self.is_sealed:
+                raise  # a bug
             raise ModelFileError(
-                f"model.json says what the model takes and gives; that of "
+                "model.json says what the model takes and gives; that of "
                 f"{str(self.path.parent)!r} does not fit its model.keras, or is damaged "
-                f"({type(error).__name__}: {error}). Restore both, or run the search again."
+                f"({_in_short(error)}). Restore both, or run the search again."
             ) from error
+
+
+def _in_short(error: Exception) -> str:
+    """An error of a library, as a message can quote it."""
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return said if len(said) <= 200 else f"{said[:200]}…"
 
 
 def save_keras_file(model: Any, path: Path) -> None:
@@ -275,7 +284,8 @@ def load_keras_bytes(content: bytes, path: Path) -> Any:
                 return keras.models.load_model(file, compile=False, safe_mode=True)
         except Exception as error:
             raise ModelFileError(
-                f"The exported model {str(path)!r} cannot be loaded: {error}. Run the search again."
+                f"The exported model {str(path)!r} cannot be loaded ({_in_short(error)}). "
+                "Restore it, or run the search again."
             ) from error
 
 

@@ -84,11 +84,12 @@ class Predicted:
 def predict_rows(run: str | os.PathLike[str] | Run, data: Any) -> Predicted:
     """``predict``, with what there is to say about the rows instead of warnings."""
     bundle = _kept(_bundle_of(run))
-    rows = read_rows(data, bundle.schema)
-    encoded = encode(bundle.schema, rows.frame, rows.arrays, len(rows.frame))
-    frame = prediction_frame(bundle.schema.target, bundle.predict(encoded))
-    beyond = beyond_ranges(rows.frame, bundle.manifest.get("ranges") or {})
-    return Predicted(frame, rows.notes, (*rows.unseen, *beyond))
+    with bundle.reading():
+        rows = read_rows(data, bundle.schema)
+        encoded = encode(bundle.schema, rows.frame, rows.arrays, len(rows.frame))
+        frame = prediction_frame(bundle.schema.target, bundle.predict(encoded))
+        beyond = beyond_ranges(rows.frame, bundle.manifest.get("ranges") or {})
+        return Predicted(frame, rows.notes, (*rows.unseen, *beyond))
 
 
 def load_model(run: str | os.PathLike[str] | Run) -> Any:
@@ -99,7 +100,7 @@ def load_model(run: str | os.PathLike[str] | Run) -> Any:
 def _bundle_of(run: str | os.PathLike[str] | Run) -> Bundle:
     opened = open_run(run)
     opened.require_unchanged(MANIFEST)
-    return Bundle.of(opened)
+    return Bundle.of(opened, is_sealed=MANIFEST in (opened.best.get("sha256") or {}))
 
 
 def _kept(bundle: Bundle) -> Bundle:

@@ -82,6 +82,8 @@ class Predicted:
                 return None
             truth = np.array([places[cell] for cell in cells])
         else:
+            if not all(pd.api.types.is_numeric_dtype(table[name]) for name in true):
+                return None
             truth = table[true].to_numpy(dtype=np.float64)
             if truth.shape != predicted.shape:
                 return None

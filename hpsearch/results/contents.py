@@ -122,7 +122,12 @@ class Contents:
         """What diagnoses read."""
         from hpsearch.diagnoses import Tables
 
-        metric = self.best.get("metric")
+        if (self.settings.get("data") or {}).get("task") is None or not self.best.get("metric"):
+            raise InputError(
+                f"{layout.SETTINGS} of a run says its task, and {layout.BEST} its metric; those of "
+                f"{str(self.path)!r} don't. `hpsearch resume {self.path}` makes them again."
+            )
+        metric = self.best["metric"]
         for name in (layout.FOLDS, layout.CURVES):
             require_columns(self, name, (f"val_{metric}", f"train_{metric}"))
         require_columns(self, layout.TRIALS, ("rank", "error"))

@@ -109,11 +109,20 @@ def mapping(form: Form) -> Form:
     return check
 
 
-def record(entries: Mapping[str, Form], *, needs: Collection[str] = ()) -> Form:
-    """An object with known entries; only ``needs`` must be there, and the others may be null."""
+def record(
+    entries: Mapping[str, Form], *, needs: Collection[str] = (), has: Collection[str] = ()
+) -> Form:
+    """An object with known entries, which may be null or left out.
+
+    Parameters
+    ----------
+    needs : entries that must not be null; has : those that must be there, null or not.
+    """
 
     def check(value: Any, where: str) -> None:
         _require(isinstance(value, dict), value, where, "an object")
+        for name in has:
+            _require(name in value, None, f"{where}.{name}".lstrip("."), "there")
         for name in needs:
             _require(value.get(name) is not None, None, f"{where}.{name}".lstrip("."), "there")
         for name, form in entries.items():
@@ -123,7 +132,8 @@ def record(entries: Mapping[str, Form], *, needs: Collection[str] = ()) -> Form:
     return check
 
 
-def _all(form: Form, names: str) -> dict[str, Form]:
+def each(form: Form, names: str) -> dict[str, Form]:
+    """Entries of one form, their names in one text."""
     return dict.fromkeys(names.split(), form)
 
 
@@ -133,14 +143,14 @@ _KIND: Final = choice(TASKS)
 
 SETTINGS_FORM: Final = record(
     {
-        **_all(text, "format space space_sha256 engine oracle split split_reason select race"),
-        **_all(text, "duplicates command"),
-        **_all(count, "trials folds repeats max_repeats epochs batch_size test_rows nested"),
-        **_all(count, "patience rungs gap max_levels max_words"),
-        **_all(number, "test_size trial_timeout"),
-        **_all(flag, "baselines until_decided"),
-        **_all(mapping(anything), "options fix"),
-        **_all(mapping(text), "versions worker_environment"),
+        **each(text, "format space space_sha256 engine oracle split split_reason select race"),
+        **each(text, "duplicates command"),
+        **each(count, "trials folds repeats max_repeats epochs batch_size test_rows nested"),
+        **each(count, "patience rungs gap max_levels max_words"),
+        **each(number, "test_size trial_timeout"),
+        **each(flag, "baselines until_decided"),
+        **each(mapping(anything), "options fix"),
+        **each(mapping(text), "versions worker_environment"),
         "seed": seed,
         "scale_target": scalar,
         "metric": _METRIC,
@@ -149,8 +159,8 @@ SETTINGS_FORM: Final = record(
         "warnings": listed(text),
         "data": record(
             {
-                **_all(text, "name fingerprint groups time"),
-                **_all(count, "n_rows n_columns"),
+                **each(text, "name fingerprint groups time"),
+                **each(count, "n_rows n_columns"),
                 "task": _KIND,
                 "target": listed(text),
             }
@@ -162,9 +172,9 @@ _SCORES: Final = mapping(number)
 
 BEST_FORM: Final = record(
     {
-        **_all(count, "trial n_folds best_epoch n_params n_trials"),
-        **_all(number, "score score_std score_se ci_low ci_high"),
-        **_all(_SCORES, "metrics test"),
+        **each(count, "trial n_folds best_epoch n_params n_trials"),
+        **each(number, "score score_std score_se ci_low ci_high"),
+        **each(_SCORES, "metrics test"),
         "metric": _METRIC,
         "direction": _DIRECTION,
         "hyperparameters": mapping(scalar),
@@ -174,14 +184,14 @@ BEST_FORM: Final = record(
         "sha256": mapping(text),
         "modes": record(
             {
-                **_all(count, "n_rows n_steps"),
-                **_all(_SCORES, "training inference"),
+                **each(count, "n_rows n_steps"),
+                **each(_SCORES, "training inference"),
                 "batch_normalization": record({"momentum": number}, needs=["momentum"]),
             },
             needs=["n_rows", "n_steps"],
         ),
         "learning_rate": record(
-            {**_all(number, "first peak last"), "tenth_epoch": count}, needs=["peak", "last"]
+            {**each(number, "first peak last"), "tenth_epoch": count}, needs=["peak", "last"]
         ),
     },
     needs=["trial"],
@@ -189,9 +199,9 @@ BEST_FORM: Final = record(
 
 MANIFEST_FORM: Final = record(
     {
-        **_all(text, "format backend sha256"),
-        **_all(count, "trial n_params"),
-        **_all(mapping(count), "limits trained_on"),
+        **each(text, "format backend sha256"),
+        **each(count, "trial n_params"),
+        **each(mapping(count), "limits trained_on"),
         "hyperparameters": mapping(scalar),
         "ranges": mapping(listed(scalar, n=2)),
         "word_slots": listed(number),
@@ -212,7 +222,7 @@ MANIFEST_FORM: Final = record(
                 "columns": listed(
                     record(
                         {
-                            **_all(text, "name kind"),
+                            **each(text, "name kind"),
                             "levels": listed(scalar),
                             "shape": listed(count),
                         },

@@ -221,9 +221,30 @@ class Journal:
                 raise
 
 
-def check_asked(units: Sequence[UnitResult], asked: Candidate) -> None:
-    """Raise ``InputError`` where units were recorded for another configuration than is asked."""
+def check_asked(
+    units: Sequence[UnitResult],
+    asked: Candidate,
+    *,
+    metrics: Sequence[str],
+    n_validation: Sequence[int],
+) -> None:
+    """Raise ``InputError`` where units were recorded for something else than is asked.
+
+    Parameters
+    ----------
+    asked : the candidate. metrics, n_validation : the metrics that are scored, and the validation
+        rows of each fold.
+    """
     for unit in units:
+        for fold in unit.folds:
+            is_fold = fold.position < len(n_validation)
+            n_rows = n_validation[fold.position] if is_fold else None
+            if fold.predictions.shape[1] != n_rows or set(fold.validation) != set(metrics):
+                raise JournalError(
+                    "A run is resumed on the folds and metrics that it began with; trial "
+                    f"{asked.trial} was recorded with others. Run the search again with "
+                    "--overwrite."
+                )
         recorded = unit.unit.candidate.values
         for name in sorted({*recorded, *asked.values}):
             was, now = _said(recorded, name), _said(asked.values, name)

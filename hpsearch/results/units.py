@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any, Final
@@ -24,6 +25,9 @@ from hpsearch.space.space import Candidate
 _MAX_FOLDS: Final = 2**20
 _MAX_EPOCHS: Final = 2**20
 _PREDICTED: Final = (np.float32, np.float64)
+
+LARGEST: Final = 2**53
+"""Whole numbers below are exact in every table."""
 
 Row = tuple[int, str, bytes, bytes]
 """Key, head, arrays and digest."""
@@ -105,31 +109,39 @@ def decoded(text: str, arrays: bytes) -> UnitResult:
         head = json.loads(text)
         _check(head)
         return _built(head, arrays)
-    except _OTHER_FORM as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
-
-
-_OTHER_FORM: Final = (
-    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, RecursionError),
-    *(TypeError, ValueError),
-)
+    except Exception as error:  # a header of NumPy's that is none raises many kinds
+        raise ValueError(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
 
 
 def _check(head: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` unless every entry has its type."""
-    optional_text, count = (str, NoneType), (int,)
+    optional_text = (str, NoneType)
+    for name in ("trial", "since"):
+        _require(_is_count(head[name]), name)
+    for name in ("until", "block", "n_params"):
+        _require(head[name] is None or _is_count(head[name]), name)
     for name, kinds in (
-        *(("trial", count), ("since", count), ("until", (int, NoneType))),
-        *(("block", (int, NoneType)), ("n_params", (int, NoneType)), ("seconds", (int, float))),
-        *(("error", optional_text), ("traceback", optional_text)),
-        *(("asked", (dict,)), ("values", (dict,))),
+        *(("error", optional_text), ("traceback", optional_text), ("seconds", (int, float))),
+        *(("asked", (dict,)), ("values", (dict,)), ("metrics", (list,))),
     ):
         _require(type(head[name]) in kinds, name)
     for name in ("folds", "positions", "seeds", "rows"):
-        _require(all(type(item) is int and item >= 0 for item in head[name]), name)
-    _require(head["trial"] >= 0 and head["since"] >= 0 and bool(head["folds"]), "trial")
-    _require(set(head["positions"]) <= set(head["folds"]), "positions")
+        _require(type(head[name]) is list and all(map(_is_count, head[name])), name)
+    _require(bool(head["folds"]) and set(head["positions"]) <= set(head["folds"]), "folds")
+    _require(0 <= head["seconds"] < math.inf, "seconds")
     _require(all(type(name) is str for name in head["metrics"]), "metrics")
+    values = [*head["asked"].values(), *head["values"].values()]
+    _require(all(_is_scalar(value) for value in values), "values")
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < LARGEST
+
+
+def _is_scalar(value: Any) -> bool:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return abs(value) < 2**63 if isinstance(value, int) else math.isfinite(value)
+    return value is None or isinstance(value, str | bool)
 
 
 def _require(is_right: bool, name: str) -> None:

@@ -210,7 +210,12 @@ class Session:
         work: list[WorkUnit] = []
         for candidate in self._settled(candidates):
             goal, units = self._goal(candidate, stage), journal.units(candidate.trial)
-            check_asked(units, candidate)
+            check_asked(
+                units,
+                candidate,
+                metrics=self.plan.options.metrics,
+                n_validation=[len(fold.validation) for fold in self.data.folds],
+            )
             units = goal.recorded(units, self._states)
             missing = goal.missing(units, self._states)
             self._count(observer, candidate, units)

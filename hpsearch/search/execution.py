@@ -41,6 +41,7 @@ from hpsearch.search.resuming import (
     has_grown,
     options_of,
     record_of,
+    recorded_in,
     space_of,
     test_data_of,
 )
@@ -151,7 +152,7 @@ def resume(
                 "This goes on with the run that is to replace the one in the folder, which stays "
                 f"until then; without {str(folder.place)!r} that one would be resumed."
             )
-        was = journal.settings
+        was = recorded_in(journal)
         if executed := executed_of(was, space):
             observer.note(executed)
         asked = Options(

@@ -14,7 +14,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Final
 
 import numpy as np
@@ -27,7 +27,7 @@ from hpsearch.folds import Fold, choose_splitter, make_folds
 from hpsearch.ledger import Nested, NestedFold, estimates
 from hpsearch.metrics import score
 from hpsearch.oracles import make_oracle
-from hpsearch.results import RunFolder
+from hpsearch.results import RunFolder, forms
 from hpsearch.results.journal import Journal
 from hpsearch.scoring.observer import Observer, SilentObserver
 from hpsearch.scoring.rows import encode_dataset
@@ -260,15 +260,30 @@ def _identity(fold: Fold, n_folds: int) -> Row:
 def _recorded(journal: Journal, asked: Row) -> NestedFold | None:
     """The outcome that a journal holds, if it is of what is asked."""
     was = journal.settings
-    if was["outer"] != asked["outer"]:
+    if was.get("outer") != asked["outer"]:
         raise InputError(
             f"A nested search goes on with the outer folds that it began with; "
             f"{str(journal.path)!r} holds others. Remove the file, and it is searched again."
         )
-    if was["options"] != asked["options"]:  # more trials or repeats: replayed, and more added
+    if was.get("options") != asked["options"]:  # more trials or repeats: replayed, and more added
         journal.update(asked)
         return None
-    return NestedFold(**was["outcome"]) if "outcome" in was else None
+    outcome = was.get("outcome") or {}
+    try:
+        _OUTCOME(outcome, "")
+    except ValueError:  # it did not end, or something else stands there: it is replayed
+        return None
+    return NestedFold(**{each.name: outcome[each.name] for each in fields(NestedFold)})
+
+
+_OUTCOME: Final = forms.record(
+    {
+        **forms.each(forms.count, "fold n_train n_test trial epoch"),
+        **forms.each(forms.number, "inner_score outer_score"),
+        "hyperparameters": forms.mapping(forms.scalar),
+    },
+    needs=[each.name for each in fields(NestedFold)],
+)
 
 
 def _row(done: NestedFold) -> Row:

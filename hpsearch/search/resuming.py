@@ -15,10 +15,12 @@ from typing import Any, Final
 
 from hpsearch import options as rules
 from hpsearch.data import Dataset, load
-from hpsearch.errors import InputError, OptionError
+from hpsearch.errors import InputError, JournalError, OptionError
 from hpsearch.options import Resumed
 from hpsearch.oracles import check_oracle_growth, oracle_packages
 from hpsearch.paths import found_at
+from hpsearch.results import forms
+from hpsearch.results.journal import Journal
 from hpsearch.search.options import OPTIONS
 from hpsearch.search.plan import SearchPlan
 from hpsearch.space.local_modules import LocalModule
@@ -67,6 +69,55 @@ def _table(dataset: Dataset) -> Record:
         "n_rows": dataset.n_rows,
         "n_columns": len(dataset.schema.columns),
     }
+
+
+_TABLE: Final = forms.record(
+    {
+        **forms.each(forms.text, "name fingerprint source"),
+        **forms.each(forms.count, "n_rows n_columns"),
+        "load": forms.mapping(forms.anything),
+    },
+    needs=("name", "fingerprint", "n_rows", "n_columns"),
+)
+_SPACE: Final = forms.record(
+    {**forms.each(forms.text, "name path text sha256"), "is_object": forms.flag},
+    needs=("name", "text", "sha256", "is_object"),
+    has=("path",),
+)
+_RECORD: Final = forms.record(
+    {
+        "options": forms.mapping(forms.anything),
+        "space": _SPACE,
+        "data": _TABLE,
+        "test": _TABLE,
+        "test_data": forms.record(
+            {"is_given": forms.flag, "source": forms.text}, needs=("is_given",)
+        ),
+        "versions": forms.mapping(forms.text),
+        "engine": forms.text,
+    },
+    needs=("options", "space", "data", "test_data", "versions", "engine"),
+    has=("test",),
+)
+
+
+def recorded_in(journal: Journal) -> Record:
+    """What a run was asked, as its journal says.
+
+    Raises
+    ------
+    JournalError
+        It says something that ``record_of`` doesn't.
+    """
+    was = journal.settings
+    try:
+        _RECORD(was, "")
+    except ValueError as error:
+        raise JournalError(
+            f"A run is resumed by what its journal says of it; {str(journal.path)!r} says "
+            f"something else: {error}. Run the search again with --overwrite."
+        ) from error
+    return was
 
 
 def options_of(was: Record) -> dict[str, Any]:
@@ -254,8 +305,8 @@ def data_of(was: Record, given: Any) -> Dataset:
     if isinstance(given, Dataset):
         return given
     data = was["data"]
-    source = data["source"] if given is None else given
-    if data["load"] is None or source is None:
+    source = data.get("source") if given is None else given
+    if data.get("load") is None or source is None:
         raise OptionError(
             f"The table {data['name']!r} of this run was in memory, not in a file. "
             "Resume it from Python: hpsearch.resume(path, data), with the Dataset."
@@ -274,7 +325,7 @@ def test_data_of(was: Record, given: Any) -> Any:
     test = was["test_data"]
     if given is not None or not test["is_given"]:
         return given
-    if test["source"] is None:
+    if test.get("source") is None:
         raise OptionError(
             "The test rows of this run were in memory, not in a file. Resume it from Python: "
             "hpsearch.resume(path, test_data=...)."

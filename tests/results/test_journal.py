@@ -147,9 +147,19 @@ def test_the_journal_is_one_file_between_two_commits(path):
     ],
 )
 def test_a_unit_of_another_configuration_is_refused(values, said):
-    check_asked([unit()], Candidate(0, dict(reversed(VALUES.items()))))
+    asked = {"metrics": ("log_loss", "auc"), "n_validation": (3, 4)}
+    check_asked([unit()], Candidate(0, dict(reversed(VALUES.items()))), **asked)
     with pytest.raises(InputError, match=said):
-        check_asked([unit()], Candidate(0, values))
+        check_asked([unit()], Candidate(0, values), **asked)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "n_validation"),
+    [(("log_loss",), (3, 4)), (("log_loss", "auc"), (3,)), (("log_loss", "auc"), (3, 3))],
+)
+def test_a_unit_of_other_folds_or_metrics_is_refused(metrics, n_validation):
+    with pytest.raises(InputError, match="on the folds and metrics that it began with"):
+        check_asked([unit()], Candidate(0, VALUES), metrics=metrics, n_validation=n_validation)
 
 
 def test_what_is_no_journal_is_not_taken_for_one(path):
