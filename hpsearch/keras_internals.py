@@ -28,7 +28,9 @@ def history_of(tensor: Any) -> tuple[Any, int]:
 
 def mask_of(tensor: Any) -> Any:
     """The mask that Keras hands on with a tensor, or None."""
-    return getattr(tensor, "_keras_mask", None)
+    from keras.src import backend
+
+    return backend.get_keras_mask(tensor)
 
 
 def leave_out_compiled_metrics(model: Any) -> None:
@@ -89,6 +91,11 @@ def options_of(loss: Any) -> dict[str, Any]:
 def rate_of(optimizer: Any) -> Any:
     """An optimizer's schedule of learning rates, or the variable that holds its rate, or None."""
     return getattr(optimizer, "_learning_rate", None)
+
+
+def is_decayed(optimizer: Any, variable: Any) -> bool:
+    """Whether an optimizer's weight decay takes in a variable: it may have been left out."""
+    return bool(optimizer._use_weight_decay(variable))
 
 
 # -- layers
@@ -188,14 +195,17 @@ def drawing_by(draws: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -
 @contextmanager
 def replaced(owner: Any, **values: Any) -> Iterator[None]:
     """Give an object other attributes for a while."""
-    kept = {name: getattr(owner, name) for name in values}
+    kept = {name: vars(owner)[name] for name in values if name in vars(owner)}
     try:
         for name, value in values.items():
             setattr(owner, name, value)
         yield
     finally:
-        for name, value in kept.items():
-            setattr(owner, name, value)
+        for name in values:
+            if name in kept:
+                setattr(owner, name, kept[name])
+            else:
+                delattr(owner, name)
 
 
 # -- what Keras imports and reads

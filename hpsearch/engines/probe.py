@@ -245,7 +245,7 @@ def _untraceable(model: Any, problem: Problem) -> str | None:
 
     if keras.backend.backend() != "jax":
         return None
-    from hpsearch.engines.fused.configuration import untraceable_reason
+    from hpsearch.engines.fused.obstacles import untraceable_reason
 
     return untraceable_reason(model, problem.input_shape)
 

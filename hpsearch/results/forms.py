@@ -209,7 +209,7 @@ MANIFEST_FORM: Final = record(
         "inputs": listed(
             record(
                 {
-                    **_all(text, "name dtype"),
+                    **each(text, "name dtype"),
                     "shape": listed(count),
                     "features": listed(mapping(anything)),
                 },

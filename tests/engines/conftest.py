@@ -3,8 +3,10 @@
 import functools
 import gc
 import importlib.util
+import os
 import pickle
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import cloudpickle
@@ -12,10 +14,10 @@ import numpy as np
 import pytest
 
 import hpsearch
+from hpsearch.engines import engine_kind, engine_names
 from hpsearch.engines.contract import FitOptions, Job, WorkUnit
 from hpsearch.engines.fit_data import write_fit_data
-from hpsearch.engines.fused.engine import import_jax
-from hpsearch.engines.workers import WORKER_ENVIRONMENTS, LokyWorkers
+from hpsearch.engines.workers import LokyWorkers
 from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.metrics import resolve_metric
 from hpsearch.preprocessing import Layout
@@ -36,53 +38,55 @@ def engine_side():
 
 
 @pytest.fixture(scope="session")
-def on_jax(engine_side):
-    """Call a function of ``engine_side`` in the one worker with Keras on JAX."""
-    with LokyWorkers(1, import_jax, environment=WORKER_ENVIRONMENTS["jax"], pin=True) as workers:
+def side_of(engine_side):
+    """How to call a function of ``engine_side`` in a process like an engine's workers.
 
-        def run(payload):
-            return pickle.loads(payload)()
-
-        def on_jax(name, *arguments):
-            call = functools.partial(getattr(engine_side, name), *arguments)
-            return workers.call(run, cloudpickle.dumps(call))
-
-        yield on_jax
-
-
-class ReferenceSide:
-    """The reference engine, in this process."""
-
-    company_tolerance = 0.0
-    takes_words = True
-
-    def __init__(self, engine_side):
-        self._functions = engine_side
-
-    def call(self, name, *arguments):
-        """Call a function of ``engine_side`` where this engine trains."""
-        return getattr(self._functions, name)(*arguments)
-
-
-class FusedSide:
-    """The fused engine, in a worker process.
-
-    Programs of another width or another number of epochs round differently.
+    That is this process for engines on its own Keras backend, and one worker for each other one.
     """
+    with ExitStack() as stack:
 
-    company_tolerance = 1e-5
-    takes_words = False
+        @functools.cache
+        def side_of(name):
+            kind = engine_kind(name)
+            if kind.keras_backend == os.environ["KERAS_BACKEND"]:
+                return lambda function, *arguments: getattr(engine_side, function)(*arguments)
+            workers = stack.enter_context(
+                LokyWorkers(1, kind.warm_up, environment=kind.environment, pin=kind.pins)
+            )
 
-    def __init__(self, on_jax):
-        self.call = on_jax
+            def run(payload):  # not of this module, which a worker cannot import
+                return pickle.loads(payload)()
+
+            def there(function, *arguments):
+                call = functools.partial(getattr(engine_side, function), *arguments)
+                return workers.call(run, cloudpickle.dumps(call))
+
+            return there
+
+        yield side_of
 
 
-@pytest.fixture(scope="session", params=["reference", "fused"])
-def engine(request, engine_side):
-    """An engine, to be called where its Keras is."""
-    if request.param == "reference":
-        return ReferenceSide(engine_side)
-    return FusedSide(request.getfixturevalue("on_jax"))
+@pytest.fixture(scope="session")
+def on_jax(side_of):
+    """Call a function of ``engine_side`` in the one worker with Keras on JAX."""
+    return side_of("fused")
+
+
+class EngineSide:
+    """An engine: its name, and how to call a function of ``engine_side`` where its Keras is."""
+
+    def __init__(self, name, call):
+        self.name, self.call = name, call
+
+    def train(self, job, unit):
+        """Train a work unit; gives its result."""
+        return self.call("train", self.name, job, unit)
+
+
+@pytest.fixture(scope="session", params=engine_names())
+def engine(request, side_of):
+    """Each engine that there is."""
+    return EngineSide(request.param, side_of(request.param))
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +94,7 @@ def train(engine):
     """Train folds of a candidate with an engine; gives the unit's result."""
 
     def train(job, *folds, trial=0, **values):
-        return engine.call("train", job, WorkUnit(Candidate(trial, values), folds))
+        return engine.train(job, WorkUnit(Candidate(trial, values), folds))
 
     return train
 

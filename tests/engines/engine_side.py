@@ -1,41 +1,48 @@
-"""What runs beside an engine, in the process that has the engine's Keras backend.
+"""What runs beside an engine, in a process that has the engine's Keras backend.
 
 The reference engine trains in the test process, which has Keras on TensorFlow; the fused engine
 in a worker process with Keras on JAX.
 """
 
 from contextlib import nullcontext
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
 
 
-def train(job, unit):
-    """Train a work unit as the engine of this process does; gives the unit's result."""
-    if not on_jax():
-        from hpsearch.engines.reference.engine import train_unit
+class WorkersHere:
+    """Stands for ``Workers``: each task in this process."""
 
-        return train_unit(job, unit)
-    from hpsearch.engines.fused import engine as fused
-    from hpsearch.engines.fused import training as fused_training
+    def map_unordered(self, function, tasks):
+        return map(function, tasks)
 
-    sketch = fused.sketch_candidate(job, unit.candidate)
-    assert sketch.reason is None, f"for the reference engine: {sketch.reason}"
-    if sketch.error is not None:
-        return fused.failed_unit(unit, sketch)
-    [result] = fused_training.train_fused_unit(
-        job, fused_training.FusedUnit((unit,), len(unit.folds), sketch.key)
+
+def train(engine, job, unit):
+    """Train a work unit with an engine whose workers are this process; one result for all of it."""
+    from hpsearch.engines import engine_kind
+    from hpsearch.engines.fit_data import read_fit_data
+
+    def fall_back(work, reason):
+        raise AssertionError(f"the {engine} engine cannot train this: {reason}")
+
+    data = read_fit_data(job.data_path)
+    made = engine_kind(engine).make(WorkersHere(), job, data, fall_back)
+    results = sorted(made.score([unit]), key=lambda result: unit.folds.index(result.unit.folds[0]))
+    failed = next((result for result in results if result.error is not None), None)
+    folds = {fold.position: fold for result in results for fold in result.folds}
+    return replace(
+        failed or results[0],
+        unit=unit.without_states(),
+        folds=() if failed else tuple(folds[position] for position in unit.folds),
     )
-    return result
 
 
-def refit(job, candidate, n_steps):
+def refit(engine, job, candidate, n_steps):
     """Weights after ``n_steps`` optimizer steps on all rows."""
-    if on_jax():
-        from hpsearch.engines.fused.training import train_on_all_rows
-    else:
-        from hpsearch.engines.reference.engine import train_on_all_rows
-    return train_on_all_rows(job, candidate, n_steps).get_weights()
+    from hpsearch.engines import engine_kind
+
+    return engine_kind(engine).train_on_all_rows(job, candidate, n_steps).get_weights()
 
 
 def keras_curves(job, candidate, position):
@@ -55,15 +62,39 @@ def keras_curves(job, candidate, position):
     seed = replica_seed(job.options.seed, candidate.trial, fold.repeat, fold.fold)
     model, settings = network(job, data, candidate, seed)
     x = design_rows(data.encoded, data.layout, statistics)
-    loss, outputs = [], []
+    size = settings.batch_size
+
+    def rows_of(epoch):
+        return fold.train[batch_order(seed, epoch, len(fold.train))]
+
+    def fit(epoch):
+        """Train the next epoch, or all up to it: averages of weights replace them after a fit."""
+        if not model.optimizer.use_ema:
+            rows = rows_of(epoch)
+            y = targets(model, data, statistics, rows)
+            return model, model.fit(x[rows], y, size, shuffle=False, verbose=0)
+        other, _ = network(job, data, candidate, seed)
+        batches = [
+            (x[batch], targets(model, data, statistics, batch))
+            for past in range(epoch + 1)
+            for batch in np.split(rows_of(past), range(size, len(fold.train), size))
+        ]
+        n_steps = len(batches) // (epoch + 1)
+        steps = {"epochs": epoch + 1, "steps_per_epoch": n_steps, "shuffle": False, "verbose": 0}
+        return other, other.fit(iter_of(batches), **steps)
+
+    losses, outputs = [], []
     for epoch in range(settings.epochs):
-        rows = fold.train[batch_order(seed, epoch, len(fold.train))]
-        y = targets(model, data, statistics, rows)
-        history = model.fit(x[rows], y, settings.batch_size, shuffle=False, verbose=0)
-        loss.append(history.history["loss"][0])
-        predicted = keras.tree.flatten(model.predict(x, verbose=0))
+        trained, history = fit(epoch)
+        losses.append(history.history["loss"][-1])
+        predicted = keras.tree.flatten(trained.predict(x, verbose=0))
         outputs.append(np.concatenate(predicted, axis=1))
-    return np.array(loss), np.stack(outputs)
+    return np.array(losses), np.stack(outputs)
+
+
+def iter_of(batches):
+    """A generator, which is what Keras takes as batches."""
+    yield from batches
 
 
 def keras_refit(job, candidate, n_steps):
@@ -83,6 +114,7 @@ def keras_refit(job, candidate, n_steps):
         first = number * settings.batch_size
         rows = batch_order(seed, epoch, n_rows)[first : first + settings.batch_size]
         model.train_on_batch(x[rows], targets(model, data, statistics, rows))
+    model.optimizer.finalize_variable_values(model.trainable_variables)  # as ``fit`` does
     return model.get_weights()
 
 
@@ -105,7 +137,10 @@ def network(job, data, candidate, seed, n_train=None):
     n_train = n_train or smallest_training_set(data.folds)
     problem = problem_of(data.target, data.layout, n_train=n_train, epochs=settings.epochs)
     keras.utils.set_random_seed(seed)
-    return Space.from_bytes(job.space).build(candidate.values, problem), settings
+    model = Space.from_bytes(job.space).build(candidate.values, problem)
+    # Ahead of ``fit``: built within its graph, a schedule-free optimizer loses what it begins with.
+    model.optimizer.build(model.trainable_variables)
+    return model, settings
 
 
 def targets(model, data, statistics, rows):

@@ -19,6 +19,7 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from hpsearch.data import Dataset
+from hpsearch.engines import engine_kind
 from hpsearch.engines.contract import FitOptions, Job
 from hpsearch.engines.fit_data import write_fit_data
 from hpsearch.folds import Fold
@@ -150,7 +151,8 @@ def curves_on(train, tmp_path_factory):
 @pytest.fixture(scope="session")
 def schema(mixed_schema, engine):
     """A column of every kind that the engine takes."""
-    if engine.takes_words:
+    layout = Layout.of(mixed_schema)
+    if engine_kind(engine.name).data_obstacle(layout, Space.load(build)) is None:
         return mixed_schema
     columns = tuple(c for c in mixed_schema.columns if c.kind not in ("text", "words"))
     return replace(mixed_schema, columns=columns)

@@ -38,7 +38,7 @@ def job(table, make_job):
 def train_unit(engine):
     def train_unit(job, span, states=None, **values):
         unit = WorkUnit(Candidate(3, values or {"rate": 0.05}), FOLDS, span, states)
-        return engine.call("train", job, unit)
+        return engine.train(job, unit)
 
     return train_unit
 
@@ -108,11 +108,11 @@ def test_a_divergence_after_a_rung_names_the_epoch_of_the_whole_training(table, 
 
     job = make_job(table("regression"), diverging, epochs=9)
     candidate = Candidate(0, {"rate": 30.0})
-    whole = engine.call("train", job, WorkUnit(candidate, (0,), Span(0, None, 1)))
+    whole = engine.train(job, WorkUnit(candidate, (0,), Span(0, None, 1)))
     epoch = int(whole.error.split("in epoch ")[1].split()[0])
     assert epoch > 1, "it must diverge after the first rung"
     span = Span(0, epoch - 1, 1)
-    first = engine.call("train", job, WorkUnit(candidate, (0,), span))
+    first = engine.train(job, WorkUnit(candidate, (0,), span))
     states = {fold.position: fold.state for fold in first.folds}
     rest = WorkUnit(candidate, (0,), Span(epoch - 1, None, 1), states)
-    assert engine.call("train", job, rest).error == whole.error
+    assert engine.train(job, rest).error == whole.error

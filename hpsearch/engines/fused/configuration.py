@@ -1,75 +1,24 @@
-"""A candidate under JAX: its network, built once, what varies, and its replicas' initial states.
+"""A configuration under JAX: its network, built once, what varies, and replicas' initial states.
 
-Also says which networks the fused engine can trace. How they train belongs to ``training``.
+How they train belongs to ``training``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from hpsearch import keras_internals
 from hpsearch.engines.configuration import Configuration
 from hpsearch.engines.contract import Job
-from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import FitData
 
 if TYPE_CHECKING:
     from hpsearch.engines.fused.structure import Numbers
     from hpsearch.engines.initial import Draws, InitialValues
     from hpsearch.engines.network import OutputForm
-
-_ODD_SIZE = 1009
-"""Rows of a batch that is never computed; no layer is as wide, so shapes tell rows from units."""
-
-
-def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
-    """Why a network cannot train under ``jax.vmap``, or None where it can."""
-    import jax
-    import keras
-
-    from hpsearch.engines.fused.losses import unweighable_loss
-
-    for layer in keras_internals.layers_of(model, include_self=True):
-        module = type(layer).__module__
-        if not module.startswith("keras."):
-            return f"layer '{layer.name}' is of class {type(layer).__name__}, defined outside Keras"
-    precision = _other_precision(model)
-    if precision is not None:
-        return f"its layers compute in {precision}, not in float32"
-    if hasattr(model.optimizer, "inner_optimizer"):
-        return f"its optimizer is a {type(model.optimizer).__name__}"
-    if type(model).train_step is not keras.Model.train_step:
-        return f"{type(model).__name__} has a train_step of its own"
-    rows: Any = jax.ShapeDtypeStruct((_ODD_SIZE, *input_shape), "float32")  # type: ignore[no-untyped-call]
-
-    def forward(trainable: Any, frozen: Any, x: Any) -> Any:
-        return model.stateless_call(trainable, frozen, x, training=True)[0]
-
-    try:
-        outputs = jax.eval_shape(
-            forward,
-            [v.value for v in model.trainable_variables],
-            [v.value for v in model.non_trainable_variables],
-            rows,
-        )
-    except BaseException as error:
-        return reason_of(error)
-    return unweighable_loss(model, outputs)
-
-
-_OTHER_PRECISION = re.compile(r"float(?!32)\d")
-
-
-def _other_precision(model: Any) -> str | None:
-    """The dtype policy of a layer, or the dtype of a weight, of another precision than float32."""
-    policies = (layer.dtype_policy.name for layer in keras_internals.layers_of(model))
-    weights = (str(weight.dtype) for weight in model.weights)
-    return next(filter(_OTHER_PRECISION.search, (*policies, *weights)), None)
 
 
 class FusedConfiguration(Configuration):
@@ -109,15 +58,15 @@ class FusedConfiguration(Configuration):
 
     def initial_state(self, seed: int) -> list[list[NDArray[Any]]]:
         """A replica's variables and those of its optimizer before the first step."""
-        from hpsearch.engines.fused.packing import initial_state
+        from hpsearch.engines.fused.packing import Held, begins_alike, initial_state
         from hpsearch.engines.initial import values_of
 
         network, initial_values = self._network_and_initial_values
-        if initial_values is None:
-            values = values_of(self.build(seed))
-        else:
-            values = initial_values.under(seed)
-        return initial_state(network, values, self._slots)
+        if initial_values is not None and begins_alike(network):
+            return initial_state(network, initial_values.under(seed), self._slots)
+        built = self.build(seed)
+        slots = self._slots if begins_alike(built) else Held.of(built).slots()
+        return initial_state(built, values_of(built), slots)
 
     def build(self, seed: int) -> Any:
         """Another compiled network, with the initial weights of a seed."""
@@ -132,10 +81,10 @@ class FusedConfiguration(Configuration):
 
     @cached_property
     def _slots(self) -> list[NDArray[Any]]:
-        """The initial variables of the optimizer; no seed enters them."""
-        from hpsearch.engines.fused.packing import initial_slots
+        """The initial variables of an optimizer that begins with the same under every seed."""
+        from hpsearch.engines.fused.packing import Held
 
-        return initial_slots(self.network)
+        return Held.of(self.network).slots()
 
     def _build(self, seed: int) -> tuple[Any, Draws]:
         from hpsearch.engines.initial import numpy_randomness

@@ -19,7 +19,8 @@ from hpsearch.engines.backend import import_keras, keep_compiled_programs
 from hpsearch.engines.contract import Job, Span, UnitResult, WorkUnit
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
-from hpsearch.engines.fused.configuration import FusedConfiguration, untraceable_reason
+from hpsearch.engines.fused.configuration import FusedConfiguration
+from hpsearch.engines.fused.obstacles import untraceable_reason
 from hpsearch.engines.fused.training import (
     UNIT_SIZES,
     FusedUnit,

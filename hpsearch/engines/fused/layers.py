@@ -1,7 +1,8 @@
 """Keras's layers where a program has them compute otherwise: with numbers and rows that are data.
 
-Dropout reads its rate from outside; batch normalisation leaves out padding, and has its gradient
-in closed form. Every row that counts gets what Keras gives it.
+Dropout and penalties read their strength from outside; penalties and batch normalisation leave out
+padding, and the latter has its gradient in closed form. Every row that counts gets what Keras
+gives it.
 """
 
 from __future__ import annotations
@@ -17,31 +18,34 @@ from numpy.typing import NDArray
 
 from hpsearch import keras_internals
 from hpsearch.engines.fused.losses import Batch
-from hpsearch.engines.fused.structure import dropouts
+from hpsearch.engines.fused.structure import activity_penalised, dropouts
 
 
 class Varying:
     """What a traced network reads in place of its own numbers; set while it is traced."""
 
     drops: Any = None
+    activity_penalties: Any = None
     batch: Any = None
 
-    def set(self, *, drops: Any, batch: Batch) -> Varying:
+    def set(self, *, drops: Any, activity_penalties: Any, batch: Batch) -> Varying:
         """Put the numbers there for as long as a ``with`` block lasts."""
-        self.drops, self.batch = drops, batch
+        self.drops, self.activity_penalties, self.batch = drops, activity_penalties, batch
         return self
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, *error: object) -> None:
-        self.drops = self.batch = None
+        self.drops = self.activity_penalties = self.batch = None
 
 
 def read_from(varying: Varying, model: Any, *, pads: bool) -> None:
-    """Have dropout read its rate, and batch normalisation the rows' weights, from ``varying``."""
+    """Have layers read their numbers, and which rows count, from ``varying``."""
     for number, layer in enumerate(dropouts(model)):
         layer.call = functools.partial(_dropout, varying, number, layer)
+    for number, layer in enumerate(activity_penalised(model)):
+        layer.activity_regularizer = functools.partial(_activity_penalty, varying, number)
     for layer in keras_internals.layers_of(model):
         if type(layer) is not keras.layers.BatchNormalization:
             continue
@@ -75,6 +79,21 @@ def _dropout(varying: Varying, number: int, layer: Any, inputs: Any, training: b
     )
     bits = _random_bits(layer.seed_generator.next(), shape)
     return jnp.where(bits >= drop["below"], inputs * drop["scale"], 0.0)
+
+
+def _activity_penalty(varying: Varying, number: int, output: Any) -> Any:
+    """L1 and L2 of what a layer gives for the rows that count, before Keras divides it.
+
+    Keras divides by the rows of the batch, with padding among them.
+    """
+    if varying.batch is None:  # nothing is penalised while predicting
+        return jnp.zeros(())
+    l1, l2 = varying.activity_penalties[number]
+    weights, n_rows = varying.batch.weights, varying.batch.n_rows
+    if weights is not None:
+        output = output * weights.reshape(-1, *(1,) * (output.ndim - 1))
+    penalty = l1 * jnp.sum(jnp.abs(output)) + l2 * jnp.sum(jnp.square(output))
+    return penalty * (len(output) / n_rows)
 
 
 def _random_bits(seed: Any, shape: tuple[int, ...]) -> Any:
@@ -160,8 +179,11 @@ _normalized.defvjp(_normalized_forward, _normalized_backward)
 def _moments(varying: Varying, layer: Any, inputs: Any, mask: Any) -> tuple[Any, Any]:
     """Mean and variance over the batch's true rows."""
     batch = varying.batch
-    if batch is None or batch.weights is None or mask is not None:
+    if batch is None or batch.weights is None:
         return keras_internals.moments_of(layer, inputs, mask)
+    if mask is not None:
+        is_row = (batch.weights > 0).reshape(-1, *(1,) * (mask.ndim - 1))
+        return keras_internals.moments_of(layer, inputs, mask & is_row)
     axes = keras_internals.reduction_axes(layer)
     weights = batch.weights.reshape(-1, *(1,) * (inputs.ndim - 1))
     others = int(np.prod([inputs.shape[axis] for axis in axes if axis != 0]))

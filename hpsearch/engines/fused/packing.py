@@ -15,6 +15,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.engines.averages import ends_elsewhere
+from hpsearch.engines.fused.structure import undecayed_variables
+
 PACKED_ELEMENTS = 200_000
 """Trainable variables are held as one vector up to this size; beyond, copying them into it and out
 of it takes longer than a program of more loops takes to compile."""
@@ -54,10 +57,49 @@ class Packing:
         return [values[0][first:end].reshape(shape) for shape, first, end in parts]
 
 
-def initial_slots(model: Any) -> list[NDArray[Any]]:
-    """The variables of a built model's optimizer as NumPy arrays; no seed enters them."""
-    optimizer, _ = optimizer_and_packing(model)
-    return [np.asarray(variable.value) for variable in optimizer.variables]
+@dataclass(frozen=True, eq=False)
+class Held:
+    """A model's trainable variables as a program's state holds them.
+
+    Attributes
+    ----------
+    packing : how.
+    variables : what the optimizer updates: the model's own, or the packed one.
+    optimizer : the model's, over these; its learning rate is a plain variable.
+    """
+
+    packing: Packing
+    variables: list[Any]
+    optimizer: Any
+
+    @classmethod
+    def of(cls, model: Any) -> Held:
+        """How a built model is held."""
+        packing = packing_of(model)
+        variables = list(model.trainable_variables)
+        config = {**model.optimizer.get_config(), "learning_rate": 0.0}
+        optimizer = type(model.optimizer).from_config(config)
+        undecayed = [variables[position] for position in undecayed_variables(model)]
+        if undecayed:
+            optimizer.exclude_from_weight_decay(var_list=undecayed)
+        if packing.is_packed:
+            variables = [keras.Variable(np.zeros(sum(packing.sizes), np.float32), name="packed")]
+        optimizer.build(variables)
+        return cls(packing, variables, optimizer)
+
+    def slots(self) -> list[NDArray[Any]]:
+        """The initial variables of the optimizer."""
+        return [np.asarray(variable.value) for variable in self.optimizer.variables]
+
+    def final(self, trainable: Sequence[Any], slots: Sequence[Any]) -> list[Any]:
+        """The weights that training would end with, as a state holds them; see ``averages``."""
+        if not ends_elsewhere(self.optimizer):
+            return list(trainable)
+        values = [*trainable, *slots]
+        mapping = list(zip([*self.variables, *self.optimizer.variables], values, strict=True))
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            self.optimizer.finalize_variable_values(self.variables)
+        return [scope.get_current_value(variable) for variable in self.variables]
 
 
 def initial_state(
@@ -78,14 +120,15 @@ def stack_states(states: Sequence[list[list[NDArray[Any]]]]) -> State:
 
 
 def assign(model: Any, state: State, replica: int) -> None:
-    """Give a built model the weights of one replica."""
-    trainable, frozen = ([np.asarray(values)[replica] for values in part] for part in state[:2])
+    """Give a built model the weights that the training of one replica ends with."""
+    trainable, frozen, slots = ([values[replica] for values in part] for part in state)
+    held = Held.of(model)
     for variables, values in (
-        (model.trainable_variables, packing_of(model).unpack(trainable)),
+        (model.trainable_variables, held.packing.unpack(held.final(trainable, slots))),
         (model.non_trainable_variables, frozen),
     ):
         for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
+            variable.assign(np.asarray(value))
 
 
 _ELEMENTWISE_OPTIMIZERS = (
@@ -99,6 +142,19 @@ _ELEMENTWISE_OPTIMIZERS = (
     keras.optimizers.Adadelta,
 )
 
+_OTHERS_THAT_BEGIN_ALIKE = (
+    keras.optimizers.Adafactor,
+    keras.optimizers.Ftrl,
+    keras.optimizers.Lamb,
+    keras.optimizers.Lion,
+    keras.optimizers.Muon,
+)
+
+
+def begins_alike(model: Any) -> bool:
+    """Whether a model's optimizer begins with the same variables whatever the weights are."""
+    return type(model.optimizer) in (*_ELEMENTWISE_OPTIMIZERS, *_OTHERS_THAT_BEGIN_ALIKE)
+
 
 def packing_of(model: Any) -> Packing:
     """How a model's trainable variables are held while it trains."""
@@ -109,19 +165,9 @@ def packing_of(model: Any) -> Packing:
         and type(optimizer) in _ELEMENTWISE_OPTIMIZERS
         and optimizer.clipnorm is None
         and optimizer.global_clipnorm is None
+        and optimizer.loss_scale_factor is None
+        and not undecayed_variables(model)
         and len({variable.dtype for variable in variables}) == 1
         and all(v.constraint is None and not v.overwrite_with_gradient for v in variables)
     )
     return Packing(shapes, is_packed)
-
-
-def optimizer_and_packing(model: Any) -> tuple[Any, Packing]:
-    """The model's optimizer over packed variables, its learning rate a plain variable."""
-    packing = packing_of(model)
-    config = {**model.optimizer.get_config(), "learning_rate": 0.0}
-    optimizer = type(model.optimizer).from_config(config)
-    variables = model.trainable_variables
-    if packing.is_packed:
-        variables = [keras.Variable(np.zeros(sum(packing.sizes), np.float32), name="packed")]
-    optimizer.build(variables)
-    return optimizer, packing

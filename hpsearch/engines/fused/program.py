@@ -6,8 +6,8 @@ of a block, ``vmap`` the replicas. Rows, statistics, batch orders, learning rate
 and penalties are inputs, so that they may differ between replicas. Every replica computes what it
 would compute alone:
 
-- The last batch of an epoch is padded, and its padding weighs nothing in the loss and in batch
-  normalisation, so the mean is over the batch's true size.
+- The last batch of an epoch is padded, and its padding weighs nothing in the loss, in penalties on
+  what layers give and in batch normalisation, so the mean is over the batch's true size.
 - A fold with fewer steps than another one keeps its state in the steps that it doesn't have.
 - Dropout draws from a counter-based generator under the replica's own seeds.
 
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from hpsearch import keras_internals
 from hpsearch.engines.fused.layers import Varying, drop_inputs, read_from
 from hpsearch.engines.fused.losses import Batch, batch_loss
-from hpsearch.engines.fused.packing import State, optimizer_and_packing
+from hpsearch.engines.fused.packing import Held, State
 from hpsearch.engines.fused.structure import penalised
 from hpsearch.engines.network import side_by_side
 from hpsearch.engines.workers import return_freed_memory
@@ -103,8 +103,8 @@ def block_inputs(**parts: Any) -> dict[str, Any]:
     Of steps: ``order`` int32 (E, S, R, B) row numbers; ``learning_rates`` float32 (E, S, R);
     ``first_step`` int32, steps taken before. Of replicas, along a first axis: ``n_train`` int32
     (R,); ``last_step`` int32 (R,) number of the first step that is not taken; ``rates``,
-    ``penalties``, ``weight_decay`` as in ``Numbers``, NumPy arrays; ``statistics`` a dictionary of
-    arrays; ``y`` (R, n_rows, n_values) or None.
+    ``penalties``, ``activity_penalties``, ``weight_decay`` as in ``Numbers``, NumPy arrays;
+    ``statistics`` a dictionary of arrays; ``y`` (R, n_rows, n_values) or None.
     """
     return parts
 
@@ -121,7 +121,8 @@ class FusedProgram:
 
     def __init__(self, model: Any, table: Table, layout: Layout, shapes: Shapes) -> None:
         self._model = model
-        self._optimizer, self._packing = optimizer_and_packing(model)
+        self._held = Held.of(model)
+        self._packing = self._held.packing
         self._table = table
         self._layout = layout
         self._shapes = shapes
@@ -223,7 +224,7 @@ class FusedProgram:
         y = (shared["y"] if replica["y"] is None else replica["y"])[rows]
         trainable, frozen, slots = state
         gradient = jax.value_and_grad(self._loss_of_batch, has_aux=True)
-        (loss, new_frozen), gradients = gradient(
+        (_, (loss, new_frozen)), gradients = gradient(
             self._packing.unpack(trainable), frozen, x, y, batch, replica
         )
         gradients = self._packing.pack(jnp, gradients)
@@ -255,8 +256,14 @@ class FusedProgram:
         y: Any,
         batch: Batch,
         replica: dict[str, Any],
-    ) -> tuple[Any, list[Any]]:
-        with self._varying.set(drops=replica["drops"], batch=batch):
+    ) -> tuple[Any, tuple[Any, list[Any]]]:
+        """The loss as the optimizer scales it; as it is; and the network's other variables."""
+        varying = self._varying.set(
+            drops=replica["drops"],
+            activity_penalties=replica["activity_penalties"],
+            batch=batch,
+        )
+        with varying:
             outputs, frozen, penalties = self._model.stateless_call(
                 trainable, frozen, x, training=True, return_losses=True
             )
@@ -264,12 +271,12 @@ class FusedProgram:
         for penalty in penalties:
             loss = loss + penalty
         if "l1" in replica:
-            return loss, frozen
+            return loss, (loss, frozen)
         for number, position in enumerate(self._penalised):
             l1, l2 = replica["penalties"][number, 0], replica["penalties"][number, 1]
             weight = trainable[position]
             loss = loss + l1 * jnp.sum(jnp.abs(weight)) + l2 * jnp.sum(jnp.square(weight))
-        return loss, frozen
+        return self._held.optimizer.scale_loss(loss), (loss, frozen)
 
     def _apply(
         self,
@@ -279,7 +286,7 @@ class FusedProgram:
         learning_rate: Any,
         replica: dict[str, Any],
     ) -> tuple[list[Any], list[Any]]:
-        optimizer = self._optimizer
+        optimizer = self._held.optimizer
         rate_slot = next(
             i for i, v in enumerate(optimizer.variables) if v is keras_internals.rate_of(optimizer)
         )
@@ -295,9 +302,9 @@ class FusedProgram:
         return list(trainable), list(slots)
 
     def _outputs(self, state: State, replica: dict[str, Any], shared: dict[str, Any]) -> Any:
-        """Raw outputs of every row in inference mode."""
-        trainable, frozen, _ = state
-        weights = self._packing.unpack(trainable)
+        """Raw outputs of every row in inference mode, with the weights that count."""
+        trainable, frozen, slots = state
+        weights = self._packing.unpack(self._held.final(trainable, slots))
 
         def predict(rows: Any) -> Any:
             x = self._design(replica, shared, rows)

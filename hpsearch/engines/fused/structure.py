@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,12 +34,14 @@ class Numbers:
     ----------
     rates : rate of each ``Dropout`` layer whose rate is above zero.
     penalties : float32 (n_penalised, 2): L1 and L2 strength of each variable that has them.
+    activity_penalties : float32 (n_layers, 2): the same of each layer whose output has them.
     weight_decay : the optimizer's, 0 where it has none.
     learning_rates : float32 (n_steps,): the learning rate of every step of the budget.
     """
 
     rates: NDArray[np.float32]
     penalties: NDArray[np.float32]
+    activity_penalties: NDArray[np.float32]
     weight_decay: float
     learning_rates: NDArray[np.float32]
 
@@ -61,6 +63,7 @@ def structure_key(model: Any, batch_size: int, values: Mapping[str, Any]) -> str
     parts = {
         "network": _without_numbers(described, _NameOrder()),
         "optimizer": _without_numbers(optimizer, _NameOrder()),
+        "undecayed": undecayed_variables(model),
         "losses": [(one.output, _describe_loss(one), one.weight) for one in losses_of(model)],
         "foreign": values if _has_foreign_code(model) else None,
         "batch_size": batch_size,
@@ -85,13 +88,12 @@ def _describe_loss(one: OutputLoss) -> Any:
 
 def numbers_of(model: Any, n_steps: int) -> Numbers:
     """Read a compiled model's numbers; a schedule is tabulated for ``n_steps`` steps."""
-    penalties = [
-        (float(v.regularizer.get_config().get("l1", 0.0)), float(_l2(v.regularizer)))
-        for v in penalised(model)
-    ]
     return Numbers(
         rates=np.array([layer.rate for layer in dropouts(model)], np.float32),
-        penalties=np.array(penalties, np.float32).reshape(-1, 2),
+        penalties=_strengths(variable.regularizer for variable in penalised(model)),
+        activity_penalties=_strengths(
+            layer.activity_regularizer for layer in activity_penalised(model)
+        ),
         weight_decay=float(getattr(model.optimizer, "weight_decay", None) or 0.0),
         learning_rates=_learning_rates(model.optimizer, n_steps),
     )
@@ -110,14 +112,32 @@ def penalised(model: Any) -> list[Any]:
     return [v for v in model.trainable_variables if _is_penalty(v.regularizer)]
 
 
+def activity_penalised(model: Any) -> list[Any]:
+    """The layers with an L1 or L2 penalty on what they give, in the network's order."""
+    layers = keras_internals.layers_of(model)
+    return [layer for layer in layers if _is_penalty(layer.activity_regularizer)]
+
+
+def undecayed_variables(model: Any) -> list[int]:
+    """Positions of the trainable variables that weight decay leaves out."""
+    return [
+        position
+        for position, variable in enumerate(model.trainable_variables)
+        if not keras_internals.is_decayed(model.optimizer, variable)
+    ]
+
+
 def _is_penalty(regularizer: Any) -> bool:
     return type(regularizer).__name__ in PENALTIES and type(regularizer).__module__.startswith(
         "keras."
     )
 
 
-def _l2(regularizer: Any) -> float:
-    return float(regularizer.get_config().get("l2", 0.0))
+def _strengths(penalties: Iterable[Any]) -> NDArray[np.float32]:
+    """L1 and L2 strength (n, 2) of penalties."""
+    configs = [penalty.get_config() for penalty in penalties]
+    strengths = [(float(c.get("l1", 0.0)), float(c.get("l2", 0.0))) for c in configs]
+    return np.array(strengths, np.float32).reshape(-1, 2)
 
 
 def _learning_rates(optimizer: Any, n_steps: int) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from hpsearch.engines.averages import finish
 from hpsearch.engines.backend import import_keras, silenced_stderr
 from hpsearch.engines.configuration import Configuration
 from hpsearch.engines.contract import FoldResult, Job, UnitResult, WorkUnit
@@ -144,9 +145,11 @@ class UnitTraining:
         tensors, y = training_tensors(program, self._data, replica.statistics)
         while replica.epochs_done < until:
             loss = program.train_epoch(tensors, y, replica.order(replica.epochs_done))
-            outputs = {
-                side: program.outputs(tensors, rows)[None] for side, rows in replica.rows.items()
-            }
+            with program.final_weights():
+                outputs = {
+                    side: program.outputs(tensors, rows)[None]
+                    for side, rows in replica.rows.items()
+                }
             replica.record(program.form, np.array([loss]), outputs)
             if replica.failure is not None:
                 raise TrainingFailedError(replica.failure.text)
@@ -175,6 +178,7 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
     for epoch, first in enumerate(range(0, n_steps, -(-n_rows // batch_size))):
         order = batch_order(seed, epoch, n_rows)
         program.train_epoch(tensors, y, order[: (n_steps - first) * batch_size])
+    finish(program.model)
     return program.model
 
 

@@ -9,7 +9,8 @@ replica's seed. Which replicas to train, and for how long, belongs to ``engine``
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -18,6 +19,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from hpsearch import keras_internals
+from hpsearch.engines.averages import ends_elsewhere, finish
 from hpsearch.engines.network import OutputForm, side_by_side
 from hpsearch.preprocessing import Encoded, Layout, Statistics, design_rows
 from hpsearch.preprocessing.design import design_batch
@@ -156,6 +158,17 @@ class Program:
     def state(self) -> State:
         """The current replica's state, a copy."""
         return [variable.numpy() for variable in _variables(self.model)]
+
+    @contextmanager
+    def final_weights(self) -> Iterator[None]:
+        """Give the network the weights that training would end with, within a block."""
+        if not ends_elsewhere(self.model.optimizer):
+            yield
+            return
+        state = self.state()
+        finish(self.model)
+        yield
+        self.restore(state)
 
     def train_epoch(
         self, tensors: dict[str, Any], y: Any, order: NDArray[np.integer[Any]]

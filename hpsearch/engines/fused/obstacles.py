@@ -1,0 +1,131 @@
+"""What the fused engine cannot train exactly: those networks go to the reference engine.
+
+A network must be traced under ``jax.vmap``, and the padding of a batch must weigh nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+from hpsearch import keras_internals
+from hpsearch.engines.failures import reason_of
+from hpsearch.engines.fused.structure import activity_penalised
+from hpsearch.space.network_checks import is_of_keras
+
+_OTHER_PRECISION = re.compile(r"float(?!32)\d")
+
+_ODD_SIZE = 1009
+"""Rows of a batch that is never computed; no layer is as wide, so shapes tell rows from units."""
+
+
+def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
+    """Why a compiled network cannot train in a fused program, or None where it can."""
+    return (
+        _class_reason(model)
+        or _precision_reason(model)
+        or _optimizer_reason(model)
+        or _penalty_reason(model)
+        or _tracing_reason(model, input_shape)
+    )
+
+
+def _class_reason(model: Any) -> str | None:
+    import keras
+
+    for layer in keras_internals.layers_of(model, include_self=True):
+        module = type(layer).__module__
+        if not module.startswith("keras."):
+            return f"layer '{layer.name}' is of class {type(layer).__name__}, defined outside Keras"
+    if type(model).train_step is not keras.Model.train_step:
+        return f"{type(model).__name__} has a train_step of its own"
+    return None
+
+
+def _precision_reason(model: Any) -> str | None:
+    """The dtype policy of a layer, or the dtype of a weight, of another precision than float32."""
+    policies = (layer.dtype_policy.name for layer in keras_internals.layers_of(model))
+    weights = (str(weight.dtype) for weight in model.weights)
+    precision = next(filter(_OTHER_PRECISION.search, (*policies, *weights)), None)
+    return precision and f"its layers compute in {precision}, not in float32"
+
+
+def _optimizer_reason(model: Any) -> str | None:
+    from hpsearch.engines.fused.packing import Held
+
+    name = type(model.optimizer).__name__
+    if hasattr(model.optimizer, "inner_optimizer") or hasattr(model.optimizer, "optimizers"):
+        return f"its optimizer is a {name}"
+    if is_of_keras(model.optimizer):
+        return None
+    try:
+        Held.of(model)
+    except Exception as error:
+        return f"its optimizer, a {name}, cannot be made again: {reason_of(error)}"
+    return None
+
+
+def _penalty_reason(model: Any) -> str | None:
+    """A penalty on what a layer gives that isn't a sum over rows."""
+    known = {id(layer) for layer in activity_penalised(model)}
+    for layer in keras_internals.layers_of(model):
+        penalty = layer.activity_regularizer
+        if penalty is not None and id(layer) not in known:
+            name = type(penalty).__name__
+            return f"layer '{layer.name}' penalises what it gives by {name}, not by L1 or L2"
+    return None
+
+
+def _tracing_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
+    import jax
+    import keras
+
+    from hpsearch.engines.fused.losses import unweighable_loss
+
+    found: list[str] = []
+    rows: Any = jax.ShapeDtypeStruct((_ODD_SIZE, *input_shape), "float32")  # type: ignore[no-untyped-call]
+
+    def forward(trainable: Any, frozen: Any, x: Any) -> Any:
+        outputs = model.stateless_call(trainable, frozen, x, training=True)[0]
+        masks = map(keras_internals.mask_of, keras.tree.flatten(outputs))
+        if any(mask is not None for mask in masks):
+            found.append("its output has a mask, by which the loss leaves out rows")
+        return outputs
+
+    try:
+        with _watched_rows(model, found):
+            outputs = jax.eval_shape(
+                forward,
+                [v.value for v in model.trainable_variables],
+                [v.value for v in model.non_trainable_variables],
+                rows,
+            )
+    except BaseException as error:  # whatever the layers of a space raise
+        return reason_of(error)
+    return found[0] if found else unweighable_loss(model, outputs)
+
+
+@contextmanager
+def _watched_rows(model: Any, found: list[str]) -> Iterator[None]:
+    """Note layers that must leave out padding and cannot tell it, since rows are no axis there."""
+    import keras
+
+    def watch(
+        layer: Any, function: Callable[..., Any], values: Any, *more: Any, **named: Any
+    ) -> Any:
+        if values.shape[:1] != (_ODD_SIZE,):
+            found.append(f"layer '{layer.name}' computes with rows that were joined or split")
+        return function(values, *more, **named)
+
+    with ExitStack() as stack:
+        for layer in activity_penalised(model):
+            penalty = partial(watch, layer, layer.activity_regularizer)
+            stack.enter_context(keras_internals.replaced(layer, activity_regularizer=penalty))
+        for layer in keras_internals.layers_of(model):
+            if type(layer) is keras.layers.BatchNormalization:
+                call = partial(watch, layer, layer.call)
+                stack.enter_context(keras_internals.replaced(layer, call=call))
+        yield
