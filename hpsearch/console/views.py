@@ -43,6 +43,7 @@ _FILES: Final = {
     "journal.sqlite": "all that was done, for `hpsearch resume`",
 }
 _FAILURES_SHOWN: Final = 3
+_WIDEST_DOOR: Final = 36
 
 
 def run_view(run: Run, *, n_trials: int = 10) -> RenderableType:
@@ -341,10 +342,15 @@ def _where(run: Run) -> RenderableType:
     if not (run.path / "model.keras").is_file():
         del doors[f"hpsearch predict {folder} NEW_ROWS.csv"]
     width = max(map(len, doors))
-    lines = [
-        Text.assemble(f"  {door:<{width}}  ", (about, "dim"), overflow="ignore", no_wrap=True)
-        for door, about in doors.items()
-    ]
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(min_width=width, overflow="fold")
+    table.add_column(style="dim")
+    for door, about in doors.items():
+        table.add_row(Text(door), Text(about))
+    lines: list[RenderableType] = [Padding(table, (0, 0, 0, 2))]
+    if width > _WIDEST_DOOR:  # a command that is folded can't be copied
+        each = ((Text(f"  {door}"), Text(f"    {about}", "dim")) for door, about in doors.items())
+        lines = [line for pair in each for line in pair]
     return Group(Text(f"written to {run.path}", style="bold"), *lines)
 
 
