@@ -486,4 +486,4 @@ def test_the_end_of_a_search_is_the_answer_and_where_the_rest_is(tmp_path):
     assert len(text.splitlines()) <= 30
     assert f"  hpsearch show {run.path}" in text
     assert "selected: trial" in text.splitlines()[0]
-    assert "rank" not in text
+    assert "\nrank  " not in text
