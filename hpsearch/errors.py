@@ -9,7 +9,7 @@ is one line, whatever it quotes: its line ends become spaces, and long quotation
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, Self
 
 _LONGEST_WORD: Final = 200
 _LONGEST_MESSAGE: Final = 1_500
@@ -65,6 +65,10 @@ class OptionError(InputError):
 
 class RunExistsError(InputError, FileExistsError):
     """The results folder already holds a run, or cannot be written."""
+
+    def __new__(cls, *args: Any) -> Self:
+        """Made as the one of its bases is made that needs it; tblib calls this by itself."""
+        return FileExistsError.__new__(cls, *args)
 
 
 class RunLockedError(RunExistsError):

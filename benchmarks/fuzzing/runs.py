@@ -71,7 +71,9 @@ class MachinesHere:
     def share(self, folder: Any) -> None:
         return None
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def call(
+        self, function: Callable[..., Any], *arguments: Any, limit: float | None = None
+    ) -> Any:
         return function(*arguments)
 
     def map_unordered(self, function: Callable[..., Any], tasks: Any) -> Any:

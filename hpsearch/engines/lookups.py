@@ -242,9 +242,20 @@ def _read(model: Any, raw: RawRange) -> Iterator[tuple[Position, Bounds]]:
                 at = int(chosen[row])
                 moved = after[row] != before[0]
                 ends = before[0][moved], after[row][moved]
+                if _is_made_of(ends, low[at], other[at]):
+                    continue
                 is_constant = high[at] == low[at]
                 _check_table(layer, size, ends, (low[at], high[at]), raw.positions[at], is_constant)
                 yield raw.positions[at], _bounds(size, ends, low[at], other[at], high[at])
+
+
+def _is_made_of(ends: tuple[NDArray[Any], NDArray[Any]], low: float, other: float) -> bool:
+    """Whether a network makes the numbers it looks up of a quantity: signs or bins, for instance.
+
+    A quantity that has fractions, and what is asked for does not move as far as it does.
+    """
+    is_whole = float(low).is_integer() and float(other).is_integer()
+    return not is_whole and bool((np.abs((ends[1] - ends[0]) - (other - low)) > 1).all())
 
 
 def _check_table(

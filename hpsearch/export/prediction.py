@@ -104,11 +104,12 @@ def _bundle_of(run: str | os.PathLike[str] | Run) -> Bundle:
 
 
 def _kept(bundle: Bundle) -> Bundle:
-    """The bundle of these very bytes and this manifest that was opened before, if there is one.
+    """The bundle of this path, these bytes and this manifest that was opened before, if any.
 
     Its model is loaded, and its program compiled. Models are few, so only the last ones are kept.
     """
-    key = hashlib.sha256(bundle.content + json.dumps(bundle.manifest).encode()).hexdigest()
+    named = f"{bundle.path}\n{json.dumps(bundle.manifest)}".encode()
+    key = hashlib.sha256(bundle.content + named).hexdigest()
     found = _opened.pop(key, bundle)
     _opened[key] = found
     while len(_opened) > MODELS_KEPT:

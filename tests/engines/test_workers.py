@@ -352,7 +352,8 @@ def test_a_space_may_print_where_nobody_reads(tmp_path):
     ],
 )
 def test_no_more_processes_than_have_something_to_do(jobs, n_trainings, n, why, monkeypatch):
-    monkeypatch.setattr("hpsearch.engines.workers.machines.default_jobs", lambda: 4)
+    home = sys.modules["hpsearch.engines.workers.machines"]  # a function has this name too
+    monkeypatch.setattr(home, "default_jobs", lambda: 4)
     said = []
     assert machines(None, jobs, said.append, n_trainings).jobs == n
     expected = f"--jobs {jobs} is more than there are {why}; as many processes are started: {n}."

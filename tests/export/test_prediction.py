@@ -284,10 +284,14 @@ def test_a_model_is_loaded_once_a_process_and_again_where_its_file_is_another(tr
     run, _ = trained
     raw = patients()
     hpsearch.predict(run, raw.head(2))
-    monkeypatch.setattr("hpsearch.export.bundle.load_keras_bytes", None)  # it is kept
+
+    def refuse(content, path):
+        raise ModelFileError("it was loaded")
+
+    monkeypatch.setattr("hpsearch.export.bundle.load_keras_bytes", refuse)
     assert len(hpsearch.predict(run.path, raw.head(3))) == 3
     monkeypatch.setattr("hpsearch.export.prediction._opened", {})
-    with pytest.raises(ModelFileError):
+    with pytest.raises(ModelFileError, match="it was loaded"):
         hpsearch.predict(run, raw.head(2))
 
 

@@ -1,5 +1,6 @@
 """A run that goes on: the tables of one run, no work done twice, and what is refused."""
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -349,7 +350,14 @@ def test_the_folder_and_the_data_may_move_and_the_space_file_may_go(folder, sear
     (folder / "space.py").unlink()
     with pytest.raises(OptionError, match=r"visits\.csv' is not there any more.*--data"):
         resume("elsewhere/run")
-    assert tables_of(resume("elsewhere/run", folder / "elsewhere/table.csv")) == tables_of(whole)
+    moved = tables_of(resume("elsewhere/run", folder / "elsewhere/table.csv"))
+    expected = tables_of(whole)
+    asked, was = (json.loads(files.pop("run.json")) for files in (moved, expected))
+    assert asked.pop("command").replace("elsewhere/table.csv", "visits.csv") == was.pop("command")
+    assert asked == was
+    best, best_was = (json.loads(files.pop("best.json")) for files in (moved, expected))
+    assert best.pop("sha256").keys() == best_was.pop("sha256").keys()  # run.json is another
+    assert (best, moved) == (best_was, expected)
 
 
 def test_a_run_on_a_table_in_memory_takes_it_again(search, resume):
