@@ -18,7 +18,7 @@ from hpsearch.space.space import Candidate
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the spaces below go to a worker
 
-EPOCHS, BATCH = 3, 8  # 26 rows in three folds: two batches of eight rows, and one of one or two
+EPOCHS, BATCH = 2, 8  # 26 rows in three folds: two batches of eight rows, and one of one or two
 
 
 def optimizers():
@@ -34,30 +34,22 @@ def optimizers():
         "averages, written often": lambda: o.Adam(
             0.05, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=2
         ),
-        "averages, clipped": lambda: o.SGD(0.05, use_ema=True, ema_momentum=0.7, clipnorm=0.1),
         "averages, accumulated": lambda: o.Adam(
             0.05, use_ema=True, ema_momentum=0.8, gradient_accumulation_steps=2
         ),
-        "accumulated": lambda: o.Adam(0.05, gradient_accumulation_steps=2),
         "accumulated, clipped": lambda: o.SGD(0.1, clipnorm=0.05, gradient_accumulation_steps=3),
-        "decay": lambda: o.AdamW(0.05, weight_decay=0.3),
         "decay but of biases": lambda: without_decay(
             o.AdamW(0.05, weight_decay=0.3), var_names=["bias"]
         ),
-        "decay of sgd": lambda: o.SGD(0.05, momentum=0.9, weight_decay=0.3),
         "clipped norm": lambda: o.Adam(0.05, clipnorm=0.02),
-        "clipped value": lambda: o.SGD(0.1, clipvalue=0.02),
-        "clipped together": lambda: o.SGD(0.1, global_clipnorm=0.05),
         "scaled loss": lambda: o.SGD(0.05, loss_scale_factor=64.0),
         "schedule-free": lambda: o.ScheduleFreeAdamW(0.05),
-        "lion": lambda: o.Lion(0.01, weight_decay=0.1),
     }
 
 
 OPTIMIZERS = [
-    *("averages", "averages, written often", "averages, clipped", "averages, accumulated"),
-    *("accumulated", "accumulated, clipped", "decay", "decay but of biases", "decay of sgd"),
-    *("clipped norm", "clipped value", "clipped together", "scaled loss", "schedule-free", "lion"),
+    *("averages", "averages, written often", "averages, accumulated", "accumulated, clipped"),
+    *("decay but of biases", "clipped norm", "scaled loss", "schedule-free"),
 ]
 
 
@@ -84,7 +76,7 @@ def build_penalised(hp, problem):
     from keras import regularizers as r
 
     where, strength = hp.Choice("where", PENALISED), hp.Float("strength", 0.0, 10.0, default=1.5)
-    penalty = {"l1": r.L1(strength), "both": r.L1L2(strength, 0.5)}.get(where, r.L2(strength))
+    penalty = r.L1L2(strength, 0.5)
     steps = k.Reshape((3, 1))
     layers = {
         "a convolution": [steps, k.Conv1D(3, 2, activity_regularizer=penalty), k.Flatten()],
@@ -93,7 +85,6 @@ def build_penalised(hp, problem):
             keras.Sequential([k.Input((3,)), k.Dense(4, "tanh", activity_regularizer=penalty)])
         ],
         "a recurrent layer": [steps, k.SimpleRNN(3, activity_regularizer=penalty)],
-        "dropped": [k.Dense(4, activity_regularizer=penalty), k.Dropout(0.0)],
     }.get(where, [k.Dense(4, "tanh", activity_regularizer=penalty)])
     last = k.Dense(problem.n_outputs, problem.output_activation, activity_regularizer=r.L1(0.1))
     model = keras.Sequential([k.Input(problem.input_shape), *layers, last])
@@ -102,8 +93,8 @@ def build_penalised(hp, problem):
 
 
 PENALISED = [
-    *("l2", "l1", "both", "a convolution", "a layer of its own", "within a network"),
-    *("a recurrent layer", "dropped"),
+    *("a dense layer", "a convolution", "a layer of its own", "within a network"),
+    "a recurrent layer",
 ]
 
 
@@ -114,11 +105,8 @@ def build_with_loss(hp, problem):
 
     loss = {
         "sum": lambda: losses.BinaryCrossentropy(reduction="sum"),
-        "mean": lambda: losses.BinaryCrossentropy(reduction="mean"),
         "weighted mean": lambda: losses.BinaryCrossentropy(reduction="mean_with_sample_weight"),
         "smoothed": lambda: losses.BinaryCrossentropy(label_smoothing=0.2),
-        "focal": lambda: losses.BinaryFocalCrossentropy(gamma=1.5),
-        "by name": lambda: "binary_crossentropy",
     }[hp.Choice("loss", LOSSES)]()
     layers = [keras.Input(problem.input_shape), keras.layers.Dense(4, "tanh")]
     model = keras.Sequential([*layers, keras.layers.Dense(1, "sigmoid")])
@@ -127,7 +115,7 @@ def build_with_loss(hp, problem):
     return model
 
 
-LOSSES = ["sum", "mean", "weighted mean", "smoothed", "focal", "by name"]
+LOSSES = ["sum", "weighted mean", "smoothed"]
 
 
 def build_masked(hp, problem):
@@ -170,7 +158,7 @@ def test_an_optimizer_trains_as_in_keras(engine, job, optimizer):
     assert_trained_as_by_keras(engine, job, {"optimizer": optimizer})
 
 
-@pytest.mark.parametrize("optimizer", ["averages", "decay but of biases", "schedule-free"])
+@pytest.mark.parametrize("optimizer", ["averages", "schedule-free"])
 def test_a_refit_ends_with_the_weights_that_keras_ends_with(engine, job, optimizer):
     candidate = Candidate(0, {"optimizer": optimizer})
     refitted = engine.call("refit", engine.name, job, candidate, 7)
@@ -184,8 +172,8 @@ def test_averages_go_on_from_a_rung_as_in_one_training(engine, job):
         unit = WorkUnit(Candidate(0, {"optimizer": "averages"}), (0, 1, 2), span, states)
         return engine.train(job, unit)
 
-    whole, first = train(Span(0, None, 1)), train(Span(0, 2, 1))
-    rest = train(Span(2, None, 1), {fold.position: fold.state for fold in first.folds})
+    whole, first = train(Span(0, None, 1)), train(Span(0, 1, 1))
+    rest = train(Span(1, None, 1), {fold.position: fold.state for fold in first.folds})
     for joined, fold in zip(joined_folds([first, rest]), whole.folds, strict=True):
         assert_allclose(joined.predictions, fold.predictions, rtol=0)
         assert_allclose(joined.train_loss, fold.train_loss, rtol=0)
