@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, NoReturn, Self, TextIO, cast
@@ -134,6 +135,8 @@ def run(command: Callable[[], int]) -> int:
     """
     signals = Signals().__enter__()  # for good: they come while Python exits, too
     open_standard_streams()
+    # A full /dev/shm is told in one line, where processes start.
+    warnings.filterwarnings("ignore", ".*joblib will operate in serial mode")
     code = 1
     try:
         code = exit_code_of(command, signals)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from hpsearch import keras_internals
@@ -43,20 +45,49 @@ def keep_compiled_programs() -> None:
 
     The folder's name holds the versions that shape a program, beside JAX's own key, which covers
     the program, its options and the processor. ``JAX_COMPILATION_CACHE_DIR`` names another one.
+    Where it can't be written, programs are compiled in each run, and nothing else is different.
     """
     import jax
     import keras
-    import platformdirs
 
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
+    folder = _folder_of_programs()
+    if not _can_be_written(folder):
+        return
     name = f"xla-jax{jax.__version__}-keras{keras.__version__}"
     options = {
-        "jax_compilation_cache_dir": str(platformdirs.user_cache_path("hpsearch") / name),
+        "jax_compilation_cache_dir": str(folder / name),
         "jax_compilation_cache_max_size": CACHE_BYTES,
         "jax_persistent_cache_min_compile_time_secs": 0.2,
     }
     for option, value in options.items():
         if option.upper() not in os.environ:
             jax.config.update(option, value)  # type: ignore[no-untyped-call]
+
+
+def unkept_programs() -> str | None:
+    """A sentence where what JAX compiles can't be kept for the next run; None where it can."""
+    folder = _folder_of_programs()
+    if _can_be_written(folder):
+        return None
+    return (
+        f"Compiled programs are not kept, since {folder} can't be written: each run compiles them "
+        "anew. JAX_COMPILATION_CACHE_DIR names another folder."
+    )
+
+
+def _folder_of_programs() -> Path:
+    import platformdirs
+
+    named = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    return Path(named) if named else platformdirs.user_cache_path("hpsearch")
+
+
+def _can_be_written(folder: Path) -> bool:
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.access(folder, os.W_OK | os.X_OK)
+    return False
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -44,6 +44,7 @@ class EngineKind:
     data_obstacle : why it cannot train on such rows with such a space, or None.
     data_drawback : why it would be slow there, or None; counts where nobody asked for it.
     network_obstacle, network_drawback : the same once the default network was tried.
+    caution : what to say when its workers start, or None.
     fallback : the engine that trains what this one cannot, and that ``auto`` takes in its place;
         None for one that trains any Keras model.
     """
@@ -60,6 +61,7 @@ class EngineKind:
     data_drawback: Callable[[Layout, Space], str | None] = no_obstacle
     network_obstacle: Callable[[Probe], str | None] = no_obstacle
     network_drawback: Callable[[Probe], str | None] = no_obstacle
+    caution: Callable[[], str | None] = no_obstacle
     fallback: str | None = None
 
     @property

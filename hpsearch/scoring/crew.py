@@ -215,6 +215,8 @@ class Crew:
         return self._start(engine_kind(str(self.choice.kind.fallback)))
 
     def _start(self, kind: EngineKind) -> Workers:
+        if caution := kind.caution():
+            self._note(caution)
         workers = self._machines.start(
             kind.warm_up,
             environment=kind.environment,

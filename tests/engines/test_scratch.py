@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.engines.workers import ScratchFolder, sweep
-from hpsearch.errors import OptionError
+from hpsearch.errors import BundleError, OptionError, StorageError
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -125,15 +125,43 @@ def test_a_sweep_that_is_faster_than_the_lock_costs_another_folder(monkeypatch):
         assert str(folder) == made[1]
 
 
-def test_a_full_folder_for_temporary_files_is_named(temporary, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left"), OSError("9 requested and 1 written")],  # NumPy's
+)
+def test_a_full_folder_for_temporary_files_is_named(error, temporary, monkeypatch):
     full = shutil.disk_usage(temporary)._replace(free=0)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
-    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(OSError, match="No space left") as raised, ScratchFolder():
+    said = rf"{temporary}, is full\. Free some space there, or set TMPDIR to another one\.$"
+    with pytest.raises(StorageError, match=said), ScratchFolder():
         raise error
-    assert raised.value.__notes__ == [
-        f"{temporary}, for temporary files, is full; TMPDIR may name another."
-    ]
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_failed_for_another_word_is_told_that_there_was_no_room(temporary, monkeypatch):
+    full = shutil.disk_usage(temporary)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    error = BundleError("HDF5: file write failed")
+    with pytest.raises(BundleError) as raised, ScratchFolder():
+        raise error
+    [note] = raised.value.__notes__
+    assert note.startswith(f"The folder for temporary files, {temporary}, is full.")
+
+
+def test_a_quota_of_a_user_is_told_by_where_it_is_used_up(temporary):
+    here = OSError(errno.EDQUOT, "Quota exceeded", str(temporary / "rows"))
+    with pytest.raises(StorageError), ScratchFolder():
+        raise here
+    elsewhere = OSError(errno.EDQUOT, "Quota exceeded", "/home/me/run/journal.sqlite")
+    with pytest.raises(OSError, match="Quota"), ScratchFolder():
+        raise elsewhere
+
+
+def test_another_error_stays_what_it_is(temporary):
+    for error in (OSError(errno.ENOSPC, "No space left", "/another/disk"), ValueError("a bug")):
+        with pytest.raises(type(error)) as raised, ScratchFolder():
+            raise error
+        assert raised.value is error
 
 
 def test_no_folder_for_temporary_files_is_one_line(monkeypatch):

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpsearch.engines.backend import import_keras, keep_compiled_programs
+from hpsearch.engines.backend import import_keras, keep_compiled_programs, unkept_programs
 from hpsearch.engines.contract import Job, Span, UnitResult, WorkUnit
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
@@ -287,5 +287,6 @@ ENGINE = EngineKind(
     data_drawback=_data_drawback,
     network_obstacle=_network_obstacle,
     network_drawback=_network_drawback,
+    caution=unkept_programs,
     fallback="reference",
 )

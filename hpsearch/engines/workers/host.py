@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import socket
 import subprocess
 import sys
@@ -193,6 +194,7 @@ class _Child:
             stdin=calls_end,
             stdout=answers_end,
             env=environment_like(os.environ, dict(setup.numerical), dict(setup.environment)),
+            start_new_session=True,
         )
         os.close(calls_end)
         os.close(answers_end)
@@ -222,7 +224,9 @@ class _Child:
 
     def end(self) -> None:
         """End the process."""
-        self._process.kill()
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)  # with what a space started in it
         self._process.wait()
         self._calls.close()
 

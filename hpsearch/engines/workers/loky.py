@@ -197,7 +197,7 @@ class LokyWorkers(Workers):
                 f"A worker process did not end within {SECONDS_TO_CLOSE:g} s, since something that "
                 "the space started may wait in it; it was ended."
             )
-            pool.kill()
+        pool.kill()
 
     def _start(self) -> Any:
         """A pool whose processes have begun to import."""

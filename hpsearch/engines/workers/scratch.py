@@ -15,7 +15,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from hpsearch.errors import OptionError
+from hpsearch.errors import HpsearchError, OptionError, StorageError
 
 PREFIX = "hpsearch-"
 LOCK = ".users"
@@ -30,6 +30,8 @@ class ScratchFolder:
     ------
     OptionError
         On entering, if there is no folder for temporary files.
+    StorageError
+        On leaving, for what failed in the block because that folder is full.
     """
 
     def __enter__(self) -> Path:
@@ -42,12 +44,19 @@ class ScratchFolder:
             os.close(self._lock)
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            root = self._path.parent
-            if shutil.disk_usage(root).free < _ROOM_BYTES:
-                error.add_note(f"{root}, for temporary files, is full; TMPDIR may name another.")
+        root = self._path.parent
+        is_cause = isinstance(error, OSError) and _is_full(root, error)
+        may_be_cause = isinstance(error, HpsearchError) and _has_no_room(root)
         shutil.rmtree(self._path, ignore_errors=True)
         os.close(self._lock)
+        said = (
+            f"The folder for temporary files, {root}, is full. Free some space there, or set "
+            "TMPDIR to another one."
+        )
+        if is_cause:
+            raise StorageError(said) from error
+        if may_be_cause and error is not None:
+            error.add_note(said)
 
 
 def temporary_folder() -> Path:
@@ -102,3 +111,14 @@ def _locked(folder: Path) -> int:
 
         fcntl.flock(lock, fcntl.LOCK_SH)
     return lock
+
+
+def _is_full(root: Path, error: OSError) -> bool:
+    """Whether an error means that a folder has no room; NumPy's own have no number."""
+    if error.errno == errno.EDQUOT:
+        return str(error.filename or root).startswith(str(root))
+    return error.errno in (errno.ENOSPC, None) and _has_no_room(root)
+
+
+def _has_no_room(root: Path) -> bool:
+    return shutil.disk_usage(root).free < _ROOM_BYTES
