@@ -133,8 +133,9 @@ def test_a_full_folder_for_temporary_files_is_named(error, temporary, monkeypatc
     full = shutil.disk_usage(temporary)._replace(free=0)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
     said = rf"{temporary}, is full\. Free some space there, or set TMPDIR to another one\.$"
-    with pytest.raises(StorageError, match=said), ScratchFolder():
+    with pytest.raises(StorageError, match=said) as raised, ScratchFolder(), ScratchFolder():
         raise error
+    assert not hasattr(raised.value, "__notes__")  # it is said once
     assert list(temporary.iterdir()) == []
 
 
@@ -142,7 +143,7 @@ def test_what_failed_for_another_word_is_told_that_there_was_no_room(temporary, 
     full = shutil.disk_usage(temporary)._replace(free=0)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
     error = BundleError("HDF5: file write failed")
-    with pytest.raises(BundleError) as raised, ScratchFolder():
+    with pytest.raises(BundleError) as raised, ScratchFolder(), ScratchFolder():
         raise error
     [note] = raised.value.__notes__
     assert note.startswith(f"The folder for temporary files, {temporary}, is full.")

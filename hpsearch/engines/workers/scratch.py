@@ -55,8 +55,8 @@ class ScratchFolder:
         )
         if is_cause:
             raise StorageError(said) from error
-        if may_be_cause and error is not None:
-            error.add_note(said)
+        if may_be_cause and said not in (str(error), *getattr(error, "__notes__", ())):
+            error.add_note(said)  # type: ignore[union-attr]
 
 
 def temporary_folder() -> Path:
