@@ -13,6 +13,7 @@ shows each first, and exits with 1 where there are some. ``benchmarks/fuzzing`` 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import queue
 import resource
@@ -82,7 +83,7 @@ class Worker:
         command = [sys.executable, __file__, "--kind", kind, "--seed", str(seed)]
         command += ["--limit", str(limit), "--work", str(first)]
         most = int(memory * 2**30)
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it lives as long as this
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -102,8 +103,10 @@ class Worker:
         self.lines.put("")
 
     def _last_words(self) -> str:
-        self.errors.seek(0)
-        return (self.errors.read().strip().splitlines() or [""])[-1][:200]
+        size = self.errors.seek(0, io.SEEK_END)
+        self.errors.seek(max(0, size - 4_000))
+        said = self.errors.read().decode(errors="replace").strip()
+        return f"{(said.splitlines() or [''])[-1][:200]} ({size:,} bytes of errors)"
 
     def line(self, seconds: float) -> dict | None:
         """What it says next; None where it ended or says nothing for so long."""

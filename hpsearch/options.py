@@ -356,6 +356,13 @@ def switch(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def word(name: str, value: Any) -> str:
+    """A name, whatever it names."""
+    if not isinstance(value, str):
+        raise OptionError(f"`{name}` is a name; received {value!r}.")
+    return value
+
+
 def one_of(choices: Iterable[str] | Callable[[], Iterable[str]]) -> Check:
     """One of some words; a function that gives them is called when a value is checked."""
 

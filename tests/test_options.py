@@ -153,6 +153,6 @@ def test_what_would_never_end_is_refused(given):
 
 
 def test_an_array_is_no_word():
-    for name in ("split", "race", "oracle", "select"):
+    for name in ("split", "race", "oracle", "select", "engine", "metric", "scale_target"):
         with pytest.raises(OptionError):
             Options(**{name: np.array([1, 2])})

@@ -80,7 +80,7 @@ def checked_option(option: Any) -> str:
     """
     name = _present_name(option)
     allowed = (AUTO, *engine_names())
-    if name not in allowed:
+    if not isinstance(name, str) or name not in allowed:
         raise OptionError(f"`engine` is one of {', '.join(allowed)}; received {option!r}.")
     return str(name)
 

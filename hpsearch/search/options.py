@@ -54,7 +54,7 @@ gp: Optuna's Gaussian process, slower; needs the extra gp.
 
 
 def _scale_target(name: str, value: Any) -> ScaleTarget:
-    if value == "auto" and isinstance(value, str):
+    if isinstance(value, str) and value == "auto":
         return "auto"
     if type(value).__name__ == "bool":
         return bool(value)
@@ -231,7 +231,7 @@ class Options:
     metric: str | None = option(
         None,
         "The metric that selects; by default the problem type's first.",
-        rules.anything,
+        or_none(rules.word),
         panel=Panel.SEARCH,
         metavar="NAME",
         for_one_network=True,
