@@ -4,8 +4,8 @@ Pure functions on the bytes of tables (CSV) and of documents (JSON). A differenc
 
 - ``changed``: a number or a word is another one, or something is gone;
 - ``added``: a file, a column or a key that was not there before;
-- ``reworded``: a sentence for people is another one: a text with a space in a document, or a cell
-  of the column ``error``.
+- ``reworded``: a sentence for people is another one (a text with a space in a document, or a cell
+  of the column ``error``), or the hash of a file that says nothing new where the file is compared.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,38 +95,47 @@ def difference(before: str, after: str) -> float | None:
 
 def compare_documents(name: str, before: str, after: str) -> list[Difference]:
     """Differences of two JSON documents whose bytes are not the same, key by key."""
-    old, new = (dict(leaves(json.loads(text))) for text in (before, after))
-    found = []
-    for key in {**old, **new}:
-        if key not in old:
-            found.append(Difference(ADDED, name, f"key {key}"))
-        elif key not in new:
-            found.append(Difference(CHANGED, name, f"key {key} is gone"))
-        elif is_other(old[key], new[key]):
-            kind = REWORDED if is_sentence(old[key]) and is_sentence(new[key]) else CHANGED
-            found.append(Difference(kind, name, f"key {key}: {arrow(old[key], new[key])}"))
+    pairs = differing("", json.loads(before), json.loads(after))
+    found = [Difference(kind, name, f"key {text}") for kind, text in pairs]
     return found or [Difference(CHANGED, name, "its form: the order of keys, or spaces")]
 
 
-def leaves(value, path: str = "") -> Iterator[tuple[str, object]]:
-    """Each number, text, null or empty collection of a document, with the path that leads to it.
+def differing(path: str, before, after) -> Iterator[tuple[str, str]]:
+    """Kind and text of each difference of two values; what is there on one side alone is one."""
+    old, new = items_of(before), items_of(after)
+    if type(before) is not type(after) or old is None or new is None:
+        if is_other(before, after):
+            is_reworded = is_for_people(before) and is_for_people(after)
+            yield REWORDED if is_reworded else CHANGED, f"{path}: {arrow(before, after)}"
+        return
+    for key in {**old, **new}:
+        inner = f"{path}{key}".removeprefix(".")
+        if key not in old:
+            yield ADDED, inner
+        elif key not in new:
+            yield CHANGED, f"{inner} is gone"
+        else:
+            yield from differing(inner, old[key], new[key])
 
-    Items of a list are known by their ``code`` or ``name``, where they have one, so that an item
+
+def items_of(value) -> dict[str, object] | None:
+    """Items of an object or a list by the ends of their paths; None for anything else.
+
+    Those of a list are known by their ``code`` or ``name``, where they have one, so that an item
     more leaves the others where they are.
     """
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from leaves(item, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and value:
-        counts = Counter()
-        for i, item in enumerate(value):
-            named = item if isinstance(item, dict) else {}
-            label = named.get("code") or named.get("name") or i
-            counts[label] += 1
-            again = f"#{counts[label]}" if counts[label] > 1 else ""
-            yield from leaves(item, f"{path}[{label}{again}]")
-    else:
-        yield path, value
+    if isinstance(value, dict):
+        return {f".{key}": item for key, item in value.items()}
+    if not isinstance(value, list):
+        return None
+    counts, items = Counter(), {}
+    for i, item in enumerate(value):
+        named = item if isinstance(item, dict) else {}
+        label = named.get("code") or named.get("name") or i
+        counts[label] += 1
+        again = f"#{counts[label]}" if counts[label] > 1 else ""
+        items[f"[{label}{again}]"] = item
+    return items
 
 
 def is_other(before, after) -> bool:
@@ -133,9 +143,11 @@ def is_other(before, after) -> bool:
     return json.dumps(before) != json.dumps(after)
 
 
-def is_sentence(value) -> bool:
-    """Whether a leaf is a text for people, rather than a name or a word with a meaning."""
-    return isinstance(value, str) and (" " in value or not value)
+def is_for_people(value) -> bool:
+    """Whether a leaf is a sentence, or a hash, rather than a name or a word with a meaning."""
+    if not isinstance(value, str):
+        return False
+    return " " in value or not value or re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def arrow(before, after) -> str:

@@ -14,7 +14,7 @@ resumed, and one that was given more trials at the end, have the files of an uni
 A line a search says that its files are the same byte for byte, or what differs: what was
 ``changed``, ``added`` or ``reworded`` (``differences.py``). Exits with 1 where something was
 changed or a search failed. ``small_runs.py`` has the searches; one of them, ``tpe``, needs the
-extra: ``pip install '.[bench]'``. They take about five minutes of two cores, half of that with a
+extra: ``pip install '.[bench]'``. They take about six minutes of two cores, half of that with a
 cache that holds the first revision's. Bytes are those of one machine, of its versions of the
 packages and of the searches as they are here: where one of these is another, so is what is kept.
 

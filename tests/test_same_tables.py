@@ -121,10 +121,22 @@ def test_a_word_is_a_value_and_a_sentence_is_not(documents):
 def test_a_further_warning_leaves_the_others_where_they_are(documents):
     new = {"code": "edge", "text": "At the edge."}
     assert documents(warnings=[new, new, *BEST["warnings"]]) == [
-        f"added: best.json, key warnings[{label}].{key}"
-        for label in ("edge", "edge#2")
-        for key in ("code", "text")
+        "added: best.json, key warnings[edge]",
+        "added: best.json, key warnings[edge#2]",
     ]
+
+
+def test_what_is_gone_is_one_difference_however_much_is_in_it(documents):
+    assert documents(warnings=[], hyperparameters=None) == [
+        'changed: best.json, key hyperparameters: {"optimizer": "adam"} -> null',
+        "changed: best.json, key warnings[few] is gone",
+    ]
+
+
+def test_the_hash_of_a_file_is_no_number(differences):
+    before, after = (json.dumps({"sha256": {"trials.csv": c * 64}}) for c in "ab")
+    [found] = differences.compare_documents("best.json", before, after)
+    assert found.kind == "reworded"
 
 
 def test_a_number_of_another_type_and_a_lost_one_are_changes(documents):
