@@ -10,7 +10,7 @@ from benchmarks.fuzzing import KINDS
 from benchmarks.fuzzing.base import judged
 
 N_BLOCKS = 4
-ATTEMPTS = {"tables": 100, "options": 20, "results": 15, "journals": 3, "models": 15}
+ATTEMPTS = {"tables": 100, "options": 20, "results": 15, "journals": 3, "models": 15, "spaces": 10}
 """Of each block."""
 MOST_SECONDS = 10.0
 

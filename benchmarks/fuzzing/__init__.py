@@ -7,7 +7,7 @@ an ``Attempt``: what it is, and what tries it. To add one, write such a module a
 
 from __future__ import annotations
 
-from benchmarks.fuzzing import journals, models, options, results, tables
+from benchmarks.fuzzing import journals, models, options, results, spaces, tables
 
 KINDS = {
     "tables": tables,
@@ -15,4 +15,5 @@ KINDS = {
     "results": results,
     "journals": journals,
     "models": models,
+    "spaces": spaces,
 }

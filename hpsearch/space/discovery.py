@@ -84,6 +84,7 @@ def explore(declare: Callable[[HyperParameters], object], *, limit: int) -> Disc
             if not calls:
                 raise
             failures.append(str(error))
+            hp.values = dict(hp.values) if isinstance(hp.values, dict) else {}
         found.merge(hp.space, overwrite=False)
         plan.record(hp)
         values = plan.next_values(found)
@@ -114,7 +115,8 @@ class _ExplorationPlan:
                 condition_key(scope), {c.name: c.values[0] for c in scope}
             )
         for parameter in hp.space:
-            if is_active(parameter, hp.values):
+            # A space that fails may have taken values away.
+            if is_active(parameter, hp.values) and parameter.name in hp.values:
                 self._values_tried.add((*_declaration(parameter), hp.values[parameter.name]))
 
     def next_values(self, found: HyperParameters) -> Values | None:

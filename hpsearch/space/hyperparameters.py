@@ -250,6 +250,33 @@ def all_values(parameter: HyperParameter) -> Sequence[Any] | None:
     return list(dict.fromkeys(plain(parameter, value) for value in parameter.values))
 
 
+def check_declared(parameter: HyperParameter) -> None:
+    """Refuse a declaration that keras-tuner takes and that has no value to give.
+
+    Raises
+    ------
+    SpaceError
+        If its name is no text, an end of its range is no number, or its step leads nowhere.
+    """
+    if not isinstance(parameter.name, str) or not parameter.name:
+        raise SpaceError(
+            f"A hyperparameter has a name; received {parameter.name!r}. Give it a text that is not "
+            "empty."
+        )
+    if kind_of(parameter) not in ("int", "float"):
+        return
+    if not all(map(math.isfinite, (parameter.min_value, parameter.max_value))):
+        raise SpaceError(
+            f"The range of hyperparameter '{parameter.name}' needs two ends; received "
+            f"{parameter.min_value:g} to {parameter.max_value:g}. Give it finite numbers."
+        )
+    if parameter.step is not None and not parameter.step > 0:
+        raise SpaceError(
+            f"The step of hyperparameter '{parameter.name}' must be above 0; received "
+            f"{parameter.step:g}. Give it another, or none."
+        )
+
+
 def narrow(hp: HyperParameters, fixes: Mapping[str, Any]) -> HyperParameters:
     """A copy of a space in which some hyperparameters have one value.
 

@@ -24,7 +24,14 @@ from hpsearch.errors import OptionError, SpaceError
 from hpsearch.options import MOST, MOST_EPOCHS
 from hpsearch.space.discovery import Discovery, explore
 from hpsearch.space.guards import blame, heard_warnings
-from hpsearch.space.hyperparameters import Values, describe, is_active, narrow, parse
+from hpsearch.space.hyperparameters import (
+    Values,
+    check_declared,
+    describe,
+    is_active,
+    narrow,
+    parse,
+)
 from hpsearch.space.local_modules import importable, make_importable
 from hpsearch.space.network_checks import check_model
 from hpsearch.space.objects import read_object
@@ -37,7 +44,7 @@ from hpsearch.space.source import (
 
 if TYPE_CHECKING:
     import keras
-    from keras_tuner import HyperParameters
+    from keras_tuner import HyperParameter, HyperParameters
 
     from hpsearch.task import Problem
 
@@ -132,7 +139,8 @@ class Space:
             return spec
         is_text = isinstance(spec, str | os.PathLike)
         source = read_text(spec) if is_text else read_object(spec)
-        definition(source)
+        with heard_warnings():  # a worker, which runs the code too, tells of them
+            definition(source)
         return cls(source)
 
     @property
@@ -233,32 +241,9 @@ class Space:
             If the space raises (with its file and line), returns something else than a compiled
             ``keras.Model``, or adds a reserved hyperparameter while it builds.
         """
-        from keras_tuner import HyperParameters
-
         fixes = fixes or {}
-        hp = HyperParameters()
-        hp.values = dict(values)
-        defined = definition(self.source)
-        make_importable(self.source.modules, keep=self.source.payload is not None)
-        defined.settings.apply()
-        try:
-            with blame(self.name, "build", defined.filenames):
-                model = defined.build(hp, problem)
-        finally:
-            defined.settings.apply()
-        active = {p.name: p for p in hp.space if is_active(p, hp.values)}
-        steering = next((name for name in _RESERVED if name in active and name not in values), None)
-        if steering is not None:
-            call = f"hp.{type(active[steering]).__name__}({steering!r}, ...)"
-            remedy = (
-                f"Write {call} in its `declare` as well."
-                if self.declares
-                else f"Call {call} at the beginning of its build, before any `if`."
-            )
-            raise SpaceError(
-                f"'{steering}' steers the fit, so it must be known before a network is built; the "
-                f"build of '{self.name}' asks for it where nobody knew. {remedy}"
-            )
+        model, active, used = self._build(values, problem)
+        self._check_steering(active, values)
         late = {
             name: parse(active[name], fixes[name])
             for name in fixes
@@ -266,15 +251,52 @@ class Space:
         }
         if late:
             return self.construct({**values, **late}, problem, fixes)
-        with blame(self.name, "build", defined.filenames):
+        with blame(self.name, "build", definition(self.source).filenames):
             check_model(self.name, model, problem)
         # A space that lists its hyperparameters may read them with hp.get, which declares none.
-        listed = [name for name in values if self.declares and name not in active]
+        listed = {n: v for n, v in values.items() if self.declares and n not in active}
         return Built(
             model=model,
-            values={name: hp.values[name] for name in (*active, *listed)},
-            added={name: hp.values[name] for name in active if name not in values},
+            values={**used, **listed},
+            added={name: value for name, value in used.items() if name not in values},
             unused=tuple(name for name in values if name not in active),
+        )
+
+    def _build(
+        self, values: Mapping[str, Any], problem: Problem
+    ) -> tuple[Any, dict[str, HyperParameter], Values]:
+        """What the build returns, what it declared that was active, and the values of that."""
+        from keras_tuner import HyperParameters
+
+        defined = definition(self.source)
+        hp = HyperParameters()
+        hp.values = dict(values)
+        make_importable(self.source.modules, keep=self.source.payload is not None)
+        defined.settings.apply()
+        try:
+            with blame(self.name, "build", defined.filenames):
+                model = defined.build(hp, problem)
+                active = {p.name: p for p in hp.space if is_active(p, hp.values)}
+                return model, active, {name: hp.values[name] for name in active}
+        finally:
+            defined.settings.apply()
+
+    def _check_steering(
+        self, active: Mapping[str, HyperParameter], values: Mapping[str, Any]
+    ) -> None:
+        """Refuse a build that asks for ``batch_size`` or ``epochs`` where nobody knew."""
+        steering = next((name for name in _RESERVED if name in active and name not in values), None)
+        if steering is None:
+            return
+        call = f"hp.{type(active[steering]).__name__}({steering!r}, ...)"
+        remedy = (
+            f"Write {call} in its `declare` as well."
+            if self.declares
+            else f"Call {call} at the beginning of its build, before any `if`."
+        )
+        raise SpaceError(
+            f"'{steering}' steers the fit, so it must be known before a network is built; the "
+            f"build of '{self.name}' asks for it where nobody knew. {remedy}"
         )
 
     def settled(
@@ -309,6 +331,9 @@ class Space:
         def blamed(hp: HyperParameters) -> None:
             with blame(self.name, step, defined.filenames), heard_warnings():
                 declare(hp, problem)
+                hp.values = dict(hp.values)  # whatever the space did with them
+                for parameter in hp.space:
+                    check_declared(parameter)
 
         with importable(self.source.modules, keep=self.source.payload is not None):
             return explore(blamed, limit=limit)

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from hpsearch.space.hyperparameters import (
     active_ranges,
     active_values,
     all_values,
+    check_declared,
     combinations,
     describe,
     grid_values,
@@ -241,3 +244,25 @@ def test_a_grid_of_very_many_values_begins_at_once():
     grid = combinations(wide(), grid_values)
     first = [next(grid)["rate"] for _ in range(3)]
     assert first == pytest.approx([0.0, 0.001, 0.002])
+
+
+# -- declarations that lead nowhere, or too far
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda hp: hp.Int("n", 1, 9, step=0), "step of hyperparameter 'n' must be above 0"),
+        (lambda hp: hp.Float("x", 0.0, 1.0, step=-0.1), "must be above 0; received -0.1"),
+        (lambda hp: hp.Float("x", 0.0, math.nan), "'x' needs two ends; received 0 to nan"),
+        (lambda hp: hp.Float("x", 0.0, math.inf), "'x' needs two ends; received 0 to inf"),
+        (lambda hp: hp.Int("", 1, 2), "A hyperparameter has a name; received ''"),
+    ],
+)
+def test_a_declaration_that_has_no_value_to_give_is_refused(make, message):
+    from keras_tuner import HyperParameters
+
+    hp = HyperParameters()
+    make(hp)
+    with pytest.raises(SpaceError, match=message):
+        check_declared(hp.space[0])

@@ -363,6 +363,21 @@ def test_discovery_collects_what_only_some_builds_raise():
     assert "no such optimizer" in failure
 
 
+@pytest.mark.parametrize(
+    "spoil", [lambda hp: hp.values.clear(), lambda hp: vars(hp).update(values=None)]
+)
+def test_discovery_survives_a_build_that_spoils_its_values(spoil):
+    def build(hp):
+        if hp.Boolean("spoiled"):
+            hp.Int("units", 1, 2)
+            spoil(hp)
+            raise ValueError("no values")
+        return network()
+
+    (failure,) = Space.load(build).discover(PROBLEM).failures
+    assert "no values" in failure
+
+
 def test_discovery_raises_what_the_defaults_raise():
     def build(hp):
         raise ValueError("never works")
