@@ -10,6 +10,10 @@ class TrainingFailedError(ArithmeticError):
     """A replica's numbers went wrong, and its trial fails; the text is the whole reason."""
 
 
+class UntraceableError(HpsearchError):
+    """The engine that is chosen cannot train a network; the one that it falls back on can."""
+
+
 def raise_if_out_of_memory(error: BaseException) -> None:
     """Raise ``MemoryError`` where memory ran out: the unit is tried again, not its trial failed."""
     native = ("ResourceExhaustedError", "RESOURCE_EXHAUSTED")  # TensorFlow's, and XLA's

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 from hpsearch.engines import AUTO, engine_kind
 from hpsearch.engines.choose import first_choice, second_choice, third_choice
 from hpsearch.engines.contract import Engine, Job, UnitResult, WorkUnit
+from hpsearch.engines.failures import UntraceableError
 from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.pace import few_batches, is_very_large, seconds_per_epoch
@@ -36,6 +37,7 @@ from hpsearch.space.space import Candidate
 from hpsearch.task import Problem, Target
 
 Note = Callable[[str], None]
+Call = Callable[..., Any]
 R = TypeVar("R")
 
 UNITS_OF_A_REFIT: Final = 4
@@ -145,17 +147,31 @@ class Crew:
             ) from error
         return found
 
-    def refit(self, function: Callable[..., R], *arguments: Any) -> R:
-        """Call what trains on all rows, which may take as long as a few work units.
+    def refit(self, attempt: Callable[[EngineKind, Call], R]) -> R:
+        """Have the winner trained on all rows by the engine that trained its folds.
+
+        Parameters
+        ----------
+        attempt : trains by an engine, with what calls a function in its workers; it is asked
+            again with the engine that falls back where that one cannot train the network.
 
         Raises
         ------
         BundleError
             If it takes longer than ``--trial-timeout`` allows.
         """
+        kind = self.choice.kind
+        try:
+            return attempt(kind, partial(self._refit_in, lambda: self.workers))
+        except UntraceableError:
+            other = engine_kind(str(kind.fallback))
+            return attempt(other, partial(self._refit_in, lambda: self._second_workers))
+
+    def _refit_in(self, workers: Callable[[], Workers], function: Any, *arguments: Any) -> Any:
+        """Call what trains on all rows, which may take as long as a few work units."""
         limit = limit_of_call(self._plan.trial_timeout, n_tasks=UNITS_OF_A_REFIT)
         try:
-            return self.workers.call(function, *arguments, limit=limit)
+            return workers().call(function, *arguments, limit=limit)
         except LateCallError as error:
             raise BundleError(
                 f"The final model must be trained within {limit:g} s, {UNITS_OF_A_REFIT} times "
@@ -201,8 +217,9 @@ class Crew:
         def fall_back(work: Sequence[WorkUnit], reason: str) -> Iterator[UnitResult]:
             n_candidates = len({unit.candidate.trial for unit in work})
             self._note(
-                f"{n_candidates} candidates go to the {self.choice.kind.fallback} engine: the "
-                f"{self.choice.engine} one cannot train them ({reason})."
+                f"{'1 candidate goes' if n_candidates == 1 else f'{n_candidates} candidates go'} "
+                f"to the {self.choice.kind.fallback} engine, since the {self.choice.engine} one "
+                f"cannot train that: {reason}."
             )
             kind = engine_kind(str(self.choice.kind.fallback))
             yield from kind.make(self._second_workers, job, data, _leave_unscored).score(work)

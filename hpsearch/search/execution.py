@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hpsearch.data import Dataset, load
+from hpsearch.engines.kind import EngineKind
 from hpsearch.errors import SearchFailedError
 from hpsearch.export.refit import Refitted, ReloadCheck, refit_and_export
 from hpsearch.options import documented, taking
@@ -21,6 +22,7 @@ from hpsearch.results import Run, RunFolder, free_name, open_run
 from hpsearch.results.journal import Journal
 from hpsearch.results.reporting import write_missing_texts
 from hpsearch.results.tables import baselines_table, nested_table, predictions_table
+from hpsearch.scoring.crew import Call
 from hpsearch.scoring.observer import Observer, usual_observer
 from hpsearch.scoring.rows import encode_dataset
 from hpsearch.scoring.session import Session
@@ -219,7 +221,7 @@ def execute(
         folder.write_tables(predictions=predictions_table(_prediction_parts(plan, session, best)))
         baselines = _score_baselines(plan, session, best, folder, observer)
         nested = _search_nested(planned, session, folder, observer)
-        refitted, n_steps = _refit(plan, session, best, folder, observer)
+        refitted, n_steps, kind = _refit(plan, session, best, folder, observer)
         ledger = books.ledger(
             bias_corrected=corrected,
             baselines=baselines,
@@ -229,7 +231,7 @@ def execute(
             test_predictions=refitted.predictions,
             declared=declared,
         )
-        manifest = documents.manifest(plan, best, refitted, n_steps, session.choice.backend)
+        manifest = documents.manifest(plan, best, refitted, n_steps, kind.keras_backend)
         outcome = documents.best_document(plan, best, refitted, n_steps, len(log), ledger)
         asked = documents.run_document(plan, session)
         folder.write_json("model.json", manifest)
@@ -306,29 +308,33 @@ def _search_nested(
 
 def _refit(
     plan: SearchPlan, session: Session, best: TrialResult, folder: RunFolder, observer: Observer
-) -> tuple[Refitted, int]:
+) -> tuple[Refitted, int, EngineKind]:
     """Train the selected configuration on all rows, export it and have the file reloaded."""
     observer.stage("refit")
     unchecked = session.scratch / "model.keras"
     check = session.scratch / "check.npz"
-    kind = session.choice.kind
     n_steps = steps_of_refit(plan, session, best)
-    with ReloadCheck(kind.environment) as reload_check:
-        refitted = session.crew.refit(
-            refit_and_export,
-            kind.train_on_all_rows,
-            session.job,
-            best.candidate,
-            n_steps,
-            plan.dataset.schema,
-            str(unchecked),
-            str(check),
-            None if plan.test is None else encode_dataset(plan.test),
-        )
-        observer.stage("reload check")
-        reload_check.verify(unchecked, check)
+
+    def refitted_by(kind: EngineKind, call: Call) -> tuple[Refitted, int, EngineKind]:
+        with ReloadCheck(kind.environment) as reload_check:
+            refitted = call(
+                refit_and_export,
+                kind.train_on_all_rows,
+                session.job,
+                best.candidate,
+                n_steps,
+                plan.dataset.schema,
+                str(unchecked),
+                str(check),
+                None if plan.test is None else encode_dataset(plan.test),
+            )
+            observer.stage("reload check")
+            reload_check.verify(unchecked, check)
+        return refitted, n_steps, kind
+
+    found = session.crew.refit(refitted_by)
     folder.write_file("model.keras", unchecked.read_bytes())
-    return refitted, n_steps
+    return found
 
 
 def _told(run: Run, observer: Observer) -> Run:

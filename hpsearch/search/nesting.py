@@ -198,13 +198,16 @@ def search_within(
         log = TrialLog(plan.metrics, plan.direction)
         score_trials(plan, session, oracle, journal, log, observer)
         best = select(plan, log)
+        n_steps, rows = steps_of_refit(plan, session, best), encode_dataset(new_rows)
         return best, session.crew.refit(
-            refit_and_predict,
-            session.choice.kind.train_on_all_rows,
-            session.job,
-            best.candidate,
-            steps_of_refit(plan, session, best),
-            encode_dataset(new_rows),
+            lambda kind, call: call(
+                refit_and_predict,
+                kind.train_on_all_rows,
+                session.job,
+                best.candidate,
+                n_steps,
+                rows,
+            )
         )
 
 

@@ -5,6 +5,7 @@ import sys
 import cloudpickle
 import pytest
 
+from hpsearch.engines.failures import UntraceableError
 from hpsearch.space.space import Candidate
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the space goes to a worker
@@ -22,6 +23,10 @@ def build(hp, problem):
         optimizer = keras.optimizers.MultiOptimizer(by_name)
     if part == "an optimizer without its config":
         optimizer = unlike_its_config(keras)
+    if part == "an optimizer that forgets":
+        optimizer = forgetful(keras)
+    if part == "a schedule without its config":
+        optimizer = keras.optimizers.SGD(unwritten(keras))
     rows = k.Input(problem.input_shape)
     steps = k.Reshape((3, 1))(rows)
     joined = keras.ops.reshape(steps, (-1, 1))
@@ -51,6 +56,26 @@ def unlike_its_config(keras):
     return Odd(2.0)
 
 
+def forgetful(keras):
+    class Halving(keras.optimizers.SGD):
+        def __init__(self, learning_rate, factor=1.0, **options):
+            super().__init__(learning_rate, **options)
+            self._factor = factor
+
+        def update_step(self, gradient, variable, learning_rate):
+            super().update_step(gradient * self._factor, variable, learning_rate)
+
+    return Halving(0.1, factor=0.5)
+
+
+def unwritten(keras):
+    class Falling(keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step):
+            return 0.1 / (1.0 + keras.ops.cast(step, "float32"))
+
+    return Falling()
+
+
 REASONS = {
     "a mask": "its output has a mask, by which the loss leaves out rows",
     "angles": "layer 'angles' penalises what it gives by OrthogonalRegularizer, not by L1 or L2",
@@ -58,6 +83,8 @@ REASONS = {
     "penalties of joined rows": "layer 'joined' computes with rows that were joined or split",
     "several optimizers": "its optimizer is a MultiOptimizer",
     "an optimizer without its config": "its optimizer, a Odd, cannot be made again: TypeError: ",
+    "an optimizer that forgets": "its optimizer, a Halving, is made again without its '_factor'",
+    "a schedule without its config": "its optimizer, a SGD, cannot be made again: NotImplemented",
 }
 
 
@@ -92,3 +119,10 @@ def test_candidates_that_leave_other_variables_out_of_weight_decay_share_no_prog
     candidates = [Candidate(i, {"left_out": n}) for i, n in enumerate(["", "bias", "kernel"])]
     sketches = on_jax("sketches", job, candidates)
     assert len({sketch.key for sketch in sketches}) == 3
+
+
+def test_a_refit_of_what_cannot_be_traced_is_left_to_the_other_engine(on_jax, table, make_job):
+    job = make_job(table("regression"), build)
+    candidate = Candidate(0, {"part": "an optimizer that forgets"})
+    with pytest.raises(UntraceableError, match="without its '_factor'"):
+        on_jax("refit", "fused", job, candidate, 3)

@@ -59,13 +59,34 @@ def _optimizer_reason(model: Any) -> str | None:
     name = type(model.optimizer).__name__
     if hasattr(model.optimizer, "inner_optimizer") or hasattr(model.optimizer, "optimizers"):
         return f"its optimizer is a {name}"
-    if is_of_keras(model.optimizer):
-        return None
     try:
-        Held.of(model)
-    except Exception as error:
-        return f"its optimizer, a {name}, cannot be made again: {reason_of(error)}"
-    return None
+        model.optimizer.get_config()  # which asks its schedule, perhaps one's own
+        lost = (
+            None
+            if is_of_keras(model.optimizer)
+            else _lost(model.optimizer, Held.of(model).optimizer)
+        )
+    except BaseException as error:  # whatever a class of one's own raises
+        return f"its optimizer, a {name}, cannot be made again: {reason_of(error).rstrip('.')}"
+    return lost and f"its optimizer, a {name}, is made again without its {lost!r}"
+
+
+def _lost(optimizer: Any, again: Any) -> str | None:
+    """What an optimizer of one's own holds and its configuration doesn't tell, or None."""
+    import keras
+
+    plain = (bool, int, float, str, tuple, type(None))
+    of_any = vars(keras.optimizers.SGD())
+    missing = object()
+    held = (name for name, value in vars(optimizer).items() if isinstance(value, plain))
+    return next(
+        (
+            name
+            for name in held
+            if name not in of_any and vars(again).get(name, missing) != vars(optimizer)[name]
+        ),
+        None,
+    )
 
 
 def _penalty_reason(model: Any) -> str | None:

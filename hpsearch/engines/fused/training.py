@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.engines.contract import FoldResult, Job, UnitResult, WorkUnit
-from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
+from hpsearch.engines.failures import UntraceableError, raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
 from hpsearch.engines.fused.configuration import FusedConfiguration
+from hpsearch.engines.fused.obstacles import untraceable_reason
 from hpsearch.engines.plan import REFIT, batch_order, replica_seed
 from hpsearch.engines.replica import STOP_CHECK_EPOCHS, Replica, epochs_kept, first_failure
 from hpsearch.space.space import Candidate
@@ -304,7 +305,13 @@ class FusedReplica(Replica):
 
 
 def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
-    """The network of a candidate after ``n_steps`` optimizer steps on all rows."""
+    """The network of a candidate after ``n_steps`` optimizer steps on all rows.
+
+    Raises
+    ------
+    UntraceableError
+        If another engine trained its folds, since this one cannot.
+    """
     from hpsearch.engines.fused.packing import assign, stack_states
     from hpsearch.engines.fused.program import FusedProgram, Shapes, block_inputs
 
@@ -313,6 +320,9 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
     configuration = FusedConfiguration(job, data, candidate.values, n_train=n_rows)
     seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
     model = configuration.network
+    reason = untraceable_reason(model, configuration.problem.input_shape)
+    if reason is not None:
+        raise UntraceableError(reason)
     batch_size = padded_size(configuration.settings.batch_size, n_rows)
     steps_per_epoch = -(-n_rows // batch_size)
     n_epochs = -(-n_steps // steps_per_epoch)
