@@ -2,16 +2,24 @@
 
     python benchmarks/kill.py                    # 200 kills, about an hour on two cores
     python benchmarks/kill.py --kills 20 --engine reference
+    python benchmarks/kill.py --steps            # 200 kills at chosen steps, about ten minutes
 
 Each search is killed (SIGKILL, the parent alone) some times in a row, begun or resumed again each
 time, then left to end. Its tables must be those of a search that was never killed, byte for byte,
 and two seconds after a kill none of its processes may be left. Prints a line a kill and a summary;
 exits with 1 where anything is different. The test suite does the same with a pretended engine.
+
+With ``--steps`` trainings are pretended, and a search is killed before one of its own steps on the
+disk, half of them at its beginning and its end: the journal's making, an exchange with --overwrite,
+a finished run that grows, export and report. What can be opened after a kill must be the older run
+or the new one, whole; the next command must take the folder up and give the tables of a search that
+was never killed; and nothing may be left that it does not name (``tests/step_kills.py``).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -24,6 +32,7 @@ from pathlib import Path
 
 import psutil
 
+ROOT = Path(__file__).parent.parent
 TABLES = ("trials.csv", "folds.csv", "curves.csv", "predictions.csv", "run.json", "best.json")
 
 
@@ -75,6 +84,23 @@ def is_alive(process):
         return False
 
 
+def kill_at_steps(n_kills):
+    """Kill searches with pretended trainings before steps on the disk; the exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, ROOT / "tests/step_kills.py", folder, str(n_kills)],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "numpy"},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    found = json.loads(done.stdout)
+    for kind, n in found["kills"].items():
+        print(f"{kind}: {n} kills at {found['steps'][kind]} steps")
+    print("\n".join(found["wrong"]) or "every folder was taken up again; nothing was lost")
+    return 1 if found["wrong"] else 0
+
+
 def main():
     """Kill, resume, compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -82,7 +108,10 @@ def main():
     parser.add_argument("--kills-per-run", type=int, default=5)
     parser.add_argument("--engine", choices=("fused", "reference"), default="fused")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", action="store_true", help="with pretended trainings")
     options = parser.parse_args()
+    if options.steps:
+        return kill_at_steps(options.kills)
     instants = random.Random(options.seed)
     stages, different, n_left = Counter(), [], 0
     with tempfile.TemporaryDirectory() as temporary:

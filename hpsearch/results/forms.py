@@ -295,18 +295,23 @@ class TableForm:
     ----------
     needs : columns that must be there; keys : those of them that no two rows share.
     may : columns that may be there; prefixes : and those that begin so.
+    some : beginnings of which there must be a column each.
     """
 
     needs: Mapping[str, ColumnForm]
     keys: tuple[str, ...]
     may: Mapping[str, ColumnForm] = field(default_factory=dict)
     prefixes: Mapping[str, ColumnForm] = field(default_factory=dict)
+    some: tuple[str, ...] = ()
 
     def check(self, table: pd.DataFrame) -> None:
         """Raise ``ValueError`` where the table has another form."""
         for name in self.needs:
             if name not in table.columns:
                 raise ValueError(f"it has no column {name!r}")
+        for start in self.some:
+            if not any(str(name).startswith(start) for name in table.columns):
+                raise ValueError(f"it has no column {start!r}")
         for name in map(str, table.columns):
             form = self._form_of(name)
             if not form(table[name]):
@@ -351,6 +356,7 @@ TABLES: Final[Mapping[str, TableForm]] = {
         needs=dict.fromkeys(("row", "repeat", "fold"), _is_key),
         keys=("row", "repeat", "fold"),
         prefixes={"y_pred": _is_number},
+        some=("y_true", "y_pred"),
     ),
     layout.TIMINGS: TableForm(needs={"trial": _is_key, "seconds": _is_number}, keys=("trial",)),
     layout.BASELINES: TableForm(

@@ -118,6 +118,12 @@ def test_a_damaged_table_is_named(finished, content, found):
         _ = open_run(finished).trials
 
 
+def test_predictions_without_predictions_are_damaged(finished):
+    (finished / "predictions.csv").write_text("row,repeat,fold,y_true\n0,0,0,1\n")
+    with pytest.raises(InputError, match=r"predictions\.csv' is not: it has no column 'y_pred'"):
+        _ = open_run(finished).predictions
+
+
 # -- whether it is as the run wrote it
 
 
