@@ -1,5 +1,6 @@
 """What all replicas of a search share."""
 
+import os
 import resource
 
 import numpy as np
@@ -16,9 +17,10 @@ def test_the_smallest_training_set_does_not_depend_on_the_number_of_repeats():
 
 @pytest.fixture
 def few_files():
-    """A process that may have few files open."""
+    """A process that may open few more files than it has open."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (200, before[1]))
+    highest = max(int(name) for name in os.listdir("/dev/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 100, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
