@@ -93,6 +93,7 @@ class LokyWorkers(Workers):
         late.start()
         self._executor.shutdown(wait=True)
         late.cancel()
+        late.join()  # what it holds would be let go while Python ends, when threads are cut off
 
     def call(self, function: Callable[..., R], *arguments: Any, limit: float | None = None) -> R:
         """Run one call in a worker and wait for it; its exceptions are raised here.
@@ -231,6 +232,7 @@ class LokyWorkers(Workers):
             _Pool(executor).kill()
             executor.shutdown(wait=True)
             raise
+        _close_once(executor._result_queue._writer)
         self._beginning, self._deaths = Beginning(ready, self._note), Deaths()
         return executor
 
@@ -285,6 +287,12 @@ class _Pool:
                         each.kill()
         if self._results is not None:
             self._results._writer.close()
+
+
+def _close_once(connection: Any) -> None:
+    """Let two threads close a connection: its number may be another file's the second time."""
+    close, first = connection.close, threading.Lock()
+    connection.close = lambda: close() if first.acquire(blocking=False) else None
 
 
 @contextmanager
