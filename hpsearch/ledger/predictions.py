@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from hpsearch.data import Dataset
 from hpsearch.folds import Fold
 from hpsearch.folds.blocks import dataset_duplicates, join_blocks
+from hpsearch.metrics import METRICS
 
 BOOTSTRAPS: Final = 1000
 FEWEST_BOOTSTRAPS: Final = 300
@@ -35,8 +36,6 @@ MAX_WORK: Final = 3e10
 
 MAX_ORDERED_WORK: Final = 3e9
 """The same for metrics that walk the rows in order."""
-
-_ORDERED: Final = ("roc_auc", "average_precision")
 
 OfFold = Mapping[int, Mapping[int, NDArray[np.float32]]]
 """A trial's predictions: of each fold's position, after each epoch (from 1) that is kept."""
@@ -97,7 +96,7 @@ def limits(n_trials: int, n_epochs: int, cells: int, metric: str) -> Limits:
     >>> limits(100, 1, 3 * 54_000, "roc_auc").n_bootstraps
     300
     """
-    work = MAX_ORDERED_WORK if metric in _ORDERED else MAX_WORK
+    work = MAX_ORDERED_WORK if METRICS[metric].cost == "ordered" else MAX_WORK
 
     def fits(trials: int, epochs: int, samples: int) -> bool:
         held = trials * epochs * cells

@@ -18,7 +18,7 @@ from hpsearch.results.tables import curves_table, folds_table, predictions_table
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import TrialResult, prediction_parts
 from hpsearch.search.options import FOR_ONE_NETWORK, Options
-from hpsearch.search.plan import session_plan
+from hpsearch.search.plan import check_targets, session_plan
 from hpsearch.space.hyperparameters import active_values
 from hpsearch.space.space import Candidate, Space
 
@@ -93,6 +93,7 @@ def cross_validate(
     dataset = load(data, y, task=task, groups=groups)
     folds = make_folds(_splitter(cv, dataset, asked), dataset)
     metrics = resolve_metric(dataset.target.kind, asked.metric)
+    check_targets(metrics[:1], dataset)
     plan = session_plan(asked, asked.space, metrics, must_save=False)
     with Session(plan, dataset, folds) as session:
         declared = session.prepare()

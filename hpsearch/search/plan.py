@@ -6,6 +6,7 @@ that it calls are asked. Frozen: what happens later stands in ``trial_log`` and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,8 +112,16 @@ def plan_search(options: Options, source: Dataset) -> SearchPlan:
         space = Space.load(options.space)
     metrics = resolve_metric(source.target.kind, options.metric)
     dataset, rows, test = _part_test_rows(options, source)
+    for part in filter(None, (source, test)):
+        check_targets(metrics[:1], part)
     folds, reason = _deal(options, dataset)
     return SearchPlan(options, space, metrics, source, dataset, rows, test, folds, reason)
+
+
+def check_targets(metrics: Sequence[str], dataset: Dataset) -> None:
+    """Raise ``OptionError`` where a metric has no value for a table's target."""
+    for name in metrics:
+        METRICS[name].check_target(dataset.target, dataset.y)
 
 
 def session_plan(

@@ -1,21 +1,26 @@
 """Metrics: equal to scikit-learn's, over any leading axes, and never an exception for NaN."""
 
+import pickle
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
 from sklearn import metrics as sk
+from sklearn.calibration import calibration_curve
 from sklearn.exceptions import UndefinedMetricWarning
 
 from hpsearch.errors import OptionError
-from hpsearch.metrics import METRICS, PROBABILITY_EPS, resolve_metric, score
-from hpsearch.task import TASKS
+from hpsearch.metrics import METRICS, PROBABILITY_EPS, metric_named, resolve_metric, score
+from hpsearch.metrics.base import tables
+from hpsearch.task import TASKS, Target
 
-PAIRS = [(metric.name, kind) for metric in METRICS.values() for kind in metric.kinds]
+PAIRS = [(metric.name, kind) for metric in METRICS.every_kind() for kind in metric.kinds]
 
 
 def classes(probabilities):
@@ -30,30 +35,128 @@ def multilabel_log_loss(y, p):
     return np.mean([sk.log_loss(y[:, at], p[:, at], labels=[0, 1]) for at in range(y.shape[1])])
 
 
+def one_hot(y, n_classes=4):
+    return (y[:, np.newaxis] == np.arange(n_classes)).astype(int)
+
+
+def of_each_value(metric):
+    """A metric of scikit-learn that takes one value, over several: the mean."""
+    return lambda y, p: np.mean([metric(y[:, at], p[:, at]) for at in range(y.shape[1])])
+
+
+def smape(y, p):
+    rows = [2 * abs(a - b) / (abs(a) + abs(b)) if a or b else 0 for a, b in zip(y, p, strict=True)]
+    return np.mean(rows)
+
+
+def of_curve(wanted, given, least):
+    """The largest of one, precision (0) or recall (1), where the other is large enough."""
+
+    def best(y, p):
+        if not y.any():
+            return np.nan
+        curve = sk.precision_recall_curve(y, p)
+        return max(a for a, b in zip(curve[wanted], curve[given], strict=True) if b >= least)
+
+    return best
+
+
+def calibration_error(hits, confidence):
+    """By scikit-learn's own curve, its bins weighted by their rows."""
+    share, said = calibration_curve(hits, confidence, n_bins=15)
+    bins = np.searchsorted(np.linspace(0, 1, 16)[1:-1], confidence)
+    return np.abs(share - said) @ (np.bincount(bins, minlength=15) / len(bins))[np.unique(bins)]
+
+
+def on_labels(metric, **more):
+    return lambda y, p: metric(y, labels(p), **more)
+
+
+def on_classes(metric, **more):
+    return lambda y, p: metric(y, classes(p), **more)
+
+
+def averaged(metric, average, answers):
+    return answers(metric, average=average, zero_division=0)
+
+
+F1, AUC, AP = sk.f1_score, sk.roc_auc_score, sk.average_precision_score
+KAPPA = sk.cohen_kappa_score
+CLASSES = {"labels": [0, 1, 2, 3]}
 THEIRS = {
     ("log_loss", "binary"): lambda y, p: sk.log_loss(y, p, labels=[0, 1]),
-    ("log_loss", "multiclass"): lambda y, p: sk.log_loss(y, p, labels=[0, 1, 2, 3]),
+    ("log_loss", "multiclass"): lambda y, p: sk.log_loss(y, p, **CLASSES),
     ("log_loss", "multilabel"): multilabel_log_loss,
-    ("accuracy", "binary"): lambda y, p: sk.accuracy_score(y, labels(p)),
-    ("accuracy", "multiclass"): lambda y, p: sk.accuracy_score(y, classes(p)),
-    ("balanced_accuracy", "binary"): lambda y, p: sk.balanced_accuracy_score(y, labels(p)),
-    ("balanced_accuracy", "multiclass"): lambda y, p: sk.balanced_accuracy_score(y, classes(p)),
-    ("roc_auc", "binary"): sk.roc_auc_score,
-    ("average_precision", "binary"): sk.average_precision_score,
+    ("accuracy", "binary"): on_labels(sk.accuracy_score),
+    ("accuracy", "multiclass"): on_classes(sk.accuracy_score),
+    ("balanced_accuracy", "binary"): on_labels(sk.balanced_accuracy_score),
+    ("balanced_accuracy", "multiclass"): on_classes(sk.balanced_accuracy_score),
+    ("adjusted_balanced_accuracy", "binary"): on_labels(sk.balanced_accuracy_score, adjusted=True),
+    ("adjusted_balanced_accuracy", "multiclass"): on_classes(
+        sk.balanced_accuracy_score, adjusted=True
+    ),
+    ("hamming_loss", "multilabel"): on_labels(sk.hamming_loss),
+    ("roc_auc", "binary"): AUC,
+    ("roc_auc", "multilabel"): AUC,
+    ("roc_auc_ovr", "multiclass"): lambda y, p: AUC(y, p, multi_class="ovr", **CLASSES),
+    ("roc_auc_ovr_weighted", "multiclass"): lambda y, p: AUC(
+        y, p, multi_class="ovr", average="weighted", **CLASSES
+    ),
+    ("average_precision", "binary"): AP,
+    ("average_precision", "multiclass"): lambda y, p: AP(one_hot(y), p),
+    ("average_precision", "multilabel"): AP,
+    ("precision_at_recall_0.5", "binary"): of_curve(0, 1, 0.5),
+    ("precision_at_recall_0.9", "binary"): of_curve(0, 1, 0.9),
+    ("recall_at_precision_0.5", "binary"): of_curve(1, 0, 0.5),
+    ("recall_at_precision_0.9", "binary"): of_curve(1, 0, 0.9),
     ("brier", "binary"): lambda y, p: sk.brier_score_loss(y, p, pos_label=1),
-    ("f1", "binary"): lambda y, p: sk.f1_score(y, labels(p), zero_division=0),
-    ("micro_f1", "multilabel"): lambda y, p: sk.f1_score(
-        y, labels(p), average="micro", zero_division=0
+    ("brier", "multiclass"): lambda y, p: sk.brier_score_loss(y, p, scale_by_half=True, **CLASSES),
+    ("calibration_error", "binary"): calibration_error,
+    ("calibration_error", "multiclass"): lambda y, p: calibration_error(
+        classes(p) == y, p.max(axis=1)
     ),
-    ("macro_f1", "binary"): lambda y, p: sk.f1_score(y, labels(p), average="macro"),
-    ("macro_f1", "multiclass"): lambda y, p: sk.f1_score(y, classes(p), average="macro"),
-    ("macro_f1", "multilabel"): lambda y, p: sk.f1_score(
-        y, labels(p), average="macro", zero_division=0
-    ),
+    ("top_k_accuracy_2", "multiclass"): lambda y, p: sk.top_k_accuracy_score(y, p, k=2, **CLASSES),
+    ("top_k_accuracy_3", "multiclass"): lambda y, p: sk.top_k_accuracy_score(y, p, k=3, **CLASSES),
+    ("f1", "binary"): on_labels(F1, zero_division=0),
+    ("f_beta_0.5", "binary"): on_labels(sk.fbeta_score, beta=0.5, zero_division=0),
+    ("f_beta_2", "binary"): on_labels(sk.fbeta_score, beta=2, zero_division=0),
+    ("precision", "binary"): on_labels(sk.precision_score, zero_division=0),
+    ("recall", "binary"): on_labels(sk.recall_score, zero_division=0),
+    ("micro_f1", "multilabel"): averaged(F1, "micro", on_labels),
+    ("macro_f1", "binary"): averaged(F1, "macro", on_labels),
+    ("macro_f1", "multiclass"): averaged(F1, "macro", on_classes),
+    ("macro_f1", "multilabel"): averaged(F1, "macro", on_labels),
+    ("weighted_f1", "binary"): averaged(F1, "weighted", on_labels),
+    ("weighted_f1", "multiclass"): averaged(F1, "weighted", on_classes),
+    ("weighted_f1", "multilabel"): averaged(F1, "weighted", on_labels),
+    ("matthews", "binary"): on_labels(sk.matthews_corrcoef),
+    ("matthews", "multiclass"): on_classes(sk.matthews_corrcoef),
+    ("cohen_kappa", "binary"): on_labels(KAPPA, labels=[0, 1]),
+    ("cohen_kappa", "multiclass"): on_classes(KAPPA, **CLASSES),
+    ("quadratic_kappa", "binary"): on_labels(KAPPA, labels=[0, 1], weights="quadratic"),
+    ("quadratic_kappa", "multiclass"): on_classes(KAPPA, weights="quadratic", **CLASSES),
     ("mae", "regression"): sk.mean_absolute_error,
     ("mse", "regression"): sk.mean_squared_error,
     ("rmse", "regression"): sk.root_mean_squared_error,
+    ("mape", "regression"): sk.mean_absolute_percentage_error,
+    ("smape", "regression"): of_each_value(smape),
+    ("msle", "regression"): sk.mean_squared_log_error,
+    ("rmsle", "regression"): sk.root_mean_squared_log_error,
+    ("pinball_0.1", "regression"): lambda y, p: sk.mean_pinball_loss(y, p, alpha=0.1),
+    ("pinball_0.9", "regression"): lambda y, p: sk.mean_pinball_loss(y, p, alpha=0.9),
     ("r2", "regression"): sk.r2_score,
+    ("explained_variance", "regression"): sk.explained_variance_score,
+    ("median_absolute_error", "regression"): sk.median_absolute_error,
+    ("max_error", "regression"): of_each_value(sk.max_error),
+    ("spearman", "regression"): of_each_value(lambda y, p: stats.spearmanr(y, p).statistic),
+    ("poisson_deviance", "regression"): of_each_value(sk.mean_poisson_deviance),
+    ("gamma_deviance", "regression"): of_each_value(sk.mean_gamma_deviance),
+    ("tweedie_deviance_1.5", "regression"): of_each_value(
+        lambda y, p: sk.mean_tweedie_deviance(y, p, power=1.5)
+    ),
+    ("tweedie_deviance_2.5", "regression"): of_each_value(
+        lambda y, p: sk.mean_tweedie_deviance(y, p, power=2.5)
+    ),
 }
 
 
@@ -62,11 +165,16 @@ def theirs(name, kind, y, p):
     kind = "regression" if kind == "share" else kind
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", (UserWarning, UndefinedMetricWarning))
-        return THEIRS[name, kind](y, p)
+        warnings.simplefilter("ignore", (stats.ConstantInputWarning, RuntimeWarning))
+        score = THEIRS[name, kind](y, p)
+    return score if np.isfinite(score) else np.nan
 
 
-def predictions(kind, n, rng, leading=(), *, ties=False):
-    """Random truth and canonical predictions; with ties, in few values that include 0 and 1."""
+def predictions(kind, n, rng, leading=(), *, ties=False, name=""):
+    """Random truth and canonical predictions; with ties, in few values that include 0 and 1.
+
+    Numbers are above 0 where the metric asks that of the target.
+    """
     n_outputs = {"binary": (), "multiclass": (4,), "multilabel": (3,)}.get(kind, (2,))
     shape = (*leading, n, *n_outputs)
     p = rng.integers(0, 5, shape) / 4 if ties else rng.random(shape)
@@ -80,14 +188,17 @@ def predictions(kind, n, rng, leading=(), *, ties=False):
         if kind == "binary":
             y[:2] = [0, 1]
         return y, p
-    return rng.normal(size=(n, *n_outputs)), p * 3 - 1
+    y, p = rng.normal(size=(n, *n_outputs)), p * 3 - 1
+    if name and METRICS[name].rule is not None:
+        return np.abs(y) + 0.01, np.abs(p) + 0.01
+    return y, p
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 40), ties=st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_score_is_scikit_learns(name, kind, seed, n, ties):
-    y, p = predictions(kind, n, np.random.default_rng(seed), ties=ties)
+    y, p = predictions(kind, n, np.random.default_rng(seed), ties=ties, name=name)
     assert_allclose(score(name, y, p, kind=kind), theirs(name, kind, y, p), rtol=1e-12, atol=1e-12)
 
 
@@ -95,7 +206,7 @@ def test_a_score_is_scikit_learns(name, kind, seed, n, ties):
 @pytest.mark.parametrize("leading", [(), (5,), (2, 3)])
 @pytest.mark.parametrize("ties", [True, False])
 def test_leading_axes_give_the_bits_that_a_loop_gives(name, kind, leading, ties):
-    y, p = predictions(kind, 143, np.random.default_rng(3), leading, ties=ties)
+    y, p = predictions(kind, 143, np.random.default_rng(3), leading, ties=ties, name=name)
     together = score(name, y, p, kind=kind)
     assert together.shape == leading
     for at in np.ndindex(leading):
@@ -111,7 +222,7 @@ def test_one_output_has_the_bits_that_a_loop_gives(name):
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
 def test_the_layout_in_memory_does_not_change_a_bit(name, kind):
-    y, p = predictions(kind, 143, np.random.default_rng(7), (4,))
+    y, p = predictions(kind, 143, np.random.default_rng(7), (4,), name=name)
     assert_array_equal(
         score(name, y, np.asfortranarray(p), kind=kind), score(name, y, p, kind=kind)
     )
@@ -119,7 +230,7 @@ def test_the_layout_in_memory_does_not_change_a_bit(name, kind):
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
 def test_float32_predictions_are_scored_in_float64(name, kind):
-    y, p = predictions(kind, 30, np.random.default_rng(4))
+    y, p = predictions(kind, 30, np.random.default_rng(4), name=name)
     p = p.astype(np.float32)
     result = score(name, y, p, kind=kind)
     assert result.dtype == np.float64
@@ -129,7 +240,7 @@ def test_float32_predictions_are_scored_in_float64(name, kind):
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_prediction_that_is_no_number_gives_nan_for_its_epoch_alone(name, kind, bad):
-    y, p = predictions(kind, 10, np.random.default_rng(5), (3,))
+    y, p = predictions(kind, 30, np.random.default_rng(5), (3,), name=name)
     p[(1, 4, *[0] * (p.ndim - 2))] = bad
     result = score(name, y, p, kind=kind)
     assert np.isnan(result[1])
@@ -210,20 +321,27 @@ def test_every_metric_of_a_problem_type_suits_it():
         assert all(kind in METRICS[name].kinds for name in task.metrics)
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_a_perfect_prediction_is_better_than_a_wrong_one(name):
-    metric = METRICS[name]
-    if metric.kinds[0] == "regression":
-        y = np.array([[0.0], [1.0], [3.0]])
+@pytest.mark.parametrize("metric", METRICS.every_kind(), ids=lambda metric: metric.name)
+def test_a_perfect_prediction_is_better_than_a_wrong_one(metric):
+    kind = metric.kinds[0]
+    if kind == "regression":
+        y = np.array([[1.0], [2.0], [4.0]])
         perfect, wrong = y, y[::-1]
-    elif metric.kinds[0] == "multilabel":
+    elif kind == "multilabel":
         y = np.array([[0, 1], [1, 0], [1, 1]])
         perfect, wrong = y.astype(float), 1.0 - y
+    elif kind == "multiclass":
+        y = np.array([0, 1, 2, 3])
+        perfect, wrong = np.eye(4), np.eye(4)[[1, 2, 3, 0]]
     else:
-        y = np.array([0, 1, 1])
+        y = np.array([0, 0, 0, 1])
         perfect, wrong = y.astype(float), 1.0 - y
-    good, bad = score(name, y, perfect), score(name, y, wrong)
+    good, bad = score(metric, y, perfect, kind=kind), score(metric, y, wrong, kind=kind)
     assert good < bad if metric.direction == "min" else good > bad
+    low, high = metric.bounds
+    assert low <= min(good, bad)
+    assert max(good, bad) <= high
+    assert good == pytest.approx(low if metric.direction == "min" else high, abs=1e-15)
 
 
 def test_the_selecting_metric_comes_first_and_the_others_stay():
@@ -239,8 +357,8 @@ def test_a_metric_that_does_not_suit_is_refused_with_those_that_do(name):
     with pytest.raises(OptionError) as caught:
         resolve_metric("multilabel", name)
     assert str(caught.value) == (
-        "`--metric` must suit a multilabel problem: log_loss, micro_f1, macro_f1; "
-        f"received {name!r}. Take one of those."
+        "`--metric` must suit a multilabel problem: hamming_loss, micro_f1, macro_f1, weighted_f1, "
+        f"log_loss, roc_auc, average_precision; received {name!r}. Take one of those."
     )
 
 
@@ -273,3 +391,100 @@ def test_r2_of_a_constant_truth_whose_mean_is_rounded_is_0():
     assert y.mean() != 0.1
     assert score("r2", y, np.array([0.1, 0.1, 0.2])) == 0
     assert score("r2", y, y) == 1
+
+
+def test_a_number_ends_the_name_of_a_metric_and_is_written_in_one_way():
+    assert resolve_metric("regression", "pinball_0.90")[0] == "pinball_0.9"
+    assert METRICS["pinball_0.90"] is METRICS["pinball_0.9"]
+
+
+@pytest.mark.parametrize(
+    ("name", "needs", "example"),
+    [
+        ("pinball", "pinball_SHARE ends in a share between 0 and 1", "pinball_0.1"),
+        ("pinball_1.5", "pinball_SHARE ends in a share between 0 and 1", "pinball_0.1"),
+        ("f_beta_0", "f_beta_BETA ends in a number above 0", "f_beta_0.5"),
+        ("top_k_accuracy_2.5", "top_k_accuracy_K ends in a whole number", "top_k_accuracy_2"),
+        ("recall_at_precision_90", "recall_at_precision_SHARE ends in a share", "recall_at_p"),
+        ("tweedie_deviance_x", "tweedie_deviance_POWER ends in a power", "tweedie_deviance_1.5"),
+    ],
+)
+def test_a_wrong_number_at_the_end_of_a_name_is_refused_with_what_it_may_be(name, needs, example):
+    for refused in (lambda: resolve_metric("regression", name), lambda: metric_named(name)):
+        with pytest.raises(OptionError) as caught:
+            refused()
+        assert needs in str(caught.value)
+        assert f"received {name!r}. Write for instance {example}" in str(caught.value)
+
+
+VALUES = Target(("y",), "regression")
+
+
+@pytest.mark.parametrize(
+    ("name", "y", "received"),
+    [
+        ("gamma_deviance", [1.0, 0.0, -2.0], "above 0; received 2 that are not, such as 0."),
+        ("tweedie_deviance_2.5", [0.0, 1.0], "above 0; received 1 that is not, such as 0."),
+        ("poisson_deviance", [0.0, -1.0], "of 0 or more; received 1 that is not, such as -1."),
+        ("tweedie_deviance_1.5", [0.0, -1.0], "of 0 or more; received 1 that is not, such as -1."),
+        ("msle", [0.0, -1.0], "above -1; received 1 that is not, such as -1."),
+        ("rmsle", [0.0, -1.5], "above -1; received 1 that is not, such as -1.5."),
+        ("mape", [0.0, -1.5], "other than 0; received 1 that is not, such as 0."),
+    ],
+)
+def test_a_target_outside_a_metrics_domain_is_refused(name, y, received):
+    METRICS[name].check_target(VALUES, np.abs(y) + 0.5)
+    with pytest.raises(OptionError) as caught:
+        METRICS[name].check_target(VALUES, np.array(y)[:, np.newaxis])
+    assert f"The metric {name} needs target values {received}" in str(caught.value)
+
+
+def test_as_many_top_classes_as_there_are_are_refused():
+    target = Target(("y",), "multiclass", ("a", "b", "c"))
+    METRICS["top_k_accuracy_2"].check_target(target, np.arange(3))
+    with pytest.raises(OptionError, match="needs more than 3 classes; received a target of 3"):
+        METRICS["top_k_accuracy_3"].check_target(target, np.arange(3))
+
+
+@pytest.mark.parametrize(
+    "name", ["msle", "poisson_deviance", "gamma_deviance", "tweedie_deviance_1.5"]
+)
+def test_a_prediction_outside_a_metrics_domain_costs_much_and_is_no_nan(name):
+    y, p = np.array([[1.0], [2.0]]), np.array([[[1.0], [2.0]], [[1.0], [1e-3]], [[1.0], [-5.0]]])
+    met, small, outside = score(name, y, p)
+    assert met == pytest.approx(0, abs=1e-12)
+    assert small < outside < np.inf
+    assert outside == score(name, y, np.array([[1.0], [-1.0]]))
+
+
+UNDEFINED = [
+    ("cohen_kappa", "binary", [1, 1], [0.9, 0.8]),
+    ("quadratic_kappa", "multiclass", [0, 0], [[0.9, 0.1, 0.0]] * 2),
+    ("adjusted_balanced_accuracy", "binary", [1, 1], [0.9, 0.2]),
+    ("roc_auc", "multilabel", [[0, 1], [0, 0]], [[0.1, 0.2], [0.3, 0.4]]),
+    ("roc_auc_ovr", "multiclass", [0, 1], [[0.5, 0.3, 0.2]] * 2),
+    ("precision_at_recall_0.5", "binary", [0, 0], [0.9, 0.2]),
+    ("recall_at_precision_0.5", "binary", [0, 0], [0.9, 0.2]),
+    ("spearman", "regression", [1.0, 2.0], [3.0, 3.0]),
+    ("spearman", "regression", [1.0, 1.0], [2.0, 3.0]),
+    ("explained_variance", "regression", [1.0], [1.0]),
+    ("gamma_deviance", "regression", [1.0, 0.0], [1.0, 1.0]),
+    ("poisson_deviance", "regression", [1.0, -1.0], [1.0, 1.0]),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "y", "p"), UNDEFINED)
+def test_a_metric_that_is_not_defined_is_nan(name, kind, y, p):
+    assert np.isnan(score(name, np.array(y), np.array(p), kind=kind))
+
+
+@pytest.mark.parametrize("metric", METRICS.every_kind(), ids=lambda metric: metric.name)
+def test_a_metric_that_is_pickled_is_the_same_one(metric):
+    assert pickle.loads(pickle.dumps(metric)) == metric
+
+
+def test_the_docs_tables_are_made_of_the_declarations():
+    page = Path(__file__).parents[2] / "docs/metrics.md"
+    assert tables() in page.read_text(encoding="utf-8"), (
+        "make docs/metrics.md again: python -m hpsearch.metrics"
+    )

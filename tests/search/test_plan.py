@@ -1,5 +1,7 @@
 """The plan of a search: sizes that no memory holds are refused before anything is dealt."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import hpsearch
@@ -35,3 +37,13 @@ def test_epochs_whose_predictions_no_memory_holds_are_refused(dataset, monkeypat
 def test_a_session_is_told_how_many_candidates_there_may_be(dataset):
     planned = plan.plan_search(Options(trials=7), dataset)
     assert planned.for_the_session().n_candidates == 7
+
+
+@pytest.mark.parametrize("where", ["data", "test_data"])
+def test_a_metric_that_a_target_has_no_value_for_is_refused_before_anything_is_dealt(where):
+    rows = pd.DataFrame({"x": np.arange(40.0), "y": np.arange(1.0, 41.0)})
+    bad = rows.assign(y=rows["y"] - 1)
+    data = hpsearch.load(bad if where == "data" else rows, target="y", task="regression")
+    options = Options(metric="gamma_deviance", test_data=bad if where == "test_data" else None)
+    with pytest.raises(OptionError, match="gamma_deviance needs target values above 0; received 1"):
+        plan.plan_search(options, data)

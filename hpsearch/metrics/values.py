@@ -1,0 +1,377 @@
+"""Metrics of numbers: how far predictions are from the truth, in the target's units or relative.
+
+Of several values, each is scored by itself, and the mean is taken.
+
+References
+----------
+Koenker, R., Bassett, G.: Regression quantiles. Econometrica 46 (1978) 33-50.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.metrics.base import (
+    CORRELATION,
+    FROM_0,
+    UP_TO_1,
+    Family,
+    Floats,
+    Function,
+    Metric,
+    Scorer,
+    TargetRule,
+    over_rows,
+    register,
+    register_family,
+    rows_last,
+)
+from hpsearch.metrics.ordered import Samples, Walk, cumulative, ranks, walked
+from hpsearch.metrics.sums import Sums, centred_powers, mean, spread
+from hpsearch.task import ProblemKind, Target
+
+Loss = Callable[[NDArray[Any], Floats], Floats]
+"""Truth (n, V) and predictions (..., n, V) to losses (..., n, V)."""
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+def mean_of_rows(loss: Loss) -> tuple[Function, Scorer]:
+    """A metric that is the mean of the rows' losses, and the scorer of rows that count often."""
+
+    def function(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
+        return over_rows(loss(y_true, y_pred)).mean(axis=-1)
+
+    def of_rows(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> NDArray[Any]:
+        return np.asarray(loss(y_true, y_pred).mean(axis=-1))
+
+    return function, Sums(of_rows, mean).weighted
+
+
+def values_that(breaks: Callable[[NDArray[Any]], NDArray[np.bool_]], needs: str) -> TargetRule:
+    """A rule for the target's values.
+
+    Parameters
+    ----------
+    breaks : which of them break it; needs : the rule, in words.
+    """
+
+    def received(target: Target, y: NDArray[Any]) -> str:
+        broken = np.asarray(y)[breaks(np.asarray(y))]
+        if not broken.size:
+            return ""
+        is_one = broken.size == 1
+        return f"{broken.size:,} that {'is' if is_one else 'are'} not, such as {broken.flat[0]:g}"
+
+    return TargetRule(needs, received)
+
+
+def _register(name: str, loss: Loss, words: str, **more: Any) -> None:
+    function, scorer = mean_of_rows(loss)
+    register(
+        name, "min", "regression", "share", words=words, scorer=scorer, **{"bounds": FROM_0, **more}
+    )(function)
+
+
+# -- means of the rows' errors
+
+_register("mae", lambda y, p: np.abs(p - y), "Mean absolute error.")
+_register("mse", lambda y, p: (p - y) ** 2, "Mean squared error.")
+
+
+def _squares(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> NDArray[Any]:
+    """Squared residuals, (A, V, n)."""
+    return np.swapaxes((y_pred - y_true) ** 2, -1, -2)
+
+
+def _root(squares: Floats, of_truth: Floats, n_rows: Floats) -> Floats:
+    return np.asarray(np.sqrt(squares / n_rows[..., np.newaxis]).mean(axis=-1), dtype=np.float64)
+
+
+@register(
+    "rmse",
+    "min",
+    "regression",
+    "share",
+    words="Root of the mean squared error; of several values the mean of their roots.",
+    bounds=FROM_0,
+    scorer=Sums(_squares, _root).weighted,
+)
+def _rmse(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
+    return np.sqrt(over_rows((y_pred - y_true) ** 2)).mean(axis=-1)
+
+
+_register(
+    "mape",
+    lambda y, p: np.abs(p - y) / np.maximum(np.abs(y), EPS),
+    "Mean absolute error as a share of the truth (0.1 is 10 %); the truth must not be 0.",
+    rule=values_that(lambda y: y == 0, "target values other than 0"),
+)
+
+
+def _symmetric(y_true: NDArray[Any], y_pred: Floats) -> Floats:
+    both = np.abs(y_true) + np.abs(y_pred)
+    return np.where(both > 0, 2.0 * np.abs(y_pred - y_true) / np.where(both > 0, both, 1.0), 0.0)
+
+
+_register(
+    "smape",
+    _symmetric,
+    "Mean absolute error as a share of the mean of truth and prediction, from 0 to 2; 0 where both "
+    "are 0.",
+    bounds=(0.0, 2.0),
+)
+
+
+def _of_logs(y_true: NDArray[Any], y_pred: Floats) -> Floats:
+    return np.asarray((np.log1p(np.maximum(y_pred, -1.0 + EPS)) - np.log1p(y_true)) ** 2)
+
+
+_ABOVE_MINUS_1 = values_that(lambda y: y <= -1, "target values above -1")
+_register(
+    "msle",
+    _of_logs,
+    "Mean squared error of log(1 + value); the truth must be above -1, and a prediction that is "
+    "not counts as if it just were.",
+    rule=_ABOVE_MINUS_1,
+)
+
+
+def _squares_of_logs(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> NDArray[Any]:
+    return np.swapaxes(_of_logs(y_true, y_pred), -1, -2)
+
+
+@register(
+    "rmsle",
+    "min",
+    "regression",
+    "share",
+    words="Root of msle; of several values the mean of their roots.",
+    bounds=FROM_0,
+    scorer=Sums(_squares_of_logs, _root).weighted,
+    rule=_ABOVE_MINUS_1,
+)
+def _rmsle(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
+    return np.sqrt(over_rows(_of_logs(y_true, y_pred))).mean(axis=-1)
+
+
+def _pinball(name: str, share: float, words: str) -> Metric:
+    def loss(y_true: NDArray[Any], y_pred: Floats) -> Floats:
+        return np.maximum(share * (y_true - y_pred), (share - 1.0) * (y_true - y_pred))
+
+    function, scorer = mean_of_rows(loss)
+    return Metric(
+        name,
+        "min",
+        ("regression", "share"),
+        words=words,
+        bounds=FROM_0,
+        function=function,
+        scorer=scorer,
+    )
+
+
+register_family(
+    Family(
+        "pinball",
+        "SHARE",
+        "a share between 0 and 1",
+        lambda share: 0 < share < 1,
+        "Pinball loss, of quantiles: least where a share of {} of the truth is below the "
+        "prediction.",
+        _pinball,
+        (0.1, 0.9),
+    )
+)
+
+
+# -- shares of the spread
+
+
+def _r2_of_sums(residual: Floats, powers: Floats, n_rows: Floats) -> Floats:
+    total = spread(powers, n_rows)[:, np.newaxis, :]
+    constant = np.where(residual == 0, 1.0, 0.0)
+    scores = np.where(total == 0, constant, 1.0 - residual / total).mean(axis=-1)
+    return np.where(n_rows >= 2, scores, np.nan)
+
+
+@register(
+    "r2",
+    "max",
+    "regression",
+    "share",
+    words="Share of the truth's variance that is predicted; a constant truth gives 1 if met "
+    "exactly, else 0. Undefined for one row.",
+    bounds=UP_TO_1,
+    scorer=Sums(_squares, _r2_of_sums, centred_powers).weighted,
+)
+def _r2(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
+    if len(y_true) < 2:
+        return np.full(y_pred.shape[:-2], np.nan)
+    residual = over_rows((y_pred - y_true) ** 2)
+    total = over_rows((y_true - over_rows(y_true)) ** 2)
+    # The mean of equal numbers may differ from them in the last bit, so a total of 0 says less.
+    is_constant = (y_true == y_true[0]).all(axis=0)
+    of_constant = np.where(residual == 0, 1.0, 0.0)
+    return np.where(is_constant, of_constant, 1.0 - residual / total).mean(axis=-1)
+
+
+def _residual_powers(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> NDArray[Any]:
+    """First and second power of the residuals about their mean, (A, 2, V, n)."""
+    residuals = np.swapaxes(y_pred - y_true, -1, -2)
+    centred = residuals - residuals.mean(axis=-1, keepdims=True)
+    return np.stack([centred, centred**2], axis=1)
+
+
+def _explained(residual: Floats, powers: Floats, n_rows: Floats) -> Floats:
+    left, total = spread(residual, n_rows), spread(powers, n_rows)[:, np.newaxis, :]
+    constant = np.where(left == 0, 1.0, 0.0)
+    scores = np.where(total == 0, constant, 1.0 - left / total).mean(axis=-1)
+    return np.where(n_rows >= 2, scores, np.nan)
+
+
+@register(
+    "explained_variance",
+    "max",
+    "regression",
+    "share",
+    words="As r2, but a constant added to all predictions costs nothing.",
+    bounds=UP_TO_1,
+    scorer=Sums(_residual_powers, _explained, centred_powers).weighted,
+)
+def _explained_variance(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
+    if len(y_true) < 2:
+        return np.full(y_pred.shape[:-2], np.nan)
+    residuals = y_pred - y_true
+    left = over_rows((residuals - over_rows(residuals)[..., np.newaxis, :]) ** 2)
+    total = over_rows((y_true - over_rows(y_true)) ** 2)
+    is_constant = (y_true == y_true[0]).all(axis=0)
+    is_met = (residuals == residuals[..., :1, :]).all(axis=-2)
+    return np.where(is_constant, np.where(is_met, 1.0, 0.0), 1.0 - left / total).mean(axis=-1)
+
+
+# -- metrics of the rows' order
+
+
+def _over_values(sort: Callable[[NDArray[Any], Floats], Walk]) -> Scorer:
+    """The scorer of a metric that sorts one value's predictions."""
+
+    def scorer(
+        kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats, times: NDArray[Any]
+    ) -> Floats:
+        scores = [
+            walked(sort, y_true[:, at], np.ascontiguousarray(y_pred[..., at]), times)
+            for at in range(y_true.shape[1])
+        ]
+        return np.asarray(np.mean(scores, axis=0), dtype=np.float64)
+
+    return scorer
+
+
+def _sort_for_median(y_true: NDArray[Any], y_pred: Floats) -> Walk:
+    errors = np.abs(y_pred - y_true)
+    order = np.argsort(errors)
+    errors = errors[order]
+
+    def walk(samples: Samples) -> Floats:
+        up_to = cumulative(samples.counts, order)[1 : len(order) + 1]
+        middles = (samples.n_rows - 1) // 2, samples.n_rows // 2
+        at = [np.minimum((up_to <= middle).sum(axis=0), len(order) - 1) for middle in middles]
+        return np.where(samples.n_rows > 0, (errors[at[0]] + errors[at[1]]) / 2, np.nan)
+
+    return walk
+
+
+@register(
+    "median_absolute_error",
+    "min",
+    "regression",
+    "share",
+    words="Median of the absolute errors.",
+    bounds=FROM_0,
+    scorer=_over_values(_sort_for_median),
+    cost="ordered",
+)
+def _median_absolute_error(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
+    return np.median(rows_last(np.abs(y_pred - y_true)), axis=-1).mean(axis=-1)
+
+
+def _sort_for_max(y_true: NDArray[Any], y_pred: Floats) -> Walk:
+    errors = np.abs(y_pred - y_true)
+    order = np.argsort(-errors)
+    errors = errors[order]
+
+    def walk(samples: Samples) -> Floats:
+        first = (samples.counts[order] > 0).argmax(axis=0)
+        return np.where(samples.n_rows > 0, errors[first], np.nan)
+
+    return walk
+
+
+@register(
+    "max_error",
+    "min",
+    "regression",
+    "share",
+    words="The largest absolute error; of several values the mean of theirs.",
+    bounds=FROM_0,
+    scorer=_over_values(_sort_for_max),
+    cost="ordered",
+)
+def _max_error(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
+    return rows_last(np.abs(y_pred - y_true)).max(axis=-1).mean(axis=-1)
+
+
+def _doubled_ranks(values: Floats) -> Callable[[Samples], Floats]:
+    """Twice the average rank of each row among those that count, (n, b), less its mean."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    before = np.searchsorted(ordered, values, side="left")
+    through = np.searchsorted(ordered, values, side="right")
+
+    def centred(samples: Samples) -> Floats:
+        up_to = cumulative(samples.counts, order)
+        sums = up_to.take(before, axis=0) + up_to.take(through, axis=0)
+        return np.asarray(sums - samples.n_rows, dtype=np.float64)
+
+    return centred
+
+
+def _sort_for_correlation(y_true: NDArray[Any], y_pred: Floats) -> Walk:
+    of_truth, of_predictions = _doubled_ranks(y_true), _doubled_ranks(y_pred)
+
+    def walk(samples: Samples) -> Floats:
+        true, said = of_truth(samples), of_predictions(samples)
+        return _correlation(true, said, samples.counts)
+
+    return walk
+
+
+def _correlation(true: Floats, said: Floats, counts: NDArray[Any]) -> Floats:
+    together, first, second = (
+        np.einsum("ib,ib,ib->b", a, b, counts)
+        for a, b in ((true, said), (true, true), (said, said))
+    )
+    return np.asarray(together / np.sqrt(first * second), dtype=np.float64)
+
+
+@register(
+    "spearman",
+    "max",
+    "regression",
+    "share",
+    words="Spearman's correlation of the ranks of truth and predictions; undefined where either "
+    "is constant.",
+    bounds=CORRELATION,
+    scorer=_over_values(_sort_for_correlation),
+    cost="ordered",
+)
+def _spearman(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
+    middle = (len(y_true) + 1) / 2
+    true, said = (ranks(rows_last(values), "average") - middle for values in (y_true, y_pred))
+    apart = np.sqrt((true**2).sum(axis=-1) * (said**2).sum(axis=-1))
+    return ((true * said).sum(axis=-1) / apart).mean(axis=-1)
