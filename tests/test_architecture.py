@@ -27,7 +27,7 @@ MOST_MODULES_AT_THE_TOP = 14
 HEAVY = {"tensorflow", "keras", "keras_tuner", "jax", "sklearn", "optuna", "torch"}
 # Modules that only a process which trains or predicts imports.
 MAY_IMPORT_HEAVY_LIBRARIES = {
-    *(f"engines/fused/{name}.py" for name in ("program", "layers", "losses", "packing")),
+    *(f"engines/fused/{name}.py" for name in ("program", "bags", "layers", "losses", "packing")),
     "engines/reference/program.py",
 }
 # The one module that names what Keras keeps private; private names of others, and who uses them.

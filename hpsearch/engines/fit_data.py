@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hpsearch.engines.workers.files import here
 from hpsearch.folds import Fold
-from hpsearch.preprocessing import Encoded, Layout, RawRange, Statistics, raw_range
+from hpsearch.preprocessing import Bags, Encoded, Layout, RawRange, Statistics, raw_range
 from hpsearch.task import Problem, Target
 
 
@@ -33,6 +33,7 @@ class FitData:
     folds : the folds, in the order of (repeat, fold).
     statistics : of each fold's training rows, stacked along the first axis.
     refit_statistics : of all rows, for the refit.
+    bags : the rows' words in pieces, where there are any, once the data were written.
     """
 
     encoded: Encoded
@@ -42,6 +43,7 @@ class FitData:
     folds: tuple[Fold, ...]
     statistics: Statistics
     refit_statistics: Statistics
+    bags: Bags | None = None
 
     @cached_property
     def raw_range(self) -> RawRange:
@@ -52,7 +54,7 @@ class FitData:
         """What the plan and the tables need; ``encoded`` has as many rows and no column."""
         n_rows = self.encoded.n_rows
         numbers, codes = np.empty((n_rows, 0), np.float32), np.empty((n_rows, 0), np.int32)
-        return replace(self, encoded=Encoded(numbers, codes, None, ()))
+        return replace(self, encoded=Encoded(numbers, codes, None, ()), bags=None)
 
 
 def write_fit_data(data: FitData, folder: Path) -> str:
@@ -68,6 +70,10 @@ def write_fit_data(data: FitData, folder: Path) -> str:
         np.save(file, array)
     sides = [side for fold in data.folds for side in (fold.train, fold.validation)]
     np.save(_fold_file(path), np.concatenate(sides))
+    if encoded.words is not None:
+        bags = Bags.of(encoded.words)
+        for name, part in (("pieces", bags.pieces), ("first", bags.first)):
+            np.save(_bag_file(path, name), part)
     sizes = [(f.repeat, f.fold, len(f.train), len(f.validation)) for f in data.folds]
     small = replace(data.without_features(), folds=())
     joblib.dump((small, encoded.words, len(dense), sizes), path)
@@ -85,7 +91,11 @@ def read_fit_data(path: str) -> FitData:
     folds = _folds_in(np.asarray(np.load(_fold_file(Path(path)), mmap_mode="r")), sizes)
     numbers, codes, *arrays = (np.load(f, mmap_mode="r") for f in _row_files(Path(path), n_dense))
     encoded = Encoded(numbers, codes, words, tuple(arrays))
-    return replace(data, encoded=encoded, folds=folds)
+    bags = None
+    if words is not None:
+        files = (_bag_file(Path(path), name) for name in ("pieces", "first"))
+        bags = Bags(*(np.asarray(np.load(file, mmap_mode="r")) for file in files))
+    return replace(data, encoded=encoded, folds=folds, bags=bags)
 
 
 def _folds_in(
@@ -101,6 +111,10 @@ def _folds_in(
 
 def _fold_file(path: Path) -> Path:
     return path.with_name("folds.npy")
+
+
+def _bag_file(path: Path, name: str) -> Path:
+    return path.with_name(f"bags-{name}.npy")
 
 
 def _row_files(path: Path, n: int) -> list[Path]:

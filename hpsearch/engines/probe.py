@@ -122,6 +122,7 @@ def probe_space(
     fixes: Mapping[str, Any],
     values: Mapping[str, Any] | None,
     must_save: bool,
+    has_words: bool = False,
     raw: RawRange | None = None,
 ) -> Probe:
     """Build the default network, train one step on made-up rows, and predict.
@@ -130,6 +131,7 @@ def probe_space(
     ----------
     values : the default candidate; None to discover the space by building networks first.
     must_save : whether the network must be loadable without the space's code.
+    has_words : whether there are bags of words among the columns of its rows.
     raw : of the rows, where the network takes numbers as they are. Without it such a network is
         built and no more: the answer is that it ``asks_for_tokens``.
 
@@ -142,7 +144,14 @@ def probe_space(
     """
     with heard_warnings() as heard:
         probe = _probe(
-            Space.from_bytes(space_bytes), problem, target, fixes, values, raw, must_save=must_save
+            Space.from_bytes(space_bytes),
+            problem,
+            target,
+            fixes,
+            values,
+            raw,
+            must_save=must_save,
+            has_words=has_words,
         )
     return replace(probe, heard=tuple(heard))
 
@@ -156,6 +165,7 @@ def _probe(
     raw: RawRange | None,
     *,
     must_save: bool,
+    has_words: bool,
 ) -> Probe:
     found: dict[str, Any] | None = None
     discovery = None
@@ -179,7 +189,7 @@ def _probe(
     _check_fresh(space, model, _build(space, values, problem, fixes))
     if must_save:
         check_saves(space.name, model)
-    untraceable = _untraceable(model, problem)
+    untraceable = _untraceable(model, problem, has_words=has_words)
     if untraceable is None:
         _try(space, model, form, _made_up_rows(problem, lookups, raw), target)
     return Probe(
@@ -240,14 +250,14 @@ def _check_fresh(space: Space, model: Any, other: Any) -> None:
         )
 
 
-def _untraceable(model: Any, problem: Problem) -> str | None:
+def _untraceable(model: Any, problem: Problem, *, has_words: bool) -> str | None:
     import keras
 
     if keras.backend.backend() != "jax":
         return None
     from hpsearch.engines.fused.obstacles import untraceable_reason
 
-    return untraceable_reason(model, problem.input_shape)
+    return untraceable_reason(model, problem.input_shape, has_words=has_words)
 
 
 def _on_gpu() -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import shutil
 import tempfile
 import zipfile
@@ -40,8 +41,9 @@ if TYPE_CHECKING:
 
 BUNDLE_FORMAT = "hpsearch model 1"
 _NO_DATE = (1980, 1, 1, 0, 0, 0)
-PREDICT_ROWS = 1024
-"""Rows of one prediction batch; fixed, since the batch's size can change the last bit."""
+PREDICT_ROWS, PREDICT_CELLS = 1024, 2**22
+"""Rows of one prediction batch, or fewer where they are so wide that a batch would have more cells;
+fixed for a layout, since the batch's size can change the last bit."""
 
 
 def bundle_model(
@@ -111,14 +113,26 @@ def model_inputs(
     return inputs
 
 
+def rows_at_once(layout: Layout) -> int:
+    """Rows of one prediction batch.
+
+    Examples
+    --------
+    >>> words = Layout(words=("x",), n_words=(10_000,), word_slots=(10_000,))
+    >>> rows_at_once(Layout(numbers=("x",))), rows_at_once(words)
+    (1024, 419)
+    """
+    return max(1, min(PREDICT_ROWS, PREDICT_CELLS // math.prod(layout.input_shape)))
+
+
 def predict_encoded(
     model: Any, encoded: Encoded, layout: Layout, slot_of_word: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """An exported model's own outputs (n_rows, n_outputs), in batches of ``PREDICT_ROWS``."""
-    blocks = []
+    """An exported model's own outputs (n_rows, n_outputs), in batches of ``rows_at_once``."""
+    blocks, size = [], rows_at_once(layout)
     with keras_settings():
-        for first in range(0, encoded.n_rows, PREDICT_ROWS):
-            part = encoded.take(slice(first, first + PREDICT_ROWS))
+        for first in range(0, encoded.n_rows, size):
+            part = encoded.take(slice(first, first + size))
             inputs = model_inputs(part, layout, slot_of_word)
             blocks.append(np.asarray(model.predict_on_batch(inputs)))
     return np.concatenate(blocks)

@@ -30,13 +30,13 @@ from hpsearch.engines.lookups import Lookups, looks_up, lookups_of
 from hpsearch.engines.network import OutputForm, numpy_links, side_by_side, single_precision
 from hpsearch.errors import BundleError, HpsearchError
 from hpsearch.export.bundle import (
-    PREDICT_ROWS,
     bundle_model,
     canonical,
     file_sha256,
     load_keras_file,
     model_inputs,
     predict_encoded,
+    rows_at_once,
     save_keras_file,
 )
 from hpsearch.export.inspection import inspect_network
@@ -140,7 +140,7 @@ def _refitted(
     with keras_settings():  # what the space sets of its own is in the network's layers
         model = bundle_model(network, form, schema, data.layout, statistics)
         save_keras_file(model, Path(path))
-    sample = data.encoded.take(slice(0, PREDICT_ROWS))
+    sample = data.encoded.take(slice(0, rows_at_once(data.layout)))
     outputs = predict_encoded(model, sample, data.layout, slots)
     _check_same(network, form, sample, data, outputs, candidate)
     inputs: dict[str, Any] = model_inputs(sample, data.layout, slots)
@@ -192,12 +192,12 @@ def refit_and_predict(
     What ``refit_and_export`` exports predicts the same, up to the last digits of float32.
     """
     data = read_fit_data(job.data_path)
-    parts = []
+    parts, size = [], rows_at_once(data.layout)
     with _told_in_one_line(candidate):
         network = train(job, candidate, n_steps)
         form, statistics = OutputForm.of(network, data.target), data.refit_statistics
-        for first in range(0, rows.n_rows, PREDICT_ROWS):
-            block = rows.take(slice(first, first + PREDICT_ROWS))
+        for first in range(0, rows.n_rows, size):
+            block = rows.take(slice(first, first + size))
             batch = design_rows(block, data.layout, statistics)
             raw = side_by_side(numpy_links, network.predict_on_batch(batch))
             parts.append(form.predictions(data.target, statistics, np.asarray(raw)))

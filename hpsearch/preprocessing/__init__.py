@@ -1,11 +1,13 @@
 """Preprocessing: stateless encoding, and statistics of training rows; the two never mix."""
 
+from hpsearch.preprocessing.bags import Bags
 from hpsearch.preprocessing.design import design_rows
 from hpsearch.preprocessing.encoding import Encoded, Layout, encode
 from hpsearch.preprocessing.ranges import RawRange, raw_range
 from hpsearch.preprocessing.statistics import Statistics, fit_statistics
 
 __all__ = [
+    "Bags",
     "Encoded",
     "Layout",
     "RawRange",

@@ -8,7 +8,7 @@ network sees belongs to ``design``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -110,6 +110,10 @@ class Layout:
     def keeps_shape(self) -> bool:
         """Whether the table is one array column alone, whose shape the network sees."""
         return len(self.arrays) == 1 and not (self.numbers or self.categories or self.words)
+
+    def without_words(self) -> Layout:
+        """The layout of the other columns."""
+        return replace(self, words=(), n_words=(), word_slots=())
 
     @property
     def input_shape(self) -> tuple[int, ...]:

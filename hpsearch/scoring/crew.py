@@ -59,6 +59,7 @@ class Crew:
     def __init__(self, plan: SessionPlan, layout: Layout, note: Note, n_folds: int) -> None:
         self._plan = plan
         self._n_trainings = plan.n_candidates * n_folds
+        self._has_words = bool(layout.words)
         self._note = note
         self._exit = ExitStack()
         self._is_settled = False
@@ -129,7 +130,10 @@ class Crew:
         raw: Callable[[], RawRange],
     ) -> Probe:
         plan = self._plan
-        asked = (plan.space.to_bytes(), problem, target, dict(plan.fixes), defaults, plan.must_save)
+        asked = (
+            *(plan.space.to_bytes(), problem, target, dict(plan.fixes), defaults),
+            *(plan.must_save, self._has_words),
+        )
         limit = limit_of_call(plan.trial_timeout)
         try:
             with waiting_for(

@@ -266,8 +266,8 @@ def _features(data: FitData, statistics: Statistics, rows: NDArray[np.int64]) ->
     words = _slotted(encoded.words, statistics.word_slots, sum(layout.word_slots))
     if not (layout.numbers or layout.categories or layout.arrays):
         return words
-    without = replace(layout, words=(), n_words=(), word_slots=())
-    others = design_rows(replace(encoded, words=None), without, statistics).reshape(len(rows), -1)
+    without = replace(encoded, words=None)
+    others = design_rows(without, layout.without_words(), statistics).reshape(len(rows), -1)
     return sparse.hstack([sparse.csr_array(others), words], format="csr")
 
 

@@ -265,6 +265,24 @@ def results_in_blocks(job, unit, block_bytes, predict_rows):
         return fused_results(job, [fused_training.FusedUnit(unit.parts, unit.n_replicas, key)])
 
 
+def refit_in_blocks(job, candidate, n_steps, block_bytes):
+    """Weights of a refit whose calls train as many epochs as fit into so many bytes."""
+    from hpsearch.engines.fused import training as fused_training
+
+    with mock.patch.object(fused_training, "BLOCK_BYTES", block_bytes):
+        return refit("fused", job, candidate, n_steps)
+
+
+def compiled_programs(job, unit):
+    """The text of each program that a unit compiles, as XLA runs it."""
+    from hpsearch.engines.fused import training as fused_training
+
+    known = set(map(id, fused_training._programs.values()))
+    fused_results(job, [unit])
+    made = [p for p in fused_training._programs.values() if id(p) not in known]
+    return [program._compiled.as_text() for program in made]
+
+
 def copies_of_the_table(job):
     """Whether each part of the table on the device is another one than the mapped file's."""
     import jax
@@ -273,9 +291,11 @@ def copies_of_the_table(job):
     from hpsearch.engines.fused.program import Table
 
     data = read_fit_data(job.data_path)
-    table = Table.of(data.encoded, data.layout, None)
+    table = Table.of(data.encoded, data.layout, None, data.bags)
     assert jax.default_backend() == "cpu"
     ours, theirs = [table.numbers, *table.arrays], [data.encoded.numbers, *data.encoded.arrays]
+    if data.bags is not None:
+        ours, theirs = [table.pieces], [data.bags.pieces]
     return [a.unsafe_buffer_pointer() != b.ctypes.data for a, b in zip(ours, theirs, strict=True)]
 
 

@@ -99,9 +99,8 @@ class FusedEngine:
             if sketch.error is not None:
                 yield failed_unit(unit, sketch)
         traced = [(sketch, unit) for sketch, unit in pairs if sketch.key]
-        yield from self._train(
-            plan_fused_units(traced, parts_of(self._data.folds), self._job.options.patience)
-        )
+        parts = parts_of(self._data.folds, 1 if self._data.layout.words else MAX_WIDTH)
+        yield from self._train(plan_fused_units(traced, parts, self._job.options.patience))
         untraceable = [(sketch, unit) for sketch, unit in pairs if sketch.reason is not None]
         if untraceable:
             reason = str(untraceable[0][0].reason)
@@ -151,13 +150,17 @@ def failed_unit(unit: WorkUnit, sketch: Sketch) -> UnitResult:
     )
 
 
-def parts_of(folds: Sequence[Fold]) -> list[tuple[int, ...]]:
+def parts_of(folds: Sequence[Fold], most: int = MAX_WIDTH) -> list[tuple[int, ...]]:
     """Fold positions that train side by side: the folds of one repeat, cut where they are many.
 
     The first part is as wide as any: the width depends on the folds of the first repeat alone.
+
+    Parameters
+    ----------
+    most : positions of a part.
     """
     n_folds = sum(fold.repeat == folds[0].repeat for fold in folds)
-    width = -(-n_folds // -(-n_folds // MAX_WIDTH))
+    width = -(-n_folds // -(-n_folds // most))
     repeats: dict[int, list[int]] = {}
     for position, fold in enumerate(folds):
         repeats.setdefault(fold.repeat, []).append(position)
@@ -231,7 +234,8 @@ def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
     except BaseException as error:
         return Sketch(candidate, error=reason_of(error), traceback=traceback.format_exc())
     try:
-        reason = untraceable_reason(model, configuration.problem.input_shape)
+        shape = configuration.problem.input_shape
+        reason = untraceable_reason(model, shape, has_words=bool(data.layout.words))
         if reason is not None:
             return Sketch(candidate, reason=reason)
         key = structure_key(model, configuration.settings.batch_size, configuration.values)
@@ -247,8 +251,6 @@ def _train_task(task: tuple[Job, FusedUnit]) -> list[UnitResult]:
 
 
 def _data_obstacle(layout: Layout, space: Space) -> str | None:
-    if layout.words:
-        return "bags of words stay sparse until a batch is made, which only this engine does"
     if importlib.util.find_spec("jax") is None:
         return "JAX is not installed"
     if space.mentions("tensorflow"):

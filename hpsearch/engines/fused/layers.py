@@ -1,8 +1,8 @@
 """Keras's layers where a program has them compute otherwise: with numbers and rows that are data.
 
 Dropout and penalties read their strength from outside; penalties and batch normalisation leave out
-padding, and the latter has its gradient in closed form. Every row that counts gets what Keras
-gives it.
+padding, and the latter has its gradient in closed form. Dense layers and dropout take bags of words
+by their numbers (``bags``). Every row that counts gets what Keras gives it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch import keras_internals
+from hpsearch.engines.fused.bags import BagRows, StandIns, dense
 from hpsearch.engines.fused.losses import Batch
 from hpsearch.engines.fused.structure import activity_penalised, dropouts
 
@@ -27,10 +28,14 @@ class Varying:
     drops: Any = None
     activity_penalties: Any = None
     batch: Any = None
+    stand_ins: StandIns = StandIns()
 
-    def set(self, *, drops: Any, activity_penalties: Any, batch: Batch) -> Varying:
+    def set(
+        self, *, drops: Any = None, activity_penalties: Any = None, batch: Batch | None = None
+    ) -> Varying:
         """Put the numbers there for as long as a ``with`` block lasts."""
         self.drops, self.activity_penalties, self.batch = drops, activity_penalties, batch
+        self.stand_ins = StandIns()
         return self
 
     def __enter__(self) -> None:
@@ -38,10 +43,18 @@ class Varying:
 
     def __exit__(self, *error: object) -> None:
         self.drops = self.activity_penalties = self.batch = None
+        self.stand_ins = StandIns()
+
+    def given(self, rows: Any) -> Any:
+        """A batch of rows as the network is called with it: a tensor, or what stands for bags."""
+        return self.stand_ins.of(rows) if isinstance(rows, BagRows) else rows
 
 
 def read_from(varying: Varying, model: Any, *, pads: bool) -> None:
     """Have layers read their numbers, and which rows count, from ``varying``."""
+    for layer in keras_internals.layers_of(model):
+        if type(layer) in (keras.layers.Dense, keras.layers.Flatten):
+            layer.call = functools.partial(_of_bags, varying, layer)
     for number, layer in enumerate(dropouts(model)):
         layer.call = functools.partial(_dropout, varying, number, layer)
     for number, layer in enumerate(activity_penalised(model)):
@@ -77,8 +90,28 @@ def _dropout(varying: Varying, number: int, layer: Any, inputs: Any, training: b
             inputs.shape, layer.noise_shape or (None,) * inputs.ndim, strict=True
         )
     )
-    bits = _random_bits(layer.seed_generator.next(), shape)
+    seed = layer.seed_generator.next()
+    rows = varying.stand_ins.rows(inputs)
+    if rows is not None:
+        return varying.stand_ins.of(rows.scaled(functools.partial(_drops_at, seed, shape, drop)))
+    bits = _random_bits(seed, jax.lax.iota(jnp.uint32, int(np.prod(shape)))).reshape(shape)
     return jnp.where(bits >= drop["below"], inputs * drop["scale"], 0.0)
+
+
+def _drops_at(seed: Any, shape: tuple[int, int], drop: Any, rows: Any, columns: Any) -> Any:
+    """What dropout multiplies cells by: as in a whole matrix, whose random bits have a shape."""
+    n_rows, n_columns = shape
+    position = (rows if n_rows > 1 else 0) * n_columns + (columns if n_columns > 1 else 0)
+    bits = _random_bits(seed, jnp.asarray(position).astype(jnp.uint32))
+    return jnp.where(bits >= drop["below"], drop["scale"], 0.0)
+
+
+def _of_bags(varying: Varying, layer: Any, inputs: Any, **options: Any) -> Any:
+    """A layer that may get what stands for bags of words: ``Dense``, or ``Flatten`` of rows."""
+    rows = varying.stand_ins.rows(inputs)
+    if rows is None:
+        return type(layer).call(layer, inputs, **options)
+    return dense(layer, rows.times) if isinstance(layer, keras.layers.Dense) else inputs
 
 
 def _activity_penalty(varying: Varying, number: int, output: Any) -> Any:
@@ -96,16 +129,15 @@ def _activity_penalty(varying: Varying, number: int, output: Any) -> Any:
     return penalty * (len(output) / n_rows)
 
 
-def _random_bits(seed: Any, shape: tuple[int, ...]) -> Any:
-    """Random uint32 of a seed and a counter (uint32 (2,)), the same in any company.
+def _random_bits(seed: Any, position: Any) -> Any:
+    """Random uint32 at positions, of a seed and a counter (uint32 (2,)), the same in any company.
 
     A counter-based generator: the position, keyed by seed and counter, goes through the integer
     finalizer ``lowbias32`` (Wellons 2018, "Prospecting for hash functions") twice. JAX's own
     ``threefry`` takes several times as long, and dropout needs no more than this.
     """
     key = _mixed(seed[0] + _mixed(seed[1] + np.uint32(0x9E3779B9)))
-    position = jax.lax.iota(jnp.uint32, int(np.prod(shape)))
-    return _mixed(_mixed(position + key) ^ key).reshape(shape)
+    return _mixed(_mixed(position + key) ^ key)
 
 
 def _mixed(bits: Any) -> Any:

@@ -1,6 +1,7 @@
 """What the fused engine cannot train exactly: those networks go to the reference engine.
 
-A network must be traced under ``jax.vmap``, and the padding of a batch must weigh nothing.
+A network must be traced under ``jax.vmap``, the padding of a batch must weigh nothing, and bags of
+words must go to dense layers alone, which can do without the multi-hot matrix.
 """
 
 from __future__ import annotations
@@ -22,14 +23,18 @@ _ODD_SIZE = 1009
 """Rows of a batch that is never computed; no layer is as wide, so shapes tell rows from units."""
 
 
-def untraceable_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
-    """Why a compiled network cannot train in a fused program, or None where it can."""
+def untraceable_reason(model: Any, input_shape: tuple[int, ...], *, has_words: bool) -> str | None:
+    """Why a compiled network cannot train in a fused program, or None where it can.
+
+    ``has_words`` says whether there are bags of words among the columns of its rows.
+    """
     return (
         _class_reason(model)
         or _precision_reason(model)
         or _optimizer_reason(model)
         or _penalty_reason(model)
         or _tracing_reason(model, input_shape)
+        or (_words_reason(model, input_shape) if has_words else None)
     )
 
 
@@ -127,6 +132,60 @@ def _tracing_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
     except BaseException as error:  # whatever the layers of a space raise
         return reason_of(error)
     return found[0] if found else unweighable_loss(model, outputs)
+
+
+def _words_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
+    """What reads rows that hold bags of words, besides dense layers and dropout, or None."""
+    import jax
+
+    readers: list[str] = []
+    rows: Any = jax.ShapeDtypeStruct((_ODD_SIZE, *input_shape), "float32")  # type: ignore[no-untyped-call]
+
+    def forward(x: Any) -> Any:
+        with _bags_of(model, x, readers):
+            return model.stateless_call(
+                [v.value for v in model.trainable_variables],
+                [v.value for v in model.non_trainable_variables],
+                x,
+                training=True,
+            )[0]
+
+    traced = jax.make_jaxpr(forward)(rows).jaxpr
+    is_read = any(traced.invars[0] in step.invars for step in traced.eqns)
+    if not is_read and traced.invars[0] not in traced.outvars:
+        return None
+    reader = next(iter(readers), "an operation")
+    return f"bags of words go to {reader}, which needs the multi-hot matrix, not to Dense alone"
+
+
+@contextmanager
+def _bags_of(model: Any, rows: Any, readers: list[str]) -> Iterator[None]:
+    """Have dense layers and dropout do without the rows, and note which other layers read them."""
+    import jax.numpy as jnp
+    import keras
+
+    from hpsearch.engines.fused.bags import dense
+
+    def call(
+        layer: Any, function: Callable[..., Any], values: Any, *more: Any, **options: Any
+    ) -> Any:
+        if not any(part is rows for part in keras.tree.flatten(values)):
+            return function(values, *more, **options)
+        if type(layer) is keras.layers.Dense:
+            return dense(layer, lambda kernel: jnp.zeros((len(rows), kernel.shape[1])))
+        if type(layer) in (keras.layers.Dropout, keras.layers.Flatten):
+            return values
+        given = function(values, *more, **options)
+        if given is not rows:
+            readers.append(f"layer '{layer.name}'")
+        return given
+
+    with ExitStack() as stack:
+        for layer in keras_internals.layers_of(model):
+            if not isinstance(layer, keras.Model):
+                replaced = partial(call, layer, layer.call)
+                stack.enter_context(keras_internals.replaced(layer, call=replaced))
+        yield
 
 
 @contextmanager

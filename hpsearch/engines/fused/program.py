@@ -10,6 +10,7 @@ would compute alone:
   what layers give and in batch normalisation, so the mean is over the batch's true size.
 - A fold with fewer steps than another one keeps its state in the steps that it doesn't have.
 - Dropout draws from a counter-based generator under the replica's own seeds.
+- Bags of words enter by their numbers (``bags``), and give what a multi-hot matrix would.
 
 How layers compute with inputs and padding belongs to ``layers``, the loss to ``losses``, how the
 state is held to ``packing``; which replicas train together to ``engine``.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -27,13 +29,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch import keras_internals
+from hpsearch.engines.fused.bags import BagRows, Columns
 from hpsearch.engines.fused.layers import Varying, drop_inputs, read_from
 from hpsearch.engines.fused.losses import Batch, batch_loss
 from hpsearch.engines.fused.packing import Held, State
 from hpsearch.engines.fused.structure import penalised
 from hpsearch.engines.network import side_by_side
 from hpsearch.engines.workers import return_freed_memory
-from hpsearch.preprocessing import Encoded, Layout, Statistics
+from hpsearch.preprocessing import Bags, Encoded, Layout, Statistics
 from hpsearch.preprocessing.design import design_batch
 
 PREDICT_ROWS = 512
@@ -63,6 +66,7 @@ class Shapes:
     pads : whether some replica's last batch is partial.
     idles : whether some replica has fewer steps than ``n_steps`` in an epoch.
     predicts : whether predictions of every row are made after each epoch.
+    n_pieces : pieces of words that a batch is padded to, 0 without bags of words.
     effort : how hard XLA tries, see ``COMPILER_OPTIONS``.
     """
 
@@ -72,6 +76,7 @@ class Shapes:
     pads: bool
     idles: bool
     predicts: bool
+    n_pieces: int
     effort: Effort
 
 
@@ -82,16 +87,20 @@ class Table:
     numbers: Any
     codes: Any
     arrays: tuple[Any, ...]
+    pieces: Any
     y: Any
     may_miss: bool
 
     @classmethod
-    def of(cls, encoded: Encoded, layout: Layout, y: NDArray[Any] | None) -> Table:
+    def of(
+        cls, encoded: Encoded, layout: Layout, y: NDArray[Any] | None, bags: Bags | None = None
+    ) -> Table:
         """Put encoded rows on the device; a processor reads memory-mapped ones where they are."""
         return cls(
             numbers=jax.device_put(encoded.numbers),
             codes=jax.device_put(encoded.codes),
             arrays=tuple(jax.device_put(array) for array in encoded.arrays),
+            pieces=None if bags is None else jax.device_put(bags.pieces),
             y=None if y is None else jax.device_put(y),
             may_miss=bool(layout.indicators) or bool(np.isnan(encoded.numbers).any()),
         )
@@ -101,6 +110,7 @@ def block_inputs(**parts: Any) -> dict[str, Any]:
     """Name a program's inputs.
 
     Of steps: ``order`` int32 (E, S, R, B) row numbers; ``learning_rates`` float32 (E, S, R);
+    with words ``bags`` int32 (E, S, R, 2, n_pieces), each as ``Bags.batches`` gives it;
     ``first_step`` int32, steps taken before. Of replicas, along a first axis: ``n_train`` int32
     (R,); ``last_step`` int32 (R,) number of the first step that is not taken; ``rates``,
     ``penalties``, ``activity_penalties``, ``weight_decay`` as in ``Numbers``, NumPy arrays;
@@ -117,9 +127,12 @@ class FusedProgram:
     model : any compiled network of the structure; it is changed, and serves for tracing alone.
     table, layout : the rows and their preprocessing.
     shapes : what is compiled in.
+    bags : the rows' words, where there are any.
     """
 
-    def __init__(self, model: Any, table: Table, layout: Layout, shapes: Shapes) -> None:
+    def __init__(
+        self, model: Any, table: Table, layout: Layout, shapes: Shapes, bags: Bags | None = None
+    ) -> None:
         self._model = model
         self._held = Held.of(model)
         self._packing = self._held.packing
@@ -130,6 +143,8 @@ class FusedProgram:
         self._penalised = _take_over_penalties(model)
         read_from(self._varying, model, pads=shapes.pads)
         self._loss = batch_loss(model)
+        self._columns = Columns.of(layout) if layout.words else None
+        self._bags = _bags_of_blocks(len(table.numbers), bags) if shapes.predicts and bags else None
         self._compiled: Callable[..., Any] | None = None
 
     def run(self, state: State, inputs: Mapping[str, Any]) -> tuple[State, Any, Any]:
@@ -150,6 +165,11 @@ class FusedProgram:
         """The inputs as the program takes them: what NumPy does ahead takes no loop of it."""
         prepared = dict(inputs)
         prepared["drops"] = [drop_inputs(rates) for rates in prepared.pop("rates").T]
+        statistics = dict(prepared["statistics"])
+        slots = statistics.pop("word_slots")
+        if self._columns is not None:
+            prepared["word_columns"] = self._columns.of_words(slots)
+        prepared["statistics"] = statistics
         if self._packing.is_packed and self._penalised:
             penalties = prepared.pop("penalties")
             prepared |= {
@@ -178,12 +198,15 @@ class FusedProgram:
             "numbers": table.numbers,
             "codes": table.codes,
             "arrays": table.arrays,
+            "pieces": table.pieces,
+            "bags": self._bags,
             "y": table.y,
         }
 
     def _block(self, state: State, inputs: dict[str, Any], shared: dict[str, Any]) -> Any:
         """All epochs of all replicas: scans outside and ``vmap`` inside, so that nothing turns."""
-        steps = {name: inputs.pop(name) for name in ("order", "learning_rates")}
+        of_steps = ("order", "learning_rates", "bags")
+        steps = {name: inputs.pop(name) for name in of_steps if name in inputs}
         first_step = inputs.pop("first_step")
         if self._shapes.idles:
             steps["number"] = first_step + self._numbers_of_steps()
@@ -220,7 +243,7 @@ class FusedProgram:
         rows = step["order"]
         n_left = replica["n_train"] - in_epoch * self._shapes.batch_size
         batch = self._batch(n_left)
-        x = self._design(replica, shared, rows)
+        x = self._design(replica, shared, rows, step.get("bags"))
         y = (shared["y"] if replica["y"] is None else replica["y"])[rows]
         trainable, frozen, slots = state
         gradient = jax.value_and_grad(self._loss_of_batch, has_aux=True)
@@ -264,8 +287,9 @@ class FusedProgram:
             batch=batch,
         )
         with varying:
+            given = varying.given(x)
             outputs, frozen, penalties = self._model.stateless_call(
-                trainable, frozen, x, training=True, return_losses=True
+                trainable, frozen, given, training=True, return_losses=True
             )
         loss = self._loss(y, outputs, batch)
         for penalty in penalties:
@@ -306,35 +330,62 @@ class FusedProgram:
         trainable, frozen, slots = state
         weights = self._packing.unpack(self._held.final(trainable, slots))
 
-        def predict(rows: Any) -> Any:
-            x = self._design(replica, shared, rows)
-            outputs, _ = self._model.stateless_call(weights, frozen, x, training=False)
+        def predict(block: tuple[Any, ...]) -> Any:
+            x = self._design(replica, shared, *block)
+            with self._varying.set():
+                given = self._varying.given(x)
+                outputs, _ = self._model.stateless_call(weights, frozen, given, training=False)
             return side_by_side(jnp, outputs)
 
         n_rows = shared["numbers"].shape[0]
-        if n_rows <= 2 * PREDICT_ROWS:
-            return predict(np.arange(n_rows, dtype=np.int32))
-        n_blocks = -(-n_rows // PREDICT_ROWS)
-        rows = np.minimum(np.arange(n_blocks * PREDICT_ROWS, dtype=np.int32), n_rows - 1)
-        outputs = jax.lax.map(predict, rows.reshape(n_blocks, PREDICT_ROWS))
+        blocks, bags = _blocks(n_rows), shared["bags"]
+        if len(blocks) == 1:
+            return predict((blocks[0], None if bags is None else bags[0]))
+        outputs = jax.lax.map(predict, (blocks, bags))
         return outputs.reshape(-1, outputs.shape[-1])[:n_rows]
 
-    def _design(self, replica: dict[str, Any], shared: dict[str, Any], rows: Any) -> Any:
+    def _design(
+        self, replica: dict[str, Any], shared: dict[str, Any], rows: Any, bags: Any = None
+    ) -> Any:
+        """Preprocessed rows: an array, or bags of words."""
         statistics = Statistics(
             **replica["statistics"],
             word_slots=np.empty(0, np.int32),
             target_centre=np.zeros(1),
             target_scale=np.ones(1),
         )
-        return design_batch(
+        design = partial(
+            design_batch,
             jnp,
-            self._layout,
-            statistics,
+            statistics=statistics,
             numbers=shared["numbers"][rows],
             codes=shared["codes"][rows],
             arrays=tuple(array[rows] for array in shared["arrays"]),
             may_miss=self._table.may_miss,
         )
+        if self._columns is None:
+            return design(self._layout)
+        others = None
+        if len(self._columns.others):
+            others = design(self._layout.without_words()).reshape(len(rows), -1)
+        pieces, row_of = bags
+        places = replica["word_columns"][shared["pieces"][pieces]]
+        return BagRows(self._columns, len(rows), others, places, row_of)
+
+
+def _blocks(n_rows: int) -> NDArray[np.int32]:
+    """The rows of each block of predictions (n, size), the last row repeated."""
+    size = n_rows if n_rows <= 2 * PREDICT_ROWS else PREDICT_ROWS
+    n_blocks = -(-n_rows // size)
+    rows = np.minimum(np.arange(n_blocks * size, dtype=np.int32), n_rows - 1)
+    return rows.reshape(n_blocks, size)
+
+
+def _bags_of_blocks(n_rows: int, bags: Bags) -> NDArray[np.int32]:
+    """The bags of each block of predictions (n, 2, n_pieces)."""
+    n_blocks, size = _blocks(n_rows).shape
+    most = int(np.add.reduceat(bags.sizes, np.arange(0, n_rows, size)).max())
+    return bags.batches(np.arange(n_rows), size, n_blocks, max(1, most))
 
 
 def _penalise(

@@ -28,6 +28,7 @@ from hpsearch.engines.fused.configuration import FusedConfiguration
 from hpsearch.engines.fused.obstacles import untraceable_reason
 from hpsearch.engines.plan import REFIT, batch_order, replica_seed
 from hpsearch.engines.replica import STOP_CHECK_EPOCHS, Replica, epochs_kept, first_failure
+from hpsearch.preprocessing import Bags
 from hpsearch.space.space import Candidate
 
 if TYPE_CHECKING:
@@ -110,29 +111,31 @@ class UnitTraining:
     def run(self) -> list[UnitResult]:
         """Train block after block, scoring each, until the epochs or the patience end.
 
-        A part whose trial has ended trains no more.
+        Without patience one part after the other, so that one state is held at a time.
         """
-        parts = [part for parts in self._trials.values() for part in parts]
-        start, block = parts[0].part.first_epoch, parts[0].shapes.n_epochs
-        kept: dict[int, int | None] = dict.fromkeys(self._trials)
-        for first in range(start, parts[0].end, block):
-            for trial, of_trial in self._trials.items():
-                if kept[trial] is None:
-                    for part in of_trial:
-                        part.train(first)
-                    kept[trial] = self._ended(of_trial)
-        return [part.result(kept[part.part.candidate.trial]) for part in parts]
+        if self._options.patience:
+            return [result for parts in self._trials.values() for result in self._together(parts)]
+        return [part.trained() for parts in self._trials.values() for part in parts]
+
+    def _together(self, parts: Sequence[PartTraining]) -> list[UnitResult]:
+        """Train the parts of a trial, which stop together."""
+        kept: int | None = None
+        for first in parts[0].blocks:
+            for part in parts:
+                part.train(first)
+            kept = self._ended(parts)
+            if kept is not None:
+                break
+        return [part.result(kept) for part in parts]
 
     def _ended(self, parts: Sequence[PartTraining]) -> int | None:
         """After how many epochs a trial ended, for a failure or patience; None where it goes on."""
         replicas = [replica for part in parts for replica in part.replicas]
         so_far = max(replica.epochs_done for replica in replicas)
-        if self._options.patience:
-            if first_failure(replicas) is not None:
-                return so_far
-            kept = epochs_kept(replicas, self._options)
-            return kept if kept < so_far else None
-        return so_far if all(part.failed for part in parts) else None
+        if first_failure(replicas) is not None:
+            return so_far
+        kept = epochs_kept(replicas, self._options)
+        return kept if kept < so_far else None
 
 
 class PartTraining:
@@ -147,8 +150,6 @@ class PartTraining:
     def __init__(
         self, job: Job, unit: FusedUnit, part: WorkUnit, configuration: FusedConfiguration
     ) -> None:
-        from hpsearch.engines.fused.packing import stack_states
-
         self.part = part
         self.settings = configuration.settings
         self._job = job
@@ -160,10 +161,8 @@ class PartTraining:
         ]
         self.shapes = self._shapes()
         self._program = _program(job, unit, configuration, self.shapes)
-        states = [self._first_state(replica) for replica in self.replicas]
-        n_missing = unit.n_replicas - len(states)
-        self._state: State = stack_states([*states, *[states[-1]] * n_missing])
-        self._padded = [*self.replicas, *[self.replicas[-1]] * n_missing]
+        self._state: State | None = None
+        self._padded = [*self.replicas, *self.replicas[-1:] * (self._width - len(self.replicas))]
 
     @property
     def end(self) -> int:
@@ -175,13 +174,27 @@ class PartTraining:
         """Whether a replica has failed, and with it the part."""
         return first_failure(self.replicas) is not None
 
+    @property
+    def blocks(self) -> range:
+        """The first epoch of each block to train."""
+        return range(self.part.first_epoch, self.end, self.shapes.n_epochs)
+
+    def trained(self) -> UnitResult:
+        """The result of all its epochs; nothing of the training is kept."""
+        for first_epoch in self.blocks:
+            self.train(first_epoch)
+        result = self.result(None)
+        self._state = None
+        return result
+
     def train(self, first_epoch: int) -> None:
         """Train and score one block of epochs, unless the part has failed."""
         if self.failed:
             return
         n_epochs = min(self.shapes.n_epochs, self.end - first_epoch)
         inputs = self._inputs(first_epoch)
-        self._state, losses, outputs = self._program.run(self._state, inputs)
+        state = self._first_state() if self._state is None else self._state
+        self._state, losses, outputs = self._program.run(state, inputs)
         losses, outputs = np.asarray(losses)[:n_epochs], np.asarray(outputs)[:n_epochs]
         for number, replica in enumerate(self.replicas):
             of_rows = {side: outputs[:, number, rows] for side, rows in replica.rows.items()}
@@ -207,16 +220,25 @@ class PartTraining:
         since = self.part.span.since
         if self.end == self.settings.epochs:
             return tuple(replica.result(since, until) for replica in self.replicas)
-        state = [[np.asarray(variable) for variable in group] for group in self._state]
+        held = self._first_state() if self._state is None else self._state
+        state = [[np.asarray(variable) for variable in group] for group in held]
         return tuple(
             replica.result(since, until, [[v[number].copy() for v in group] for group in state])
             for number, replica in enumerate(self.replicas)
         )
 
-    def _first_state(self, replica: FusedReplica) -> Any:
-        if self.part.states is not None:
-            return self.part.states[replica.position]
-        return self._configuration.initial_state(replica.seed)
+    def _first_state(self) -> State:
+        """Where the replicas begin: with states of their own, or with those of earlier epochs."""
+        from hpsearch.engines.fused.packing import stack_states
+
+        known = self.part.states
+        states: list[Any] = [
+            self._configuration.initial_state(replica.seed)
+            if known is None
+            else known[replica.position]
+            for replica in self.replicas
+        ]
+        return stack_states([*states, *states[-1:] * (self._width - len(states))])
 
     def _shapes(self) -> Shapes:
         from hpsearch.engines.fused.program import Shapes
@@ -226,8 +248,9 @@ class PartTraining:
         n_rows = self._data.encoded.n_rows  # the same for every part, as the block of epochs is
         batch_size = padded_size(settings.batch_size, n_rows)
         n_steps = -(-max(sizes) // batch_size)
-        bytes_per_epoch = self._width * n_rows * (1 + self._configuration.form.n_units) * 4
-        n_epochs = max(1, min(settings.epochs, BLOCK_BYTES // bytes_per_epoch))
+        cells = n_rows * (1 + self._configuration.form.n_units)
+        cells += _cells_of_bags(self._data.bags, n_rows, batch_size)
+        n_epochs = min(settings.epochs, _epochs_of_a_call(self._width * cells))
         if self._job.options.patience:
             n_epochs = min(n_epochs, STOP_CHECK_EPOCHS)
         rung = self.part.span.block
@@ -241,14 +264,31 @@ class PartTraining:
             pads=any(size % batch_size for size in sizes),
             idles=any(-(-size // batch_size) < n_steps for size in sizes),
             predicts=True,
+            n_pieces=self._n_pieces(batch_size),
             effort=_effort(self._configuration.n_params, UNIT_SIZES[0], n_visits),
         )
+
+    def _n_pieces(self, batch_size: int) -> int:
+        """Pieces of words that batches are padded to, whatever else the unit holds."""
+        bags = self._data.bags
+        if bags is None:
+            return 0
+        if self._width > 1:
+            return bags.most(batch_size)
+        [replica] = self.replicas
+        orders = (replica.order(epoch) for epoch in range(self.settings.epochs))
+        return bags.needed(orders, batch_size)
 
     def _inputs(self, first_epoch: int) -> dict[str, Any]:
         from hpsearch.engines.fused.program import block_inputs
 
-        replicas, shapes = self._padded, self.shapes
+        replicas, shapes, bags = self._padded, self.shapes, self._data.bags
+        words = {}
+        if bags is not None:
+            parts = [r.bags(bags, shapes, first_epoch) for r in replicas]
+            words["bags"] = np.stack(parts, axis=2)
         return block_inputs(
+            **words,
             order=np.stack([r.orders(shapes, first_epoch) for r in replicas], axis=2),
             learning_rates=np.stack(
                 [r.learning_rates(shapes, first_epoch) for r in replicas], axis=2
@@ -295,6 +335,11 @@ class FusedReplica(Replica):
         epochs = range(first_epoch, first_epoch + shapes.n_epochs)
         return np.stack([padded_order(self.order(epoch), shapes) for epoch in epochs])
 
+    def bags(self, bags: Bags, shapes: Shapes, first_epoch: int) -> NDArray[np.int32]:
+        """The bags of words of each step of a block (E, S, 2, n_pieces)."""
+        epochs = range(first_epoch, first_epoch + shapes.n_epochs)
+        return np.stack([padded_bags(bags, self.order(epoch), shapes) for epoch in epochs])
+
     def learning_rates(self, shapes: Shapes, first_epoch: int) -> NDArray[np.float32]:
         """Learning rate of each step of a block (E, S)."""
         rates = np.zeros((shapes.n_epochs, shapes.n_steps), np.float32)
@@ -320,44 +365,78 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
     configuration = FusedConfiguration(job, data, candidate.values, n_train=n_rows)
     seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
     model = configuration.network
-    reason = untraceable_reason(model, configuration.problem.input_shape)
+    shape = configuration.problem.input_shape
+    reason = untraceable_reason(model, shape, has_words=bool(data.layout.words))
     if reason is not None:
         raise UntraceableError(reason)
     batch_size = padded_size(configuration.settings.batch_size, n_rows)
     steps_per_epoch = -(-n_rows // batch_size)
     n_epochs = -(-n_steps // steps_per_epoch)
+    orders = [batch_order(seed, epoch, n_rows) for epoch in range(n_epochs)]
+    cells = n_rows + _cells_of_bags(data.bags, n_rows, batch_size)
+    block = min(n_epochs, _epochs_of_a_call(cells))
     shapes = Shapes(
         batch_size=batch_size,
         n_steps=steps_per_epoch,
-        n_epochs=n_epochs,
+        n_epochs=block,
         pads=bool(n_rows % batch_size),
         idles=True,
         predicts=False,
+        n_pieces=0 if data.bags is None else data.bags.needed(orders, batch_size),
         effort=_effort(configuration.n_params, 1, n_rows * n_epochs),
     )
-    numbers = configuration.numbers(n_epochs * steps_per_epoch)
+    fixed = _inputs_of_all_rows(configuration, data, n_steps)
     table = _table(job.data_path, configuration.form.target_form, len(data.target.labels))
-    program = FusedProgram(configuration.build(0), table, data.layout, shapes)
-    statistics = data.refit_statistics
-    y = training_target(data.target, data.y, statistics)
-    orders = np.stack([padded_order(batch_order(seed, e, n_rows), shapes) for e in range(n_epochs)])
-    inputs = block_inputs(
-        order=orders[:, :, None],
-        learning_rates=numbers.learning_rates.reshape(n_epochs, steps_per_epoch, 1),
-        n_train=np.array([n_rows], np.int32),
+    program = FusedProgram(configuration.build(0), table, data.layout, shapes, data.bags)
+    state = stack_states([configuration.initial_state(seed)])
+    rates = np.zeros((-(-n_epochs // block) * block, steps_per_epoch), np.float32)
+    rates[:n_epochs] = configuration.numbers(rates[:n_epochs].size).learning_rates.reshape(
+        n_epochs, steps_per_epoch
+    )
+    for first in range(0, n_epochs, block):
+        epochs = range(first, first + block)
+        of_block = [orders[min(epoch, n_epochs - 1)] for epoch in epochs]  # whose steps
+        varying = block_inputs(
+            order=np.stack([padded_order(order, shapes) for order in of_block])[:, :, None],
+            learning_rates=rates[first : first + block, :, None],
+            first_step=np.int32(first * steps_per_epoch),
+        )
+        if data.bags is not None:
+            parts = [padded_bags(data.bags, order, shapes) for order in of_block]
+            varying["bags"] = np.stack(parts)[:, :, None]
+        state, _, _ = program.run(state, fixed | varying)
+    assign(model, state, 0)
+    return model
+
+
+def _inputs_of_all_rows(
+    configuration: FusedConfiguration, data: FitData, n_steps: int
+) -> dict[str, Any]:
+    """What a program that trains on all rows takes beside its steps."""
+    from hpsearch.engines.fused.program import block_inputs
+
+    numbers, statistics = configuration.numbers(1), data.refit_statistics
+    y = None if shared_target(data) else training_target(data.target, data.y, statistics)[None]
+    return block_inputs(
+        n_train=np.array([data.encoded.n_rows], np.int32),
         last_step=np.array([n_steps], np.int32),
-        first_step=np.int32(0),
         rates=numbers.rates[None],
         penalties=numbers.penalties[None],
         activity_penalties=numbers.activity_penalties[None],
         weight_decay=np.array([numbers.weight_decay], np.float32),
         statistics={name: getattr(statistics, name)[None] for name in _DESIGN_STATISTICS},
-        y=None if shared_target(data) else y[None],
+        y=y,
     )
-    state = stack_states([configuration.initial_state(seed)])
-    state, _, _ = program.run(state, inputs)
-    assign(model, state, 0)
-    return model
+
+
+def _cells_of_bags(bags: Bags | None, n_rows: int, batch_size: int) -> int:
+    """Numbers that name the words of all rows in an epoch's batches."""
+    return 0 if bags is None else 2 * -(-n_rows // batch_size) * bags.usual(batch_size)
+
+
+def _epochs_of_a_call(n_cells: int) -> int:
+    """Epochs that a call of a program trains, where one of them takes so many cells of 4 bytes."""
+    return max(1, BLOCK_BYTES // (4 * n_cells))
 
 
 def _effort(n_params: int, n_replicas: int, n_rows: int) -> Effort:
@@ -388,6 +467,11 @@ def padded_order(order: NDArray[np.integer[Any]], shapes: Shapes) -> NDArray[np.
     return padded.reshape(shapes.n_steps, shapes.batch_size)
 
 
+def padded_bags(bags: Bags, order: NDArray[np.integer[Any]], shapes: Shapes) -> NDArray[np.int32]:
+    """The bags of words of each step of an epoch (S, 2, n_pieces); padding has no words."""
+    return bags.batches(order, shapes.batch_size, shapes.n_steps, shapes.n_pieces)
+
+
 def shared_target(data: FitData) -> bool:
     """Whether all replicas share one loss target; a regression target is scaled by fold."""
     return data.target.kind not in ("regression", "share")
@@ -399,7 +483,9 @@ def design_statistics(data: FitData, positions: Sequence[int]) -> dict[str, NDAr
     return {name: getattr(data.statistics, name)[folds] for name in _DESIGN_STATISTICS}
 
 
-_DESIGN_STATISTICS = ("fill", "centre", "scale", "category_slots", "array_centre", "array_scale")
+_DESIGN_STATISTICS = (
+    *("fill", "centre", "scale", "category_slots", "word_slots", "array_centre", "array_scale"),
+)
 
 
 @lru_cache(maxsize=2)
@@ -413,7 +499,7 @@ def _table(data_path: str, target_form: str, n_classes: int) -> Table:
     if shared_target(data):
         head = Head(target_form, False, 0)  # type: ignore[arg-type]
         y = head.loss_target(training_target(data.target, data.y, data.statistics[0]), n_classes)
-    return Table.of(data.encoded, data.layout, y)
+    return Table.of(data.encoded, data.layout, y, data.bags)
 
 
 _programs: dict[tuple[Any, ...], FusedProgram] = {}
@@ -440,6 +526,6 @@ def _program(
         is_large = configuration.n_params >= LARGE_NETWORK
         while len(_programs) >= (MAX_LARGE_PROGRAMS if is_large else MAX_PROGRAMS):
             _programs.pop(next(iter(_programs)))
-        program = FusedProgram(configuration.build(0), table, data.layout, shapes)
+        program = FusedProgram(configuration.build(0), table, data.layout, shapes, data.bags)
     _programs[key] = program
     return program

@@ -28,8 +28,9 @@ from hpsearch.task import Target
 
 State = list[Any]
 
-DENSE_LIMIT_BYTES = 256 * 2**20
-"""A fold's preprocessed matrix is kept whole up to this size; beyond, each batch is made anew."""
+DENSE_LIMIT_BYTES, WORDS_LIMIT_BYTES = 256 * 2**20, 16 * 2**20
+"""A fold's preprocessed matrix is kept whole up to this size, and one with bags of words, which are
+small without it, up to that of some batches; beyond, each batch is made anew."""
 
 PREDICT_ROWS = 4096
 
@@ -110,7 +111,8 @@ def _raw_tensors(encoded: Encoded) -> dict[str, Any]:
 def row_source(encoded: Encoded, layout: Layout) -> RowSource:
     """A row source that keeps a fold's matrix where it is small, and makes batches elsewhere."""
     size = encoded.n_rows * int(np.prod(layout.input_shape)) * 4
-    return RowSource(encoded, layout, dense=size <= DENSE_LIMIT_BYTES)
+    limit = WORDS_LIMIT_BYTES if layout.words else DENSE_LIMIT_BYTES
+    return RowSource(encoded, layout, dense=size <= limit)
 
 
 class Program:
