@@ -155,7 +155,8 @@ def run(
     how = {each.name: options.pop(each.name) for each in TABLE_OPTIONS}
     dataset = hpsearch.load(data, **how)
     options["out"] = options["out"] or free_name(RESULTS_ROOT, dataset.name)
-    search = hpsearch.Search(**options, observer=observer_for(quiet=quiet))
+    observer = observer_for(quiet=quiet)
+    search = hpsearch.Search(**options, observer=observer, began=process.BEGAN)
     with saying_how_to_resume():
         search.run(dataset)
 
@@ -183,7 +184,7 @@ def resume(
     quiet: QuietOption = False,
     **options: Any,
 ) -> None:
-    """Go on with a run that was interrupted, or give a finished one more trials or repeats."""
+    """Go on with a run that was interrupted, or give a finished one more trials or time."""
     _use_the_lightest_backend()
     from hpsearch.console.observers import observer_for
 
@@ -194,6 +195,7 @@ def resume(
             test_data=test_data,
             accept_changes=accept_changes,
             observer=observer_for(quiet=quiet),
+            began=process.BEGAN,
             **options,
         )
 

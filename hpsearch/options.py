@@ -342,11 +342,20 @@ def count(least: int = 1, most: int | None = MOST) -> Check:
     return check
 
 
-def seconds(name: str, value: Any) -> float:
-    """A time."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise OptionError(f"`{name}` is a number of seconds above 0; received {value!r}.")
-    return value
+def time_in(unit: str) -> Check:
+    """A time, in seconds or whatever the unit is."""
+
+    def check(name: str, value: Any) -> Any:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 < value < math.inf:
+            raise OptionError(f"`{name}` is a number of {unit} above 0; received {value!r}.")
+        return value
+
+    return check
+
+
+seconds: Final = time_in("seconds")
+minutes: Final = time_in("minutes")
 
 
 def switch(name: str, value: Any) -> bool:

@@ -95,10 +95,10 @@ class Tally:
     direction: str
     jobs: int
     started: float
+    ends: float | None = None
     best_score: float | None = None
     best_trial: int | None = None
-    n_failed: int = 0
-    n_finished: int = 0
+    _ended: dict[int, str] = field(default_factory=dict)
     _folds_of: dict[int, int] = field(default_factory=dict)
     _n_recorded: int | None = None
 
@@ -121,11 +121,20 @@ class Tally:
         """Count ``n`` more finished trainings of a trial."""
         self._folds_of[trial] = min(self.n_folds, self._folds_of.get(trial, 0) + n)
 
+    @property
+    def n_finished(self) -> int:
+        """Trials that have ended."""
+        return len(self._ended)
+
+    @property
+    def n_failed(self) -> int:
+        """Trials that failed."""
+        return sum(status == "failed" for status in self._ended.values())
+
     def add_trial(self, row: Mapping[str, Any]) -> bool:
-        """Count a finished trial; whether it is the best so far."""
-        self.n_finished += 1
+        """Count a finished trial, once where it ends again; whether it is the best so far."""
+        self._ended[row["trial"]] = row["status"]
         self._folds_of[row["trial"]] = self.n_folds
-        self.n_failed += row["status"] == "failed"
         if row["status"] != "completed" or words.is_missing(row.get("score")):
             return False
         value = float(row["score"])
@@ -140,7 +149,8 @@ class Tally:
         done = self.n_replicas_done - (self._n_recorded or 0)
         if done == 0:
             return None
-        return (now - self.started) / done * (self.n_replicas - self.n_replicas_done)
+        left = (now - self.started) / done * (self.n_replicas - self.n_replicas_done)
+        return left if self.ends is None else min(left, max(0.0, self.ends - now))
 
     def best_text(self) -> str:
         """The best score so far and whose it is; empty before there is one."""
@@ -185,6 +195,7 @@ class _CountingObserver(SilentObserver):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._tally: Tally | None = None
+        self._ends: float | None = None
 
     def __exit__(
         self,
@@ -201,8 +212,12 @@ class _CountingObserver(SilentObserver):
         """The clock starts, for what is trained now."""
         self._require_tally().start_clock(self._clock())
 
+    def ends_by(self, seconds: float) -> None:
+        """What is left of the time that there is."""
+        self._ends = self._clock() + seconds
+
     def _start(self, **what: Any) -> Tally:
-        self._tally = Tally(**what, started=self._clock())
+        self._tally = Tally(**what, started=self._clock(), ends=self._ends)
         return self._tally
 
     def _require_tally(self) -> Tally:

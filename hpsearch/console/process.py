@@ -38,6 +38,9 @@ SECONDS_UNTIL_RAISED_AGAIN: Final = 0.02
 SECONDS_TO_LEAVE: Final = 5.0
 """How long what a space left running may hold the process after its last word."""
 
+BEGAN: Final = time.monotonic()
+"""When the program began, as nearly as Python can tell."""
+
 _SECONDS_BEFORE_A_WORD: Final = 2.0
 _HOW: Final = {
     getattr(signal, name): how

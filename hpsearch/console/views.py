@@ -19,6 +19,7 @@ from hpsearch import words
 from hpsearch.console.curves import curves_view
 from hpsearch.console.findings import findings_line, findings_view
 from hpsearch.console.ledger import LedgerView
+from hpsearch.search.budget import Budget
 
 if TYPE_CHECKING:
     from hpsearch.data.named import NamedSet
@@ -70,6 +71,7 @@ def answer_view(run: Run) -> RenderableType:
         _selected(run),
         _estimates(run) if shown is None else shown.answer(),
         _findings(run, in_short=True),
+        _time(run),
         _where(run),
     )
     return _spaced(part for part in parts if part is not None)
@@ -164,12 +166,24 @@ def _settings(run: Run) -> RenderableType:
     facts = {
         "data": ", ".join(filter(None, [data.get("name"), data.get("task"), *size])),
         "budget": ", ".join(filter(None, budget)),
+        "time": _done_in_time(run),
         "split": words.one_line(str(split or "")),
         "search": ", ".join(named),
         "fixed": fixed,
     }
     title = Text(str(run.path), style="bold")
     return Group(title, _pairs({label: text for label, text in facts.items() if text}))
+
+
+def _time(run: Run) -> RenderableType | None:
+    """What was done in its time, where that had a limit."""
+    done = _done_in_time(run)
+    return Text(done) if done else None
+
+
+def _done_in_time(run: Run) -> str:
+    budget = Budget.from_json(run.settings.get("budget"))
+    return "" if budget is None else budget.done
 
 
 def _counted(values: Mapping[str, Any], key: str, noun: str) -> str:
@@ -337,6 +351,8 @@ def _where(run: Run) -> RenderableType:
         f"hpsearch predict {folder} NEW_ROWS.csv": "predicts new rows",
         f"hpsearch resume {folder} --trials N": "gives it more trials",
     }
+    if run.settings.get("budget"):
+        doors[f"hpsearch resume {folder} --minutes M"] = "gives it more time"
     if not (run.path / "report.html").is_file():
         del doors[str(run.path / "report.html")]
     if not (run.path / "model.keras").is_file():

@@ -50,28 +50,18 @@ def check_oracle(name: str, *, epochs: int) -> None:
         )
 
 
-def check_oracle_growth(
-    name: str, *, trials: tuple[int, int], repeats: tuple[int, int], epochs: int
-) -> None:
-    """Raise ``OptionError`` where a run with this oracle can't grow so.
+def check_oracle_growth(name: str, *, repeats: tuple[int, int]) -> None:
+    """Raise ``OptionError`` where a run with this oracle can't be given more repeats.
 
     Parameters
     ----------
     name : one of ``oracle_names()``.
-    trials, repeats : what the run had, and what it is to have.
-    epochs : epochs that a trial trains to its end.
+    repeats : what the run had, and what it is to have.
     """
-    algorithm = _algorithm(name)
-    if repeats[1] > repeats[0] and algorithm.uses_scores:
+    if repeats[1] > repeats[0] and _algorithm(name).uses_scores:
         raise OptionError(
             f"The oracle '{name}' decides by the scores, which more repeats would change; received "
             f"--repeats {repeats[1]} for a run of {repeats[0]}. Run another search with --out."
-        )
-    if trials[1] > trials[0] and not algorithm.ends_whole(trials[0], epochs):
-        raise OptionError(
-            f"The oracle '{name}' trains whole brackets, and more trials would change how the last "
-            f"one of this run, cut short at {trials[0]} trials, was trained; received --trials "
-            f"{trials[1]}. Run another search with --out."
         )
 
 

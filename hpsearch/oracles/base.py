@@ -156,8 +156,6 @@ class Algorithm:
     extra : hpsearch's extra that holds those of ``packages`` that hpsearch itself does without.
     least_epochs : the fewest epochs that it makes sense with.
     n_drawn : candidates that are drawn as ``random`` draws them, before scores can teach anything.
-    ends_whole : whether a run of so many trials and epochs ends where a batch ends; where it does
-        not, more trials would change how its last ones train.
     """
 
     make: Callable[[HyperParameters, OraclePlan], Oracle]
@@ -166,7 +164,6 @@ class Algorithm:
     extra: str | None = None
     least_epochs: int = 1
     n_drawn: int = 0
-    ends_whole: Callable[[int, int], bool] = lambda trials, epochs: True
 
 
 class Told:

@@ -71,11 +71,6 @@ def brackets(epochs: int, least_epochs: int = LEAST_EPOCHS) -> list[Bracket]:
     ]
 
 
-def ends_whole(trials: int, epochs: int) -> bool:
-    """Whether a run of so many trials ends where a bracket ends."""
-    return _position(trials, epochs)[1] == 0
-
-
 class HyperbandOracle(PlannedOracle):
     """A random search that is asked for a bracket at a time.
 
@@ -142,6 +137,4 @@ def make(hp: HyperParameters, plan: OraclePlan) -> HyperbandOracle:
     return HyperbandOracle(hp, plan)
 
 
-ALGORITHM = Algorithm(
-    make, uses_scores=True, least_epochs=HALVING_RATE * LEAST_EPOCHS, ends_whole=ends_whole
-)
+ALGORITHM = Algorithm(make, uses_scores=True, least_epochs=HALVING_RATE * LEAST_EPOCHS)

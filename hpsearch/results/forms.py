@@ -141,13 +141,23 @@ _DIRECTION: Final = choice(("min", "max"))
 _METRIC: Final = choice(METRICS)
 _KIND: Final = choice(TASKS)
 
+BUDGET: Final = record(
+    {
+        "minutes": number,
+        **each(count, "started trials max_repeats"),
+        "until_decided": flag,
+    },
+    needs=("minutes", "started", "trials", "max_repeats", "until_decided"),
+)
+
 SETTINGS_FORM: Final = record(
     {
+        "budget": BUDGET,
         **each(text, "format space space_sha256 engine oracle split split_reason select race"),
         **each(text, "duplicates command"),
         **each(count, "trials folds repeats max_repeats epochs batch_size test_rows nested"),
         **each(count, "patience rungs gap max_levels max_words"),
-        **each(number, "test_size trial_timeout"),
+        **each(number, "test_size trial_timeout minutes"),
         **each(flag, "baselines until_decided"),
         **each(mapping(anything), "options fix"),
         **each(mapping(text), "versions worker_environment"),

@@ -40,6 +40,9 @@ class Observer(Protocol):
     def training_started(self) -> None:
         """What was done so far came from the journal and took no time; now it begins to."""
 
+    def ends_by(self, seconds: float) -> None:
+        """Trials are started for so long at most, what follows them included."""
+
     def folds_done(self, trial: int, n: int) -> None:
         """``n`` more replicas of a trial are finished."""
 
@@ -82,6 +85,9 @@ class SilentObserver:
         """Say nothing."""
 
     def training_started(self) -> None:
+        """Say nothing."""
+
+    def ends_by(self, seconds: float) -> None:
         """Say nothing."""
 
     def folds_done(self, trial: int, n: int) -> None:

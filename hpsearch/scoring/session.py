@@ -67,6 +67,7 @@ class Session:
     job : what workers need beside a unit.
     probe : what trying the default network found, on these rows.
     scales_target : whether the target is standardised.
+    trained_seconds : of workers, for what was trained here.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Session:
         self._lent = crew
         self._exit = ExitStack()
         self._counted: set[tuple[int, int]] = set()
+        self.trained_seconds = 0.0
         self.layout = Layout.of(
             dataset.schema, max_levels=plan.max_levels, max_words=plan.max_words
         )
@@ -230,6 +232,7 @@ class Session:
         observer.training_started()
         for arriving in self._engine.score(work):
             result = self._states.kept(arriving)
+            self.trained_seconds += result.seconds
             candidate, trial = result.unit.candidate, result.unit.candidate.trial
             units = arrived[trial]
             units.append(result)

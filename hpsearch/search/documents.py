@@ -50,6 +50,7 @@ def run_document(plan: SearchPlan, session: Session) -> Document:
         "repeats": plan.n_repeats,
         "max_repeats": plan.most_repeats if options.until_decided else None,
         "split_reason": plan.split_reason,
+        "budget": None if plan.budget is None else plan.budget.to_json(),
         "test_rows": 0 if plan.test is None else plan.test.n_rows,
         "scale_target": session.scales_target,
         "worker_environment": dict(session.choice.kind.environment),

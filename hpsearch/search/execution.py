@@ -7,7 +7,8 @@ and telling to ``loop``, options to ``options``, what must not have changed to `
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,12 +31,15 @@ from hpsearch.scoring.trials import TrialResult, prediction_parts
 from hpsearch.search import documents, telling
 from hpsearch.search.baselines import BaselineScores, score_baselines
 from hpsearch.search.bookkeeping import Books, positions_of
+from hpsearch.search.budget import Budget
 from hpsearch.search.loop import score_trials, select, steps_of_refit
 from hpsearch.search.nesting import NestedOutcome, Nesting
 from hpsearch.search.options import OPTIONS, RESUMABLE, Options
+from hpsearch.search.pacing import UNLIMITED, Minutes, Pacing, now
 from hpsearch.search.plan import SearchPlan, plan_search
 from hpsearch.search.resuming import (
     Record,
+    budget_of,
     check_growth,
     check_unchanged,
     data_of,
@@ -46,10 +50,14 @@ from hpsearch.search.resuming import (
     recorded_in,
     space_of,
     test_data_of,
+    with_more_time,
 )
 from hpsearch.search.trial_log import TrialLog
 
 RESULTS_ROOT: Final = "results"
+
+MOST_SECONDS_OF_IMPORTS: Final = 15.0
+"""What passes before the first trial beyond this is for the data, which are read once."""
 
 
 @documented(OPTIONS)
@@ -61,6 +69,8 @@ class Search(Options):
     ----------
     observer : hears what happens; see ``hpsearch.scoring.observer``. By default lines in a notebook
         and on a terminal, and nothing where standard output is neither.
+    began : the moment, by ``time.monotonic()``, from which ``minutes`` count; by default that of
+        the call of ``run``.
 
     Examples
     --------
@@ -71,6 +81,7 @@ class Search(Options):
     """
 
     observer: Observer | None = field(default=None, kw_only=True, repr=False)
+    began: float | None = field(default=None, kw_only=True, repr=False)
 
     def run(self, data: Any) -> Run:
         """Search on a table, and leave the run's files.
@@ -95,9 +106,10 @@ class Search(Options):
         StorageError
             If the run's folder can't be written any more, as on a full disk; the journal is valid.
         """
+        began = now() if self.began is None else self.began
         with self.observer or usual_observer() as observer:
             dataset = load(data)
-            planned = _Planned.of(self, dataset)
+            planned = _Planned.of(self, dataset, began, Budget.of(self))
             path = self.out or free_name(RESULTS_ROOT, dataset.name)
             with RunFolder.create(path, overwrite=self.overwrite) as folder:
                 return execute(planned, folder, observer)
@@ -112,9 +124,10 @@ def resume(
     test_data: Any = None,
     accept_changes: bool = False,
     observer: Observer | None = None,
+    began: float | None = None,
     **options: Any,
 ) -> Run:
-    """Go on with a run that was interrupted, or give a finished one more trials or repeats.
+    """Go on with a run that was interrupted, or give a finished one more trials, repeats or time.
 
     Only what is new is trained, and the tables are those of one uninterrupted run. Where more
     repeats move a selected trial's best epoch, its predictions there may have to be made again.
@@ -126,7 +139,7 @@ def resume(
         where it was.
     space, test_data : to be given again where they were Python objects.
     accept_changes : go on although versions of Python or of packages changed.
-    observer : as in ``Search``.
+    observer, began : as in ``Search``.
     options : options of ``Search``; those that may grow or change are below, further ones must be
         what they were. By default all are as they were.
 
@@ -144,6 +157,7 @@ def resume(
     >>> run = hpsearch.resume("results/iris", trials=100)  # doctest: +SKIP
     """
     given = {name: value for name, value in options.items() if value is not None}
+    began = now() if began is None else began
     with (
         observer or usual_observer() as observer,
         RunFolder.reopen(path) as folder,
@@ -157,33 +171,48 @@ def resume(
         was = recorded_in(journal)
         if executed := executed_of(was, space):
             observer.note(executed)
+        before = with_more_time(was, given)
         asked = Options(
             space_of(was, space),
-            **{**options_of(was), **given},
+            **{**options_of(before), **given},
             test_data=test_data_of(was, test_data),
             out=path,
         )
-        planned = _Planned.of(asked, data_of(was, data))
-        check_growth(was, planned.record)
-        check_unchanged(was, planned.record, accept_versions=accept_changes)
+        budget = Budget.of(asked, budget_of(was))
+        if budget is None and "trials" not in given:
+            budget = budget_of(was)
+        planned = _Planned.of(asked, data_of(was, data), began, budget)
+        check_growth(before, planned.record)
+        check_unchanged(before, planned.record, accept_versions=accept_changes)
         if folder.is_finished and not has_grown(was, planned.record):
-            observer.note("The run is finished; --trials or --repeats would give it more.")
+            observer.note(telling.finished(planned.plan))
             return _told(open_run(path), observer)
         return execute(planned, folder, observer, journal)
 
 
 @dataclass(frozen=True, eq=False)
 class _Planned:
-    """A search that may begin: its plan, the searches inside outer folds, what is recorded."""
+    """A search that may begin: its plan, the searches inside outer folds, when it began."""
 
     plan: SearchPlan
     nesting: Nesting | None
-    record: Record
+    began: float
 
     @classmethod
-    def of(cls, options: Options, dataset: Dataset) -> _Planned:
-        plan = plan_search(options, dataset)
-        return cls(plan, Nesting.of(plan), record_of(plan))
+    def of(
+        cls, options: Options, dataset: Dataset, began: float, budget: Budget | None
+    ) -> _Planned:
+        plan = replace(plan_search(options, dataset), budget=budget)
+        return cls(plan, Nesting.of(plan), began)
+
+    @property
+    def record(self) -> Record:
+        """What is recorded of it."""
+        return record_of(self.plan)
+
+    def with_plan(self, plan: SearchPlan) -> _Planned:
+        """The search of what time left of its plan."""
+        return replace(self, plan=plan, nesting=self.nesting and replace(self.nesting, plan=plan))
 
 
 def execute(
@@ -212,19 +241,22 @@ def execute(
         telling.tell_how_networks_are_trained(session, observer)
         with _begin(planned, session, folder, observer, journal) as journal:
             log = TrialLog(plan.metrics, plan.direction, folder.write_tables)
-            score_trials(plan, session, oracle, journal, log, observer)
+            baselines = _Baselines(plan, session, folder, observer)
+            pacing = _pacing(planned, session, folder, observer, journal, baselines)
+            plan = score_trials(plan, session, oracle, journal, log, observer, pacing)
+            planned = planned.with_plan(plan)
             best = session.restore_predictions(_select(plan, log, folder, observer), journal)
             books = Books.of(plan, log.results, best)
             corrected = books.bias_corrected(
                 journal, lambda trial: session.restore_predictions(trial, journal)
             )
         folder.write_tables(predictions=predictions_table(_prediction_parts(plan, session, best)))
-        baselines = _score_baselines(plan, session, best, folder, observer)
+        beside = baselines.scored(positions_of(best, plan.folds))
         nested = _search_nested(planned, session, folder, observer)
         refitted, n_steps, kind = _refit(plan, session, best, folder, observer)
         ledger = books.ledger(
             bias_corrected=corrected,
-            baselines=baselines,
+            baselines=beside,
             outer=nested.nested,
             nested_failures=nested.failures,
             test=plan.test,
@@ -253,12 +285,35 @@ def _begin(
     if journal is None:
         journal = folder.begin(record)
     else:
-        check_unchanged(journal.settings, record, accept_versions=True)
+        was = {**planned.record, "engine": journal.settings["engine"]}  # all else was compared
+        check_unchanged(was, record, accept_versions=True)
         telling.tell_what_is_recorded(journal, observer)
         folder.begin_again()
         journal.update(record)
     folder.write_settings(documents.run_document(planned.plan, session))
     return journal
+
+
+def _pacing(
+    planned: _Planned,
+    session: Session,
+    folder: RunFolder,
+    observer: Observer,
+    journal: Journal,
+    baselines: _Baselines,
+) -> Pacing:
+    """For how many trials there is time; with a limit, baselines come first, which take some."""
+    plan = planned.plan
+    if plan.options.minutes is None:
+        return UNLIMITED
+    start_seconds = min(now() - planned.began, MOST_SECONDS_OF_IMPORTS)
+    baselines.scored([at for at, fold in enumerate(plan.folds) if fold.repeat < plan.n_repeats])
+
+    def keep(plan: SearchPlan) -> None:
+        journal.update({**record_of(plan), "engine": session.choice.engine})
+        folder.write_settings(documents.run_document(plan, session))
+
+    return Minutes(plan, session, observer, keep, began=planned.began, start_seconds=start_seconds)
 
 
 def _select(plan: SearchPlan, log: TrialLog, folder: RunFolder, observer: Observer) -> TrialResult:
@@ -275,24 +330,39 @@ def _prediction_parts(plan: SearchPlan, session: Session, best: TrialResult) -> 
         yield part.assign(row=plan.rows[part["row"].to_numpy()])
 
 
-def _score_baselines(
-    plan: SearchPlan, session: Session, best: TrialResult, folder: RunFolder, observer: Observer
-) -> list[BaselineScores]:
-    """Score models that need no search on the folds of the selected trial."""
-    if not plan.options.baselines:
-        return []
-    observer.stage("baselines")
-    found = score_baselines(
-        session.workers,
-        session.job.data_path,
-        session.data,
-        positions_of(best, plan.folds),
-        plan.metrics,
-        plan.options.seed,
-    )
-    rows = [row for scores in found for row in scores.rows]
-    folder.write_tables(baselines=baselines_table(rows, metrics=plan.metrics))
-    return found
+class _Baselines:
+    """Models that need no search on the folds of the selected trial; scored once."""
+
+    def __init__(
+        self, plan: SearchPlan, session: Session, folder: RunFolder, observer: Observer
+    ) -> None:
+        self._plan, self._session, self._folder = plan, session, folder
+        self._observer = observer
+        self._found: dict[tuple[int, ...], list[BaselineScores]] = {}
+
+    def scored(self, positions: Sequence[int]) -> list[BaselineScores]:
+        """What they scored on these folds; nothing where they were not asked for."""
+        if not self._plan.options.baselines:
+            return []
+        key = tuple(positions)
+        if key not in self._found:
+            self._found[key] = self._score(key)
+        return self._found[key]
+
+    def _score(self, positions: tuple[int, ...]) -> list[BaselineScores]:
+        session, metrics = self._session, self._plan.metrics
+        self._observer.stage("baselines")
+        found = score_baselines(
+            session.workers,
+            session.job.data_path,
+            session.data,
+            positions,
+            metrics,
+            self._plan.options.seed,
+        )
+        rows = [row for scores in found for row in scores.rows]
+        self._folder.write_tables(baselines=baselines_table(rows, metrics=metrics))
+        return found
 
 
 def _search_nested(

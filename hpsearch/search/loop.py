@@ -14,6 +14,7 @@ from hpsearch.results.journal import Journal
 from hpsearch.scoring.observer import Observer
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import TrialResult
+from hpsearch.search.pacing import UNLIMITED, Pacing
 from hpsearch.search.plan import SearchPlan
 from hpsearch.search.racing import Racing
 from hpsearch.search.trial_log import TrialLog
@@ -27,16 +28,22 @@ def score_trials(
     journal: Journal,
     log: TrialLog,
     observer: Observer,
-) -> None:
+    pacing: Pacing = UNLIMITED,
+) -> SearchPlan:
     """Score what an oracle proposes until the budget is spent.
 
     Parameters
     ----------
     session : what trains; journal : what remembers; log : takes each trial as it ends.
     observer : hears of it.
+    pacing : says for how many there is time.
+
+    Returns
+    -------
+    The plan, or where the time was over the plan of what there was time for.
     """
     options = plan.options
-    racing = Racing(session, journal, observer, options.race, plan.n_repeats)
+    racing = Racing(session, journal, observer, options.race, plan.n_repeats, pacing)
     observer.search_started(
         n_trials=options.trials,
         n_folds=plan.n_folds,
@@ -45,23 +52,30 @@ def score_trials(
         jobs=session.jobs,
     )
     try:
-        while remaining := options.trials - len(log):
+        while (remaining := options.trials - len(log)) and pacing.has_time():
             candidates = oracle.ask(oracle.batch_size(remaining))
             if not candidates:
                 observer.note(_exhausted(len(log)))
                 break
-            outcomes = []
-            n_rungs = max(oracle.n_rungs, options.rungs)
-            for result in racing.score(candidates, n_rungs, tuple(log.results)):
-                log.add(result)
-                observer.trial_done(result.row)
-                outcomes.append(Outcome(result.row["trial"], result.score, result.status))
-            oracle.tell(sorted(outcomes, key=lambda outcome: outcome.trial))
+            outcomes: dict[int, Outcome] = {}
+            n_rungs, earlier = max(oracle.n_rungs, options.rungs), log.results
+            for field in pacing.fields(candidates, racing.stages(n_rungs), racing.enter):
+                for result in racing.score(field, n_rungs, earlier):
+                    if log.add(result):
+                        observer.trial_done(result.row)
+                    trial = result.row["trial"]
+                    outcomes[trial] = Outcome(trial, result.score, result.status)
+            if len(outcomes) < len(candidates):  # there is no time for the others
+                break
+            oracle.tell([outcomes[trial] for trial in sorted(outcomes)])
+        pacing.trials_ended(len(log))
         if options.until_decided:
             for results in racing.play_off(log.results, plan.most_repeats, options.rungs):
                 log.replace(results)
+            pacing.repeats_ended()
     finally:
         log.write()
+    return pacing.left_of(plan)
 
 
 def select(plan: SearchPlan, log: TrialLog) -> TrialResult:

@@ -93,6 +93,7 @@ class Nesting:
             options,
             space=self.plan.space,
             nested=None,
+            minutes=None,
             test_data=None,
             test_size=options.test_size if options.holds_out else None,
         )

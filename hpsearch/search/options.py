@@ -217,6 +217,16 @@ class Options:
         given=int,
         resumed=Resumed.GROWS,
     )
+    minutes: float | None = option(
+        None,
+        "Time for the whole command, refit, check and report included: of {trials}, as many are "
+        "started as leave time for the rest, and one at least. Default: no limit.",
+        or_none(rules.minutes),
+        panel=Panel.SEARCH,
+        metavar="M",
+        given=float,
+        resumed=Resumed.CHANGES,
+    )
     oracle: str = option("random", _ORACLES, rules.anything, panel=Panel.SEARCH, metavar="NAME")
     fix: Mapping[str, Any] | None = option(
         None,

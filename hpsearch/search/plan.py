@@ -7,7 +7,7 @@ that it calls are asked. Frozen: what happens later stands in ``trial_log`` and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from hpsearch.folds import Fold, choose_splitter, hold_back, make_folds
 from hpsearch.metrics import METRICS, resolve_metric
 from hpsearch.oracles.base import OraclePlan
 from hpsearch.scoring.session_plan import SessionPlan
+from hpsearch.search.budget import Budget
 from hpsearch.search.options import Options
 from hpsearch.space.guards import time_limit
 from hpsearch.space.space import Space
@@ -47,6 +48,7 @@ class SearchPlan:
     dataset : the rows to search on; rows : their numbers in the table (n_rows,).
     test : the rows that score the final model, or None.
     folds : all folds, repeat after repeat; split_reason : why they are dealt so, a sentence.
+    budget : of time, where there is one.
     """
 
     options: Options
@@ -58,6 +60,7 @@ class SearchPlan:
     test: Dataset | None
     folds: tuple[Fold, ...]
     split_reason: str
+    budget: Budget | None = None
 
     @property
     def direction(self) -> Direction:
@@ -67,7 +70,8 @@ class SearchPlan:
     @property
     def most_repeats(self) -> int:
         """Repeats that a trial may have, those of ``until_decided`` included."""
-        return max(fold.repeat for fold in self.folds) + 1
+        dealt = max(fold.repeat for fold in self.folds) + 1
+        return min(dealt, self.options.max_repeats) if self.options.until_decided else dealt
 
     @property
     def n_repeats(self) -> int:
@@ -122,6 +126,17 @@ def check_targets(metrics: Sequence[str], dataset: Dataset) -> None:
     """Raise ``OptionError`` where a metric has no value for a table's target."""
     for name in metrics:
         METRICS[name].check_target(dataset.target, dataset.y)
+
+
+def plan_in_time(plan: SearchPlan, options: Options, budget: Budget) -> SearchPlan:
+    """The plan of what time left of a search.
+
+    Parameters
+    ----------
+    options : those of the plan, with fewer trials or repeats; budget : what was spent for them.
+    """
+    folds, reason = _deal(options, plan.dataset)
+    return replace(plan, options=options, budget=budget, folds=folds, split_reason=reason)
 
 
 def session_plan(

@@ -41,6 +41,7 @@ from hpsearch.scoring.session import Session
 from hpsearch.scoring.stages import Stage, stages_of
 from hpsearch.scoring.trials import TrialResult
 from hpsearch.search.options import Race
+from hpsearch.search.pacing import UNLIMITED, Pacing
 from hpsearch.space.space import Candidate
 from hpsearch.stats import PairedTest, corrected_t_test, repeats_until_decided
 from hpsearch.task import loss_sign
@@ -63,6 +64,7 @@ class Racing:
         mean over the finished folds is worse than the leader's worst fold (Bergman et al. 2024);
         ``"corrected-t"`` one that the corrected paired t-test finds worse than the leader.
     n_repeats : the repeats that a completed trial has.
+    pacing : hears how far each trial has come, and knows how long there is time for more.
     """
 
     session: Session
@@ -70,6 +72,17 @@ class Racing:
     observer: Observer
     rule: Race
     n_repeats: int
+    pacing: Pacing = UNLIMITED
+
+    def stages(self, n_rungs: int) -> list[Stage]:
+        """The stages that a batch goes through."""
+        return stages_of(self._base_folds(), n_rungs=n_rungs, by_repeat=self.rule != "off")
+
+    def enter(self, candidates: Sequence[Candidate], stage: Stage) -> Iterator[TrialResult]:
+        """Train candidates up to the end of a stage, for a race to find them there."""
+        for trial in self._score(candidates, stage):
+            self.pacing.heard(stage, trial)
+            yield trial
 
     def score(
         self,
@@ -86,10 +99,9 @@ class Racing:
         """
         completed = [trial for trial in earlier if trial.status == "completed"]
         running = list(candidates)
-        stages = stages_of(self._base_folds(), n_rungs=n_rungs, by_repeat=self.rule != "off")
-        for stage in stages:
+        for stage in self.stages(n_rungs):
             ended = []
-            for trial in self._score(running, stage):
+            for trial in self.enter(running, stage):
                 if stage.is_last:
                     yield trial
                 elif trial.status == "failed":
@@ -133,6 +145,12 @@ class Racing:
                 return
             if n_repeats >= max_repeats:
                 self.observer.note(self._undecided(leaders, n_repeats))
+                return
+            if not self.pacing.has_time_for_repeat(n_repeats, len(leaders)):
+                self.observer.note(
+                    f"Not decided after {_repeats(n_repeats)}, and there is no time for more. "
+                    "More --minutes go on from here."
+                )
                 return
             self.observer.note(
                 f"Not decided after {_repeats(n_repeats)}: {len(leaders)} leaders, trials "

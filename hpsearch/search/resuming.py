@@ -7,7 +7,7 @@ it. Going on itself is the search's own loop.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from itertools import count, zip_longest
 from pathlib import Path
@@ -21,6 +21,7 @@ from hpsearch.oracles import check_oracle_growth, oracle_packages
 from hpsearch.paths import found_at
 from hpsearch.results import forms
 from hpsearch.results.journal import Journal
+from hpsearch.search.budget import Budget, as_asked
 from hpsearch.search.options import OPTIONS
 from hpsearch.search.plan import SearchPlan
 from hpsearch.space.local_modules import LocalModule
@@ -39,6 +40,7 @@ def record_of(plan: SearchPlan) -> Record:
     dataset, space, given = plan.source, plan.space, plan.options.test_data
     return {
         "options": rules.recorded(plan.options),
+        "budget": None if plan.budget is None else plan.budget.to_json(),
         "space": {
             "name": space.name,
             "path": space.path,
@@ -95,6 +97,7 @@ _RECORD: Final = forms.record(
         ),
         "versions": forms.mapping(forms.text),
         "engine": forms.text,
+        "budget": forms.BUDGET,
     },
     needs=("options", "space", "data", "test_data", "versions", "engine"),
     has=("test",),
@@ -124,6 +127,22 @@ def options_of(was: Record) -> dict[str, Any]:
     """The options that a run was asked; those that came later are as they were without them."""
     known = {each.name: each.default for each in OPTIONS if each.resumed.is_recorded}
     return {**known, **{name: v for name, v in was["options"].items() if name in known}}
+
+
+def budget_of(was: Record) -> Budget | None:
+    """The budget of time that a run had, if it had one."""
+    return Budget.from_json(was.get("budget"))
+
+
+def with_more_time(was: Record, given: Collection[str]) -> Record:
+    """What a run was asked, before the end of its time made less of it.
+
+    That is what counts where more minutes or trials are given; else it stays as it ended.
+    """
+    budget = budget_of(was)
+    if budget is None or not {"minutes", "trials"} & {*given}:
+        return was
+    return {**was, "options": as_asked(options_of(was), budget)}
 
 
 def _whole_path(path: Any) -> str:
@@ -219,8 +238,12 @@ def _changed_values(
 
 
 def check_growth(was: Record, now: Record) -> None:
-    """Raise ``OptionError`` where a run was to shrink, or to grow in a way that it cannot."""
-    old, new = options_of(was), now["options"]
+    """Raise ``OptionError`` where a run was to shrink, or to grow in a way that it cannot.
+
+    Where its time ended, it has the trials that were started then.
+    """
+    old, new, budget = options_of(was), now["options"], budget_of(was)
+    old = old if budget is None else {**old, "trials": max(1, budget.started)}
     for name in GROWS:
         if new[name] < old[name]:
             raise OptionError(
@@ -234,12 +257,7 @@ def check_growth(was: Record, now: Record) -> None:
             f"what is recorded; received --repeats {new['repeats']} for a run of "
             f"{old['repeats']}. Run another search with --out."
         )
-    check_oracle_growth(
-        new["oracle"],
-        trials=(old["trials"], new["trials"]),
-        repeats=(old["repeats"], new["repeats"]),
-        epochs=new["epochs"],
-    )
+    check_oracle_growth(new["oracle"], repeats=(old["repeats"], new["repeats"]))
 
 
 def _words(option: str) -> str:
@@ -247,9 +265,9 @@ def _words(option: str) -> str:
 
 
 def has_grown(was: Record, now: Record) -> bool:
-    """Whether more trials or repeats are asked for."""
+    """Whether more trials or repeats are asked for, or again for what there was no time for."""
     old = options_of(was)
-    return any(old[name] != now["options"][name] for name in GROWS)
+    return any(old[name] != now["options"][name] for name in (*GROWS, "until_decided"))
 
 
 # -- what to go on with

@@ -58,6 +58,13 @@ def tell_how_networks_are_trained(session: Session, observer: Observer) -> None:
     )
 
 
+def finished(plan: SearchPlan) -> str:
+    """That a run is finished, and what would give it more."""
+    done = "" if plan.budget is None else f", {plan.budget.done}"
+    more = "--trials or --repeats" if plan.budget is None else "--minutes, --trials or --repeats"
+    return f"The run is finished{done}; {more} would give it more."
+
+
 def tell_what_is_recorded(journal: Journal, observer: Observer) -> None:
     """What a run that goes on has already."""
     if journal.was_damaged:

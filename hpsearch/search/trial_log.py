@@ -28,10 +28,6 @@ class TrialLog:
     ----------
     metrics, direction : those of the tables.
     write : takes tables by name and writes each whole or not at all.
-
-    Attributes
-    ----------
-    results : the trials, without predictions, which the journal has.
     """
 
     def __init__(
@@ -40,25 +36,39 @@ class TrialLog:
         direction: Direction,
         write: Callable[..., None] = write_nothing,
     ) -> None:
-        self.results: list[TrialResult] = []
+        self._results: dict[int, TrialResult] = {}
         self._metrics = metrics
         self._direction = direction
         self._write = write
         self._next_write = 0.0
 
-    def __len__(self) -> int:
-        return len(self.results)
+    @property
+    def results(self) -> list[TrialResult]:
+        """The trials as they ended, without predictions, which the journal has."""
+        return list(self._results.values())
 
-    def add(self, result: TrialResult) -> None:
-        """Take a trial that ended; write the tables where that is due."""
-        self.results.append(result.without_predictions())
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def add(self, result: TrialResult) -> bool:
+        """Take a trial that ended; write the tables where that is due.
+
+        Returns
+        -------
+        Whether it is new, or ended otherwise than before, when fewer others raced with it.
+        """
+        known = self._results.get(result.candidate.trial)
+        if known is not None and _ended(known) == _ended(result):
+            return False
+        self._results.pop(result.candidate.trial, None)
+        self._results[result.candidate.trial] = result.without_predictions()
         if time.monotonic() > self._next_write:
             self.write()
+        return True
 
     def replace(self, results: Sequence[TrialResult]) -> None:
         """Put trials with more repeats in the place of what they were."""
-        new = {result.candidate.trial: result for result in results}
-        self.results = [new.get(r.candidate.trial, r) for r in self.results]
+        self._results |= {result.candidate.trial: result for result in results}
         self.write()
 
     def write(self) -> None:
@@ -78,3 +88,8 @@ class TrialLog:
         )
         took = time.monotonic() - began
         self._next_write = began + max(SECONDS_BETWEEN_WRITES, took / SHARE_OF_WRITING)
+
+
+def _ended(trial: TrialResult) -> tuple[Any, ...]:
+    """How and where a trial ended."""
+    return trial.status, trial.positions, trial.row.get("epochs")

@@ -30,6 +30,7 @@ from hpsearch.data.named import catalogue
 from hpsearch.results import RunFolder, open_run
 from hpsearch.results.tables import trials_table
 from hpsearch.scoring.observer import usual_observer
+from hpsearch.search.budget import Budget
 from hpsearch.space.hyperparameters import Parameter
 from hpsearch.space.space import Candidate
 
@@ -389,6 +390,23 @@ def test_what_was_recorded_does_not_count_as_pace():
     assert tally.seconds_left(106.0) == 24.0
 
 
+def test_the_time_left_is_never_more_than_what_a_limit_leaves():
+    options = {"metric": "mae", "direction": "min", "jobs": 1, "started": 0.0}
+    tally = Tally(n_trials=100, n_folds=10, ends=60.0, **options)
+    tally.start_clock(0.0)
+    tally.add_folds(0, 10)
+    assert tally.seconds_left(20.0) == 40.0
+    assert tally.seconds_left(70.0) == 0.0
+
+
+def test_a_trial_that_ends_again_in_a_larger_field_counts_once():
+    options = {"metric": "mae", "direction": "min", "jobs": 1, "started": 0.0}
+    tally = Tally(n_trials=3, n_folds=10, **options)
+    for status in ("stopped", "completed"):
+        tally.add_trial(row(0, 0.5, status=status))
+    assert (tally.n_finished, tally.best_trial) == (1, 0)
+
+
 def test_hyperparameters_that_never_change_are_left_out_of_the_ranking(tmp_path):
     rows = [row(0, 0.5, **{"hp.act": "relu"}), row(1, 0.4, **{"hp.act": "relu"})]
     text = shown(run_view(make_run(tmp_path / "run", rows)))
@@ -487,3 +505,11 @@ def test_the_end_of_a_search_is_the_answer_and_where_the_rest_is(tmp_path):
     assert f"  hpsearch show {run.path}" in text
     assert "selected: trial" in text.splitlines()[0]
     assert "\nrank  " not in text
+
+
+def test_the_end_of_a_search_with_a_limit_of_time_says_what_was_done_in_it(tmp_path):
+    budget = Budget(10.0, 2, 60, until_decided=False, max_repeats=10).to_json()
+    run = make_run(tmp_path / "run", [row(0, 0.5), row(1, 0.4)], settings={"budget": budget})
+    for view in (answer_view, run_view):
+        assert "2 of 60 trials in 10 minutes" in shown(view(run), width=160)
+    assert f"hpsearch resume {run.path} --minutes M" in shown(answer_view(run), width=160)

@@ -5,8 +5,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from hpsearch.errors import OptionError
-from hpsearch.oracles import check_oracle_growth, make_oracle, oracle_names
+from hpsearch.oracles import make_oracle, oracle_names
 from hpsearch.oracles.base import OraclePlan, Outcome
 from hpsearch.space.hyperparameters import active_values, values_key
 from hpsearch.space.space import Space, shipped_spaces
@@ -376,24 +375,3 @@ def test_an_oracle_leaves_the_space_and_the_disk_as_they_were(make, tmp_path, mo
     assert hp.get_config() == before
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr() == ("", "")
-
-
-def test_a_run_may_grow_from_where_its_batches_end(make, request):
-    oracle, asked = make(finite_and_larger(), max_trials=30), 0
-    while asked < 30:
-        asked += len(batch := oracle.ask(oracle.batch_size(30 - asked)))
-        oracle.tell([outcome_of(candidate) for candidate in batch])
-        if asked < 30:
-            name = request.node.callspec.params["make"]
-            grown = check_oracle_growth(name, trials=(asked, 99), repeats=(1, 1), epochs=100)
-            assert grown is None
-
-
-def test_only_brackets_cannot_grow_from_anywhere():
-    refused = set()
-    for name in oracle_names():
-        try:
-            check_oracle_growth(name, trials=(20, 99), repeats=(1, 1), epochs=100)
-        except OptionError:
-            refused.add(name)
-    assert refused == {"hyperband"}

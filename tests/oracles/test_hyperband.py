@@ -3,7 +3,7 @@ import math
 import pytest
 
 from hpsearch.errors import OptionError
-from hpsearch.oracles import check_oracle, check_oracle_growth, make_oracle, sample
+from hpsearch.oracles import check_oracle, make_oracle, sample
 from hpsearch.oracles.base import OraclePlan
 from hpsearch.oracles.hyperband import brackets
 
@@ -102,11 +102,3 @@ def test_a_budget_without_a_rung_is_refused():
     check_oracle("hyperband", epochs=9)
     with pytest.raises(OptionError, match="at least 9 epochs; received --epochs 8"):
         check_oracle("hyperband", epochs=8)
-
-
-def test_a_run_that_ended_inside_a_bracket_cannot_grow():
-    for trials in (27, 39, 45, 49, 76):
-        check_oracle_growth("hyperband", trials=(trials, 200), repeats=(1, 1), epochs=100)
-    check_oracle_growth("hyperband", trials=(20, 20), repeats=(1, 1), epochs=100)
-    with pytest.raises(OptionError, match=r"cut short at 50 trials.*--trials 60\. Run another"):
-        check_oracle_growth("hyperband", trials=(50, 60), repeats=(1, 1), epochs=100)

@@ -24,6 +24,7 @@ OTHER = {
     "gap": 2,
     "duplicates": "ignore",
     "trials": 6,
+    "minutes": 1.5,
     "oracle": "grid",
     "fix": {"units_1": "8", "note": "a b"},
     "metric": "accuracy",

@@ -540,10 +540,11 @@ def test_more_repeats_are_refused_where_the_oracle_learns(search, resume):
         resume("run", repeats=3)
 
 
-def test_a_run_that_ended_inside_a_bracket_does_not_grow(search, resume):
-    search("run", trials=4, epochs=9, repeats=1, oracle="hyperband")
-    with pytest.raises(OptionError, match=r"cut short at 4 trials, .* --trials 5\."):
-        resume("run", trials=5)
+def test_a_run_that_ended_inside_a_bracket_grows_to_the_tables_of_a_larger_one(search, resume):
+    options = {"epochs": 9, "repeats": 1, "oracle": "hyperband"}
+    whole = search("whole", trials=6, **options)
+    search("run", trials=2, **options)
+    assert tables_of(resume("run", trials=6)) == tables_of(whole)
 
 
 def test_a_recorded_trial_that_the_oracle_would_not_ask_for_is_refused(search, resume, monkeypatch):

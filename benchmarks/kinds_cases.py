@@ -1,0 +1,250 @@
+"""What ``kinds.py`` measures: for each kind of data the rows, the network and the candidates.
+
+The rows are made up, but for the two small tables, so that nothing is downloaded; their shapes are
+those of the sets that textbooks use. Each network is written as a space, and built by both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NETWORKS = str(Path(__file__).with_name("networks.py"))
+RATES = [10 ** (-3.5 + 0.25 * i) for i in range(20)]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of data, and what is trained on it.
+
+    Attributes
+    ----------
+    name, about : for people; about says rows, network and batches.
+    rows : makes x for the product, what makes x for the loop, and the target's codes, from 0.
+    space : the network, as hpsearch takes it and as both sides build it.
+    values : the candidates; None for as many as ``n_random`` draws from the space.
+    folds, repeats, epochs, batch : of every candidate.
+    sample : of the loop, the epochs of a short and a long training on one fold.
+    each : whether the loop's sample is taken of every candidate, or of the first one alone.
+    """
+
+    name: str
+    about: str
+    rows: Callable[[], tuple[Any, Callable[[], Any], np.ndarray]]
+    space: Any
+    values: Sequence[dict[str, Any]] | None
+    folds: int = 4
+    repeats: int = 1
+    epochs: int = 20
+    batch: int = 32
+    sample: tuple[int, int] = (2, 6)
+    each: bool = False
+    n_random: int = 20
+
+
+# -- rows
+
+
+def breast_cancer():
+    """569 rows of 30 numbers, standardised once for the loop."""
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.preprocessing import StandardScaler
+
+    x, y = load_breast_cancer(return_X_y=True)
+    return x, lambda: StandardScaler().fit_transform(x).astype("float32"), y
+
+
+def numbers(n_rows, n_columns):
+    """Rows of numbers of one scale, and two classes."""
+
+    def make():
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((n_rows, n_columns), dtype=np.float32)
+        y = (x[:, :10].sum(axis=1) + rng.standard_normal(n_rows) > 0).astype(int)
+        return x, lambda: x, y
+
+    return make
+
+
+def words(n_rows, n_words, per_row, n_classes):
+    """Which of the words occur in each row: sparse for the product, 0 and 1 for the loop.
+
+    Words are as frequent as their rank inverted, as in texts; ``per_row`` different ones on
+    average.
+    """
+
+    def make():
+        from scipy import sparse
+
+        rng = np.random.default_rng(0)
+        frequency = 1.0 / np.arange(10, n_words + 10)
+        frequency /= frequency.sum()
+        n_drawn = np.searchsorted(
+            [(1 - (1 - frequency) ** n).sum() for n in range(4 * per_row)], per_row
+        )
+        drawn = rng.choice(n_words, (n_rows, n_drawn), p=frequency)
+        cells = np.unique(np.repeat(np.arange(n_rows), n_drawn) * n_words + drawn.ravel())
+        ones = np.ones(len(cells), dtype=np.float32)
+        places = cells // n_words, cells % n_words
+        x = sparse.csr_array((ones, places), shape=(n_rows, n_words))
+        scores = x @ rng.standard_normal((n_words, n_classes))
+        scores += 3.0 * rng.standard_normal(scores.shape)
+        return x, x.toarray, scores.argmax(axis=1)
+
+    return make
+
+
+def images(n_rows, side, n_classes=10):
+    """Square images of one channel: a blurred pattern of each class, and noise."""
+
+    def make():
+        rng = np.random.default_rng(0)
+        y = rng.integers(0, n_classes, n_rows)
+        patterns = rng.standard_normal((n_classes, side, side, 1), dtype=np.float32)
+        x = patterns[y] + 2.0 * rng.standard_normal((n_rows, side, side, 1), dtype=np.float32)
+        return x, lambda: x, y
+
+    return make
+
+
+def sequences(n_rows, n_steps, n_features):
+    """Sequences whose class is the sign of a sum over time."""
+
+    def make():
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((n_rows, n_steps, n_features), dtype=np.float32)
+        y = (x[:, -8:, 0].sum(axis=1) > 0).astype(int)
+        return x, lambda: x, y
+
+    return make
+
+
+# -- networks
+
+
+def of_words(hp, problem):
+    """Two Dense of a width on which words occur, with RMSprop."""
+    import keras
+
+    width = hp.Int("width", 1, 256, default=16)
+    return _compiled(
+        problem,
+        [keras.layers.Dense(width, "relu"), keras.layers.Dense(width, "relu")],
+        keras.optimizers.RMSprop(hp.Float("rate", 1e-5, 1.0, default=1e-3)),
+    )
+
+
+def of_small_images(hp, problem):
+    """Two convolutions for images of 8 x 8."""
+    import keras
+
+    layers = [
+        keras.layers.Conv2D(16, 3, padding="same", activation="relu"),
+        keras.layers.MaxPooling2D(),
+        keras.layers.Conv2D(32, 3, padding="same", activation="relu"),
+        keras.layers.GlobalAveragePooling2D(),
+    ]
+    return _compiled(problem, layers, _adam(hp))
+
+
+def of_images(hp, problem):
+    """The textbook network for images of 28 x 28."""
+    import keras
+
+    layers = [
+        keras.layers.Conv2D(32, 3, activation="relu"),
+        keras.layers.MaxPooling2D(),
+        keras.layers.Conv2D(64, 3, activation="relu"),
+        keras.layers.MaxPooling2D(),
+        keras.layers.Conv2D(64, 3, activation="relu"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(64, activation="relu"),
+    ]
+    return _compiled(problem, layers, _adam(hp))
+
+
+def of_sequences(hp, problem):
+    """One LSTM."""
+    import keras
+
+    return _compiled(problem, [keras.layers.LSTM(32)], _adam(hp))
+
+
+def _adam(hp):
+    import keras
+
+    return keras.optimizers.Adam(hp.Float("rate", 1e-5, 1.0, default=1e-3))
+
+
+def _compiled(problem, layers, optimizer):
+    import keras
+
+    output = keras.layers.Dense(problem.n_outputs, activation=problem.output_activation)
+    model = keras.Sequential([keras.Input(problem.input_shape), *layers, output])
+    model.compile(optimizer=optimizer, loss=problem.loss)
+    return model
+
+
+def rates(n, **held):
+    """So many candidates that differ in their learning rate alone."""
+    return [{"rate": rate, **held} for rate in RATES[:n]]
+
+
+KINDS = {
+    "small": Kind(
+        "small table",
+        "569 rows x 30, two Dense(64), 8 candidates",
+        breast_cancer, NETWORKS, rates(8, width=64), repeats=2, epochs=50, sample=(3, 20),
+    ),
+    "large": Kind(
+        "large table",
+        "50,000 rows x 20, two Dense(64), 4 candidates",
+        numbers(50_000, 20), NETWORKS, rates(4, width=64), epochs=5, sample=(1, 3),
+    ),
+    "words": Kind(
+        "words, two classes",
+        "25,000 rows, 10,000 words, 133 a row, two Dense(16), RMSprop, batches of 512",
+        words(25_000, 10_000, 133, 2), of_words, rates(4, width=16), epochs=8, batch=512,
+        sample=(1, 3),
+    ),
+    "topics": Kind(
+        "words, 46 classes",
+        "8,982 rows, 10,000 words, 78 a row, two Dense(64), RMSprop, batches of 512",
+        words(8_982, 10_000, 78, 46), of_words, rates(4, width=64), epochs=16, batch=512,
+        sample=(1, 5),
+    ),
+    "wide": Kind(
+        "784 inputs",
+        "6,000 rows x 784, two Dense(512), batches of 128, 4 candidates",
+        numbers(6_000, 784), NETWORKS, rates(4, width=512), epochs=5, batch=128, sample=(1, 4),
+    ),
+    "small-images": Kind(
+        "images of 8 x 8",
+        "1,797 rows, two convolutions of 16 and 32 filters, 4 candidates",
+        images(1_797, 8), of_small_images, rates(4), epochs=10, sample=(2, 6),
+    ),
+    "images": Kind(
+        "images of 28 x 28",
+        "4,000 rows, convolutions of 32, 64 and 64 filters, batches of 64, 2 candidates",
+        images(4_000, 28), of_images, rates(2), epochs=4, batch=64, sample=(1, 3),
+    ),
+    "sequences": Kind(
+        "sequences of 20 x 8",
+        "2,000 rows, LSTM(32), 4 candidates",
+        sequences(2_000, 20, 8), of_sequences, rates(4), epochs=10, sample=(2, 6),
+    ),
+    "one": Kind(
+        "one candidate alone",
+        "569 rows x 30, two Dense(64)",
+        breast_cancer, NETWORKS, rates(1, width=64), epochs=50, sample=(3, 20),
+    ),
+    "structures": Kind(
+        "twenty structures",
+        "569 rows x 30, twenty random candidates of the space mlp",
+        breast_cancer, "mlp", None, epochs=20, sample=(1, 3), each=True,
+    ),
+}  # fmt: skip
