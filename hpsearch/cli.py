@@ -234,10 +234,11 @@ def show(
     from hpsearch.console.views import run_view
 
     opened = hpsearch.open_run(run)
-    view = run_view(opened, n_trials=trials)
-    for text in opened.remarks:
-        process.say("warning: ", "yellow", text)
-    process.show(view)
+    with opened.reading():
+        view = run_view(opened, n_trials=trials)
+        for text in opened.remarks:
+            process.say("warning: ", "yellow", text)
+        process.show(view)
 
 
 @app.command(epilog=_COMPARE_EXAMPLES)

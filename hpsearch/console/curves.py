@@ -54,7 +54,7 @@ def curves_view(curves: pd.DataFrame, best: Mapping[str, Any]) -> RenderableType
     """
     trial, metric = best.get("trial"), best.get("metric")
     own = curves[curves["trial"] == trial]
-    if len(own) < FEWEST_EPOCHS or f"val_{metric}" not in own:
+    if len(own) < FEWEST_EPOCHS or not {f"val_{metric}", f"train_{metric}"} <= {*own.columns}:
         return None
     return CurvePicture(
         title=f"{metric} of trial {trial}",

@@ -397,8 +397,11 @@ def _plain(value: Any) -> Any:
 def _built(kind: Any, value: Any) -> Any:
     """A value of a declared type out of its JSON form."""
     origin = get_origin(kind)
-    if kind is Any or origin is dict:
+    if kind is Any:
         return value
+    if origin is dict:
+        _checked(isinstance(value, Mapping), value, "an object")
+        return {name: _built(get_args(kind)[1], item) for name, item in value.items()}
     if is_dataclass(kind):
         return _built_record(kind, value)
     if origin is UnionType:
@@ -406,6 +409,7 @@ def _built(kind: Any, value: Any) -> Any:
             return None
         return _built(next(part for part in get_args(kind) if part is not NoneType), value)
     if origin is tuple:
+        _checked(isinstance(value, list), value, "a list")
         return tuple(_built(get_args(kind)[0], item) for item in value)
     if origin is Literal:
         accepted: tuple[Any, ...] = get_args(kind)

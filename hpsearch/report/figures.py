@@ -180,7 +180,7 @@ def thinned(n: int, most: int, *, also: int = 0) -> list[int]:
 
 def _mean_curves(table: pd.DataFrame, metrics: Sequence[str]) -> Spec:
     def column(name: str) -> list[float | None]:
-        return shorts(table[name]) if name in table.columns else []
+        return shorts(table[name]) if name in table.columns else [None] * len(table)
 
     return {
         "epochs": [int(epoch) for epoch in table["epoch"]],

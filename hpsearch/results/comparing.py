@@ -123,10 +123,11 @@ def compare(
     0.94
     """
     a, b = _believed(run_a), _believed(run_b)
-    _check_same_folds(a, b)
-    first = _selected(a) if trial_a is None else trial_a
-    second = _selected(b) if trial_b is None else trial_b
-    return _compared(a, first, b, second, rope)
+    with a.reading(), b.reading():
+        _check_same_folds(a, b)
+        first = _selected(a) if trial_a is None else trial_a
+        second = _selected(b) if trial_b is None else trial_b
+        return _compared(a, first, b, second, rope)
 
 
 def compare_trials(
@@ -151,10 +152,11 @@ def compare_trials(
     if rope is not None:
         check_rope(rope)  # also where there is nothing to compare
     opened = _believed(run)
-    selected = _selected(opened)
-    ranked = opened.trials[opened.trials["rank"].notna()]
-    others = [int(trial) for trial in ranked["trial"] if trial != selected]
-    made = [_compared(opened, selected, opened, other, rope) for other in others]
+    with opened.reading():
+        selected = _selected(opened)
+        ranked = opened.trials[opened.trials["rank"].notna()]
+        others = [int(trial) for trial in ranked["trial"] if trial != selected]
+        made = [_compared(opened, selected, opened, other, rope) for other in others]
     corrected = holm([one.test.p_value for one in made])
     return tuple(replace(one, p_holm=p) for one, p in zip(made, corrected, strict=True))
 

@@ -9,14 +9,15 @@ What they may hold belongs to ``forms``, what follows from them to ``run``; thei
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hpsearch.engines import with_present_names
-from hpsearch.errors import InputError
+from hpsearch.errors import HpsearchError, InputError
 from hpsearch.paths import found_at
 from hpsearch.results import layout
 from hpsearch.results.files import file_digest, read_json, to_json_text
@@ -167,6 +168,29 @@ class Contents:
                 f"{'it' if len(changed) == 1 else 'them'}. Restore what was changed, or "
                 f"`hpsearch resume {self.path}` makes it again."
             )
+
+    @property
+    def is_as_written(self) -> bool:
+        """Whether all that is there is known to be as the run wrote it, ``timings.csv`` apart."""
+        known = self.best.get("sha256") or {}
+        sealed = (layout.BEST, *_SEALED)
+        return all(name in known for name in sealed if self._has(name)) and not self.changed()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """What goes wrong with files that nobody vouches for is their damage, and said so."""
+        try:
+            yield
+        except HpsearchError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            if self.is_as_written:
+                raise  # a bug
+            raise InputError(
+                f"Files of a run fit each other as it wrote them; those of {str(self.path)!r} do "
+                f"not, or are damaged ({type(error).__name__}: {error}). "
+                f"`hpsearch resume {self.path}` makes them again."
+            ) from error
 
     def seal(self, best: Mapping[str, Any]) -> dict[str, Any]:
         """``best.json`` with the digests of the files beside it, and of itself."""

@@ -101,7 +101,9 @@ def read_json(path: Path) -> Any:
     if len(content) > MOST_JSON_BYTES:
         raise ValueError(f"it has more than {MOST_JSON_BYTES:,} bytes")
     try:
-        value = json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
+        value = json.loads(
+            content.decode("utf-8"), parse_constant=_refuse_constant, parse_int=_whole_number
+        )
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a character is no text
     except RecursionError:
         raise ValueError("its lists and objects are nested too deep") from None
@@ -110,6 +112,15 @@ def read_json(path: Path) -> Any:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no number")
+
+
+def _whole_number(digits: str) -> int:
+    number = int(digits)
+    try:
+        float(number)
+    except OverflowError:
+        raise ValueError(f"a whole number has {len(digits)} digits") from None
+    return number
 
 
 def to_json_text(value: Any) -> str:

@@ -104,7 +104,8 @@ def read_journal(path: Path) -> Found:
     if found.settings is None:
         found.is_sound = False
     else:
-        found.version = json.loads(found.settings[0]).get("format")
+        version = json.loads(found.settings[0]).get("format")
+        found.version = version if isinstance(version, int) else None
     return found
 
 

@@ -47,13 +47,15 @@ class Run(Contents):
         """What is found about the selected trial and the search, what matters most first."""
         from hpsearch.diagnoses import diagnose
 
-        return diagnose(self.tables)
+        with self.reading():
+            return diagnose(self.tables)
 
     def diagnoses_of(self, trial: int) -> tuple[Diagnosis, ...]:
         """What the learning curves of any trial say; nothing where it has none."""
         from hpsearch.diagnoses import diagnose_trial
 
-        return diagnose_trial(self.tables, trial)
+        with self.reading():
+            return diagnose_trial(self.tables, trial)
 
     @property
     def remarks(self) -> list[str]:
@@ -93,7 +95,8 @@ class Run(Contents):
         """
         from hpsearch.results.reporting import write_report
 
-        return write_report(self, path)
+        with self.reading():
+            return write_report(self, path)
 
     def __repr__(self) -> str:
         lines = [f"Run({self.path.as_posix()!r})", *(f"  {line}" for line in _summary(self))]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any, Final
@@ -82,7 +82,16 @@ _TABLE: Final = forms.record(
     needs=("name", "fingerprint", "n_rows", "n_columns"),
 )
 _SPACE: Final = forms.record(
-    {**forms.each(forms.text, "name path text sha256"), "is_object": forms.flag},
+    {
+        **forms.each(forms.text, "name path text sha256 settings"),
+        "is_object": forms.flag,
+        "modules": forms.listed(
+            forms.record(
+                {**forms.each(forms.text, "name path text"), "is_package": forms.flag},
+                needs=("name", "path", "text"),
+            )
+        ),
+    },
     needs=("name", "text", "sha256", "is_object"),
     has=("path",),
 )
@@ -217,7 +226,12 @@ def _changed_space(was: Record, now: Record) -> list[str]:
 
 def _modules_of(space: Record) -> dict[str, LocalModule]:
     """The space's own modules by name; older runs recorded none."""
-    return {module["name"]: LocalModule(**module) for module in space.get("modules", ())}
+    known = [field.name for field in fields(LocalModule)]
+    modules = (
+        LocalModule(**{name: module[name] for name in known if name in module})
+        for module in space.get("modules") or ()
+    )
+    return {module.name: module for module in modules}
 
 
 def _from_line(was: str, now: str) -> str:

@@ -104,6 +104,8 @@ def test_a_run_with_three_epochs_or_more_has_a_picture():
     assert curves_view(curves, {"trial": 0, "metric": "mae", "best_epoch": 2}) is not None
     assert curves_view(curves, {"trial": 1, "metric": "mae", "best_epoch": 1}) is None
     assert curves_view(curves, {"trial": 0, "metric": "rmse", "best_epoch": 1}) is None
+    one_side = curves.drop(columns="train_mae")
+    assert curves_view(one_side, {"trial": 0, "metric": "mae", "best_epoch": 2}) is None
 
 
 # -- diagnoses

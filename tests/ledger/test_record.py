@@ -78,8 +78,16 @@ def test_keys_of_a_later_version_are_ignored(ledger):
         ("direction", "up", "one of"),
         ("mean", [1], "holds FoldMean"),
         ("mean", {"value": 1.0}, "FoldMean of a ledger is incomplete"),
+        ("warnings", "none", "holds a list"),
     ],
 )
 def test_another_type_is_refused(ledger, key, value, said):
     with pytest.raises(ValueError, match=said):
         Ledger.from_json({**ledger.to_json(), key: value})
+
+
+def test_a_part_of_the_variance_has_a_share_each(ledger):
+    said = ledger.to_json()
+    said["variance"]["shares"] = "all"
+    with pytest.raises(ValueError, match="holds an object there; received 'all'"):
+        Ledger.from_json(said)

@@ -184,6 +184,15 @@ def test_the_format_of_another_version_is_refused(path, monkeypatch):
         Journal.open(path)
 
 
+def test_a_format_that_is_no_number_is_another_version(path, monkeypatch):
+    monkeypatch.setattr(module, "FORMAT", 3)
+    monkeypatch.setattr(module, "compact_json", lambda value: json.dumps({**value, "format": [3]}))
+    Journal.create(path, SETTINGS).close()
+    monkeypatch.undo()
+    with pytest.raises(InputError, match=r"has the format None, this version writes 3"):
+        Journal.open(path)
+
+
 # -- damage
 
 

@@ -79,6 +79,7 @@ def test_a_missing_document_is_named(finished):
         ('{"trial": NaN}', "NaN is no number"),
         ('{"trial": 1, "space": "\\ud800"}', "surrogates not allowed"),
         ("{}", "trial is there; received None"),
+        (f'{{"trial": 1, "later": {10**309}}}', "a whole number has 310 digits"),
         ('{"trial": "1"}', "trial is a whole number from 0; received '1'"),
         ('{"trial": 1, "metrics": {"mae": []}}', r"metrics\.mae is a finite number; received \[\]"),
         ('{"trial": 1, "metric": "taste"}', "metric is one of .*; received 'taste'"),
@@ -124,6 +125,13 @@ def test_predictions_without_predictions_are_damaged(finished):
         _ = open_run(finished).predictions
 
 
+def test_what_files_that_nobody_vouches_for_lead_to_is_their_damage(finished):
+    run = open_run(finished)
+    damaged = pytest.raises(InputError, match=r"do not, or are damaged \(KeyError: 'taste'\)")
+    with damaged, run.reading():
+        run.trials["taste"]
+
+
 # -- whether it is as the run wrote it
 
 
@@ -165,6 +173,13 @@ def test_a_file_that_somebody_changed_is_named(sealed, name, old, new):
         run.require_unchanged()
     with RunFolder.reopen(sealed) as folder:
         assert not folder.is_finished
+
+
+def test_what_sealed_files_lead_to_is_a_bug(sealed):
+    run = open_run(sealed)
+    assert run.is_as_written
+    with pytest.raises(KeyError), run.reading():
+        run.trials["taste"]
 
 
 def test_of_a_run_without_digests_nothing_is_known(finished):

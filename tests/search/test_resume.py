@@ -4,15 +4,23 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import hpsearch
-from hpsearch.errors import InputError, OptionError, SearchFailedError, StorageError
+from hpsearch.errors import (
+    InputError,
+    JournalError,
+    OptionError,
+    SearchFailedError,
+    StorageError,
+)
 from hpsearch.results.journal import Journal
 from hpsearch.scoring.observer import SilentObserver
+from hpsearch.search.resuming import recorded_in
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -579,3 +587,16 @@ def test_the_fused_engine_gives_the_same_bits_to_a_run_that_grew(folder):
     assert tables_of(larger) == tables_of(whole)
     for name in ("model.keras", "model.json"):
         assert (larger.path / name).read_bytes() == (whole.path / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("modules", "said"),
+    [(7, r"space\.modules is a list"), ([{"name": "parts"}], r"space\.modules\[0\]\.\w+ is there")],
+)
+def test_modules_that_a_journal_says_in_another_form_are_refused(modules, said):
+    space = {"name": "s", "path": None, "text": "", "sha256": "", "is_object": False}
+    data = {"name": "d", "fingerprint": "", "n_rows": 1, "n_columns": 1}
+    was = {"options": {}, "data": data, "test": None, "test_data": {"is_given": False}}
+    was |= {"versions": {}, "engine": "fused", "space": {**space, "modules": modules}}
+    with pytest.raises(JournalError, match=said):
+        recorded_in(SimpleNamespace(settings=was, path="journal.sqlite"))

@@ -56,7 +56,7 @@ def _curves_lead(material: Material, spec: Spec, drawn: Spec) -> str:
     metric, best = spec["metrics"][0], drawn["best"]
     series, epochs = drawn["series"][metric], drawn["epochs"]
     place = epochs.index(best) if best in epochs else len(epochs) - 1
-    validation, train = series["val"][place], (series["train"] or [None])[place]
+    validation, train = series["val"][place], series["train"][place]
     text = (
         f"Trial {spec['selected']} is best after epoch {best} of {epochs[-1]}, where the mean "
         f"validation {metric} is {material.score(validation)}"
@@ -79,8 +79,8 @@ def _curve_table(material: Material, spec: Spec, drawn: Spec) -> Table:
         (
             number_cell(epochs[i]),
             score_cell(material, series["val"][i]),
-            score_cell(material, series["se"][i] if series["se"] else None),
-            score_cell(material, series["train"][i] if series["train"] else None),
+            score_cell(material, series["se"][i]),
+            score_cell(material, series["train"][i]),
         )
         for i in kept
     ]
