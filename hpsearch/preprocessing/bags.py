@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,10 +56,15 @@ class Bags:
         pieces.ravel()[cells] = words.indices
         return cls(pieces, first)
 
-    @property
+    @cached_property
     def sizes(self) -> NDArray[np.int64]:
         """How many pieces each row has."""
         return np.diff(self.first)
+
+    @property
+    def mean(self) -> float:
+        """Words of a row, on average, rounded up to whole pieces."""
+        return WORDS_OF_A_PIECE * float(self.sizes.mean())
 
     def most(self, batch_size: int) -> int:
         """Pieces of the batch whose rows have the most words."""
@@ -103,14 +109,17 @@ class Bags:
         >>> bags.batches(np.array([2, 0, 1]), 2, 2, 3).tolist()
         [[[2, 0, 3], [0, 1, 1]], [[1, 3, 3], [0, 1, 1]]]
         """
-        sizes = self.sizes[order]
+        sizes, row_of = self.sizes[order], np.arange(batch_size, dtype=np.int32)
         ends = np.cumsum(sizes)
-        pieces = np.repeat(self.first[order] - ends + sizes, sizes) + np.arange(ends[-1])
-        rows = np.repeat(np.arange(len(order)), sizes)
-        batch, row = np.divmod(rows, batch_size)
-        before = np.concatenate([[0], ends[batch_size - 1 :: batch_size]])  # of each batch
-        place = np.arange(len(pieces)) - before[batch]
+        firsts = (self.first[order] - ends + sizes).astype(np.int32)
+        pieces = np.repeat(firsts, sizes) + np.arange(ends[-1], dtype=np.int32)
         made = np.empty((n_batches, 2, n_pieces), np.int32)
         made[:, 0], made[:, 1] = len(self.pieces) - 1, batch_size - 1
-        made[batch, 0, place], made[batch, 1, place] = pieces, row
+        begin = 0
+        for batch, first in zip(made, range(0, len(order), batch_size), strict=False):
+            of_rows = sizes[first : first + batch_size]
+            end = int(ends[first + len(of_rows) - 1])
+            batch[0, : end - begin] = pieces[begin:end]
+            batch[1, : end - begin] = np.repeat(row_of[: len(of_rows)], of_rows)
+            begin = end
         return made

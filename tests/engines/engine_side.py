@@ -291,11 +291,9 @@ def copies_of_the_table(job):
     from hpsearch.engines.fused.program import Table
 
     data = read_fit_data(job.data_path)
-    table = Table.of(data.encoded, data.layout, None, data.bags)
+    table = Table.of(data.encoded, data.layout, None)
     assert jax.default_backend() == "cpu"
     ours, theirs = [table.numbers, *table.arrays], [data.encoded.numbers, *data.encoded.arrays]
-    if data.bags is not None:
-        ours, theirs = [table.pieces], [data.bags.pieces]
     return [a.unsafe_buffer_pointer() != b.ctypes.data for a, b in zip(ours, theirs, strict=True)]
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy import sparse
 
 import hpsearch
 from hpsearch.engines.contract import WorkUnit
@@ -66,8 +65,7 @@ def test_predictions_do_not_depend_on_blocks_of_rows(on_jax, job, whole, predict
 def test_the_device_reads_the_table_where_it_is_mapped(on_jax, make_job):
     rng = np.random.default_rng(0)
     numbers, images = rng.normal(size=(300, 17)), rng.normal(size=(300, 5, 5)).astype(np.float32)
-    words = sparse.csr_array((rng.random((300, 40)) < 0.2).astype(np.float32))
-    for x in (numbers, images, words):
+    for x in (numbers, images):
         job = make_job(hpsearch.load(x, rng.normal(size=300)), "mlp")
         assert not any(on_jax("copies_of_the_table", job))
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.preprocessing import Layout
+from hpsearch.preprocessing import Bags, Layout
 from hpsearch.preprocessing.statistics import ABSENT
 
 
@@ -41,18 +41,41 @@ class Columns:
         before = len(layout.numbers) + len(layout.indicators) + sum(layout.category_slots)
         return cls(layout.input_shape[0], before, sum(layout.word_slots))
 
-    def of_words(self, slots: NDArray[np.int32]) -> NDArray[np.int32]:
-        """The column of each word, and of none, by slots (R, n_words) as in ``Statistics``."""
-        known = np.where(slots == ABSENT, self.n, slots + self.first_word)
-        none = np.full((len(slots), 1), self.n)
-        return np.concatenate([known, none], axis=1).astype(np.int32)
-
     @property
     def others(self) -> NDArray[np.int32]:
         """The columns that hold no words."""
         behind = self.first_word + self.n_words
         columns = np.arange(self.n, dtype=np.int32)
         return np.concatenate([columns[: self.first_word], columns[behind:]])
+
+
+def places_of(bags: Bags, layout: Layout, slots: NDArray[np.int32]) -> Any:
+    """Where the words of each piece stand for one replica, on the device.
+
+    Parameters
+    ----------
+    slots : the slot of each word, ``Statistics.word_slots`` of the replica's fold.
+
+    Returns
+    -------
+    int32 (1, n_pieces + 1, n): columns of a network's input, ``Columns.n`` where there is no word.
+    """
+    columns = Columns.of(layout)
+    known = np.where(slots == ABSENT, columns.n, slots + columns.first_word)
+    return jax.device_put(np.append(known, columns.n).astype(np.int32)[bags.pieces][np.newaxis])
+
+
+def alone(function: Callable[..., Any], in_axes: tuple[Any, ...]) -> Callable[..., Any]:
+    """``jax.vmap`` for one replica: XLA gathers and scatters faster without an axis of length 1."""
+
+    def first(axis: int | None, part: Any) -> Any:
+        return part if axis is None else jax.tree.map(lambda values: values[0], part)
+
+    def call(*arguments: Any) -> Any:
+        given = jax.tree.map(first, in_axes, arguments, is_leaf=lambda axis: axis is None)
+        return jax.tree.map(lambda values: values[None], function(*given))
+
+    return call
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +152,9 @@ def _bag_product(kernel: Any, values: Any, places: Any, row_of: Any, n_rows: int
     """Sums of kernel rows (n_rows, n_units): of each row's words, each times its value."""
     total = 0.0
     for number in range(places.shape[1]):
-        chosen = kernel.at[places[:, number]].get(mode="fill", fill_value=0.0)
+        chosen = kernel.at[places[:, number]].get(
+            mode="fill", fill_value=0.0, wrap_negative_indices=False
+        )
         total = total + (chosen if values is None else chosen * values[:, number, None])
     return jax.ops.segment_sum(total, row_of, n_rows, indices_are_sorted=True)
 
@@ -141,14 +166,13 @@ def _bag_forward(kernel: Any, values: Any, places: Any, row_of: Any, n_rows: int
 
 def _bag_backward(n_rows: int, kept: Any, gradient: Any) -> Any:
     """The kernel's gradient: what each row of the product got, added at its words' places."""
-    zeros, values, places, row_of = kept
-    parts = gradient[row_of][:, None, :]
-    parts = (
-        jnp.broadcast_to(parts, (*places.shape, gradient.shape[-1]))
-        if values is None
-        else parts * values[..., None]
-    )
-    return zeros.at[places].add(parts, mode="drop"), None, None, None
+    total, values, places, row_of = kept
+    made_once: Any = jax.lax.optimization_barrier  # not for each scatter again
+    part = made_once(gradient[row_of])
+    for number in range(places.shape[1]):
+        added = part if values is None else part * values[:, number, None]
+        total = total.at[places[:, number]].add(added, mode="drop", wrap_negative_indices=False)
+    return total, None, None, None
 
 
 _bag_product.defvjp(_bag_forward, _bag_backward)

@@ -28,7 +28,6 @@ class FusedConfiguration(Configuration):
         self, job: Job, data: FitData, values: Mapping[str, Any], *, n_train: int | None = None
     ) -> None:
         super().__init__(job, data, values, n_train=n_train)
-        self._target = data.target
         self._numbers: dict[int, Numbers] = {}
 
     def numbers(self, n_steps: int) -> Numbers:
@@ -50,11 +49,22 @@ class FusedConfiguration(Configuration):
         return int(self.network.count_params())
 
     @cached_property
+    def n_weights_of_a_row(self) -> float:
+        """Weights that a row is multiplied by: of layers that read bags, those of its words."""
+        bags = self._data.bags
+        if bags is None:
+            return float(self.n_params)
+        n_columns, n_words = self._data.layout.input_shape[0], sum(self._data.layout.word_slots)
+        shapes = [tuple(variable.shape) for variable in self.network.trainable_variables]
+        n_units = sum(shape[1] for shape in shapes if len(shape) == 2 and shape[0] == n_columns)
+        return float(self.n_params - n_units * max(0.0, n_words - bags.mean))
+
+    @cached_property
     def form(self) -> OutputForm:
         """What the network's outputs mean."""
         from hpsearch.engines.network import OutputForm
 
-        return OutputForm.of(self.network, self._target)
+        return OutputForm.of(self.network, self._data.target)
 
     def initial_state(self, seed: int) -> list[list[NDArray[Any]]]:
         """A replica's variables and those of its optimizer before the first step."""

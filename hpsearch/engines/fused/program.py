@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch import keras_internals
-from hpsearch.engines.fused.bags import BagRows, Columns
+from hpsearch.engines.fused.bags import BagRows, Columns, alone
 from hpsearch.engines.fused.layers import Varying, drop_inputs, read_from
 from hpsearch.engines.fused.losses import Batch, batch_loss
 from hpsearch.engines.fused.packing import Held, State
@@ -87,20 +87,16 @@ class Table:
     numbers: Any
     codes: Any
     arrays: tuple[Any, ...]
-    pieces: Any
     y: Any
     may_miss: bool
 
     @classmethod
-    def of(
-        cls, encoded: Encoded, layout: Layout, y: NDArray[Any] | None, bags: Bags | None = None
-    ) -> Table:
+    def of(cls, encoded: Encoded, layout: Layout, y: NDArray[Any] | None) -> Table:
         """Put encoded rows on the device; a processor reads memory-mapped ones where they are."""
         return cls(
             numbers=jax.device_put(encoded.numbers),
             codes=jax.device_put(encoded.codes),
             arrays=tuple(jax.device_put(array) for array in encoded.arrays),
-            pieces=None if bags is None else jax.device_put(bags.pieces),
             y=None if y is None else jax.device_put(y),
             may_miss=bool(layout.indicators) or bool(np.isnan(encoded.numbers).any()),
         )
@@ -114,7 +110,8 @@ def block_inputs(**parts: Any) -> dict[str, Any]:
     ``first_step`` int32, steps taken before. Of replicas, along a first axis: ``n_train`` int32
     (R,); ``last_step`` int32 (R,) number of the first step that is not taken; ``rates``,
     ``penalties``, ``activity_penalties``, ``weight_decay`` as in ``Numbers``, NumPy arrays;
-    ``statistics`` a dictionary of arrays; ``y`` (R, n_rows, n_values) or None.
+    ``statistics`` a dictionary of arrays; ``y`` (R, n_rows, n_values) or None; with words, of which
+    a program takes one replica, ``places`` as ``bags.places_of`` gives them.
     """
     return parts
 
@@ -165,11 +162,6 @@ class FusedProgram:
         """The inputs as the program takes them: what NumPy does ahead takes no loop of it."""
         prepared = dict(inputs)
         prepared["drops"] = [drop_inputs(rates) for rates in prepared.pop("rates").T]
-        statistics = dict(prepared["statistics"])
-        slots = statistics.pop("word_slots")
-        if self._columns is not None:
-            prepared["word_columns"] = self._columns.of_words(slots)
-        prepared["statistics"] = statistics
         if self._packing.is_packed and self._penalised:
             penalties = prepared.pop("penalties")
             prepared |= {
@@ -198,7 +190,6 @@ class FusedProgram:
             "numbers": table.numbers,
             "codes": table.codes,
             "arrays": table.arrays,
-            "pieces": table.pieces,
             "bags": self._bags,
             "y": table.y,
         }
@@ -212,8 +203,9 @@ class FusedProgram:
             steps["number"] = first_step + self._numbers_of_steps()
         in_epoch = np.arange(self._shapes.n_steps, dtype=np.int32)
         of_step = {name: 0 if np.ndim(part) > 2 else None for name, part in steps.items()}
-        step = jax.vmap(self._step, in_axes=(0, 0, of_step, None, None))
-        predict = jax.vmap(self._outputs, in_axes=(0, 0, None))
+        side_by_side = jax.vmap if self._columns is None else alone
+        step = side_by_side(self._step, in_axes=(0, 0, of_step, None, None))
+        predict = side_by_side(self._outputs, in_axes=(0, 0, None))
 
         def epoch(state: State, steps: dict[str, Any]) -> Any:
             state, losses = jax.lax.scan(
@@ -369,8 +361,7 @@ class FusedProgram:
         if len(self._columns.others):
             others = design(self._layout.without_words()).reshape(len(rows), -1)
         pieces, row_of = bags
-        places = replica["word_columns"][shared["pieces"][pieces]]
-        return BagRows(self._columns, len(rows), others, places, row_of)
+        return BagRows(self._columns, len(rows), others, replica["places"][pieces], row_of)
 
 
 def _blocks(n_rows: int) -> NDArray[np.int32]:

@@ -265,7 +265,7 @@ class PartTraining:
             idles=any(-(-size // batch_size) < n_steps for size in sizes),
             predicts=True,
             n_pieces=self._n_pieces(batch_size),
-            effort=_effort(self._configuration.n_params, UNIT_SIZES[0], n_visits),
+            effort=_effort(self._configuration.n_weights_of_a_row, UNIT_SIZES[0], n_visits),
         )
 
     def _n_pieces(self, batch_size: int) -> int:
@@ -273,8 +273,6 @@ class PartTraining:
         bags = self._data.bags
         if bags is None:
             return 0
-        if self._width > 1:
-            return bags.most(batch_size)
         [replica] = self.replicas
         orders = (replica.order(epoch) for epoch in range(self.settings.epochs))
         return bags.needed(orders, batch_size)
@@ -283,10 +281,11 @@ class PartTraining:
         from hpsearch.engines.fused.program import block_inputs
 
         replicas, shapes, bags = self._padded, self.shapes, self._data.bags
-        words = {}
+        words: dict[str, Any] = {}
         if bags is not None:
             parts = [r.bags(bags, shapes, first_epoch) for r in replicas]
             words["bags"] = np.stack(parts, axis=2)
+            words["places"] = _places(self._job.data_path, replicas[0].position)
         return block_inputs(
             **words,
             order=np.stack([r.orders(shapes, first_epoch) for r in replicas], axis=2),
@@ -383,7 +382,7 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
         idles=True,
         predicts=False,
         n_pieces=0 if data.bags is None else data.bags.needed(orders, batch_size),
-        effort=_effort(configuration.n_params, 1, n_rows * n_epochs),
+        effort=_effort(configuration.n_weights_of_a_row, 1, n_rows * n_epochs),
     )
     fixed = _inputs_of_all_rows(configuration, data, n_steps)
     table = _table(job.data_path, configuration.form.target_form, len(data.target.labels))
@@ -404,6 +403,7 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
         if data.bags is not None:
             parts = [padded_bags(data.bags, order, shapes) for order in of_block]
             varying["bags"] = np.stack(parts)[:, :, None]
+            varying["places"] = _places(job.data_path, None)
         state, _, _ = program.run(state, fixed | varying)
     assign(model, state, 0)
     return model
@@ -439,9 +439,9 @@ def _epochs_of_a_call(n_cells: int) -> int:
     return max(1, BLOCK_BYTES // (4 * n_cells))
 
 
-def _effort(n_params: int, n_replicas: int, n_rows: int) -> Effort:
-    """How hard to compile, by the multiplications to come: three passes over all weights."""
-    work = 6.0 * n_params * n_replicas * n_rows
+def _effort(n_weights: float, n_replicas: int, n_rows: int) -> Effort:
+    """How hard to compile, by the multiplications to come: three passes over a row's weights."""
+    work = 6.0 * n_weights * n_replicas * n_rows
     if work < LOW_EFFORT_WORK:
         return "low"
     return "middle" if work < MIDDLE_EFFORT_WORK else "high"
@@ -483,9 +483,7 @@ def design_statistics(data: FitData, positions: Sequence[int]) -> dict[str, NDAr
     return {name: getattr(data.statistics, name)[folds] for name in _DESIGN_STATISTICS}
 
 
-_DESIGN_STATISTICS = (
-    *("fill", "centre", "scale", "category_slots", "word_slots", "array_centre", "array_scale"),
-)
+_DESIGN_STATISTICS = ("fill", "centre", "scale", "category_slots", "array_centre", "array_scale")
 
 
 @lru_cache(maxsize=2)
@@ -499,7 +497,18 @@ def _table(data_path: str, target_form: str, n_classes: int) -> Table:
     if shared_target(data):
         head = Head(target_form, False, 0)  # type: ignore[arg-type]
         y = head.loss_target(training_target(data.target, data.y, data.statistics[0]), n_classes)
-    return Table.of(data.encoded, data.layout, y, data.bags)
+    return Table.of(data.encoded, data.layout, y)
+
+
+@lru_cache(maxsize=1)
+def _places(data_path: str, position: int | None) -> Any:
+    """Where a fold's network, or that of all rows, has the words; kept from call to call."""
+    from hpsearch.engines.fused.bags import places_of
+
+    data = read_fit_data(data_path)
+    assert data.bags is not None
+    statistics = data.refit_statistics if position is None else data.statistics[position]
+    return places_of(data.bags, data.layout, statistics.word_slots)
 
 
 _programs: dict[tuple[Any, ...], FusedProgram] = {}

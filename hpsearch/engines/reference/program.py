@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from scipy import sparse
 
 from hpsearch import keras_internals
 from hpsearch.engines.averages import ends_elsewhere, finish
@@ -32,7 +33,9 @@ DENSE_LIMIT_BYTES, WORDS_LIMIT_BYTES = 256 * 2**20, 16 * 2**20
 """A fold's preprocessed matrix is kept whole up to this size, and one with bags of words, which are
 small without it, up to that of some batches; beyond, each batch is made anew."""
 
-PREDICT_ROWS = 4096
+PREDICT_ROWS, PREDICT_WORDS = 4096, 2**21
+"""Rows of one block of predictions, or, of rows with bags of words, as many as have so many cells:
+larger matrices are new memory each time, which takes longer than to fill and to read them."""
 
 
 class RowSource:
@@ -56,7 +59,16 @@ class RowSource:
             f"statistics.{name}": tf.constant(getattr(statistics, name))
             for name in _DESIGN_STATISTICS
         }
+        if self._encoded.words is not None:
+            learnt |= _known_words(self._encoded.words, statistics.word_slots)
         return {**self._raw, **learnt}
+
+    @property
+    def rows_of_predictions(self) -> int:
+        """Rows of one block of predictions."""
+        if not self._layout.words:
+            return PREDICT_ROWS
+        return max(1, min(PREDICT_ROWS, PREDICT_WORDS // self._layout.input_shape[0]))
 
     def batch(self, tensors: dict[str, Any], rows: Any) -> Any:
         """Preprocessed rows (n, *input_shape) with the given numbers."""
@@ -67,7 +79,12 @@ class RowSource:
         return design_batch(
             keras.ops,
             self._layout,
-            Statistics(**learnt, target_centre=np.zeros(1), target_scale=np.ones(1)),
+            Statistics(
+                **learnt,
+                word_slots=np.empty(0, np.int32),
+                target_centre=np.zeros(1),
+                target_scale=np.ones(1),
+            ),
             numbers=tf.gather(tensors["numbers"], rows),
             codes=tf.gather(tensors["codes"], rows),
             words=self._multi_hot(tensors, rows) if self._layout.words else None,
@@ -76,36 +93,37 @@ class RowSource:
 
     def _multi_hot(self, tensors: dict[str, Any], rows: Any) -> Any:
         words = tf.RaggedTensor.from_row_splits(
-            tensors["word_numbers"], tensors["word_ends"], validate=False
+            tensors["words.slots"], tensors["words.ends"], validate=False
         )
         chosen = tf.gather(words, rows)
-        slots = tf.gather(tensors["statistics.word_slots"], chosen.values)
-        known = slots != ABSENT
-        cells = tf.stack([tf.cast(chosen.value_rowids(), tf.int32), slots], axis=1)
-        cells = tf.boolean_mask(cells, known)
-        shape = [tf.shape(rows)[0], sum(self._layout.word_slots)]
-        dense = tf.scatter_nd(cells, tf.ones(tf.shape(cells)[0]), shape)
-        return tf.ensure_shape(dense, [None, sum(self._layout.word_slots)])
+        cells = tf.stack([chosen.value_rowids(), tf.cast(chosen.values, tf.int64)], axis=1)
+        width = sum(self._layout.word_slots)
+        shape = tf.stack([tf.shape(rows, tf.int64)[0], width])
+        ones = tf.SparseTensor(cells, tf.ones(tf.shape(cells)[0]), shape)
+        dense = tf.sparse.to_dense(ones, validate_indices=False)  # scatter_nd takes thrice as long
+        return tf.ensure_shape(dense, [None, width])
 
 
-_DESIGN_STATISTICS = (
-    "fill",
-    "centre",
-    "scale",
-    "category_slots",
-    "word_slots",
-    "array_centre",
-    "array_scale",
-)
+_DESIGN_STATISTICS = ("fill", "centre", "scale", "category_slots", "array_centre", "array_scale")
 
 
 def _raw_tensors(encoded: Encoded) -> dict[str, Any]:
     tensors = {"numbers": tf.constant(encoded.numbers), "codes": tf.constant(encoded.codes)}
-    if encoded.words is not None:
-        tensors["word_numbers"] = tf.constant(encoded.words.indices.astype(np.int32))
-        tensors["word_ends"] = tf.constant(encoded.words.indptr.astype(np.int64))
     arrays = {f"array{i}": tf.constant(array) for i, array in enumerate(encoded.arrays)}
     return tensors | arrays
+
+
+def _known_words(words: sparse.csr_array, slot_of_word: NDArray[np.int32]) -> dict[str, Any]:
+    """The slots of the words that a fold knows, row after row, and each row's end among them.
+
+    There are as many for every fold, the last ones of no row, so that one graph takes them all.
+    """
+    slots = slot_of_word[words.indices]
+    known = slots != ABSENT
+    ends = np.concatenate([[0], np.cumsum(known)])[words.indptr]
+    padded = np.zeros(len(slots), np.int32)
+    padded[: ends[-1]] = slots[known]
+    return {"words.slots": tf.constant(padded), "words.ends": tf.constant(ends, tf.int64)}
 
 
 def row_source(encoded: Encoded, layout: Layout) -> RowSource:
@@ -187,9 +205,10 @@ class Program:
         """Raw outputs (n, n_units) of the given rows in inference mode."""
         numbers = tf.constant(rows, tf.int32)
         self._outputs = self._outputs or self._traced(self._inference, tensors, numbers)
+        size = self.source.rows_of_predictions
         blocks = [
-            self._outputs(tensors, numbers[first : first + PREDICT_ROWS])
-            for first in range(0, len(rows), PREDICT_ROWS)
+            self._outputs(tensors, numbers[first : first + size])
+            for first in range(0, len(rows), size)
         ]
         return np.concatenate([block.numpy() for block in blocks])
 
