@@ -171,30 +171,30 @@ _IMPORTS_KERAS = re.compile(r"^(import|from) +(keras|keras_tuner|tensorflow)\b",
 def _defined(source: SpaceSource) -> Definition:
     if source.payload is not None:
         return _define(source, pickle.loads(source.payload), None)
-    module = _run(source)
-    build = getattr(module, "build", None)
-    if build is None:
-        build = _only_hypermodel(source, module)
-    return _define(source, build, getattr(module, "declare", None))
-
-
-def _run(source: SpaceSource) -> types.ModuleType:
     name = f"hpsearch_space_{source.sha256[:16]}"
+    names = _run(source, name)
+    build = names.get("build")
+    if build is None:
+        build = _only_hypermodel(source, names, name)
+    return _define(source, build, names.get("declare"))
+
+
+def _run(source: SpaceSource, name: str) -> dict[str, Any]:
+    """What a module of this name holds after the space's code ran in it."""
     filename = source.path or source.name
     module = types.ModuleType(name)
     module.__file__ = filename
     sys.modules[name] = module  # where dataclasses and pickle look a class's module up
     with blame(source.name, "import", {filename, *source.filenames}):
         exec(compile(source.text, filename, "exec", dont_inherit=True), module.__dict__)
-    return module
+    return vars(module)
 
 
-def _only_hypermodel(source: SpaceSource, module: types.ModuleType) -> Any:
-    found = [value for value in vars(module).values() if is_hypermodel(value)]
+def _only_hypermodel(source: SpaceSource, names: dict[str, Any], home: str) -> Any:
+    """The HyperModel among a module's names; of classes, those that were not imported into it."""
+    found = [value for value in names.values() if is_hypermodel(value)]
     instances = [value for value in found if not inspect.isclass(value)]
-    classes = [
-        value for value in found if inspect.isclass(value) and value.__module__ == module.__name__
-    ]
+    classes = [value for value in found if inspect.isclass(value) and value.__module__ == home]
     chosen = instances or classes
     if len(chosen) != 1:
         raise SpaceError(

@@ -192,6 +192,11 @@ def test_a_file_with_two_hypermodels_is_refused(write):
         Space.load(write(textwrap.dedent(HYPERMODEL) + second))
 
 
+def test_a_file_that_forgets_its_own_name_is_refused(write):
+    with pytest.raises(SpaceError, match="no build and 0 HyperModels"):
+        Space.load(write("del __name__\n" + textwrap.dedent(HYPERMODEL)))
+
+
 def test_a_hypermodel_instance_serves_as_a_space():
     import keras_tuner
 
