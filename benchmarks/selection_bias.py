@@ -11,10 +11,12 @@ frequent one scores above 50 % in every fold, which no correction of the selecti
 The candidates are fast ones, linear classifiers on random features with random penalties, so that
 the whole selection can be nested as well. Other candidates are another ``Source``: a function from
 rows to out-of-fold predictions of all candidates, and to predictions of new rows. The real thing,
-``hpsearch run`` on its default space, choosing trial and epoch, is ``--source search``; it takes
-about an hour on two cores and isn't nested:
+``hpsearch run`` as it is by default, racing, choosing trial and epoch, is ``--source search``;
+``--source full-search`` trains every trial to its end. They take an hour on two cores and aren't
+nested. Each search's row is in the table as soon as it has ended, and what is there is not done
+again:
 
-    python benchmarks/selection_bias.py --source search --seeds 20
+    python benchmarks/selection_bias.py --source search --seeds 40 --at-once 2
 
 Needs the extra: ``pip install '.[bench]'``.
 """
@@ -23,12 +25,15 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -173,7 +178,12 @@ def _least_squares(layer: Callable[[Array], Array], penalty: float) -> Candidate
     return fit_and_predict
 
 
-SEARCH = "search"
+SEARCHES = {"search": {}, "full-search": {"race": "off", "rungs": 1}}
+"""Options of real searches."""
+
+N_DRAWS = 4
+"""Real searches have candidates of so many draws, so that compiled programs are used again."""
+
 SOURCES: dict[str, Source] = {"linear": linear_candidates, "networks": network_candidates}
 
 
@@ -229,17 +239,23 @@ def judge(name: str, seed: int, source: Source, n_candidates: int) -> Outcome:
     )
 
 
-def judge_search(name: str, seed: int, n_candidates: int) -> Outcome:
+def judge_search(
+    source: str, name: str, seed: int, n_candidates: int, jobs: int, runs: Path | None
+) -> Outcome:
     """``hpsearch run`` in one world, and what its ledger says beside the truth."""
     world = make_world(name, seed)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) if runs is None else runs / f"{name}-{seed}"
         run = hpsearch.Search(
             trials=n_candidates,
             metric="accuracy",
-            seed=seed,
-            test_data=_table(world.x_test, world.y_test),
+            seed=seed % N_DRAWS,
+            test_data=_table(world.x_test, world.y_test) if name == "signal" else None,
             baselines=False,
-            out=Path(folder, "run"),
+            jobs=jobs,
+            out=folder / "run",
+            overwrite=True,
+            **SEARCHES[source],
         ).run(hpsearch.load(_table(world.x, world.y), target="label"))
         ledger = run.ledger
     corrected = ledger.bias_corrected
@@ -263,17 +279,57 @@ def _table(x: Array, y: Labels) -> pd.DataFrame:
     return pd.DataFrame(x).add_prefix("feature ").assign(label=y)
 
 
-def simulate(source: str, n_seeds: int, n_candidates: int) -> list[Outcome]:
-    outcomes = []
-    for name in WORLDS:
-        for seed in range(n_seeds):
-            if source == SEARCH:
-                outcomes.append(judge_search(name, seed, n_candidates))
-            else:
-                outcomes.append(judge(name, seed, SOURCES[source], n_candidates))
-            print(".", end="", flush=True, file=sys.stderr)
+def simulate(
+    source: str, n_seeds: int, n_candidates: int, at_once: int, table: Path, runs: Path | None
+) -> list[Outcome]:
+    """All outcomes; those of searches are read from the table, and written there as they end."""
+    asked = [(name, seed) for name in WORLDS for seed in range(n_seeds)]
+    if source not in SEARCHES:
+        return [judge(*each, SOURCES[source], n_candidates) for each in asked]
+    done = {(o.world, o.seed): o for o in read_table(table)}
+    missing = sorted((each for each in asked if each not in done), key=lambda each: each[1])
+    for outcome in _searched(source, missing, n_candidates, at_once, runs):
+        done[outcome.world, outcome.seed] = outcome
+        write_table(sorted(done.values(), key=lambda o: (WORLDS.index(o.world), o.seed)), table)
+        print(f"{outcome.world} {outcome.seed}", end=" ", flush=True, file=sys.stderr)
     print(file=sys.stderr)
-    return outcomes
+    return [done[each] for each in asked]
+
+
+def _searched(
+    source: str,
+    asked: list[tuple[str, int]],
+    n_candidates: int,
+    at_once: int,
+    runs: Path | None,
+) -> Iterator[Outcome]:
+    """The outcomes of searches, as they end."""
+    jobs = max(1, (os.cpu_count() or 1) // at_once)
+    with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
+        waiting = [
+            pool.submit(judge_search, source, *each, n_candidates, jobs, runs) for each in asked
+        ]
+        for future in as_completed(waiting):
+            yield future.result()
+
+
+def read_table(path: Path) -> list[Outcome]:
+    """The outcomes that are there already."""
+    if not path.exists():
+        return []
+    kinds = {"world": str, "seed": int}
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            Outcome(
+                **{
+                    each.name: kinds.get(each.name, float)(row[each.name])
+                    if row[each.name]
+                    else None
+                    for each in fields(Outcome)
+                }
+            )
+            for row in csv.DictReader(file)
+        ]
 
 
 def estimates_of(outcomes: list[Outcome]) -> list[str]:
@@ -325,7 +381,8 @@ def promises(outcomes: list[Outcome]) -> list[tuple[str, bool]]:
 
 
 def write_table(outcomes: list[Outcome], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    part = path.with_suffix(".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
         rows = [
             {k: round(v, 6) if isinstance(v, float) else v for k, v in asdict(o).items()}
             for o in outcomes
@@ -333,6 +390,7 @@ def write_table(outcomes: list[Outcome], path: Path) -> None:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    part.replace(path)
 
 
 def draw(outcomes: list[Outcome], path: Path) -> None:
@@ -388,19 +446,22 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=60)
     parser.add_argument("--out", type=Path, default=DOCS, help="folder of table and picture")
     parser.add_argument(
-        "--source", choices=[*SOURCES, SEARCH], default="linear", help="what is searched"
+        "--source", choices=[*SOURCES, *SEARCHES], default="linear", help="what is searched"
     )
+    parser.add_argument("--at-once", type=int, default=1, help="searches at the same time")
+    parser.add_argument("--runs", type=Path, help="folder that keeps the searches' results")
     args = parser.parse_args()
     start = time.perf_counter()
-    outcomes = simulate(args.source, args.seeds, args.candidates)
+    name = "selection_bias" if args.source == "linear" else f"selection_bias_{args.source}"
+    table = args.out / f"{name.replace('-', '_')}.csv"
+    outcomes = simulate(args.source, args.seeds, args.candidates, args.at_once, table, args.runs)
     print(
         f"{args.seeds} seeds, {args.candidates} {args.source} candidates, {REPEATS} x {FOLDS} folds"
     )
     print(summary(outcomes))
     print(f"{time.perf_counter() - start:.0f} s", file=sys.stderr)
-    name = "selection_bias" if args.source == "linear" else f"selection_bias_{args.source}"
-    write_table(outcomes, args.out / f"{name}.csv")
-    draw(outcomes, args.out / f"{name}.png")
+    write_table(outcomes, table)
+    draw(outcomes, table.with_suffix(".png"))
     if not all(met for _, met in promises(outcomes)):
         sys.exit(1)
 

@@ -40,6 +40,8 @@ MOST_REPEATS: Final = 1_000
 reshuffles says no more than over a hundred."""
 
 MOST_EPOCHS: Final = 100_000
+_AS_NOW: Final = object()
+
 MOST_SAMPLED: Final = 10_000
 """Configurations that are listed at most."""
 
@@ -96,6 +98,7 @@ class Option:
     resumed : what becomes of it when a run goes on.
     for_one_network : whether ``cross_validate`` has it too.
     instead_of : names of options that were there before it.
+    before : what it was in runs that began before it was an option.
     """
 
     name: str
@@ -114,6 +117,7 @@ class Option:
     resumed: Resumed
     for_one_network: bool
     instead_of: tuple[str, ...]
+    before: Any
 
     @property
     def flag(self) -> str:
@@ -162,6 +166,7 @@ def option(
     resumed: Resumed = Resumed.SAME,
     for_one_network: bool = False,
     instead_of: tuple[str, ...] = (),
+    before: Any = _AS_NOW,
     kw_only: bool = True,
 ) -> Any:
     """A field of a frozen dataclass that is an option; see ``Option``."""
@@ -182,6 +187,7 @@ def option(
         resumed=resumed,
         for_one_network=for_one_network,
         instead_of=instead_of,
+        before=default if before is _AS_NOW else before,
     )
     return dataclasses.field(default=default, kw_only=kw_only, metadata={"option": made})
 

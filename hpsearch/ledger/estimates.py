@@ -6,8 +6,9 @@ which predictions can be compared to ``predictions``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -28,7 +29,10 @@ from hpsearch.ledger.record import (
 )
 from hpsearch.metrics import METRICS, score
 from hpsearch.stats import (
+    BiasCorrected,
+    RaceStep,
     bias_corrected_cv_of_epochs,
+    bias_corrected_race,
     bootstrap_interval,
     corrected_se,
     naive_se,
@@ -92,6 +96,9 @@ def bias_correction(
     n_bootstraps: int = 1000,
     seed: int = 0,
     notes: Sequence[str] = (),
+    trials: Sequence[int] = (),
+    steps: Sequence[RaceStep] = (),
+    n_ended: int = 0,
 ) -> BiasCorrection:
     """The whole selection's score, from predictions of all its trials.
 
@@ -104,11 +111,16 @@ def bias_correction(
     rule : what selects, where that is not the best score.
     n_bootstraps, seed : samples, and what they follow from.
     notes : what was limited before.
+    trials, steps, n_ended : of a race, the trials' numbers, the steps before the last choice, and
+        how many trials ended there.
     """
     n_trials, n_epochs = arranged.predictions.shape[:2]
+    correct: Callable[..., BiasCorrected] = bias_corrected_cv_of_epochs
+    if steps:
+        correct = partial(bias_corrected_race, trials=trials, steps=steps)
     head = BiasCorrection(
         of_epochs=n_epochs > 1,
-        n_trials=n_trials,
+        n_trials=n_trials + n_ended,
         n_epochs=n_epochs,
         n_rows=arranged.n_rows,
         n_repeats=arranged.n_repeats,
@@ -116,7 +128,7 @@ def bias_correction(
         notes=tuple(notes),
     )
     try:
-        said = bias_corrected_cv_of_epochs(
+        said = correct(
             metric,
             arranged.y_true,
             arranged.predictions,
@@ -141,20 +153,28 @@ def bias_correction(
     )
 
 
-def foldwise(scores: ArrayLike, metric: str) -> Foldwise | None:
-    """Tibshirani & Tibshirani's correction of scores (T, J); None without two finite trials.
+def foldwise(scores: ArrayLike, metric: str, *, ended: ArrayLike | None = None) -> Foldwise | None:
+    """Tibshirani & Tibshirani's correction of scores (T, J); None without two trials.
+
+    Parameters
+    ----------
+    scores : of trials with a score on every fold; those that are not finite are left out.
+    ended : (S, J) of trials that ended early, NaN on the folds that they lack.
 
     Examples
     --------
     >>> foldwise([[0.2, 0.3], [0.4, 0.2]], "log_loss").bias.__round__(4)
     0.05
+    >>> foldwise([[0.2, 0.3]], "log_loss", ended=[[0.1, float("nan")]]).bias.__round__(4)
+    0.05
     """
     values = np.asarray(scores, dtype=np.float64)
     n_trials = int(np.isfinite(values).all(axis=1).sum()) if values.size else 0
-    if n_trials < 2 or values.shape[1] < 2:
+    n_ended = 0 if ended is None else len(np.asarray(ended))
+    if n_trials < 1 or n_trials + n_ended < 2 or values.shape[1] < 2:
         return None
-    said = tibshirani_correction(values, METRICS[metric].direction)
-    return Foldwise(said.estimate, said.bias, n_trials)
+    said = tibshirani_correction(values, METRICS[metric].direction, ended=ended)
+    return Foldwise(said.estimate, said.bias, n_trials + n_ended)
 
 
 def nested(folds: Sequence[NestedFold]) -> Nested:

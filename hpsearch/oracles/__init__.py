@@ -65,6 +65,11 @@ def check_oracle_growth(name: str, *, repeats: tuple[int, int]) -> None:
         )
 
 
+def decides_by_scores(name: str) -> bool:
+    """Whether scores decide what an oracle proposes, or how long its candidates train."""
+    return _algorithm(name).uses_scores
+
+
 def oracle_packages(name: str) -> tuple[str, ...]:
     """Distributions whose versions decide what an oracle proposes, beyond hpsearch's usual ones."""
     return _algorithm(name).packages

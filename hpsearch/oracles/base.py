@@ -29,6 +29,9 @@ MOST_AT_ONCE: Final = 1000
 HALVING_RATE: Final = 3
 """How many times as long the next rung trains, and the share of trials that reach it, inverted."""
 
+LEAST_EPOCHS: Final = 3
+"""Epochs of the shortest rung: after one or two, initial weights decide more than the candidate."""
+
 
 @dataclass(frozen=True)
 class OraclePlan:

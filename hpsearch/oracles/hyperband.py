@@ -24,15 +24,18 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hpsearch.oracles.base import HALVING_RATE, Algorithm, OraclePlan, PlannedOracle
+from hpsearch.oracles.base import (
+    HALVING_RATE,
+    LEAST_EPOCHS,
+    Algorithm,
+    OraclePlan,
+    PlannedOracle,
+)
 from hpsearch.oracles.random import draws
 from hpsearch.space.space import Candidate
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
-
-LEAST_EPOCHS = 3
-"""Epochs of the shortest rung: after one or two, initial weights decide more than the candidate."""
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ SETTINGS_FORM: Final = record(
         **each(text, "format space space_sha256 engine oracle split split_reason select race"),
         **each(text, "duplicates command"),
         **each(count, "trials folds repeats max_repeats epochs batch_size test_rows nested"),
-        **each(count, "patience rungs gap max_levels max_words"),
+        **each(count, "patience rungs bracket gap max_levels max_words"),
         **each(number, "test_size trial_timeout minutes"),
         **each(flag, "baselines until_decided"),
         **each(mapping(anything), "options fix"),

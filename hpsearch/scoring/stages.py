@@ -16,6 +16,20 @@ from hpsearch.oracles.base import HALVING_RATE
 
 
 @dataclass(frozen=True)
+class Bracket:
+    """Trials that the stages compare with each other.
+
+    Attributes
+    ----------
+    trials : their numbers.
+    n_rungs : rungs of epochs that they go through; 1 for none.
+    """
+
+    trials: tuple[int, ...]
+    n_rungs: int
+
+
+@dataclass(frozen=True)
 class Stage:
     """How far trials are trained before they are compared.
 
@@ -81,6 +95,24 @@ def stages_of(folds: Sequence[Fold], *, n_rungs: int, by_repeat: bool) -> list[S
     *earlier, whole = ends if by_repeat else ends[-1:]
     repeats = [Stage(tuple(range(n)), last, n_rungs, is_last=False) for n in earlier]
     return [*rungs, *repeats, Stage(tuple(range(whole)), last, n_rungs)]
+
+
+def ends_of_rungs(block: int, epochs: int) -> tuple[int, ...]:
+    """The last epochs of the rungs before a training's end.
+
+    Parameters
+    ----------
+    block : epochs of the first rung; epochs : at which the training ended.
+
+    Examples
+    --------
+    >>> ends_of_rungs(12, 100), ends_of_rungs(12, 36), ends_of_rungs(12, 12)
+    ((12, 36), (12,), ())
+    """
+    ends = itertools.takewhile(
+        lambda end: end < epochs, (block * HALVING_RATE**rung for rung in itertools.count())
+    )
+    return tuple(ends)
 
 
 def most_rungs(epochs: int) -> int:

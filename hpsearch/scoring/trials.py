@@ -20,6 +20,7 @@ from hpsearch.engines.fit_data import FitData
 from hpsearch.metrics import METRICS
 from hpsearch.oracles.base import Status
 from hpsearch.results.tables import fold_predictions
+from hpsearch.scoring.stages import ends_of_rungs
 from hpsearch.space.space import Candidate
 from hpsearch.stats import best_epoch, corrected_se, t_interval
 from hpsearch.task import loss_sign
@@ -45,6 +46,7 @@ class TrialResult:
         where the predictions at that epoch were let go.
     seconds : summed over its replicas.
     traceback : why it failed, for people, or None.
+    stopped_after : the number of the stage after which it was ended early, from 0, or None.
     """
 
     candidate: Candidate
@@ -56,6 +58,7 @@ class TrialResult:
     predictions: tuple[NDArray[np.float32] | None, ...] = field(default=(), repr=False)
     seconds: float = 0.0
     traceback: str | None = None
+    stopped_after: int | None = None
 
     @property
     def score(self) -> float | None:
@@ -73,9 +76,9 @@ class TrialResult:
         """A metric on each fold's validation rows at the best epoch (n_folds,)."""
         return np.array([row[f"val_{metric}"] for row in self.folds])
 
-    def stopped(self) -> TrialResult:
-        """The trial as one that was ended early, with what it did."""
-        return replace(self, row={**self.row, "status": "stopped"})
+    def stopped(self, after: int) -> TrialResult:
+        """The trial as one that was ended early, after a stage, with what it did."""
+        return replace(self, row={**self.row, "status": "stopped"}, stopped_after=after)
 
     def without_predictions(self) -> TrialResult:
         """The trial as a long search keeps it: all trials' predictions would fill the memory."""
@@ -131,18 +134,46 @@ def slimmed(
     """A trial's units without the predictions after all but the best epochs of its mean curve.
 
     The best epoch's predictions always stay, and as many of its runners-up as ``KEPT_BYTES`` hold:
-    more repeats move the best epoch, mostly to one of these. A failed trial keeps its curves.
+    more repeats move the best epoch, mostly to one of these. So do those that a race compared: of
+    the first repeat, after the best epoch up to each rung. A failed trial keeps its curves.
     """
     kept: tuple[int, ...] = ()
+    of_rungs: tuple[int, ...] = ()
     if trial.score is not None:
         folds = joined_folds(results)
         bytes_an_epoch = sum(4 * math.prod(fold.predictions.shape[1:]) for fold in folds)
         ranked = _Curves(folds, data, metrics).ranked_epochs()
         kept = tuple(sorted(ranked[: max(1, KEPT_BYTES // bytes_an_epoch)]))
+        of_rungs = best_of_rungs(results, data, metrics)
+    first = data.folds[0].repeat
+    wanted = {True: tuple(sorted({*kept, *of_rungs})), False: kept}
     return [
-        replace(result, folds=tuple(_with_predictions(fold, kept) for fold in result.folds))
+        replace(
+            result,
+            folds=tuple(
+                _with_predictions(fold, wanted[data.folds[fold.position].repeat == first])
+                for fold in result.folds
+            ),
+        )
         for result in results
     ]
+
+
+def best_of_rungs(
+    results: Sequence[UnitResult], data: FitData, metrics: Sequence[str]
+) -> tuple[int, ...]:
+    """The best epoch up to each rung that a trial went beyond, from 1, on the first repeat.
+
+    Read off the curves and the epochs of the first rung, whatever spans it was trained in. Empty
+    where there are no rungs.
+    """
+    first = data.folds[0].repeat
+    of_first = [f for f in joined_folds(results) if data.folds[f.position].repeat == first]
+    block = next((r.unit.span.block for r in results if r.unit.span.block is not None), None)
+    if not of_first or block is None:
+        return ()
+    curves = _Curves(of_first, data, metrics)
+    return tuple(curves.best_until(end) for end in ends_of_rungs(block, of_first[0].until))
 
 
 def _with_predictions(fold: FoldResult, epochs: tuple[int, ...]) -> FoldResult:
@@ -196,6 +227,11 @@ class _Curves:
         mean_curve = self._validation[selecting.name].mean(axis=0)
         self._mean_curve = loss_sign(selecting.direction) * mean_curve
         self.best = best_epoch(mean_curve, selecting.direction) + 1
+
+    def best_until(self, end: int) -> int:
+        """The best epoch of the first ones, from 1; the first where none is defined."""
+        losses = np.where(np.isfinite(self._mean_curve), self._mean_curve, np.inf)
+        return int(np.argmin(losses[:end])) + 1
 
     def ranked_epochs(self) -> list[int]:
         """Epochs from 1: the best one, then the others by their means, undefined ones last."""

@@ -6,6 +6,7 @@ finds what an uninterrupted one does. The figures belong to ``hpsearch.ledger``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data import Dataset
+from hpsearch.engines.contract import UnitResult
 from hpsearch.folds import Fold
 from hpsearch.ledger import (
     Baseline,
@@ -42,11 +44,15 @@ from hpsearch.ledger.variance import variance
 from hpsearch.metrics import METRICS
 from hpsearch.results.journal import Recorder
 from hpsearch.scoring import trials as trials_of_a_run
+from hpsearch.scoring.stages import Bracket
 from hpsearch.scoring.trials import TrialResult
 from hpsearch.search.baselines import BaselineScores
 from hpsearch.search.plan import SearchPlan
+from hpsearch.search.race_steps import Raced
+from hpsearch.search.trial_log import TrialLog
 from hpsearch.space.hyperparameters import active_ranges
 from hpsearch.task import Direction, loss_sign
+from hpsearch.words import counted
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
@@ -64,6 +70,7 @@ class Books:
     dataset : the rows of the search; folds : its folds.
     metrics : the metrics' names, the selecting one first.
     rule : how the best one was selected.
+    brackets : the trials that began together; by_repeat : whether they raced after each repeat.
     keeps_copies_together : whether copies of a row stay on one side of every fold.
     seed : the run's.
     """
@@ -76,12 +83,14 @@ class Books:
     rule: Rule
     keeps_copies_together: bool
     seed: int
+    brackets: tuple[Bracket, ...] = ()
+    by_repeat: bool = False
 
     @classmethod
-    def of(cls, plan: SearchPlan, results: Sequence[TrialResult], best: TrialResult) -> Books:
+    def of(cls, plan: SearchPlan, log: TrialLog, best: TrialResult) -> Books:
         """The books of a search that has selected a trial."""
         return cls(
-            results=tuple(results),
+            results=tuple(log.results),
             best=best,
             dataset=plan.dataset,
             folds=plan.folds,
@@ -89,6 +98,8 @@ class Books:
             rule=plan.options.select,
             keeps_copies_together=plan.options.duplicates == "together",
             seed=plan.options.seed,
+            brackets=tuple(log.brackets),
+            by_repeat=plan.options.races,
         )
 
     @property
@@ -103,10 +114,16 @@ class Books:
         return sorted(done, key=lambda result: result.candidate.trial)
 
     @property
-    def n_tried(self) -> int:
-        """Trials that were completed, or stopped early because they could not win."""
-        stopped = [r for r in self.results if r.row["status"] == "stopped"]
-        return len(self.completed) + len(stopped)
+    def stopped(self) -> list[TrialResult]:
+        """The trials that ended early because they could not win: those that got furthest first.
+
+        Of those that got equally far, the best first.
+        """
+        sign = loss_sign(self.direction)
+        return sorted(
+            (r for r in self.results if r.row["status"] == "stopped"),
+            key=lambda r: (-len(r.folds), -r.row["epochs"], sign * (r.score or 0.0)),
+        )
 
     @property
     def best_first(self) -> list[TrialResult]:
@@ -132,13 +149,26 @@ class Books:
         taking_part = self.best_first[: plan.n_trials]
         taking_part.sort(key=lambda result: result.candidate.trial)
         wanted = [self._epochs(result, plan.n_epochs) for result in taking_part]
-        trials = []
+        units, trials = {}, []
         for result, epochs in zip(taking_part, wanted, strict=True):
             restore(result)
-            trials.append(_predictions(journal, result, compared_folds, epochs))
+            units[result.candidate.trial] = journal.units(result.candidate.trial)
+            trials.append(_predictions(units[result.candidate.trial], compared_folds, epochs))
         blocks, name = row_blocks(self.dataset, together=self.keeps_copies_together)
         arranged = arrange(trials, wanted, folds, self.dataset.y, blocks)
         rows = [result.row for result in taking_part]
+        ended = self.stopped[: plan.n_trials - len(taking_part)]
+        units |= {r.candidate.trial: journal.units(r.candidate.trial) for r in ended}
+        raced = Raced(
+            trials=sorted([*taking_part, *ended], key=lambda result: result.candidate.trial),
+            units=units,
+            brackets=self.brackets,
+            folds=folds,
+            by_repeat=self.by_repeat,
+            metric=self.metrics[0],
+            sign=loss_sign(self.direction),
+            y=self.dataset.y,
+        )
         return estimates.bias_correction(
             arranged,
             self.metrics[0],
@@ -148,6 +178,9 @@ class Books:
             n_bootstraps=plan.n_bootstraps,
             seed=self.seed,
             notes=[*plan.notes, *self._remarks(plan, folds, arranged.epochs)],
+            trials=[result.candidate.trial for result in taking_part],
+            steps=list(raced.steps(plan.n_epochs)),
+            n_ended=len(ended),
         )
 
     def ledger(
@@ -229,9 +262,10 @@ class Books:
         outputs = self.dataset.target.n_outputs
         cells = outputs * sum(len(fold.validation) for fold in folds)
         there = max(int(result.row["epochs"]) for result in self.completed)
+        n_trials = len(self.completed) + len(self.stopped)
         kept = min(there, trials_of_a_run.KEPT_BYTES // (4 * cells))
         kept = kept if kept >= min(there, ENOUGH_EPOCHS) else 1
-        return limits(len(self.completed), kept, cells, self.metrics[0])
+        return limits(n_trials, kept, cells, self.metrics[0])
 
     def _epochs(self, result: TrialResult, n: int) -> list[int]:
         """The trial's best epochs, the best one first."""
@@ -242,12 +276,17 @@ class Books:
     def _remarks(self, plan: Limits, folds: Sequence[Fold], epochs: NDArray[np.int64]) -> list[str]:
         """What else the bias correction leaves out, a sentence each."""
         remarks = []
-        n_left_out = len(self.results) - len(self.completed)
-        if n_left_out:
+        n_failed = len(self.results) - len(self.completed) - len(self.stopped)
+        if self.stopped:
             remarks.append(
-                "1 trial that failed or was stopped early takes no part."
-                if n_left_out == 1
-                else f"{n_left_out} trials that failed or were stopped early take no part."
+                f"{counted(len(self.stopped), 'trial')} ended early: each sample runs every step "
+                "of the race again, among the trials that got there."
+            )
+        if n_failed:
+            remarks.append(
+                "1 trial that failed takes no part."
+                if n_failed == 1
+                else f"{n_failed} trials that failed take no part."
             )
         if len(folds) < len(self.best.folds):
             remarks.append(
@@ -269,13 +308,16 @@ class Books:
 
     def _foldwise(self) -> Foldwise | None:
         common = [self.folds[position] for position in self._folds_in_common()]
-        wanted = {(fold.repeat, fold.fold) for fold in common}
-        column = f"val_{self.metrics[0]}"
-        scores = [
-            [row[column] for row in r.folds if (row["repeat"], row["fold"]) in wanted]
-            for r in self.completed
-        ]
-        return estimates.foldwise(scores, self.metrics[0])
+
+        def scores(results: Sequence[TrialResult]) -> list[list[float]]:
+            column = f"val_{self.metrics[0]}"
+            found = [
+                {(row["repeat"], row["fold"]): row[column] for row in r.folds} for r in results
+            ]
+            return [[of.get((f.repeat, f.fold), math.nan) for f in common] for of in found]
+
+        ended = scores(self.stopped) if self.stopped else None
+        return estimates.foldwise(scores(self.completed), self.metrics[0], ended=ended)
 
     def _compared(self, scores: BaselineScores) -> Baseline:
         if scores.missing:
@@ -290,12 +332,13 @@ class Books:
         ranges = active_ranges(declared, values)
         searched = [name for name in values if _takes_several(declared, name)]
         rows = [result.row for result in self.best_first]
+        as_far_as_they_went = [*rows, *(result.row for result in self.stopped)]
         return (
             *cautions.nested_failed(nested_failures),
             *cautions.worse_on_test(ledger.test),
             *cautions.not_beaten(ledger.baselines, in_time=self.dataset.time is not None),
-            *cautions.edges(rows, ranges),
-            *cautions.few_trials(self.n_tried, searched),
+            *cautions.edges(as_far_as_they_went, ranges),
+            *cautions.few_trials(len(as_far_as_they_went), searched),
             *cautions.small_folds(
                 [self.folds[position] for position in positions_of(self.best, self.folds)],
                 self.dataset.y,
@@ -323,12 +366,12 @@ def _takes_several(declared: HyperParameters, name: str) -> bool:
 
 
 def _predictions(
-    journal: Recorder, result: TrialResult, positions: Sequence[int], epochs: Sequence[int]
+    units: Sequence[UnitResult], positions: Sequence[int], epochs: Sequence[int]
 ) -> Mapping[int, Mapping[int, NDArray[np.float32]]]:
     """A trial's predictions on some folds after some epochs, by their places in ``positions``."""
     places = {position: place for place, position in enumerate(positions)}
     found: dict[int, dict[int, NDArray[np.float32]]] = {}
-    for unit in journal.units(result.candidate.trial):
+    for unit in units:
         for fold in unit.folds:
             if fold.position in places:
                 after = {epoch: fold.predictions_after(epoch) for epoch in epochs}

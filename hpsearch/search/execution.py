@@ -230,6 +230,7 @@ def execute(
     if planned.nesting is not None:
         observer.note(planned.nesting.cost(plan.options.n_replicas))
     telling.tell_of_the_oracle(plan, observer)
+    telling.tell_of_the_race(plan, observer)
     telling.tell_where_results_go(folder.path, observer)
     engine = None if journal is None else journal.settings["engine"]
     with Session(plan.for_the_session(engine), plan.dataset, plan.folds, observer.note) as session:
@@ -246,7 +247,7 @@ def execute(
             plan = score_trials(plan, session, oracle, journal, log, observer, pacing)
             planned = planned.with_plan(plan)
             best = session.restore_predictions(_select(plan, log, folder, observer), journal)
-            books = Books.of(plan, log.results, best)
+            books = Books.of(plan, log, best)
             corrected = books.bias_corrected(
                 journal, lambda trial: session.restore_predictions(trial, journal)
             )

@@ -9,11 +9,14 @@ from __future__ import annotations
 from hpsearch.errors import SearchFailedError
 from hpsearch.export.refit import refit_steps
 from hpsearch.ledger.choice import select as select_row
+from hpsearch.oracles import decides_by_scores
 from hpsearch.oracles.base import Oracle, Outcome
 from hpsearch.results.journal import Journal
 from hpsearch.scoring.observer import Observer
 from hpsearch.scoring.session import Session
+from hpsearch.scoring.stages import Bracket
 from hpsearch.scoring.trials import TrialResult
+from hpsearch.search.options import Options
 from hpsearch.search.pacing import UNLIMITED, Pacing
 from hpsearch.search.plan import SearchPlan
 from hpsearch.search.racing import Racing
@@ -53,13 +56,14 @@ def score_trials(
     )
     try:
         while (remaining := options.trials - len(log)) and pacing.has_time():
-            candidates = oracle.ask(oracle.batch_size(remaining))
+            candidates = oracle.ask(_n_at_once(options, oracle.batch_size(remaining)))
             if not candidates:
                 observer.note(_exhausted(len(log)))
                 break
             outcomes: dict[int, Outcome] = {}
-            n_rungs, earlier = max(oracle.n_rungs, options.rungs), log.results
+            n_rungs, earlier = max(oracle.n_rungs, options.rungs or 1), log.results
             for field in pacing.fields(candidates, racing.stages(n_rungs), racing.enter):
+                log.begin(Bracket(tuple(each.trial for each in field), n_rungs))
                 for result in racing.score(field, n_rungs, earlier):
                     if log.add(result):
                         observer.trial_done(result.row)
@@ -70,7 +74,8 @@ def score_trials(
             oracle.tell([outcomes[trial] for trial in sorted(outcomes)])
         pacing.trials_ended(len(log))
         if options.until_decided:
-            for results in racing.play_off(log.results, plan.most_repeats, options.rungs):
+            n_rungs = options.rungs or 1
+            for results in racing.play_off(log.results, plan.most_repeats, n_rungs):
                 log.replace(results)
             pacing.repeats_ended()
     finally:
@@ -109,6 +114,18 @@ def steps_of_refit(plan: SearchPlan, session: Session, best: TrialResult) -> int
         batch_size=settings.batch_size,
         best_epoch=best.row["best_epoch"],
     )
+
+
+def _n_at_once(options: Options, batch: int) -> int:
+    """Trials of the next bracket: a batch, or less where rungs compare its trials.
+
+    A bracket's size follows from the options alone, and not from how many trials there are, so
+    that a run which is given more of them goes on with the next bracket. An oracle that decides by
+    the scores has batches of its own.
+    """
+    if (options.rungs or 1) == 1 or decides_by_scores(options.oracle):
+        return batch
+    return min(batch, options.bracket)
 
 
 def _exhausted(n_trials: int) -> str:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hpsearch.folds.splitters import Duplicates
     from hpsearch.ledger.record import Rule
 
-Race = Literal["off", "forgiving", "corrected-t"]
+Race = Literal["auto", "off", "forgiving", "corrected-t"]
 ScaleTarget = Literal["auto", True, False]
 
 _ORACLES: Final = """Who proposes them, beginning with the space's default configuration.
@@ -247,22 +247,34 @@ class Options:
         for_one_network=True,
     )
     race: Race = option(
-        "off",
-        "After each repeat, end trials that can't win: forgiving (those whose mean is worse than "
-        "the leader's worst fold), corrected-t (those that a corrected paired t-test finds worse) "
-        "or off.",
-        one_of(("off", "forgiving", "corrected-t")),
+        "auto",
+        "After each repeat, end trials that can't win: corrected-t (those that a corrected paired "
+        "t-test finds worse than the leader), forgiving (those whose mean is worse than the "
+        "leader's worst fold) or off. auto: corrected-t, where there is something to race over.",
+        one_of(("auto", "off", "forgiving", "corrected-t")),
         panel=Panel.SEARCH,
         metavar="RULE",
+        before="off",
     )
-    rungs: int = option(
-        1,
-        "Levels of successive halving over epochs, within the first repeat: a third of a batch's "
-        "trials goes on from one to the next, three times as long.",
-        count(),
+    rungs: int | None = option(
+        None,
+        "Levels of successive halving over epochs, within the first repeat: a third of a bracket's "
+        "trials goes on from one to the next, three times as long. Default: 3, or as many as leave "
+        "three trials at the last one; 1 with an oracle that decides by the scores.",
+        or_none(count()),
         panel=Panel.SEARCH,
         metavar="N",
         given=int,
+        before=1,
+    )
+    bracket: int = option(
+        20,
+        "Trials that the rungs compare with each other, one bracket after the other.",
+        count(most=MOST_TRIALS),
+        panel=Panel.SEARCH,
+        metavar="N",
+        given=int,
+        before=MOST_TRIALS,
     )
     until_decided: bool = option(
         False,
@@ -439,6 +451,11 @@ class Options:
         """Whether one share of the rows validates, in place of folds."""
         return self.folds == 1 or self.split == "holdout"
 
+    @property
+    def races(self) -> bool:
+        """Whether a race was asked for, by its rule."""
+        return self.race not in ("auto", "off")
+
     def _check_n_folds(self) -> None:
         name = "max_repeats" if self.until_decided else "repeats"
         repeats = getattr(self, name)
@@ -451,17 +468,18 @@ class Options:
     def _check_race(self) -> None:
         from hpsearch.scoring.stages import most_rungs
 
-        if self.race != "off" and self.repeats == 1:
+        if self.races and self.repeats == 1:
             raise OptionError(
                 "A race compares trials after each repeat, and there is one; received "
                 f"--race {self.race} --repeats 1. Raise --repeats, or use --rungs."
             )
-        if self.rungs > 1 and self.oracle == "hyperband":
+        rungs = self.rungs or 1
+        if rungs > 1 and self.oracle == "hyperband":
             raise OptionError(
                 f"The hyperband oracle sets the rungs itself; received --rungs {self.rungs}. "
                 "Leave --rungs out."
             )
-        if self.rungs > most_rungs(self.epochs):
+        if rungs > most_rungs(self.epochs):
             raise OptionError(
                 f"Each rung trains longer than the one before it, so --epochs {self.epochs} allows "
                 f"at most {most_rungs(self.epochs)}; received --rungs {self.rungs}. "
@@ -485,8 +503,8 @@ class Options:
         if self.patience is None:
             return
         for option_, is_on in (
-            ("--race", self.race != "off"),
-            ("--rungs", self.rungs > 1),
+            ("--race", self.races),
+            ("--rungs", (self.rungs or 1) > 1),
             ("--until-decided", self.until_decided),
             ("--oracle hyperband", self.oracle == "hyperband"),
         ):

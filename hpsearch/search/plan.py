@@ -24,6 +24,7 @@ from hpsearch.oracles.base import OraclePlan
 from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.search.budget import Budget
 from hpsearch.search.options import Options
+from hpsearch.search.usual_race import settled
 from hpsearch.space.guards import time_limit
 from hpsearch.space.space import Space
 from hpsearch.task import Direction
@@ -41,13 +42,14 @@ class SearchPlan:
 
     Attributes
     ----------
-    options : what was asked.
+    options : what was asked, and what became of what was not (``usual_race``).
     space : the networks.
     metrics : the metrics' names, the selecting one first.
     source : the table as it was loaded.
     dataset : the rows to search on; rows : their numbers in the table (n_rows,).
     test : the rows that score the final model, or None.
     folds : all folds, repeat after repeat; split_reason : why they are dealt so, a sentence.
+    race_note : which race the search takes where none was asked for, a sentence.
     budget : of time, where there is one.
     """
 
@@ -61,6 +63,7 @@ class SearchPlan:
     folds: tuple[Fold, ...]
     split_reason: str
     budget: Budget | None = None
+    race_note: str = ""
 
     @property
     def direction(self) -> Direction:
@@ -119,7 +122,10 @@ def plan_search(options: Options, source: Dataset) -> SearchPlan:
     for part in filter(None, (source, test)):
         check_targets(metrics[:1], part)
     folds, reason = _deal(options, dataset)
-    return SearchPlan(options, space, metrics, source, dataset, rows, test, folds, reason)
+    options, note = settled(options, n_repeats=max(fold.repeat for fold in folds) + 1)
+    return SearchPlan(
+        options, space, metrics, source, dataset, rows, test, folds, reason, race_note=note
+    )
 
 
 def check_targets(metrics: Sequence[str], dataset: Dataset) -> None:
@@ -244,7 +250,7 @@ def _deal(options: Options, dataset: Dataset) -> tuple[tuple[Fold, ...], str]:
         duplicates=options.duplicates,
     )
     folds = make_folds(splitter, dataset)
-    races = options.race != "off" or options.until_decided
+    races = options.races or options.until_decided
     if races and all(fold.repeat == 0 for fold in folds):
         raise OptionError(
             "This split has one repeat, so there is nothing to race over and nothing to add; "

@@ -99,7 +99,7 @@ class Racing:
         """
         completed = [trial for trial in earlier if trial.status == "completed"]
         running = list(candidates)
-        for stage in self.stages(n_rungs):
+        for number, stage in enumerate(self.stages(n_rungs)):
             ended = []
             for trial in self.enter(running, stage):
                 if stage.is_last:
@@ -116,7 +116,7 @@ class Racing:
             for trial in ended:
                 if trial not in kept:
                     self.session.finish(trial, stage, self.journal)
-                    yield trial.stopped()
+                    yield trial.stopped(number)
             running = [trial.asked for trial in kept]
             if not running:
                 return

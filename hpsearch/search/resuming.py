@@ -134,7 +134,7 @@ def recorded_in(journal: Journal) -> Record:
 
 def options_of(was: Record) -> dict[str, Any]:
     """The options that a run was asked; those that came later are as they were without them."""
-    known = {each.name: each.default for each in OPTIONS if each.resumed.is_recorded}
+    known = {each.name: each.before for each in OPTIONS if each.resumed.is_recorded}
     return {**known, **{name: v for name, v in was["options"].items() if name in known}}
 
 

@@ -30,6 +30,12 @@ def tell_where_results_go(folder: Path, observer: Observer) -> None:
     observer.note(f"Results: {folder}")
 
 
+def tell_of_the_race(plan: SearchPlan, observer: Observer) -> None:
+    """Which race the search takes, where none was asked for."""
+    if plan.race_note:
+        observer.note(plan.race_note)
+
+
 def tell_of_the_oracle(plan: SearchPlan, observer: Observer) -> None:
     """That an oracle will not learn anything, where that is so."""
     remark = oracle_remark(plan.options.oracle, plan.options.trials)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from hpsearch.results.tables import curves_table, folds_table, timings_table, trials_table
+from hpsearch.scoring.stages import Bracket
 from hpsearch.scoring.trials import TrialResult
 from hpsearch.task import Direction
 
@@ -37,6 +38,7 @@ class TrialLog:
         write: Callable[..., None] = write_nothing,
     ) -> None:
         self._results: dict[int, TrialResult] = {}
+        self._brackets: dict[int, Bracket] = {}
         self._metrics = metrics
         self._direction = direction
         self._write = write
@@ -47,8 +49,17 @@ class TrialLog:
         """The trials as they ended, without predictions, which the journal has."""
         return list(self._results.values())
 
+    @property
+    def brackets(self) -> list[Bracket]:
+        """The trials that raced with each other, the first ones first."""
+        return [self._brackets[first] for first in sorted(self._brackets)]
+
     def __len__(self) -> int:
         return len(self._results)
+
+    def begin(self, bracket: Bracket) -> None:
+        """Note which trials race with each other, in place of fewer of the same that did before."""
+        self._brackets[bracket.trials[0]] = bracket
 
     def add(self, result: TrialResult) -> bool:
         """Take a trial that ended; write the tables where that is due.
@@ -92,4 +103,4 @@ class TrialLog:
 
 def _ended(trial: TrialResult) -> tuple[Any, ...]:
     """How and where a trial ended."""
-    return trial.status, trial.positions, trial.row.get("epochs")
+    return trial.status, trial.stopped_after, trial.positions, trial.row.get("epochs")

@@ -2,7 +2,8 @@
 
 ``intervals`` has standard errors and t intervals of mean fold scores; ``curves`` the rules that
 read an epoch off a curve; ``selection`` those that select a trial by its fold scores;
-``bootstrap`` what bootstraps of predictions say of a selection and of a test score;
+``bootstrap`` what bootstraps of predictions say of a selection and of a test score; ``raced`` the
+same where trials ended early;
 ``comparison`` two trials on the same folds; ``variance`` where the variance of scores comes from.
 Every function names its paper. Where scores come from belongs to ``hpsearch.engines``, what is done
 with a selected trial to ``hpsearch.search.execution``.
@@ -27,6 +28,7 @@ from hpsearch.stats.comparison import (
 )
 from hpsearch.stats.curves import best_epoch, patience_stop
 from hpsearch.stats.intervals import corrected_se, naive_se, t_interval
+from hpsearch.stats.raced import RaceStep, bias_corrected_race
 from hpsearch.stats.selection import (
     FoldwiseCorrection,
     one_standard_error,
@@ -44,11 +46,13 @@ __all__ = [
     "FoldwiseCorrection",
     "Gain",
     "PairedTest",
+    "RaceStep",
     "ScoreInterval",
     "VarianceComponents",
     "best_epoch",
     "bias_corrected_cv",
     "bias_corrected_cv_of_epochs",
+    "bias_corrected_race",
     "bootstrap_interval",
     "check_rope",
     "corrected_se",

@@ -152,8 +152,8 @@ def bias_corrected_cv(
         raise ValueError(
             f"`y_pred` must be (trials, repeats, rows, ...); received shape {predictions.shape}."
         )
-    rows = _Rows(metric, np.asarray(y_true), kind, blocks)
-    sense = _direction(metric, direction)
+    rows = Rows(metric, np.asarray(y_true), kind, blocks)
+    sense = direction_of(metric, direction)
     return _bias_corrected(rows, predictions, sense, rule, n_bootstraps, level, seed)
 
 
@@ -203,8 +203,8 @@ def bias_corrected_cv_of_epochs(
             "`y_pred` must be (trials, epochs, repeats, rows, ...); received shape "
             f"{predictions.shape}."
         )
-    rows = _Rows(metric, np.asarray(y_true), kind, blocks)
-    sense = _direction(metric, direction)
+    rows = Rows(metric, np.asarray(y_true), kind, blocks)
+    sense = direction_of(metric, direction)
     n_trials, n_epochs = predictions.shape[:2]
     candidates = predictions.reshape(-1, *predictions.shape[2:])
     said = _bias_corrected(rows, candidates, sense, rule, n_bootstraps, level, seed)
@@ -259,10 +259,10 @@ def bootstrap_interval(
     >>> print(f"{said.score:.3f} ({said.low:.3f}, {said.high:.3f})")
     0.858 (0.826, 0.886)
     """
-    _check_options(n_bootstraps, level)
+    check_bootstraps(n_bootstraps, level)
     if method not in ("percentile", "bca"):
         raise OptionError(f"`method` is 'percentile' or 'bca'; received {method!r}.")
-    rows = _Rows(metric, np.asarray(y_true), kind, blocks)
+    rows = Rows(metric, np.asarray(y_true), kind, blocks)
     array = np.asarray(y_pred)[np.newaxis]
     score = float(rows.scores(array, np.ones((1, rows.n_rows), dtype=np.int64))[0, 0])
     if not np.isfinite(score):
@@ -276,7 +276,7 @@ def bootstrap_interval(
     return ScoreInterval(score, low, high, se, len(known), n_bootstraps - len(known))
 
 
-class _Rows:
+class Rows:
     """Rows with their truth, the metric that scores them and the blocks that they are drawn by."""
 
     def __init__(
@@ -334,7 +334,7 @@ def _codes(blocks: ArrayLike) -> NDArray[np.int64]:
     return np.asarray(np.unique(np.asarray(blocks), return_inverse=True)[1], dtype=np.int64)
 
 
-def _direction(metric: Metric, direction: Direction | None) -> Direction:
+def direction_of(metric: Metric, direction: Direction | None) -> Direction:
     """A named metric's own direction, else what was given."""
     if isinstance(metric, str):
         return METRICS[metric].direction if metric in METRICS else "min"
@@ -347,7 +347,7 @@ def _direction(metric: Metric, direction: Direction | None) -> Direction:
 
 
 def _bias_corrected(
-    rows: _Rows,
+    rows: Rows,
     predictions: NDArray[Any],
     direction: Direction,
     rule: Rule | None,
@@ -356,10 +356,37 @@ def _bias_corrected(
     seed: int,
 ) -> BiasCorrected:
     """BBC-CV of candidates' predictions (C, P, n, ...)."""
-    select = rule or _best
-    _check_options(n_bootstraps, level)
+    select = rule or best_of_samples
+    check_bootstraps(n_bootstraps, level)
+    winner, naive = winner_of(rows, predictions, direction, select)
+    n_candidates, n_repeats = predictions.shape[:2]
+    outcomes = [
+        select_and_score(rows, predictions, direction, select, counts)
+        for counts in rows.samples(n_bootstraps, n_candidates * n_repeats, seed)
+    ]
+    best, scores = (np.concatenate(parts) for parts in zip(*outcomes, strict=True))
+    return summary(
+        scores,
+        best,
+        winner=winner,
+        epoch=None,
+        naive=naive,
+        n_trials=n_candidates,
+        level=level,
+    )
+
+
+def winner_of(
+    rows: Rows, predictions: NDArray[Any], direction: Direction, select: Rule
+) -> tuple[int, float]:
+    """The candidate that all rows select, of predictions (C, P, n, ...), and its score on them.
+
+    Raises
+    ------
+    ValueError : where no candidate has one.
+    """
     once = np.ones((1, rows.n_rows), dtype=np.int64)
-    on_all = _mean_scores(rows, predictions, once)[0]
+    on_all = mean_scores(rows, predictions, once)[0]
     losses = losses_of(on_all, direction)
     if not np.isfinite(losses).any():
         raise ValueError(
@@ -368,60 +395,86 @@ def _bias_corrected(
             "another metric."
         )
     winner = int(select(losses[np.newaxis])[0])
-    n_candidates, n_repeats = predictions.shape[:2]
-    outcomes = [
-        _select_and_score(rows, predictions, direction, select, counts)
-        for counts in rows.samples(n_bootstraps, n_candidates * n_repeats, seed)
-    ]
-    best, scores = (np.concatenate(parts) for parts in zip(*outcomes, strict=True))
+    return winner, float(on_all[winner])
+
+
+def summary(
+    scores: Floats,
+    selected: NDArray[np.int64],
+    *,
+    winner: int,
+    epoch: int | None,
+    naive: float,
+    n_trials: int,
+    level: float,
+) -> BiasCorrected:
+    """What the samples say: the mean of their scores, and their quantiles.
+
+    Parameters
+    ----------
+    scores : (B,) out-of-bag scores of what the samples select, NaN where there is none.
+    selected : (B,) the trials that they select.
+    winner, epoch, naive, n_trials : as in ``BiasCorrected``; of ``shares``, T.
+    """
     counted = np.isfinite(scores)
-    _check_any(scores[counted], n_bootstraps)
+    _check_any(scores[counted], len(scores))
     low, high = _quantiles(scores[counted], level)
     return BiasCorrected(
         estimate=float(scores[counted].mean()),
         low=low,
         high=high,
         trial=winner,
-        epoch=None,
-        naive=float(on_all[winner]),
-        shares=np.bincount(best[counted], minlength=n_candidates) / counted.sum(),
+        epoch=epoch,
+        naive=naive,
+        shares=np.bincount(selected[counted], minlength=n_trials) / counted.sum(),
         n_bootstraps=int(counted.sum()),
         n_skipped=int((~counted).sum()),
     )
 
 
-def _best(losses: Floats) -> NDArray[np.int64]:
+def best_of_samples(losses: Floats) -> NDArray[np.int64]:
     """The candidate with the smallest loss in each sample."""
     return np.asarray(losses.argmin(axis=1), dtype=np.int64)
 
 
-def _select_and_score(
-    rows: _Rows, predictions: NDArray[Any], direction: Direction, select: Rule, counts: Counts
+def select_and_score(
+    rows: Rows,
+    predictions: NDArray[Any],
+    direction: Direction,
+    select: Rule,
+    counts: Counts,
+    *,
+    moved: Floats | float = 0.0,
 ) -> tuple[NDArray[np.int64], Floats]:
     """The candidate that each sample selects, and its score on the rows left out, both (b,).
 
     The score is NaN where the metric is not defined on the rows drawn or on those left out.
+
+    Parameters
+    ----------
+    moved : (b, C) added to the scores that select.
     """
-    losses = losses_of(_mean_scores(rows, predictions, counts), direction)
+    losses = losses_of(mean_scores(rows, predictions, counts) + moved, direction)
     best = select(losses)
     scores = np.full(len(counts), np.nan)
     left_out = (counts == 0).astype(np.int64)
     for candidate in np.unique(best):
         chosen = best == candidate
         of_candidate = predictions[candidate, np.newaxis]
-        scores[chosen] = _mean_scores(rows, of_candidate, left_out[chosen])[:, 0]
+        scores[chosen] = mean_scores(rows, of_candidate, left_out[chosen])[:, 0]
     scores[~np.isfinite(losses.min(axis=1))] = np.nan
     return best, scores
 
 
-def _mean_scores(rows: _Rows, predictions: NDArray[Any], counts: Counts) -> Floats:
+def mean_scores(rows: Rows, predictions: NDArray[Any], counts: Counts) -> Floats:
     """(b, C) scores of predictions (C, P, n, ...), each the mean over the repeats."""
     n_candidates, n_repeats = predictions.shape[:2]
     scores = rows.scores(predictions.reshape(-1, *predictions.shape[2:]), counts)
     return np.asarray(scores.reshape(len(counts), n_candidates, n_repeats).mean(axis=-1))
 
 
-def _check_options(n_bootstraps: int, level: float) -> None:
+def check_bootstraps(n_bootstraps: int, level: float) -> None:
+    """Refuse a number of samples or a coverage that has no meaning: OptionError."""
     check_share("level", level)
     if n_bootstraps < 1:
         raise OptionError(f"`n_bootstraps` must be at least 1; received {n_bootstraps}.")
@@ -440,7 +493,7 @@ def _quantiles(scores: Floats, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _bca(rows: _Rows, arrays: NDArray[Any], scores: Floats, level: float) -> tuple[float, float]:
+def _bca(rows: Rows, arrays: NDArray[Any], scores: Floats, level: float) -> tuple[float, float]:
     """Efron's interval from the samples' scores; scipy leaves out each block for the skewness."""
     from scipy.stats import bootstrap  # a slow import that most callers don't need
 

@@ -90,7 +90,9 @@ class FoldwiseCorrection:
     estimate: float
 
 
-def tibshirani_correction(scores: ArrayLike, direction: Direction) -> FoldwiseCorrection:
+def tibshirani_correction(
+    scores: ArrayLike, direction: Direction, *, ended: ArrayLike | None = None
+) -> FoldwiseCorrection:
     """How much better a fold's own winner looks than the winner of all folds.
 
     ``bias = mean over folds k of [e_k(winner) - min over trials of e_k]`` (Tibshirani &
@@ -104,6 +106,8 @@ def tibshirani_correction(scores: ArrayLike, direction: Direction) -> FoldwiseCo
     scores : (T, J) of T trials on J folds, of all repeats; a trial with a score that is not
         finite is left out.
     direction : ``"min"`` where small scores are good, else ``"max"``.
+    ended : (S, J) of trials that ended early, NaN on the folds that they lack: they may be a
+        fold's own winner, but never that of all folds.
 
     Raises
     ------
@@ -125,6 +129,8 @@ def tibshirani_correction(scores: ArrayLike, direction: Direction) -> FoldwiseCo
     if not np.isfinite(means[winner]):
         raise ValueError("The correction needs a trial with finite scores; received none.")
     finite = losses[np.isfinite(means)]
+    if ended is not None:
+        finite = np.concatenate([finite, losses_of(ended, direction).reshape(-1, losses.shape[1])])
     bias = float((losses[winner] - finite.min(axis=0)).mean())
     sign = loss_sign(direction)
     score = sign * float(means[winner])

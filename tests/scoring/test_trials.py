@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from hpsearch.engines.contract import FoldResult, UnitResult, WorkUnit
+from hpsearch.engines.contract import FoldResult, Span, UnitResult, WorkUnit
 from hpsearch.folds import Fold
 from hpsearch.scoring import trials
 from hpsearch.scoring.trials import combine, prediction_parts, slimmed
@@ -132,6 +132,30 @@ def test_the_best_epochs_that_fit_keep_their_predictions(monkeypatch, kept_bytes
         for epoch in (1, 2, 3):
             expected = before.predictions_after(epoch) if epoch in kept else None
             assert_array_equal(fold.predictions_after(epoch), expected)
+
+
+def test_what_a_rung_compared_keeps_its_predictions_whatever_spans_it_was_trained_in(monkeypatch):
+    monkeypatch.setattr(trials, "KEPT_BYTES", 0)
+    rows, metrics = np.arange(N_ROWS), ("mae", "r2")
+    folds = tuple(Fold(repeat, 0, rows[2:], rows[:2]) for repeat in range(2))
+    data = SimpleNamespace(folds=folds, target=Target(("y",), "regression"), y=rows[:, None] / 10)
+    first, second = [5.0, 4.0, 3.0, 6.0, 2.0], [9.0, 9.0, 9.0, 9.0, 9.0]
+
+    def unit(position, fold, since=0):
+        until = None if fold.until == 5 else fold.until
+        work = WorkUnit(CANDIDATE, (position,), Span(since, until, block=2))
+        return UnitResult(work, folds=(fold,), n_params=7, seconds=1.5)
+
+    whole = fold_result(0, first)
+    spans = [unit(0, whole.between(0, 2)), unit(0, whole.between(2, 5), since=2)]
+    for of_first in (spans, [unit(0, whole)]):
+        units = [*of_first, unit(1, fold_result(1, second))]
+        slim = slimmed(combine(CANDIDATE, units, data, metrics), units, data, metrics)
+        kept = {0: [], 1: []}
+        for result in slim:
+            for fold in result.folds:
+                kept[fold.position] += fold.predicted_epochs
+        assert kept == {0: [2, 5], 1: [5]}  # the best of two epochs, and the best of all
 
 
 def test_a_trial_whose_best_epoch_moved_says_whose_predictions_are_gone():

@@ -30,6 +30,7 @@ OTHER = {
     "metric": "accuracy",
     "race": "forgiving",
     "rungs": 2,
+    "bracket": 9,
     "until_decided": True,
     "max_repeats": 12,
     "select": "one-se",
@@ -93,7 +94,9 @@ def test_the_table_is_read_as_it_was(table):
 
 def test_a_named_set_and_a_shipped_space_go_by_their_names():
     line = command(plan_search(Options(), hpsearch.load("sklearn:iris")))
-    assert line == "hpsearch run sklearn:iris --target species --seed 0"
+    assert line == (
+        "hpsearch run sklearn:iris --target species --race corrected-t --rungs 3 --seed 0"
+    )
 
 
 def test_what_was_in_memory_stands_in_capitals():

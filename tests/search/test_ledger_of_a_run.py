@@ -9,7 +9,12 @@ import hpsearch
 from hpsearch.errors import InputError, OptionError
 from hpsearch.ledger import Ledger
 from hpsearch.scoring.observer import SilentObserver
-from hpsearch.stats import bias_corrected_cv, bias_corrected_cv_of_epochs
+from hpsearch.stats import (
+    RaceStep,
+    bias_corrected_cv,
+    bias_corrected_cv_of_epochs,
+    bias_corrected_race,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -165,7 +170,7 @@ def test_a_failed_trial_takes_no_part_and_is_counted(search):
     run = search(data, space=sometimes_failing, oracle="grid", trials=2)
     said = run.ledger.bias_corrected
     assert (run.trials["status"] == "completed").sum() == said.n_trials == 1
-    assert said.notes == ("1 trial that failed or was stopped early takes no part.",)
+    assert said.notes == ("1 trial that failed takes no part.",)
 
 
 @pytest.mark.parametrize(
@@ -205,6 +210,76 @@ class Notes(SilentObserver):
 
     def note(self, text):
         self.texts.append(text)
+
+
+@pytest.fixture
+def race(pretend_here, tmp_path):
+    """A race of eight trials, two of which reach the end; options on top."""
+    (tmp_path / "noisy.py").write_text(NOISY.replace("[0.7, ", "[0.1, 0.2, 0.3, 0.5, 0.6, 0.7, "))
+    data = hpsearch.load(X, np.arange(60) % 2, name="noise")
+
+    def race(name="race", **options):
+        asked = BUDGET | {"epochs": 6, "trials": 8, "baselines": False, "oracle": "grid"}
+        asked |= {"space": tmp_path / "noisy.py", "engine": "pretended", "rungs": 2}
+        asked |= {"race": "off", "bracket": 4, "out": tmp_path / name}
+        with pretend_here():
+            return hpsearch.Search(**asked | options).run(data)
+
+    return race
+
+
+def test_trials_that_ended_early_take_part_in_the_steps_that_they_got_to(race):
+    from hpsearch.results.journal import Journal
+
+    run = race()
+    ended = run.trials.set_index("trial")["epochs"].sort_index()
+    assert sorted(ended) == [2] * 4 + [6] * 4
+    rows = {
+        key: part["row"].to_numpy() for key, part in run.predictions.groupby(["repeat", "fold"])
+    }
+    found = np.full((8, 6, 2, 60), np.nan)
+    with Journal.open(run.path / "journal.sqlite") as journal:
+        for trial in range(8):
+            for fold in (fold for unit in journal.units(trial) for fold in unit.folds):
+                repeat, number = divmod(fold.position, 2)
+                for epoch in fold.predicted_epochs:
+                    at = trial, epoch - 1, repeat, rows[repeat, number]
+                    found[at] = fold.predictions_after(epoch)
+    went_on = ended.to_numpy() == 6
+    step = RaceStep(np.arange(8), found[:, :2, :1], went_on, np.arange(8) // 4)
+    finals = np.flatnonzero(went_on)
+    y = np.arange(60) % 2
+    expected = bias_corrected_race("log_loss", y, found[finals], finals, [step], kind="binary")
+    said = run.ledger.bias_corrected
+    assert_allclose(
+        [said.value, said.low, said.high], [expected.estimate, expected.low, expected.high]
+    )
+    assert finals[expected.trial] == run.best["trial"]
+    assert_allclose(said.naive, run.best["score"], rtol=1e-6)
+    assert (said.n_trials, said.n_epochs, said.n_repeats) == (8, 6, 2)
+    assert said.notes == (
+        "4 trials ended early: each sample runs every step of the race again, among the trials "
+        "that got there.",
+    )
+    assert run.ledger.foldwise.n_trials == 8
+
+
+def test_a_race_on_many_rows_is_corrected_by_the_best_epoch_of_each_rung(race, monkeypatch):
+    monkeypatch.setattr("hpsearch.scoring.trials.KEPT_BYTES", 1)
+    said = race().ledger.bias_corrected
+    assert said.value is not None
+    assert said.n_trials == 8
+    assert (said.of_epochs, said.n_epochs) == (False, 1)
+    assert any("The choice of the epoch is not corrected for" in note for note in said.notes)
+
+
+@pytest.mark.parametrize("options", [{"select": "one-se"}, {"race": "corrected-t"}, {"nested": 2}])
+def test_what_a_ledger_has_it_has_of_a_race_too(race, options):
+    ledger = race(**options).ledger
+    assert ledger.bias_corrected.n_trials == 8
+    assert ledger.bias_corrected.low < ledger.bias_corrected.value < ledger.bias_corrected.high
+    assert ledger.promise.source == ("nested" if "nested" in options else "bias_corrected")
+    assert ledger.choice.rule == options.get("select", "best")
 
 
 def test_more_repeats_give_the_ledger_of_one_run_although_predictions_were_let_go(

@@ -9,6 +9,7 @@ import pytest
 import hpsearch
 from hpsearch.errors import OptionError
 from hpsearch.folds import Fold
+from hpsearch.results.journal import Journal
 from hpsearch.scoring.observer import SilentObserver
 from hpsearch.scoring.stages import Stage, stages_of
 from hpsearch.scoring.trials import TrialResult
@@ -19,7 +20,7 @@ from hpsearch.stats import corrected_t_test
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 BUDGET = {"trials": 7, "folds": 3, "repeats": 3, "epochs": 1, "batch_size": 12, "jobs": 1,
-          "baselines": False}  # fmt: skip
+          "baselines": False, "race": "off", "rungs": 1}  # fmt: skip
 TABLES = ("trials.csv", "folds.csv", "curves.csv", "predictions.csv", "run.json", "best.json")
 SPACE = """
 def declare(hp, problem):
@@ -240,6 +241,92 @@ def test_a_race_that_grows_decides_as_one_that_was_as_large_from_the_start(searc
     assert tables_of(resume("part", trials=6, repeats=3)) == tables_of(whole)
 
 
+@pytest.fixture
+def trained(monkeypatch, pretended):
+    """The trials that are trained; filled as it goes."""
+    trials, train = set(), pretended.train
+
+    def noting(job, unit):
+        trials.add(unit.candidate.trial)
+        return train(job, unit)
+
+    monkeypatch.setattr(pretended, "train", noting)
+    return trials
+
+
+RUNGS = {"race": "corrected-t", "rungs": 2, "epochs": 3, "repeats": 2}
+
+
+def test_more_trials_race_in_brackets_of_their_own_and_old_ones_stay_as_they_ended(
+    search, resume, trained
+):
+    options = RUNGS | {"bracket": 4}
+    whole = search("whole", **options | {"trials": 8})
+    before = search("part", **options | {"trials": 4}).trials.set_index("trial")
+    trained.clear()
+    grown = resume("part", trials=8)
+    assert tables_of(grown) == tables_of(whole)
+    assert trained == {4, 5, 6, 7}
+    after = grown.trials.set_index("trial").loc[before.index]
+    assert {"completed", "stopped"} == set(before["status"])
+    assert after[["status", "score", "epochs"]].equals(before[["status", "score", "epochs"]])
+
+
+def test_a_bracket_that_was_not_full_races_again_when_it_is(search, resume, trained):
+    options = RUNGS | {"bracket": 4}
+    whole = search("whole", **options | {"trials": 8})
+    search("part", **options | {"trials": 6})
+    trained.clear()
+    assert tables_of(resume("part", trials=8)) == tables_of(whole)
+    assert not trained & {0, 1, 2, 3}
+
+
+def test_more_repeats_of_a_race_are_those_of_one_that_had_them_from_the_start(
+    search, resume, trained
+):
+    options = RUNGS | {"bracket": 4, "trials": 8}
+    whole = search("whole", **options | {"repeats": 4})
+    stopped_at_rungs = whole.trials[whole.trials["epochs"] < 3]["trial"]
+    search("part", **options)
+    trained.clear()
+    assert tables_of(resume("part", repeats=4)) == tables_of(whole)
+    assert not trained & set(stopped_at_rungs)
+
+
+def test_a_run_that_began_before_there_were_brackets_or_races_goes_on_as_it_began(search, resume):
+    for name, options, left_out in (
+        ("off", {"race": "off", "bracket": 1_000_000}, {"race", "rungs", "bracket"}),
+        ("rungs", RUNGS | {"bracket": 1_000_000}, {"bracket"}),
+    ):
+        budget = options | {"epochs": 3}
+        whole = search(f"whole {name}", **budget | {"trials": 8, "repeats": 3})
+        run = search(name, **budget | {"trials": 6, "repeats": 2})
+        with Journal.open(run.path / "journal.sqlite") as journal:
+            was = journal.settings
+            kept = {k: v for k, v in was["options"].items() if k not in left_out}
+            journal.update(was | {"options": kept})
+        assert tables_of(resume(name, trials=8, repeats=3)) == tables_of(whole)
+
+
+def test_a_search_races_where_nothing_else_is_asked_and_goes_on_to_the_same_tables(search, resume):
+    options = {"race": "auto", "rungs": None, "trials": 8, "epochs": 9, "repeats": 2}
+    whole = search("whole", **options, observer=(notes := Notes()))
+    assert (whole.settings["race"], whole.settings["rungs"]) == ("corrected-t", 2)
+    assert sorted(whole.trials["epochs"]) == [3] * 5 + [9] * 3
+    [said] = [text for text in notes.texts if text.startswith("Race: ")]
+    assert said.endswith("--race off --rungs 1 trains all to the end.")
+    with pytest.raises(KeyboardInterrupt):
+        search("part", **options, observer=Notes(4))
+    assert tables_of(resume("part")) == tables_of(whole)
+
+
+def test_a_run_that_grows_keeps_the_race_that_it_took(search, resume):
+    open_ = {"race": "auto", "rungs": None, "epochs": 9, "repeats": 2}
+    grown = search("part", **open_ | {"trials": 3})
+    assert (grown.settings["race"], grown.settings["rungs"]) == ("off", 1)
+    assert set(resume("part", trials=8).trials["status"]) == {"completed"}
+
+
 # -- until it is decided
 
 
@@ -264,7 +351,7 @@ def test_the_leaders_get_repeats_until_the_winner_is_clear_or_tied(search, folde
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"race": "fast"}, "`race` is one of off, forgiving, corrected-t; received 'fast'"),
+        ({"race": "fast"}, "`race` is one of auto, off, forgiving, corrected-t; received 'fast'"),
         ({"race": "forgiving", "repeats": 1}, r"there is one; received --race forgiving"),
         ({"rungs": 4, "epochs": 9}, "--epochs 9 allows at most 3; received --rungs 4"),
         ({"rungs": 0}, "`rungs` must be a whole number of at least 1"),
@@ -291,8 +378,8 @@ def test_a_split_without_repeats_leaves_nothing_to_race_over(folder):
 # -- what decides, on scores that are given
 
 
-class Journal:
-    """Knows the candidates."""
+class Candidates:
+    """A journal that knows the candidates."""
 
     def units(self, trial):
         return [SimpleNamespace(unit=SimpleNamespace(candidate=Candidate(trial, {})))]
@@ -329,7 +416,7 @@ def racing_on(losses, n_folds, n_repeats, rule="forgiving", all_repeats=None):
         for fold in range(n_folds)
     ]
     notes = Notes()
-    return Racing(GivenScores(losses, folds), Journal(), notes, rule, n_repeats), notes
+    return Racing(GivenScores(losses, folds), Candidates(), notes, rule, n_repeats), notes
 
 
 def ended_trial(racing, number, n_folds):
