@@ -40,7 +40,7 @@ class Importance:
     names : hyperparameters, the most important first.
     drops, lows, highs : the loss of R² and its 95 % interval.
     r2 : of the forest on unseen trials.
-    n_trials : completed trials that it rests on.
+    n_trials : trials that it rests on.
     """
 
     names: tuple[str, ...]

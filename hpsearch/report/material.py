@@ -122,15 +122,21 @@ class Material:
 
     @cached_property
     def scored(self) -> pd.DataFrame:
-        """Completed, then stopped trials with a finite score, each the best first."""
+        """Completed, then stopped trials with a finite score, each the best first.
+
+        Of the stopped ones those come first that got furthest: to more folds, to more epochs.
+        """
         rows = self.with_status("completed", "stopped")
         sign = loss_sign(self.direction)
 
-        def place(row: Mapping[str, Any]) -> tuple[bool, float, float]:
+        def place(row: Mapping[str, Any]) -> tuple[bool, float, float, float, float]:
             # the table ranks completed trials, by more than their scores where their folds differ
+            stopped = row["status"] == "stopped"
             rank = finite(row.get("rank"))
+            n_folds, epochs = (finite(row.get(name)) or 0.0 for name in ("n_folds", "epochs"))
+            far = (-n_folds, -epochs) if stopped else (0.0, 0.0)
             score = finite(row["score"]) or 0.0
-            return row["status"] == "stopped", np.inf if rank is None else rank, sign * score
+            return stopped, np.inf if rank is None else rank, *far, sign * score
 
         there = [
             (i, row) for i, row in enumerate(records(rows)) if finite(row["score"]) is not None

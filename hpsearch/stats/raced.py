@@ -133,26 +133,12 @@ def bias_corrected_race(
     check_bootstraps(n_bootstraps, level)
     sense = direction_of(metric, direction)
     rows = Rows(metric, truth, kind, blocks)
-    numbers = np.asarray(trials)
     n_trials, n_epochs, n_repeats = predictions.shape[:3]
     candidates = predictions.reshape(-1, *predictions.shape[2:])
     select = rule or best_of_samples
     winner, naive = winner_of(rows, candidates, sense, select)
-    replay = _Replay(
-        [
-            *(
-                _Step(
-                    Rows(metric, truth[: step.predictions.shape[3]], kind, None),
-                    step.trials,
-                    step.predictions,
-                    sense,
-                    step,
-                )
-                for step in steps
-            ),
-            _Step(rows, numbers, predictions, sense),
-        ]
-    )
+    before = [_Step.of(step, metric, truth, kind, sense) for step in steps]
+    replay = _Replay([*before, _Step(rows, np.asarray(trials), predictions, sense)])
     n_arrays = max([len(candidates) * n_repeats, *(step.n_arrays for step in replay.steps)])
     for counts in rows.samples(min(n_bootstraps, SAMPLES_OF_SLOPES), n_arrays, seed):
         replay.learn(counts)
@@ -194,6 +180,19 @@ class _Step:
         on_all = self._scores(np.ones((1, rows.n_rows), dtype=np.int64))[0]
         best, every = losses_of(on_all, direction).argmin(axis=1), np.arange(len(trials))
         self._best, self._of_best = predictions[every, best], on_all[every, best]
+
+    @classmethod
+    def of(
+        cls,
+        step: RaceStep,
+        metric: Metric,
+        truth: NDArray[Any],
+        kind: ProblemKind | None,
+        direction: Direction,
+    ) -> _Step:
+        """A step on the first rows, as many as it has predictions of."""
+        rows = Rows(metric, truth[: step.predictions.shape[3]], kind, None)
+        return cls(rows, step.trials, step.predictions, direction, step)
 
     def deviations(self, counts: Counts) -> Floats:
         """(b, m) how much more each trial scores on rows that count so often than on all rows."""

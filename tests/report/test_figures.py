@@ -203,6 +203,15 @@ def test_stopped_trials_come_after_completed_ones_and_unscored_ones_not_at_all()
     assert list(material.scored["trial"]) == [1, 0, 2]
 
 
+def test_of_stopped_trials_those_that_got_furthest_come_first():
+    table = trials(score=[0.5, 0.2, 0.1, 0.3, 0.4])
+    table["status"] = ["completed", *["stopped"] * 4]
+    table["rank"] = [1, None, None, None, None]
+    table["n_folds"], table["epochs"] = [12, 4, 4, 8, 4], [100, 100, 12, 100, 12]
+    material = Material(table, best={"direction": "min"})
+    assert list(material.scored["trial"]) == [0, 3, 1, 2, 4]
+
+
 def test_every_specification_is_plain_json():
     table = trials(score=[0.1, 0.2, 1e300], **{"hp.act": ["a", "b", "a"], "hp.x": [0.1, 0.2, 0.3]})
     specs = [

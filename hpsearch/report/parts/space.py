@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -171,13 +170,13 @@ def importance_section(
     material: Material, shown: Sequence[Axis], found: Importance | None
 ) -> Section | None:
     """Which hyperparameters the score rests on."""
-    n = int((material.scored["status"] == "completed").sum())
+    n = len(material.scored)
     title = "Importance of hyperparameters"
     if not shown or n < 2:
         return None
     if found is None:
         lead = (
-            f"{n} completed trials are too few to say which hyperparameters matter; it takes at "
+            f"{n} trials with a score are too few to say which hyperparameters matter; it takes at "
             f"least {LEAST_TRIALS}, better fifty."
         )
         return Section("importance", title, lead)
@@ -242,8 +241,8 @@ def _importance_lead(found: Importance) -> str:
 
 
 def importance_of(material: Material, shown: Sequence[Axis]) -> Importance | None:
-    """The importance over completed trials."""
-    keep = [i for i, s in enumerate(material.scored["status"]) if s == "completed"]
-    kept = [replace(axis, values=tuple(axis.values[i] for i in keep)) for axis in shown]
-    scores = material.scored["score"].to_numpy(float)[keep]
-    return importance(kept, scores, material.direction)
+    """The importance for the rank of trials; those that ended early rank by how far they got."""
+    scored = material.scored
+    if (scored["status"] == "stopped").any():
+        return importance(shown, np.arange(len(scored), dtype=np.float64), "min")
+    return importance(shown, scored["score"].to_numpy(float), material.direction)
