@@ -59,6 +59,17 @@ class SpaceError(InputError):
     """A space cannot be loaded, raises, returns no compiled model, or cannot be saved."""
 
 
+class MetricError(InputError):
+    """A metric of one's own cannot be loaded, raises, or gives no number.
+
+    Attributes
+    ----------
+    number : which of several arrays of predictions it failed on.
+    """
+
+    number: int = 0
+
+
 class OptionError(InputError):
     """An option, or a combination of options, has no meaning."""
 

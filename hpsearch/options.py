@@ -95,6 +95,7 @@ class Option:
     repeats : whether it may be given several times there.
     read : turns what was given there into its value in Python.
     write : its value in Python as words of a command line; by default ``--name value``.
+    record : its value as a journal holds it; by default as it is.
     resumed : what becomes of it when a run goes on.
     for_one_network : whether ``cross_validate`` has it too.
     instead_of : names of options that were there before it.
@@ -114,6 +115,7 @@ class Option:
     repeats: bool
     read: Callable[[Any], Any] | None
     write: Callable[[Any], Iterator[str]] | None
+    record: Callable[[Any], Any] | None
     resumed: Resumed
     for_one_network: bool
     instead_of: tuple[str, ...]
@@ -163,6 +165,7 @@ def option(
     repeats: bool = False,
     read: Callable[[Any], Any] | None = None,
     write: Callable[[Any], Iterator[str]] | None = None,
+    record: Callable[[Any], Any] | None = None,
     resumed: Resumed = Resumed.SAME,
     for_one_network: bool = False,
     instead_of: tuple[str, ...] = (),
@@ -184,6 +187,7 @@ def option(
         repeats=repeats,
         read=read,
         write=write,
+        record=record,
         resumed=resumed,
         for_one_network=for_one_network,
         instead_of=instead_of,
@@ -216,10 +220,11 @@ def check_each(options: Any) -> None:
 
 def recorded(options: Any) -> dict[str, Any]:
     """The options that a run's journal holds, by name, as JSON can hold them."""
+    kept = [each for each in declared(options) if each.resumed.is_recorded]
+    values = {each.name: getattr(options, each.name) for each in kept}
     return {
-        each.name: getattr(options, each.name)
-        for each in declared(options)
-        if each.resumed.is_recorded
+        each.name: each.record(values[each.name]) if each.record else values[each.name]
+        for each in kept
     }
 
 

@@ -33,6 +33,7 @@ MAY_IMPORT_HEAVY_LIBRARIES = {
 # The one module that names what Keras keeps private; private names of others, and who uses them.
 KNOWS_KERAS = "keras_internals.py"
 OTHERS_PRIVATE_NAMES = {
+    "metrics/scorers.py": {"_score_func", "_sign", "_kwargs", "_response_method"},
     "engines/workers/loky.py": {
         *("_processes", "_result_queue", "_writer", "_MAX_MEMORY_LEAK_SIZE"),
     },

@@ -53,8 +53,13 @@ def dominating_row(tables: Tables) -> Iterator[Diagnosis]:
         evidence=(
             f"Row {int(row['row'])} (repeat {int(row['repeat'])}, fold {int(row['fold'])}) "
             f"{_said(outcomes, worst)}: {percent(float(shares[worst]))} of {what} of all "
-            f"{len(costs):,} held-out predictions. Without it {tables.metric} over all of them is "
-            f"{short(without)} in place of {short(whole)}."
+            f"{len(costs):,} held-out predictions."
+            + (
+                f" Without it {tables.metric} over all of them is {short(without)} in place of "
+                f"{short(whole)}."
+                if np.isfinite([whole, without]).all()
+                else ""
+            )
         ),
         advice=(
             "Look at that row: a slip in a cell, or values far outside what the other rows have. "
@@ -66,8 +71,11 @@ def dominating_row(tables: Tables) -> Iterator[Diagnosis]:
         trial=tables.selected,
         numbers={
             "share": float(shares[worst]),
-            "score": float(whole),
-            "score_without": float(without),
+            **{
+                name: float(value)
+                for name, value in (("score", whole), ("score_without", without))
+                if np.isfinite(value)
+            },
             "rows": [[int(tables.predictions["row"].iloc[at]), float(shares[at])] for at in ranked],
         },
     )

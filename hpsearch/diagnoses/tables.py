@@ -53,7 +53,10 @@ class Tables:
     @property
     def direction(self) -> Direction:
         """Whether small or large scores are good."""
-        return METRICS[self.metric].direction
+        if self.metric in METRICS:
+            return METRICS[self.metric].direction
+        said: Direction = self.best.get("direction") or "min"  # a metric of one's own
+        return said
 
     @property
     def kind(self) -> ProblemKind:
@@ -73,8 +76,11 @@ class Tables:
 
     @cached_property
     def guess(self) -> float | None:
-        """The metric of the best constant prediction, None where the truth cannot be read."""
-        if self.outcomes is None:
+        """The metric of the best constant prediction.
+
+        None where the truth cannot be read, or the metric is one's own: its code is not run here.
+        """
+        if self.outcomes is None or self.metric not in METRICS:
             return None
         once = ~self.predictions["row"].duplicated().to_numpy()
         return best_constant_score(self.metric, self.kind, self.outcomes.truth[once])
@@ -234,7 +240,9 @@ class Outcomes:
         return losses
 
     def score(self, metric: str, rows: Bools) -> float:
-        """The metric of some rows of the table."""
+        """The metric of some rows of the table; NaN of one's own, whose code is not run here."""
+        if metric not in METRICS:
+            return float("nan")
         return float(score(metric, self.truth[rows], self.predicted[rows], kind=self.kind))
 
 

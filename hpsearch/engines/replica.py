@@ -18,7 +18,8 @@ from hpsearch.engines.contract import FitOptions, FoldResult, ReplicaState, Work
 from hpsearch.engines.fit_data import FitData
 from hpsearch.engines.network import OutputForm
 from hpsearch.engines.plan import batch_order, replica_seed
-from hpsearch.metrics import METRICS
+from hpsearch.errors import MetricError
+from hpsearch.metrics import metric_named
 from hpsearch.stats import patience_stop
 
 STOP_CHECK_EPOCHS: Final = 10
@@ -61,7 +62,7 @@ class Replica:
         self._losses: list[NDArray[np.float64]] = []
         self._predictions: list[NDArray[np.floating[Any]]] = []
         self._scores: dict[Side, dict[str, list[NDArray[np.float64]]]] = {
-            side: {name: [] for name in options.metrics} for side in SIDES
+            side: {str(name): [] for name in options.metrics} for side in SIDES
         }
 
     @property
@@ -98,14 +99,31 @@ class Replica:
         self.failure = self._divergence(losses, predictions) or self._fault(form, outputs)
         if self.failure is not None:
             return
+        try:
+            scored = {side: self._scored(side, predictions[side]) for side in SIDES}
+        except MetricError as error:
+            epoch = self.epochs_done + error.number + 1
+            self.failure = Failure(epoch, f"{error}, in epoch {epoch} of {self._place}")
+            return
         self._losses.append(losses.astype(np.float64))
-        for side, rows in self.rows.items():
-            for name in self._metrics:
-                scores = metrics.score(
-                    name, self._data.y[rows], predictions[side], kind=target.kind
-                )
-                self._scores[side][name].append(scores)
+        for side, scores in scored.items():
+            for name, values in scores.items():
+                self._scores[side][name].append(values)
         self._predictions.append(predictions["validation"])
+
+    def _scored(
+        self, side: Side, predictions: NDArray[np.floating[Any]]
+    ) -> dict[str, NDArray[np.float64]]:
+        """Scores (E,) of each metric; where another than the selecting one raises, NaN."""
+        y, kind = self._data.y[self.rows[side]], self._data.target.kind
+        return {
+            str(metric): metrics.score(metric, y, predictions, kind=kind, strict=place == 0)
+            for place, metric in enumerate(self._metrics)
+        }
+
+    @property
+    def _place(self) -> str:
+        return f"repeat {self.fold.repeat}, fold {self.fold.fold}"
 
     def validation_curve(self, metric: str) -> NDArray[np.float64]:
         """The metric on the validation rows after each epoch so far."""
@@ -154,7 +172,7 @@ class Replica:
         return Failure(
             epoch,
             f"the training diverged: its loss or predictions became {value} in epoch {epoch} "
-            f"of repeat {self.fold.repeat}, fold {self.fold.fold}",
+            f"of {self._place}",
         )
 
     def _fault(self, form: OutputForm, outputs: Mapping[Side, NDArray[Any]]) -> Failure | None:
@@ -181,6 +199,6 @@ def first_failure(replicas: Sequence[Replica]) -> Failure | None:
 
 def epochs_kept(replicas: Sequence[Replica], options: FitOptions) -> int:
     """Epochs, of those so far, before patience ends: by the mean curve of a trial's replicas."""
-    metric = METRICS[options.metrics[0]]
+    metric = metric_named(options.metrics[0])
     curve = np.mean([replica.validation_curve(metric.name) for replica in replicas], axis=0)
     return patience_stop(curve, metric.direction, options.patience)

@@ -11,7 +11,7 @@ from typing import Any
 
 from hpsearch.ledger.estimates import corrected_spread, mean_scores
 from hpsearch.ledger.record import Baseline, Row, known
-from hpsearch.metrics import METRICS
+from hpsearch.metrics import metric_named
 from hpsearch.stats import corrected_t_test
 
 
@@ -55,7 +55,7 @@ def compared(
     beside = [ours[row["repeat"], row["fold"]] for row in shared]
     n_train, n_val = [row["n_train"] for row in beside], [row["n_val"] for row in beside]
     gains = [_number(row[column]) for row in beside], scores
-    if METRICS[metrics[0]].direction == "min":
+    if metric_named(metrics[0]).direction == "min":
         gains = gains[1], gains[0]
     gain, low, high, p_value = _test(*gains, n_train, n_val)
     return Baseline(

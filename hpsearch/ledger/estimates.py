@@ -27,7 +27,7 @@ from hpsearch.ledger.record import (
     TestScore,
     known,
 )
-from hpsearch.metrics import METRICS, score
+from hpsearch.metrics import metric_named, score
 from hpsearch.stats import (
     BiasCorrected,
     RaceStep,
@@ -173,7 +173,7 @@ def foldwise(scores: ArrayLike, metric: str, *, ended: ArrayLike | None = None) 
     n_ended = 0 if ended is None else len(np.asarray(ended))
     if n_trials < 1 or n_trials + n_ended < 2 or values.shape[1] < 2:
         return None
-    said = tibshirani_correction(values, METRICS[metric].direction, ended=ended)
+    said = tibshirani_correction(values, metric_named(metric).direction, ended=ended)
     return Foldwise(said.estimate, said.bias, n_trials + n_ended)
 
 
@@ -250,7 +250,7 @@ def on_test_rows(
         high=high,
         n_rows=len(y_true),
         blocks=blocks_name,
-        verdict=_verdict(value, promised, METRICS[metrics[0]].direction == "min"),
+        verdict=_verdict(value, promised, metric_named(metrics[0]).direction == "min"),
         overlaps=_overlaps(low, high, promised),
         metrics=values,
     )

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from hpsearch.data import Dataset
 from hpsearch.folds import Fold
 from hpsearch.folds.blocks import dataset_duplicates, join_blocks
-from hpsearch.metrics import METRICS
+from hpsearch.metrics import metric_named
 
 BOOTSTRAPS: Final = 1000
 FEWEST_BOOTSTRAPS: Final = 300
@@ -36,6 +36,9 @@ MAX_WORK: Final = 3e10
 
 MAX_ORDERED_WORK: Final = 3e9
 """The same for metrics that walk the rows in order."""
+
+WORK_OF_A_CALL: Final = 3 * 10**6
+"""What scoring one trial in one sample takes besides, where a function of Python is called."""
 
 OfFold = Mapping[int, Mapping[int, NDArray[np.float32]]]
 """A trial's predictions: of each fold's position, after each epoch (from 1) that is kept."""
@@ -87,7 +90,7 @@ def limits(n_trials: int, n_epochs: int, cells: int, metric: str) -> Limits:
     Parameters
     ----------
     n_trials, n_epochs : that there are. cells : numbers in one epoch's predictions of one trial.
-    metric : a key of ``hpsearch.metrics.METRICS``.
+    metric : a metric, or a key of ``hpsearch.metrics.METRICS``.
 
     Examples
     --------
@@ -96,22 +99,26 @@ def limits(n_trials: int, n_epochs: int, cells: int, metric: str) -> Limits:
     >>> limits(100, 1, 3 * 54_000, "roc_auc").n_bootstraps
     300
     """
-    work = MAX_ORDERED_WORK if METRICS[metric].cost == "ordered" else MAX_WORK
+    cost = metric_named(metric).cost
+    work = MAX_ORDERED_WORK if cost == "ordered" else MAX_WORK
+    each = cells + (WORK_OF_A_CALL if cost == "calls" else 0)
+
+    def most_arrays(samples: int) -> int:
+        """Arrays of predictions that so many samples can afford."""
+        return int(min(work // samples // each, MAX_BYTES // 4 // cells))
 
     def fits(trials: int, epochs: int, samples: int) -> bool:
-        held = trials * epochs * cells
-        return held * samples <= work and 4 * held <= MAX_BYTES
+        return trials * epochs <= most_arrays(samples)
 
-    samples = int(min(BOOTSTRAPS, max(FEWEST_BOOTSTRAPS, work // (n_trials * n_epochs * cells))))
-    most = int(min(work // samples, MAX_BYTES // 4) // (n_trials * cells))
+    samples = int(min(BOOTSTRAPS, max(FEWEST_BOOTSTRAPS, work // (n_trials * n_epochs * each))))
+    most = most_arrays(samples) // n_trials
     epochs = n_epochs if fits(n_trials, n_epochs, samples) else most
     if epochs < min(n_epochs, ENOUGH_EPOCHS):
         epochs = 1
-        samples = int(min(BOOTSTRAPS, max(FEWEST_BOOTSTRAPS, work // (n_trials * cells))))
+        samples = int(min(BOOTSTRAPS, max(FEWEST_BOOTSTRAPS, work // (n_trials * each))))
     trials = n_trials
     if not fits(trials, epochs, samples):
-        trials = int(min(work // samples, MAX_BYTES // 4) // cells)
-        trials = min(n_trials, max(FEWEST_TRIALS, trials))
+        trials = min(n_trials, max(FEWEST_TRIALS, most_arrays(samples)))
     notes = []
     if samples < BOOTSTRAPS:
         notes.append(f"{samples} samples in place of {BOOTSTRAPS:,}, to save time.")

@@ -4,8 +4,8 @@
 rows that count several times, which is what a bootstrap sample is. The formulas stand in a file a
 family: ``labels``, ``probabilities``, ``ranking``, ``values``, ``deviances``; ``sums`` and
 ``ordered`` make them quick for many samples. When predictions are made and which epoch counts
-belongs to ``hpsearch.engines`` and ``hpsearch.stats``. Every module here is imported: adding a
-metric is adding a file that calls ``base.register``.
+belongs to ``hpsearch.engines`` and ``hpsearch.stats``; ``own`` reads metrics of one's own. Every
+module here is imported: adding a metric is adding a file that calls ``base.register``.
 """
 
 import importlib

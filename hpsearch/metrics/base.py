@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.errors import OptionError
 from hpsearch.task import Direction, ProblemKind, Target
+
+if TYPE_CHECKING:
+    from hpsearch.metrics.own import OwnMetric
 
 Floats = NDArray[np.float64]
 Bounds = tuple[float, float]
@@ -39,8 +42,9 @@ Function = Callable[[ProblemKind, NDArray[Any], Floats], Any]
 Scorer = Callable[[ProblemKind, NDArray[Any], Floats, NDArray[Any]], Floats]
 """Problem type, truth, (A, n, ...) predictions and (B, n) counts to (B, A) scores."""
 
-Cost = Literal["sums", "ordered"]
-"""What scoring bootstrap samples takes: sums over rows, or a walk through them in order."""
+Cost = Literal["sums", "ordered", "calls"]
+"""What scoring bootstrap samples takes: sums over rows, a walk through them in order, or a call of
+a function of Python for each."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,11 @@ class TargetRule:
     received: Callable[[Target, NDArray[Any]], str]
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A metric: its name, whether small or large values are good, and whom it suits.
+class Metric(str):
+    """A metric: its name, which is what it is as a text, and all that belongs to it.
+
+    Whoever writes columns and documents has a text in it, whoever scores and compares has its
+    function and direction.
 
     Attributes
     ----------
@@ -72,27 +78,45 @@ class Metric:
     scorer : scores rows that count several times; None where each sample is made and scored.
     cost : what that takes.
     rule : what it asks of the target, or None.
+    own : the code of one's own that it is, or None.
     """
 
     name: str
     direction: Direction
     kinds: tuple[ProblemKind, ...]
-    words: str = field(repr=False, compare=False)
-    bounds: Bounds = field(repr=False, compare=False)
-    function: Function = field(repr=False, compare=False)
-    scorer: Scorer | None = field(default=None, repr=False, compare=False)
-    cost: Cost = field(default="sums", repr=False, compare=False)
-    rule: TargetRule | None = field(default=None, repr=False, compare=False)
+    words: str
+    bounds: Bounds
+    function: Function
+    scorer: Scorer | None
+    cost: Cost
+    rule: TargetRule | None
+    own: OwnMetric | None
+
+    def __new__(
+        cls,
+        name: str,
+        direction: Direction,
+        kinds: tuple[ProblemKind, ...],
+        words: str,
+        bounds: Bounds,
+        function: Function,
+        scorer: Scorer | None = None,
+        cost: Cost = "sums",
+        rule: TargetRule | None = None,
+        own: OwnMetric | None = None,
+    ) -> Metric:
+        """A text that is the name, with the attributes."""
+        made = super().__new__(cls, name)
+        made.name, made.direction, made.kinds = name, direction, kinds
+        made.words, made.bounds, made.function = words, bounds, function
+        made.scorer, made.cost, made.rule, made.own = scorer, cost, rule, own
+        return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Those that every process knows travel by their names."""
-        if METRICS.get(self.name) == self:
+        if self.own is None and self.name in METRICS:
             return _known, (self.name,)
-        return cast("tuple[Any, ...]", super().__reduce_ex__(2))
-
-    def __str__(self) -> str:
-        """Its name, as columns of tables have it."""
-        return self.name
+        return Metric, tuple(getattr(self, each) for each in Metric.__annotations__)
 
     def check_target(self, target: Target, y: NDArray[Any]) -> None:
         """Raise ``OptionError`` where it has no value for a target, whatever is predicted."""

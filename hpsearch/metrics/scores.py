@@ -15,22 +15,24 @@ units. Any axes may lead, such as epochs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.errors import OptionError
+from hpsearch.errors import MetricError, OptionError
 from hpsearch.metrics.base import METRICS, Floats, Metric
 from hpsearch.task import TASKS, ProblemKind
 
 
 def score(
-    metric: str | Metric,
+    metric: str,
     y_true: NDArray[Any],
     y_pred: NDArray[Any],
     *,
     kind: ProblemKind | None = None,
+    strict: bool = False,
 ) -> Floats:
     """Score predictions, over any leading axes at once.
 
@@ -43,6 +45,7 @@ def score(
         float64.
     kind : the problem type. Without it, classes in ``y_true`` (n,) count as binary where the last
         axis of ``y_pred`` has n entries and no code exceeds 1, else as multiclass.
+    strict : whether what a metric of one's own raises is raised; else the scores are NaN then.
 
     Returns
     -------
@@ -54,6 +57,7 @@ def score(
     ------
     OptionError : where there is no such metric, or it doesn't suit the problem type.
     ValueError : where the shapes don't fit.
+    MetricError : if ``strict``, where a metric of one's own raises or gives no number.
 
     Examples
     --------
@@ -66,60 +70,82 @@ def score(
     found, kind, truth, predictions = resolved(metric, np.asarray(y_true), predictions, kind)
     axes = (-1,) if kind == "binary" else (-2, -1)
     with np.errstate(all="ignore"):
-        scores = np.asarray(found.function(kind, truth, predictions), dtype=np.float64)
+        try:
+            scores = np.asarray(found.function(kind, truth, predictions), dtype=np.float64)
+        except MetricError:
+            if strict:
+                raise
+            return np.full(predictions.shape[: -len(axes)], np.nan)
         is_known = np.isfinite(predictions).all(axis=axes) & np.isfinite(scores)
         return np.where(is_known, scores, np.nan)
 
 
-def resolve_metric(kind: ProblemKind, name: str | None = None) -> tuple[str, ...]:
-    """Names of the metrics to record for a problem type, the selecting one first.
+def resolve_metric(
+    kind: ProblemKind, metric: str | None = None, also: Sequence[str] = ()
+) -> tuple[Metric, ...]:
+    """The metrics to record for a problem type, the selecting one first.
 
     Parameters
     ----------
     kind : the problem type.
-    name : the metric that selects; None for the problem type's own choice.
+    metric : what selects, a metric or its name; None for the problem type's own choice.
+    also : what is recorded besides, after the problem type's usual ones.
 
     Raises
     ------
-    OptionError : where there is no such metric, or it doesn't suit the problem type.
+    OptionError : where there is no such metric, it doesn't suit the problem type, or two have one
+        name.
 
     Examples
     --------
     >>> resolve_metric("binary")
     ('log_loss', 'accuracy', 'roc_auc')
-    >>> resolve_metric("regression", "rmse")
-    ('rmse', 'mae', 'r2')
+    >>> resolve_metric("regression", "rmse", also=["r2", "spearman"])
+    ('rmse', 'mae', 'r2', 'spearman')
     """
-    usual = TASKS[kind].metrics
-    if name is None:
-        return usual
-    if name not in METRICS or kind not in METRICS[name].kinds:
-        raise _unsuitable(name, kind)
-    asked = METRICS[name].name
-    return (asked, *(other for other in usual if other != asked))
+    selecting = () if metric is None else (_suitable(metric, kind, "--metric"),)
+    usual = (METRICS[name] for name in TASKS[kind].metrics)
+    more = (_suitable(other, kind, "--also") for other in also)
+    found: dict[str, Metric] = {}
+    for each in (*selecting, *usual, *more):
+        if found.setdefault(each.name, each).own != each.own:
+            raise OptionError(
+                f"Each metric has a name of its own; received two called {each.name!r}. "
+                "Rename one of them."
+            )
+    return tuple(found.values())
+
+
+def _suitable(name: str, kind: ProblemKind, option: str) -> Metric:
+    metric = name if isinstance(name, Metric) else METRICS.get(name)
+    if metric is None or kind not in metric.kinds:
+        raise _unsuitable(name, kind, option)
+    return metric
 
 
 def resolved(
-    metric: str | Metric, y_true: NDArray[Any], y_pred: NDArray[Any], kind: ProblemKind | None
+    metric: str, y_true: NDArray[Any], y_pred: NDArray[Any], kind: ProblemKind | None
 ) -> tuple[Metric, ProblemKind, NDArray[Any], NDArray[Any]]:
     """What a metric's function takes: the metric, the problem type, aligned truth, predictions.
 
     Raises as ``score`` does.
     """
-    metric = metric if isinstance(metric, Metric) else metric_named(metric)
-    kind = _kind(metric, y_true, y_pred) if kind is None else kind
-    if kind not in metric.kinds:
-        raise _unsuitable(metric.name, kind)
-    return metric, kind, *_aligned(kind, y_true, y_pred)
+    found = metric_named(metric)
+    kind = _kind(found, y_true, y_pred) if kind is None else kind
+    if kind not in found.kinds:
+        raise _unsuitable(metric, kind)
+    return found, kind, *_aligned(kind, y_true, y_pred)
 
 
 def metric_named(name: str) -> Metric:
-    """A metric by its name.
+    """A metric by its name; one that is none of ours is what it is.
 
     Raises
     ------
     OptionError : where there is none, with what is missing from the name of one with a number.
     """
+    if isinstance(name, Metric):
+        return name
     if name in METRICS:
         return METRICS[name]
     _check_number(name)
@@ -140,12 +166,12 @@ def _check_number(name: str) -> None:
         )
 
 
-def _unsuitable(name: str, kind: ProblemKind) -> OptionError:
+def _unsuitable(name: str, kind: ProblemKind, option: str = "--metric") -> OptionError:
     if name not in METRICS:
         _check_number(name)
     return OptionError(
-        f"`--metric` must suit a {kind} problem: {', '.join(METRICS.names_for(kind))}; received "
-        f"{name!r}. Take one of those."
+        f"`{option}` must suit a {kind} problem: {', '.join(METRICS.names_for(kind))}; received "
+        f"{name!r}. Take one of those, or FILE.py:NAME with one of your own."
     )
 
 

@@ -22,7 +22,7 @@ BLOCK_BYTES = 64 * 2**20  # memory for one block of what is derived from predict
 
 
 def weighted_score(
-    metric: str | Metric,
+    metric: str,
     y_true: ArrayLike,
     y_pred: NDArray[Any],
     counts: ArrayLike,

@@ -106,7 +106,7 @@ def compare(
     trial_a, trial_b : trials in them, by default the selected ones.
     rope : the largest difference that does not matter, in the metric's units. Default: 0.01 for
         metrics that end at 1 (accuracy, roc_auc, f1, r2, ...), 1 % of the mean of both scores for
-        losses and errors.
+        losses, errors and metrics of your own.
 
     Raises
     ------
@@ -190,7 +190,8 @@ def default_rope(metric: str, score_a: float, score_b: float) -> float:
     >>> print(round(default_rope("mae", 3.0, 5.0), 6))
     0.04
     """
-    if METRICS[metric].direction == "max":
+    known = METRICS.get(metric)
+    if known is not None and known.direction == "max":
         return ROPE_OF_SHARES
     return ROPE_OF_LOSSES * (abs(score_a) + abs(score_b)) / 2
 
@@ -210,7 +211,7 @@ def _compared(a: Run, trial_a: int, b: Run, trial_b: int, rope: float | None) ->
         Contender(b.path.as_posix(), trial_b, float(second.mean())),
     )
     width = default_rope(metric, *(side.score for side in contenders)) if rope is None else rope
-    direction = METRICS[metric].direction
+    direction = direction_of(a)
     test = corrected_t_test(first, second, *sizes)
     return TrialComparison(
         a=contenders[0],
@@ -241,6 +242,20 @@ def _believed(run: str | os.PathLike[str] | Run) -> Run:
     return opened
 
 
+def direction_of(run: Run) -> Direction:
+    """Whether small or large values of the run's metric are good; one's own say it in its files."""
+    metric = str(run.best["metric"])
+    if metric in METRICS:
+        return METRICS[metric].direction
+    said: Direction = run.best["direction"]  # which its form asks for
+    return said
+
+
+def _source_of(run: Run, metric: str) -> Any:
+    """What the code of a metric of one's own is known by."""
+    return (run.settings.get("own_metrics") or {}).get(metric)
+
+
 def _selected(run: Run) -> int:
     return int(run.best["trial"])
 
@@ -253,6 +268,12 @@ def _check_same_folds(a: Run, b: Run) -> None:
         raise InputError(
             f"Runs are compared by one metric; {str(a.path)!r} has {a.best['metric']}, "
             f"{str(b.path)!r} {b.best['metric']}. Run one again with the other's --metric."
+        )
+    metric = str(a.best["metric"])
+    if metric not in METRICS and _source_of(a, metric) != _source_of(b, metric):
+        raise InputError(
+            f"Runs are compared by one metric; the code of {metric} in {str(a.path)!r} and in "
+            f"{str(b.path)!r} differs. Run one again with the other's."
         )
     rows_a, rows_b = (run.settings.get("data") or {} for run in (a, b))
     if rows_a.get("fingerprint") != rows_b.get("fingerprint"):

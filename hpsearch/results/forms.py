@@ -8,6 +8,7 @@ that is missing is missing; what is there has its form.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -137,8 +138,13 @@ def each(form: Form, names: str) -> dict[str, Form]:
     return dict.fromkeys(names.split(), form)
 
 
+def metric(value: Any, where: str) -> None:
+    """A metric's name; those of one's own are called as their functions are."""
+    is_right = isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w.]*", value) is not None
+    _require(is_right, value, where, "the name of a metric")
+
+
 _DIRECTION: Final = choice(("min", "max"))
-_METRIC: Final = choice(METRICS)
 _KIND: Final = choice(TASKS)
 
 BUDGET: Final = record(
@@ -160,12 +166,12 @@ SETTINGS_FORM: Final = record(
         **each(number, "test_size trial_timeout minutes"),
         **each(flag, "baselines until_decided"),
         **each(mapping(anything), "options fix"),
-        **each(mapping(text), "versions worker_environment"),
+        **each(mapping(text), "versions worker_environment own_metrics"),
         "seed": seed,
         "scale_target": scalar,
-        "metric": _METRIC,
+        "metric": metric,
         "direction": _DIRECTION,
-        "metrics": listed(_METRIC),
+        "metrics": listed(metric),
         "warnings": listed(text),
         "data": record(
             {
@@ -180,12 +186,12 @@ SETTINGS_FORM: Final = record(
 
 _SCORES: Final = mapping(number)
 
-BEST_FORM: Final = record(
+_BEST: Final = record(
     {
         **each(count, "trial n_folds best_epoch n_params n_trials"),
         **each(number, "score score_std score_se ci_low ci_high"),
         **each(_SCORES, "metrics test"),
-        "metric": _METRIC,
+        "metric": metric,
         "direction": _DIRECTION,
         "hyperparameters": mapping(scalar),
         "refit": mapping(count),
@@ -206,6 +212,18 @@ BEST_FORM: Final = record(
     },
     needs=["trial"],
 )
+
+
+def _best_document(value: Any, where: str) -> None:
+    """Its form; a metric that is none of ours says itself what is good."""
+    _BEST(value, where)
+    name = value.get("metric")
+    is_known = name is None or name in METRICS or value.get("direction") is not None
+    _require(is_known, name, "metric", "one of hpsearch's, or has a direction beside it")
+
+
+BEST_FORM: Final[Form] = _best_document
+
 
 MANIFEST_FORM: Final = record(
     {

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hpsearch.engines.contract import FoldResult, UnitResult
 from hpsearch.engines.fit_data import FitData
-from hpsearch.metrics import METRICS
+from hpsearch.metrics import metric_named
 from hpsearch.oracles.base import Status
 from hpsearch.results.tables import fold_predictions
 from hpsearch.scoring.stages import ends_of_rungs
@@ -223,7 +223,7 @@ class _Curves:
         self._validation = {m: np.stack([f.validation[m] for f in folds]) for m in metrics}
         self._train = {m: np.stack([f.train[m] for f in folds]) for m in metrics}
         self._losses = np.stack([f.train_loss for f in folds])
-        selecting = METRICS[metrics[0]]
+        selecting = metric_named(metrics[0])
         mean_curve = self._validation[selecting.name].mean(axis=0)
         self._mean_curve = loss_sign(selecting.direction) * mean_curve
         self.best = best_epoch(mean_curve, selecting.direction) + 1

@@ -41,7 +41,7 @@ from hpsearch.ledger.predictions import (
 )
 from hpsearch.ledger.record import Rule
 from hpsearch.ledger.variance import variance
-from hpsearch.metrics import METRICS
+from hpsearch.metrics import metric_named
 from hpsearch.results.journal import Recorder
 from hpsearch.scoring import trials as trials_of_a_run
 from hpsearch.scoring.stages import Bracket
@@ -68,7 +68,7 @@ class Books:
     ----------
     results : every trial; best : the selected one.
     dataset : the rows of the search; folds : its folds.
-    metrics : the metrics' names, the selecting one first.
+    metrics : the metrics, the selecting one first.
     rule : how the best one was selected.
     brackets : the trials that began together; by_repeat : whether they raced after each repeat.
     keeps_copies_together : whether copies of a row stay on one side of every fold.
@@ -105,7 +105,7 @@ class Books:
     @property
     def direction(self) -> Direction:
         """Whether small or large scores are good."""
-        return METRICS[self.metrics[0]].direction
+        return metric_named(self.metrics[0]).direction
 
     @property
     def completed(self) -> list[TrialResult]:

@@ -12,13 +12,14 @@ import pandas as pd
 from hpsearch.data import Dataset, load
 from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import IteratedKFold, choose_splitter, make_folds
-from hpsearch.metrics import METRICS, resolve_metric
+from hpsearch.metrics import Metric
 from hpsearch.options import MOST_FOLDS, check_options, count, taking
 from hpsearch.results.tables import curves_table, folds_table, predictions_table
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import TrialResult, prediction_parts
 from hpsearch.search.options import FOR_ONE_NETWORK, Options
-from hpsearch.search.plan import check_targets, session_plan
+from hpsearch.search.plan import session_plan
+from hpsearch.search.scored import loaded, metrics_of
 from hpsearch.space.hyperparameters import active_values
 from hpsearch.space.space import Candidate, Space
 
@@ -89,11 +90,10 @@ def cross_validate(
         If a training failed; the reason is in its message.
     """
     check_options("cross_validate", options, FOR_ONE_NETWORK)
-    asked = Options(_space(build), fix=values, **options)
+    asked = loaded(Options(_space(build), fix=values, **options))
     dataset = load(data, y, task=task, groups=groups)
     folds = make_folds(_splitter(cv, dataset, asked), dataset)
-    metrics = resolve_metric(dataset.target.kind, asked.metric)
-    check_targets(metrics[:1], dataset)
+    metrics = metrics_of(asked, dataset)
     plan = session_plan(asked, asked.space, metrics, must_save=False)
     with Session(plan, dataset, folds) as session:
         declared = session.prepare()
@@ -107,12 +107,12 @@ def cross_validate(
 
 
 def _cross_validation(
-    result: TrialResult, session: Session, metrics: tuple[str, ...]
+    result: TrialResult, session: Session, metrics: tuple[Metric, ...]
 ) -> CrossValidation:
     row = result.row
     return CrossValidation(
-        metric=metrics[0],
-        direction=METRICS[metrics[0]].direction,
+        metric=metrics[0].name,
+        direction=metrics[0].direction,
         score=row["score"],
         score_se=row["score_se"],
         ci_low=row["ci_low"],

@@ -43,6 +43,7 @@ def run_document(plan: SearchPlan, session: Session) -> Document:
         "space": plan.space.name,
         "space_sha256": plan.space.sha256,
         "space_modules": {module.words: module.sha256 for module in plan.space.source.modules},
+        "own_metrics": {m.name: m.own.sha256 for m in plan.metrics if m.own is not None},
         "engine": session.choice.engine,
         "metric": plan.metrics[0],
         "direction": plan.direction,

@@ -7,18 +7,15 @@ and telling to ``loop``, options to ``options``, what must not have changed to `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from hpsearch.data import Dataset, load
-from hpsearch.engines import importing
 from hpsearch.engines.kind import EngineKind
-from hpsearch.engines.workers import Begun
-from hpsearch.errors import HpsearchError, SearchFailedError
-from hpsearch.export.refit import Refitted, check_reload, refit_and_export
+from hpsearch.errors import SearchFailedError
+from hpsearch.export.refit import Refitted, ReloadCheck, refit_and_export
 from hpsearch.options import documented, taking
 from hpsearch.oracles import make_oracle
 from hpsearch.report import model_card_text
@@ -26,6 +23,7 @@ from hpsearch.results import Run, RunFolder, free_name, open_run
 from hpsearch.results.journal import Journal
 from hpsearch.results.reporting import write_missing_texts
 from hpsearch.results.tables import baselines_table, nested_table, predictions_table
+from hpsearch.scoring.crew import Call
 from hpsearch.scoring.observer import Observer, usual_observer
 from hpsearch.scoring.rows import encode_dataset
 from hpsearch.scoring.session import Session
@@ -48,12 +46,14 @@ from hpsearch.search.resuming import (
     executed_of,
     has_grown,
     options_of,
+    own_metrics_of,
     record_of,
     recorded_in,
     space_of,
     test_data_of,
     with_more_time,
 )
+from hpsearch.search.scored import options_again
 from hpsearch.search.trial_log import TrialLog
 
 RESULTS_ROOT: Final = "results"
@@ -109,10 +109,7 @@ class Search(Options):
             If the run's folder can't be written any more, as on a full disk; the journal is valid.
         """
         began = now() if self.began is None else self.began
-        with (
-            self.observer or usual_observer() as observer,
-            importing(self.engine, self.cluster),
-        ):
+        with self.observer or usual_observer() as observer:
             dataset = load(data)
             planned = _Planned.of(self, dataset, began, Budget.of(self))
             path = self.out or free_name(RESULTS_ROOT, dataset.name)
@@ -127,6 +124,8 @@ def resume(
     *,
     space: Any = None,
     test_data: Any = None,
+    metric: Any = None,
+    also: Any = None,
     accept_changes: bool = False,
     observer: Observer | None = None,
     began: float | None = None,
@@ -142,7 +141,7 @@ def resume(
     path : the run's folder.
     data : where the table is now, as ``hpsearch.load`` takes it, or a ``Dataset``; by default
         where it was.
-    space, test_data : to be given again where they were Python objects.
+    space, test_data, metric, also : to be given again where they were Python objects.
     accept_changes : go on although versions of Python or of packages changed.
     observer, began : as in ``Search``.
     options : options of ``Search``; those that may grow or change are below, further ones must be
@@ -174,26 +173,27 @@ def resume(
                 f"until then; without {str(folder.place)!r} that one would be resumed."
             )
         was = recorded_in(journal)
-        if executed := executed_of(was, space):
+        for executed in executed_of(was, space):
             observer.note(executed)
         before = with_more_time(was, given)
+        asked_before = options_of(before)
+        scored = options_again(own_metrics_of(was), asked_before, {"metric": metric, "also": also})
         asked = Options(
             space_of(was, space),
-            **{**options_of(before), **given},
+            **{**asked_before, **given, **scored},
             test_data=test_data_of(was, test_data),
             out=path,
         )
         budget = Budget.of(asked, budget_of(was))
         if budget is None and "trials" not in given:
             budget = budget_of(was)
-        with importing(was["engine"], asked.cluster):
-            planned = _Planned.of(asked, data_of(was, data), began, budget)
-            check_growth(before, planned.record)
-            check_unchanged(before, planned.record, accept_versions=accept_changes)
-            if folder.is_finished and not has_grown(was, planned.record):
-                observer.note(telling.finished(planned.plan))
-                return _told(open_run(path), observer)
-            return execute(planned, folder, observer, journal)
+        planned = _Planned.of(asked, data_of(was, data), began, budget)
+        check_growth(before, planned.record)
+        check_unchanged(before, planned.record, accept_versions=accept_changes)
+        if folder.is_finished and not has_grown(was, planned.record):
+            observer.note(telling.finished(planned.plan))
+            return _told(open_run(path), observer)
+        return execute(planned, folder, observer, journal)
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,15 +253,14 @@ def execute(
             plan = score_trials(plan, session, oracle, journal, log, observer, pacing)
             planned = planned.with_plan(plan)
             best = session.restore_predictions(_select(plan, log, folder, observer), journal)
-            refit = _Refit(plan, session, best)
             books = Books.of(plan, log, best)
             corrected = books.bias_corrected(
                 journal, lambda trial: session.restore_predictions(trial, journal)
             )
         folder.write_tables(predictions=predictions_table(_prediction_parts(plan, session, best)))
-        beside = baselines.scored(positions_of(best, plan.folds), refit.go_on)
+        beside = baselines.scored(positions_of(best, plan.folds))
         nested = _search_nested(planned, session, folder, observer)
-        refitted, kind = refit.finish(folder, observer)
+        refitted, n_steps, kind = _refit(plan, session, best, folder, observer)
         ledger = books.ledger(
             bias_corrected=corrected,
             baselines=beside,
@@ -271,8 +270,8 @@ def execute(
             test_predictions=refitted.predictions,
             declared=declared,
         )
-        manifest = documents.manifest(plan, best, refitted, refit.n_steps, kind.keras_backend)
-        outcome = documents.best_document(plan, best, refitted, refit.n_steps, len(log), ledger)
+        manifest = documents.manifest(plan, best, refitted, n_steps, kind.keras_backend)
+        outcome = documents.best_document(plan, best, refitted, n_steps, len(log), ledger)
         asked = documents.run_document(plan, session)
         folder.write_json("model.json", manifest)
         text = model_card_text(asked, outcome, manifest, ledger)
@@ -348,33 +347,25 @@ class _Baselines:
         self._observer = observer
         self._found: dict[tuple[int, ...], list[BaselineScores]] = {}
 
-    def scored(
-        self, positions: Sequence[int], meanwhile: Callable[[], None] = lambda: None
-    ) -> list[BaselineScores]:
-        """What they scored on these folds; nothing where they were not asked for.
-
-        ``meanwhile`` is called now and then.
-        """
+    def scored(self, positions: Sequence[int]) -> list[BaselineScores]:
+        """What they scored on these folds; nothing where they were not asked for."""
         if not self._plan.options.baselines:
             return []
         key = tuple(positions)
         if key not in self._found:
-            self._found[key] = self._score(key, meanwhile)
+            self._found[key] = self._score(key)
         return self._found[key]
 
-    def _score(
-        self, positions: tuple[int, ...], meanwhile: Callable[[], None]
-    ) -> list[BaselineScores]:
+    def _score(self, positions: tuple[int, ...]) -> list[BaselineScores]:
         session, metrics = self._session, self._plan.metrics
         self._observer.stage("baselines")
         found = score_baselines(
-            session.crew.helpers,
+            session.workers,
             session.job.data_path,
             session.data,
             positions,
             metrics,
             self._plan.options.seed,
-            meanwhile,
         )
         rows = [row for scores in found for row in scores.rows]
         self._folder.write_tables(baselines=baselines_table(rows, metrics=metrics))
@@ -392,53 +383,35 @@ def _search_nested(
     return outcome
 
 
-class _Refit:
-    """The selected configuration trains on all rows, from the first, while the books are kept.
+def _refit(
+    plan: SearchPlan, session: Session, best: TrialResult, folder: RunFolder, observer: Observer
+) -> tuple[Refitted, int, EngineKind]:
+    """Train the selected configuration on all rows, export it and have the file reloaded."""
+    observer.stage("refit")
+    unchecked = session.scratch / "model.keras"
+    check = session.scratch / "check.npz"
+    n_steps = steps_of_refit(plan, session, best)
 
-    Attributes
-    ----------
-    n_steps : its optimizer steps.
-    """
+    def refitted_by(kind: EngineKind, call: Call) -> tuple[Refitted, int, EngineKind]:
+        with ReloadCheck(kind.environment) as reload_check:
+            refitted = call(
+                refit_and_export,
+                kind.train_on_all_rows,
+                session.job,
+                best.candidate,
+                n_steps,
+                plan.dataset.schema,
+                str(unchecked),
+                str(check),
+                None if plan.test is None else encode_dataset(plan.test),
+            )
+            observer.stage("reload check")
+            reload_check.verify(unchecked, check)
+        return refitted, n_steps, kind
 
-    def __init__(self, plan: SearchPlan, session: Session, best: TrialResult) -> None:
-        self.n_steps = steps_of_refit(plan, session, best)
-        self._crew = session.crew
-        self._model = session.scratch / "model.keras"
-        self._sample = session.scratch / "check.npz"
-        self._fresh = self._crew.fresh(self._crew.choice.kind)
-        self._check: Begun[None] | None = None
-        self._refitted = self._crew.begin_refit(
-            refit_and_export,
-            session.job,
-            best.candidate,
-            self.n_steps,
-            plan.dataset.schema,
-            str(self._model),
-            str(self._sample),
-            None if plan.test is None else encode_dataset(plan.test),
-        )
-
-    def go_on(self) -> None:
-        """Have the exported file reloaded, once it is there; what went wrong is told at the end."""
-        if self._check is None and self._refitted.is_over():
-            with suppress(HpsearchError):
-                self._begin_check()
-
-    def finish(self, folder: RunFolder, observer: Observer) -> tuple[Refitted, EngineKind]:
-        """Wait for the exported file and its check, and keep it; which engine made it."""
-        observer.stage("refit")
-        check = self._check or self._begin_check()
-        observer.stage("reload check")
-        check.result()
-        folder.write_file("model.keras", self._model.read_bytes())
-        return self._result
-
-    def _begin_check(self) -> Begun[None]:
-        self._result = self._refitted.result()
-        _, kind = self._result
-        fresh = self._fresh if kind == self._crew.choice.kind else self._crew.fresh(kind)
-        self._check = fresh.begin(check_reload, str(self._model), str(self._sample))
-        return self._check
+    found = session.crew.refit(refitted_by)
+    folder.write_file("model.keras", unchecked.read_bytes())
+    return found
 
 
 def _told(run: Run, observer: Observer) -> Run:

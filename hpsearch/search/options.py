@@ -28,6 +28,7 @@ from hpsearch.options import (
     or_none,
 )
 from hpsearch.oracles import check_oracle
+from hpsearch.search import asked_metrics
 
 if TYPE_CHECKING:
     from hpsearch.folds.plan import Split
@@ -238,12 +239,28 @@ class Options:
         read=read_fixes,
         write=_write_fixes,
     )
-    metric: str | None = option(
+    metric: Any = option(
         None,
-        "The metric that selects; by default the problem type's first.",
-        or_none(rules.word),
+        "The metric that selects, see docs/metrics.md, or one of your own; by default the problem "
+        "type's first.",
+        or_none(asked_metrics.one),
+        in_python="Also f(y_true, y_pred) with an attribute greater_is_better, or a scorer.",
         panel=Panel.SEARCH,
-        metavar="NAME",
+        metavar="NAME|FILE.py:NAME",
+        record=asked_metrics.name_of,
+        for_one_network=True,
+    )
+    also: Sequence[Any] | None = option(
+        None,
+        "A metric that is recorded without selecting; repeatable.",
+        or_none(asked_metrics.several),
+        in_python="A list of them, as {metric} takes them.",
+        panel=Panel.SEARCH,
+        metavar="NAME|FILE.py:NAME",
+        repeats=True,
+        read=lambda given: tuple(given or ()) or None,
+        write=asked_metrics.write,
+        record=asked_metrics.names_of,
         for_one_network=True,
     )
     race: Race = option(

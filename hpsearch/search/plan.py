@@ -6,7 +6,6 @@ that it calls are asked. Frozen: what happens later stands in ``trial_log`` and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,11 +18,12 @@ from hpsearch.engines.contract import FitOptions
 from hpsearch.engines.workers import Cluster, limit_of_call
 from hpsearch.errors import FoldError, OptionError
 from hpsearch.folds import Fold, choose_splitter, hold_back, make_folds
-from hpsearch.metrics import METRICS, resolve_metric
+from hpsearch.metrics import Metric
 from hpsearch.oracles.base import OraclePlan
 from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.search.budget import Budget
 from hpsearch.search.options import Options
+from hpsearch.search.scored import loaded, metrics_of
 from hpsearch.search.usual_race import settled
 from hpsearch.space.guards import time_limit
 from hpsearch.space.space import Space
@@ -44,7 +44,7 @@ class SearchPlan:
     ----------
     options : what was asked, and what became of what was not (``usual_race``).
     space : the networks.
-    metrics : the metrics' names, the selecting one first.
+    metrics : the metrics, the selecting one first.
     source : the table as it was loaded.
     dataset : the rows to search on; rows : their numbers in the table (n_rows,).
     test : the rows that score the final model, or None.
@@ -55,7 +55,7 @@ class SearchPlan:
 
     options: Options
     space: Space
-    metrics: tuple[str, ...]
+    metrics: tuple[Metric, ...]
     source: Dataset
     dataset: Dataset
     rows: NDArray[np.int64]
@@ -68,7 +68,7 @@ class SearchPlan:
     @property
     def direction(self) -> Direction:
         """Whether small or large scores are good."""
-        return METRICS[self.metrics[0]].direction
+        return self.metrics[0].direction
 
     @property
     def most_repeats(self) -> int:
@@ -117,21 +117,14 @@ def plan_search(options: Options, source: Dataset) -> SearchPlan:
     """
     with time_limit(limit_of_call(options.trial_timeout)):
         space = Space.load(options.space)
-    metrics = resolve_metric(source.target.kind, options.metric)
+    options = loaded(options)
     dataset, rows, test = _part_test_rows(options, source)
-    for part in filter(None, (source, test)):
-        check_targets(metrics[:1], part)
+    metrics = metrics_of(options, source, test)
     folds, reason = _deal(options, dataset)
     options, note = settled(options, n_repeats=max(fold.repeat for fold in folds) + 1)
     return SearchPlan(
         options, space, metrics, source, dataset, rows, test, folds, reason, race_note=note
     )
-
-
-def check_targets(metrics: Sequence[str], dataset: Dataset) -> None:
-    """Raise ``OptionError`` where a metric has no value for a table's target."""
-    for name in metrics:
-        METRICS[name].check_target(dataset.target, dataset.y)
 
 
 def plan_in_time(plan: SearchPlan, options: Options, budget: Budget) -> SearchPlan:
@@ -148,7 +141,7 @@ def plan_in_time(plan: SearchPlan, options: Options, budget: Budget) -> SearchPl
 def session_plan(
     options: Options,
     space: Space,
-    metrics: tuple[str, ...],
+    metrics: tuple[Metric, ...],
     *,
     engine: str | None = None,
     must_save: bool = True,

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.folds import Fold
-from hpsearch.metrics import METRICS
+from hpsearch.metrics import metric_named
 from hpsearch.oracles.base import HALVING_RATE
 from hpsearch.results.journal import Recorder
 from hpsearch.scoring.observer import Observer
@@ -249,7 +249,7 @@ class Racing:
 
     def _losses(self, trial: TrialResult) -> Scores:
         """The selecting metric on each fold, turned so that less is better."""
-        metric = METRICS[self.session.plan.options.metrics[0]]
+        metric = metric_named(self.session.plan.options.metrics[0])
         scores = trial.fold_scores(metric.name)
         return loss_sign(metric.direction) * scores
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from itertools import count, zip_longest
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,7 @@ from hpsearch.results.journal import Journal
 from hpsearch.search.budget import Budget, as_asked
 from hpsearch.search.options import OPTIONS
 from hpsearch.search.plan import SearchPlan
+from hpsearch.search.scored import record_of_own
 from hpsearch.space.local_modules import LocalModule
 from hpsearch.space.source import SpaceSource, read_text
 from hpsearch.space.space import Space
@@ -41,15 +42,8 @@ def record_of(plan: SearchPlan) -> Record:
     return {
         "options": rules.recorded(plan.options),
         "budget": None if plan.budget is None else plan.budget.to_json(),
-        "space": {
-            "name": space.name,
-            "path": space.path,
-            "text": space.source.text,
-            "modules": [asdict(module) for module in space.source.modules],
-            "settings": space.source.settings.words,
-            "is_object": space.source.payload is not None,
-            "sha256": space.sha256,
-        },
+        "space": {**space.source.to_json(), "sha256": space.sha256},
+        "own_metrics": record_of_own(plan.metrics),
         "data": {
             **_table(dataset),
             "source": dataset.origin.source if dataset.origin else None,
@@ -81,24 +75,27 @@ _TABLE: Final = forms.record(
     },
     needs=("name", "fingerprint", "n_rows", "n_columns"),
 )
-_SPACE: Final = forms.record(
-    {
-        **forms.each(forms.text, "name path text sha256 settings"),
-        "is_object": forms.flag,
-        "modules": forms.listed(
-            forms.record(
-                {**forms.each(forms.text, "name path text"), "is_package": forms.flag},
-                needs=("name", "path", "text"),
-            )
-        ),
-    },
-    needs=("name", "text", "sha256", "is_object"),
+_CODE: Final = {
+    **forms.each(forms.text, "name path text sha256 settings"),
+    "is_object": forms.flag,
+    "modules": forms.listed(
+        forms.record(
+            {**forms.each(forms.text, "name path text"), "is_package": forms.flag},
+            needs=("name", "path", "text"),
+        )
+    ),
+}
+_SPACE: Final = forms.record(_CODE, needs=("name", "text", "sha256", "is_object"), has=("path",))
+_METRIC: Final = forms.record(
+    {**_CODE, "attribute": forms.text},
+    needs=("name", "text", "sha256", "is_object", "modules", "attribute"),
     has=("path",),
 )
 _RECORD: Final = forms.record(
     {
         "options": forms.mapping(forms.anything),
         "space": _SPACE,
+        "own_metrics": forms.mapping(_METRIC),
         "data": _TABLE,
         "test": _TABLE,
         "test_data": forms.record(
@@ -138,6 +135,11 @@ def options_of(was: Record) -> dict[str, Any]:
     return {**known, **{name: v for name, v in was["options"].items() if name in known}}
 
 
+def own_metrics_of(was: Record) -> dict[str, Record]:
+    """The code of metrics of one's own by their names; older runs had none."""
+    return was.get("own_metrics") or {}
+
+
 def budget_of(was: Record) -> Budget | None:
     """The budget of time that a run had, if it had one."""
     return Budget.from_json(was.get("budget"))
@@ -167,6 +169,7 @@ def check_unchanged(was: Record, now: Record, *, accept_versions: bool) -> None:
         *_changed_table("the data", was["data"], now["data"]),
         *_changed_table("the test rows", was["test"], now["test"]),
         *_changed_space(was["space"], now["space"]),
+        *_changed_metrics(own_metrics_of(was), own_metrics_of(now)),
         *_changed_values("option ", options_of(was), now["options"], ignored=MAY_CHANGE),
     ]
     if "engine" in now:
@@ -211,6 +214,22 @@ def _changed_space(was: Record, now: Record) -> list[str]:
         f"now {now['settings'] or 'the default ones'})"
     ]
     changes = changes if was.get("settings", "") != now["settings"] else []
+    return [*changes, *_changed_code(name, was, now)] or [name]
+
+
+def _changed_metrics(was: Mapping[str, Record], now: Mapping[str, Record]) -> list[str]:
+    """Metrics of one's own whose code differs; which ones there are is an option's matter."""
+    changes = []
+    for name in sorted(was.keys() & now.keys()):
+        if was[name]["sha256"] != now[name]["sha256"]:
+            words = f"the metric {name!r}"
+            changes += _changed_code(words, was[name], now[name]) or [words]
+    return changes
+
+
+def _changed_code(name: str, was: Record, now: Record) -> list[str]:
+    """Where a source, or a module that it imports, differs."""
+    changes = []
     if was["text"] != now["text"]:
         changes.append(f"the source of {name}{_from_line(was['text'], now['text'])}")
     before, after = _modules_of(was), _modules_of(now)
@@ -221,16 +240,12 @@ def _changed_space(was: Record, now: Record) -> list[str]:
             changes += [f"{m.words}, which {verb} by {name}" for m in (old, new) if m]
         elif old.text != new.text:
             changes.append(f"{new.words}, imported by {name}{_from_line(old.text, new.text)}")
-    return changes or [name]
+    return changes
 
 
 def _modules_of(space: Record) -> dict[str, LocalModule]:
     """The space's own modules by name; older runs recorded none."""
-    known = [field.name for field in fields(LocalModule)]
-    modules = (
-        LocalModule(**{name: module[name] for name in known if name in module})
-        for module in space.get("modules") or ()
-    )
+    modules = map(LocalModule.from_json, space.get("modules") or ())
     return {module.name: module for module in modules}
 
 
@@ -313,13 +328,24 @@ def space_of(was: Record, given: Any) -> Space:
     return Space(replace(now, name=space["name"], modules=modules))
 
 
-def executed_of(was: Record, given: Any) -> str:
-    """What Python executes in order to go on, a sentence for people; empty where they give it."""
-    if given is not None or was["space"]["is_object"]:
-        return ""
-    path = was["space"]["path"]
-    where = f"the file {path}" if path and Path(path).is_file() else "the run's journal"
-    return f"The space {was['space']['name']!r} is executed, from {where}."
+def executed_of(was: Record, given: Any) -> list[str]:
+    """What Python executes in order to go on, a sentence each; without what people give.
+
+    Parameters
+    ----------
+    given : the space that is given again, or None.
+    """
+    spaces = {} if given is not None else {f"space {was['space']['name']!r}": was["space"]}
+    codes = spaces | {f"metric {name!r}": code for name, code in own_metrics_of(was).items()}
+    return [
+        f"The {words} is executed, from {_place_of(code['path'])}."
+        for words, code in codes.items()
+        if not code["is_object"]
+    ]
+
+
+def _place_of(path: str | None) -> str:
+    return f"the file {path}" if path and Path(path).is_file() else "the run's journal"
 
 
 def data_of(was: Record, given: Any) -> Dataset:

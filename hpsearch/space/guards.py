@@ -18,7 +18,7 @@ from contextvars import ContextVar
 from itertools import pairwise
 from typing import Any
 
-from hpsearch.errors import SpaceError
+from hpsearch.errors import InputError, SpaceError
 from hpsearch.progress import waiting_for
 
 MOST_CHARACTERS = 500
@@ -56,7 +56,14 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def blame(name: str, step: str, filenames: Collection[str]) -> Iterator[None]:
+def blame(
+    name: str,
+    step: str,
+    filenames: Collection[str],
+    *,
+    of: str = "space",
+    error_type: type[InputError] = SpaceError,
+) -> Iterator[None]:
     """Turn whatever a space's own code raises into a SpaceError with the file and the line.
 
     An interruption from outside, such as Ctrl-C, goes through.
@@ -66,25 +73,26 @@ def blame(name: str, step: str, filenames: Collection[str]) -> Iterator[None]:
     name : the space's name.
     step : what it was doing, for instance ``build``.
     filenames : the space's own files, whose line is told.
+    of, error_type : what it is in place of a space, and the error that is raised then.
     """
-    with waiting_for(f"the {step} of the space {name!r}"), _signals_noted() as came, _alarm():
+    with waiting_for(f"the {step} of the {of} {name!r}"), _signals_noted() as came, _alarm():
         try:
             yield
-        except SpaceError:
+        except error_type:
             raise
         except _TookTooLongError as error:
-            raise SpaceError(
-                f"The {step} of the space '{name}' must end within {_limit.get():g} s, as "
-                f"--trial-timeout has it; it goes on{_line_of(error, filenames)}. Look for a loop "
+            raise error_type(
+                f"The {step} of the {of} '{name}' must end within {_limit.get():g} s, as "
+                f"--trial-timeout has it; it goes on{line_of(error, filenames)}. Look for a loop "
                 "without end, or allow more time."
             ) from error
         except BaseException as error:
             if came:
                 raise
             said = text_of(error).rstrip(".")
-            raise SpaceError(
-                f"The space '{name}' raised {type(error).__name__} in its {step}"
-                f"{_line_of(error, filenames)}{said and f': {said}'}. Correct the space."
+            raise error_type(
+                f"The {of} '{name}' raised {type(error).__name__} in its {step}"
+                f"{line_of(error, filenames)}{said and f': {said}'}. Correct the {of}."
             ) from error
 
 
@@ -130,7 +138,8 @@ def _telling_line(lines: Sequence[str]) -> str:
     return lines[0]
 
 
-def _line_of(error: BaseException, filenames: Collection[str]) -> str:
+def line_of(error: BaseException, filenames: Collection[str]) -> str:
+    """Where in some files an error was raised, in brackets, or nothing."""
     if isinstance(error, SyntaxError) and error.filename in filenames:
         return f" ({error.filename}:{error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)

@@ -18,9 +18,9 @@ import sys
 import sysconfig
 import textwrap
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,12 @@ class LocalModule:
     path: str
     text: str
     is_package: bool = False
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> LocalModule:
+        """A module as a journal keeps it; what it doesn't know is left alone."""
+        known = [each.name for each in fields(cls)]
+        return cls(**{name: value[name] for name in known if name in value})
 
     @property
     def sha256(self) -> str:

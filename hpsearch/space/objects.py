@@ -13,18 +13,14 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from hpsearch.errors import SpaceError
+from hpsearch.errors import InputError, SpaceError
 from hpsearch.keras_settings import KerasSettings
 from hpsearch.space.local_modules import imported_names, modules_named
 from hpsearch.space.source import SpaceSource, is_hypermodel
 
 
 def read_object(spec: Any) -> SpaceSource:
-    """The source of a function or a HyperModel.
-
-    Its text is that of the object and of all functions and classes that go with it by value, such
-    as those of a script or a notebook, with the plain values that they name. Modules that it
-    imports or refers to, and that nobody has installed, go with it as texts.
+    """The source of a function or a HyperModel; see ``source_of_object``.
 
     Raises
     ------
@@ -36,20 +32,48 @@ def read_object(spec: Any) -> SpaceSource:
             "A space is a name, the path of a .py file, a function build(hp, problem) or a "
             f"keras_tuner.HyperModel; received {type(spec).__name__}. Pass one of these."
         )
-    described = spec if inspect.isfunction(spec) or inspect.isclass(spec) else type(spec)
+    return source_of_object(spec)
+
+
+def source_of_object(
+    spec: Any,
+    described: Any = None,
+    *,
+    of: str = "space",
+    error_type: type[InputError] = SpaceError,
+) -> SpaceSource:
+    """The source of an object that is called.
+
+    Its text is that of the object and of all functions and classes that go with it by value, such
+    as those of a script or a notebook, with the plain values that they name. Modules that it
+    imports or refers to, and that nobody has installed, go with it as texts.
+
+    Parameters
+    ----------
+    described : the function or class whose text it has; by default itself, or its class.
+    of, error_type : what it is in place of a space, and the error that is raised then.
+
+    Raises
+    ------
+    SpaceError
+        If it cannot be pickled.
+    """
+    if described is None:
+        described = spec if inspect.isfunction(spec) or inspect.isclass(spec) else type(spec)
+    name = getattr(described, "__name__", type(described).__name__)
     try:
         payload, taken_along = _pickled(spec)
         referred = _modules_referred_to(payload)
     except Exception as error:
-        raise SpaceError(
-            f"The space '{described.__name__}' cannot be sent to workers: {error}. "
+        raise error_type(
+            f"The {of} '{name}' cannot be sent to workers: {error}. "
             "Let it refer only to things that can be pickled, or put it into a .py file."
         ) from error
     texts = [_text_of(value) for value in dict.fromkeys([described, *taken_along])]
     text = "\n".join(filter(None, [*texts, *_plain_values(spec, taken_along)])) if texts[0] else ""
     names = [*referred, *(name for part in texts for name in imported_names(part))]
     modules = modules_named(names)
-    return SpaceSource(described.__name__, None, text, payload, KerasSettings.by_code(), modules)
+    return SpaceSource(name, None, text, payload, KerasSettings.by_code(), modules)
 
 
 def _text_of(value: Any) -> str:

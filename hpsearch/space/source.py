@@ -1,5 +1,7 @@
 """Where a space's code comes from: a shipped name, a file or a Python object.
 
+Metrics of one's own come from files and objects in the same way.
+
 Owns finding, running and calling that code in one convention, ``build(hp, problem)``. What becomes
 of what it raises belongs to ``hpsearch.space.guards``, what the calls are for to
 ``hpsearch.space.space``.
@@ -16,12 +18,12 @@ import re
 import sys
 import types
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.errors import SpaceError
+from hpsearch.errors import InputError, SpaceError
 from hpsearch.keras_settings import (
     DEFAULT_SETTINGS,
     KerasSettings,
@@ -82,6 +84,17 @@ class SpaceSource:
         """The files that its code stands in."""
         return frozenset(filter(None, (self.path, *(module.path for module in self.modules))))
 
+    def to_json(self) -> dict[str, Any]:
+        """What of it a journal keeps; a Python object's payload it doesn't."""
+        return {
+            "name": self.name,
+            "path": self.path,
+            "text": self.text,
+            "modules": [asdict(module) for module in self.modules],
+            "settings": self.settings.words,
+            "is_object": self.payload is not None,
+        }
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -125,13 +138,23 @@ def read_text(spec: str | os.PathLike[str]) -> SpaceSource:
             "Give the path of a .py file that defines build(hp, problem)."
         )
     try:
-        text = importlib.util.decode_source(path.read_bytes())
+        return source_of_file(path)
     except (OSError, UnicodeDecodeError, SyntaxError) as error:
         raise SpaceError(
             f"The space file '{given}' cannot be read: {error}. "
             "Give the path of a .py file that defines build(hp, problem)."
         ) from error
-    path = path.resolve()
+
+
+def source_of_file(path: Path) -> SpaceSource:
+    """A file's code, and that of the modules of its own that it imports.
+
+    Raises
+    ------
+    OSError, UnicodeDecodeError, SyntaxError
+        If it can't be read.
+    """
+    text, path = importlib.util.decode_source(path.read_bytes()), path.resolve()
     return SpaceSource(path.name, str(path), text, modules=modules_beside(path, text))
 
 
@@ -172,20 +195,28 @@ def _defined(source: SpaceSource) -> Definition:
     if source.payload is not None:
         return _define(source, pickle.loads(source.payload), None)
     name = f"hpsearch_space_{source.sha256[:16]}"
-    names = _run(source, name)
+    names = run(source, name)
     build = names.get("build")
     if build is None:
         build = _only_hypermodel(source, names, name)
     return _define(source, build, names.get("declare"))
 
 
-def _run(source: SpaceSource, name: str) -> dict[str, Any]:
-    """What a module of this name holds after the space's code ran in it."""
+def run(
+    source: SpaceSource, name: str, *, of: str = "space", error_type: type[InputError] = SpaceError
+) -> dict[str, Any]:
+    """What a module of this name holds after the code ran in it.
+
+    Parameters
+    ----------
+    of, error_type : as in ``blame``.
+    """
     filename = source.path or source.name
     module = types.ModuleType(name)
     module.__file__ = filename
     sys.modules[name] = module  # where dataclasses and pickle look a class's module up
-    with blame(source.name, "import", {filename, *source.filenames}):
+    filenames = {filename, *source.filenames}
+    with blame(source.name, "import", filenames, of=of, error_type=error_type):
         exec(compile(source.text, filename, "exec", dont_inherit=True), module.__dict__)
     return vars(module)
 

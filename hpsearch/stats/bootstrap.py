@@ -23,14 +23,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpsearch.errors import OptionError
-from hpsearch.metrics import METRICS, weighted_score
+from hpsearch.metrics import metric_named, weighted_score
 from hpsearch.stats.base import Floats, check_share, losses_of
 from hpsearch.task import Direction, ProblemKind
 
 CHUNK_BYTES = 16 * 2**20  # memory for the counts of the samples that are scored in one go
 
 Metric = str | Callable[[NDArray[Any], NDArray[Any]], float]
-"""A key of ``hpsearch.metrics.METRICS``, or a function of truth and predictions of some rows."""
+"""A metric, its name in ``hpsearch.metrics``, or a function of truth and predictions of rows."""
 Counts = NDArray[np.int64]
 Rule = Callable[[Floats], NDArray[np.int64]]
 """Losses (b, C) of C candidates in b samples to the position that each sample selects, (b,)."""
@@ -337,7 +337,7 @@ def _codes(blocks: ArrayLike) -> NDArray[np.int64]:
 def direction_of(metric: Metric, direction: Direction | None) -> Direction:
     """A named metric's own direction, else what was given."""
     if isinstance(metric, str):
-        return METRICS[metric].direction if metric in METRICS else "min"
+        return metric_named(metric).direction
     if direction not in ("min", "max"):
         raise OptionError(
             "A metric that is a function needs `direction`, 'min' or 'max'; received "

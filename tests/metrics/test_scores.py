@@ -358,7 +358,8 @@ def test_a_metric_that_does_not_suit_is_refused_with_those_that_do(name):
         resolve_metric("multilabel", name)
     assert str(caught.value) == (
         "`--metric` must suit a multilabel problem: hamming_loss, micro_f1, macro_f1, weighted_f1, "
-        f"log_loss, roc_auc, average_precision; received {name!r}. Take one of those."
+        f"log_loss, roc_auc, average_precision; received {name!r}. Take one of those, "
+        "or FILE.py:NAME with one of your own."
     )
 
 

@@ -28,6 +28,7 @@ OTHER = {
     "oracle": "grid",
     "fix": {"units_1": "8", "note": "a b"},
     "metric": "accuracy",
+    "also": ("f1", "brier"),
     "race": "forgiving",
     "rungs": 2,
     "bracket": 9,
