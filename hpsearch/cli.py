@@ -21,6 +21,7 @@ from hpsearch.console import process
 from hpsearch.console.parameters import taking
 from hpsearch.console.process import Signals, exit_code_of, saying_how_to_resume
 from hpsearch.data.options import TABLE_OPTIONS
+from hpsearch.engines import importing
 from hpsearch.errors import OptionError
 from hpsearch.options import MOST_SAMPLED, Panel, check_not_replaced
 from hpsearch.paths import found_at
@@ -148,17 +149,18 @@ def run(
 ) -> None:
     """Search the best network for DATA, scored by iterated K-fold, and train it on all rows."""
     _use_the_lightest_backend()
-    from hpsearch.console.observers import observer_for
-    from hpsearch.results import free_name
-    from hpsearch.search.execution import RESULTS_ROOT
-
     how = {each.name: options.pop(each.name) for each in TABLE_OPTIONS}
-    dataset = hpsearch.load(data, **how)
-    options["out"] = options["out"] or free_name(RESULTS_ROOT, dataset.name)
-    observer = observer_for(quiet=quiet)
-    search = hpsearch.Search(**options, observer=observer, began=process.BEGAN)
-    with saying_how_to_resume():
-        search.run(dataset)
+    with importing(options["engine"], options["cluster"]):
+        from hpsearch.console.observers import observer_for
+        from hpsearch.results import free_name
+        from hpsearch.search.execution import RESULTS_ROOT
+
+        dataset = hpsearch.load(data, **how)
+        options["out"] = options["out"] or free_name(RESULTS_ROOT, dataset.name)
+        observer = observer_for(quiet=quiet)
+        search = hpsearch.Search(**options, observer=observer, began=process.BEGAN)
+        with saying_how_to_resume():
+            search.run(dataset)
 
 
 @app.command(epilog=_RESUME_EXAMPLES)
@@ -389,10 +391,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _use_the_lightest_backend() -> None:
     """Let Keras use NumPy where this process only plans; the workers choose their own backend.
 
-    Nor does a process that only plans draw: Keras would import matplotlib, half a second.
+    Nor does a process that only plans draw, or wrap networks: Keras would import matplotlib and
+    scikit-learn, half a second each.
     """
+    from hpsearch.engines.backend import spare
+
     os.environ |= {"KERAS_BACKEND": "numpy", "KERAS_NNX_ENABLED": "false"}
     sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
+    spare("sklearn")
 
 
 def _use_the_workers_environment(backend: str) -> None:

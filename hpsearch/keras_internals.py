@@ -7,7 +7,11 @@ No other module names an attribute of Keras that begins with an underscore, or a
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import os
 import sys
+import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -216,6 +220,48 @@ def do_without_tensorflow() -> None:
     from keras.src.utils import module_utils
 
     module_utils.tensorflow._available = False
+
+
+class _Later(types.ModuleType):
+    """Stands for a module, which is imported when something of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        _forget_stand_ins()
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def _forget_stand_ins() -> None:
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, _Later):
+            del sys.modules[name]
+
+
+@contextmanager
+def jax_when_it_is_used() -> Iterator[None]:
+    """Have Keras, imported in a block on its NumPy backend, import JAX only for what needs it.
+
+    These are convolutions and Fourier transforms. It takes half a second, for nothing where no
+    network computes. Where Keras uses more of it, JAX is imported as ever.
+    """
+    names = ("jax", "jax.lax", "keras.src.backend.jax.math")
+    if os.environ.get("KERAS_BACKEND") != "numpy" or sys.modules.keys() & set(names):
+        yield
+        return
+    jax, lax, math = ours = [_Later(name) for name in names]
+    monitoring = types.SimpleNamespace(record_scalar=None)  # Keras sees to it that there is one
+    vars(jax).update(lax=lax, monitoring=monitoring, __spec__=importlib.util.find_spec("jax"))
+    vars(math).update({name: _called_later(math.__name__, name) for name in ("fft", "fft2")})
+    sys.modules.update(zip(names, ours, strict=True))
+    try:
+        yield
+    finally:
+        _forget_stand_ins()
+
+
+def _called_later(module: str, name: str) -> Callable[..., Any]:
+    return lambda *arguments: getattr(importlib.import_module(module), name)(*arguments)
 
 
 def global_policy() -> str | None:

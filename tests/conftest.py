@@ -10,7 +10,6 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 import datetime as dt
 import gc
 import importlib.util
-import io
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
 from hpsearch.data import Column, Schema
+from hpsearch.engines.workers import Begun
 from hpsearch.task import Target
 
 IMAGE_SHAPE = (2, 3)
@@ -122,36 +122,23 @@ class MachinesHere:
     def start(self, warm_up, **options):
         return self
 
+    def fresh(self, warm_up, **options):
+        return self
+
     def share(self, folder):
         return None
 
     def call(self, function, *arguments, limit=None):
         return function(*arguments)
 
-    def map_unordered(self, function, tasks):
-        return map(function, tasks)
+    def begin(self, function, *arguments, limit=None):
+        return Begun(lambda: True, lambda: function(*arguments))
 
-
-class ReloadCheckHere:
-    """Stands for ``ReloadCheck``: reloads the exported model in this process."""
-
-    def __init__(self, environment):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
+    def copies(self, warm_up, timeout):
         return None
 
-    def verify(self, model_path, check_path):
-        from hpsearch.export.refit import reload_main
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sys.stdin", io.StringIO(f"{model_path}\n{check_path}\n"))
-            patch.setattr("sys.stdout", verdict := io.StringIO())
-            reload_main()
-        assert verdict.getvalue() == "identical\n"
+    def map_unordered(self, function, tasks):
+        return map(function, tasks)
 
 
 @contextmanager
@@ -170,8 +157,7 @@ def train_here():
 
     @contextmanager
     def train_here():
-        with _here() as patch:
-            patch.setattr("hpsearch.search.execution.ReloadCheck", ReloadCheckHere)
+        with _here():
             gc.freeze()  # as in a worker
             yield "reference"
 

@@ -44,6 +44,10 @@ def export_slowly(*arguments):
     return pretended.refit_and_export(*arguments)
 
 
+def check_slowly(*arguments):
+    time.sleep(0.1)
+
+
 def begin(*arguments):
     """Start a command in a process of its own."""
     pid = os.fork()
@@ -123,7 +127,7 @@ def main(folder, n_kills, kills_per_run):
     Path("space.py").write_text(SPACE)
     pretended.PretendedEngine.train = staticmethod(train_slowly)
     hpsearch.search.execution.refit_and_export = export_slowly
-    pretended.PretendedCheck.verify = lambda *arguments: time.sleep(0.1)
+    hpsearch.search.execution.check_reload = check_slowly
     started = time.monotonic()
     whole = finish("whole")
     seconds = time.monotonic() - started

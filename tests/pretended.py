@@ -119,20 +119,8 @@ def _train_fold(job, unit, position):
     return trained.between(unit.span.since, end)
 
 
-class PretendedCheck:
-    """Stands for ``ReloadCheck``."""
-
-    def __init__(self, environment):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
-
-    def verify(self, model_path, check_path):
-        pass
+def check_reload(model_path, check_path):
+    pass
 
 
 def refit_and_export(train, job, candidate, n_steps, schema, model_path, *more):
@@ -175,5 +163,6 @@ def pretend():
     with engines.registered(ENGINE), pytest.MonkeyPatch.context() as patch:
         patch.setattr("hpsearch.search.execution.refit_and_export", refit_and_export)
         patch.setattr("hpsearch.search.nesting.refit_and_predict", refit_and_predict)
-        patch.setattr("hpsearch.search.execution.ReloadCheck", PretendedCheck)
+        patch.setattr("hpsearch.search.execution.check_reload", check_reload)
+        patch.setattr("hpsearch.scoring.crew.Crew.fresh", lambda crew, kind: crew.workers)
         yield ENGINE.name

@@ -8,6 +8,7 @@ through it as well. ``registered`` adds one that lives elsewhere, for as long as
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 AUTO: Final = "auto"
 """The option that leaves the choice to ``hpsearch.engines.choose``."""
+
+FIRST: Final = "fused"
+"""The engine that ``auto`` takes unless something is in its way."""
 
 _OLDER_NAMES: Final = {"keras": "reference"}
 
@@ -34,9 +38,12 @@ def engine_names() -> tuple[str, ...]:
     >>> engine_names()
     ('fused', 'reference')
     """
+    return tuple(sorted(_folders() | set(_registered)))
+
+
+def _folders() -> set[str]:
     folders = (Path(folder).glob("*/engine.py") for folder in __path__)
-    found = {path.parent.name for paths in folders for path in paths}
-    return tuple(sorted(found | set(_registered)))
+    return {path.parent.name for paths in folders for path in paths}
 
 
 def engine_kind(name: str) -> EngineKind:
@@ -45,6 +52,30 @@ def engine_kind(name: str) -> EngineKind:
         return _registered[name]
     kind: EngineKind = importlib.import_module(f"{__name__}.{name}.engine").ENGINE
     return kind
+
+
+@contextmanager
+def importing(option: str, cluster: str | None = None) -> Iterator[None]:
+    """Have a process import what the likely engine's workers need while a block reads the data.
+
+    Parameters
+    ----------
+    option, cluster : as in ``Search``.
+    """
+    name = FIRST if option == AUTO else option
+    if name not in _folders() or cluster is not None:
+        yield
+        return
+    home = importlib.import_module(f"{__name__}.{name}")
+    warm_up, backend = getattr(home, "WARM_UP", None), getattr(home, "KERAS_BACKEND", None)
+    if warm_up is None or backend is None or importlib.util.find_spec(backend) is None:
+        yield
+        return
+    from hpsearch.engines.workers.environment import WORKER_ENVIRONMENTS
+    from hpsearch.engines.workers.fork_server import expected
+
+    with expected(WORKER_ENVIRONMENTS[backend], warm_up):
+        yield
 
 
 def with_present_names(record: Mapping[str, Any]) -> dict[str, Any]:

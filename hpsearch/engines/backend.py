@@ -27,17 +27,33 @@ def import_keras() -> None:
 
     On another backend than TensorFlow, Keras imports TensorFlow for the first object it saves or
     describes, only to ask whether that is one of TensorFlow's: four seconds and 500 MB. It imports
-    matplotlib, where that is installed, for its drawing functions: half a second.
+    matplotlib, where that is installed, for its drawing functions, and scikit-learn for its
+    wrappers, as keras-tuner does for a tuner: half a second each.
 
     Its settings are the default ones, whatever ``keras.json`` says.
     """
     check_keras_json()
-    with silenced_stderr(), _unavailable("matplotlib"):
+    with silenced_stderr(), _unavailable("matplotlib", "sklearn"):
         import keras
+        import keras_tuner  # noqa: F401  (spaces are declared with it)
 
         if keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules:
             keras_internals.do_without_tensorflow()
     DEFAULT_SETTINGS.apply()
+
+
+_spared: set[str] = set()
+
+
+def spare(*packages: str) -> None:
+    """Have Keras and keras-tuner do without packages in this process: it is the program's own."""
+    _spared.update(packages)
+
+
+def import_keras_tuner() -> None:
+    """Import keras-tuner, and with it Keras, where they only plan."""
+    with _unavailable(*_spared), keras_internals.jax_when_it_is_used():
+        import keras_tuner  # noqa: F401
 
 
 def keep_compiled_programs() -> None:
@@ -107,16 +123,15 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def _unavailable(name: str) -> Iterator[None]:
-    """Have imports of a package fail as if it were not installed, unless it is loaded already."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]
+def _unavailable(*names: str) -> Iterator[None]:
+    """Have imports of packages fail as if they were not installed, unless they are loaded."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        del sys.modules[name]
+        for name in hidden:
+            del sys.modules[name]
 
 
 @contextmanager

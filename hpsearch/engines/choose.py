@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hpsearch.engines import AUTO, engine_kind
+from hpsearch.engines import AUTO, FIRST, engine_kind
 from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.pace import verdict
 from hpsearch.engines.probe import Probe
 from hpsearch.errors import OptionError
 from hpsearch.preprocessing import Layout
 from hpsearch.space.space import Space
-
-FIRST = "fused"
-"""The engine that ``auto`` takes unless something is in its way."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ each, in any order. How work is cut and seeded belongs to ``plan``, what all rep
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.oracles.base import HALVING_RATE
 from hpsearch.space.space import Candidate
 
 
@@ -58,6 +60,19 @@ class Span:
     def end(self, epochs: int) -> int:
         """The last epoch, where the budget is ``epochs``."""
         return epochs if self.until is None else min(self.until, epochs)
+
+    def before_the_last_rung(self, epochs: int) -> int:
+        """The epochs of all rungs but the last, where the budget is ``epochs``; 0 without rungs.
+
+        Examples
+        --------
+        >>> Span(block=12).before_the_last_rung(100), Span().before_the_last_rung(100)
+        (36, 0)
+        """
+        if self.block is None:
+            return 0
+        ends = (self.block * int(HALVING_RATE**rung) for rung in itertools.count())
+        return max(itertools.takewhile(lambda end: end < epochs, ends), default=0)
 
 
 WHOLE = Span()

@@ -35,6 +35,8 @@ class EngineKind:
     way : how it trains, for the line that says which engine runs and why.
     environment : what fixes the bytes of its worker processes, Keras's backend among it.
     warm_up : what a worker loads while the parent still reads the data.
+    forks : whether that leaves a process that can be copied: one thread, and nothing computed. Such
+        an engine's folder has ``KERAS_BACKEND`` and ``WARM_UP`` as well, to begin with early.
     make : an engine of its workers, a job, the parent's copy of the data, and what scores the
         candidates that it cannot train.
     train_on_all_rows : the trained ``keras.Model`` of a candidate after so many optimizer steps on
@@ -56,6 +58,7 @@ class EngineKind:
     make: Callable[[Workers, Job, FitData, FallBack], Engine]
     train_on_all_rows: Callable[[Job, Candidate, int], Any]
     probe: Callable[..., Probe] = probe_space
+    forks: bool = False
     pins: bool = False
     data_obstacle: Callable[[Layout, Space], str | None] = no_obstacle
     data_drawback: Callable[[Layout, Space], str | None] = no_obstacle

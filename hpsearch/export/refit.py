@@ -7,22 +7,17 @@ kept that does not pass.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.dataset import Schema
-from hpsearch.engines.backend import import_keras, keep_compiled_programs
 from hpsearch.engines.contract import Job
 from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
@@ -232,71 +227,29 @@ def _check_same(
         )
 
 
-_RELOAD = (
-    "from hpsearch.engines.workers import end_with_parent; end_with_parent({parent}); "
-    "from hpsearch.export.refit import reload_main; reload_main()"
-)
+def check_reload(model_path: str, check_path: str) -> None:
+    """Reload the exported model and compare its predictions; runs in a fresh process.
 
-
-class ReloadCheck:
-    """A fresh process that reloads the exported model; it imports Keras while others train.
-
-    ``environment`` is that of the workers, so that the same backend computes with the same
-    threads.
+    Raises
+    ------
+    BundleError
+        If it can't be loaded, or predicts something else than before, be it by a bit.
     """
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = dict(environment)
-
-    def __enter__(self) -> ReloadCheck:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _RELOAD.format(parent=os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | self._environment,
-        )
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.communicate()
-
-    def verify(self, model_path: Path, check_path: Path) -> None:
-        """Have the process compare predictions; ``BundleError`` unless they are bit-identical."""
-        output, errors = self._process.communicate(f"{model_path}\n{check_path}\n")
-        verdict = output.strip().splitlines()[-1] if output.strip() else ""
-        if self._process.returncode or verdict != "identical":
-            reason = verdict or (errors.strip().splitlines() or ["no answer"])[-1]
-            raise BundleError(
-                "The exported model must predict the same after a reload in a fresh process: "
-                f"{reason}. Look for a layer that keeps state outside its weights."
-            )
-
-
-def reload_main() -> None:
-    """Read two paths, reload the model, compare its predictions; prints a verdict."""
-    import_keras()  # before the paths come, while the refit goes on
-    if os.environ["KERAS_BACKEND"] == "jax":
-        keep_compiled_programs()  # the same prediction was compiled for the export
-    model_path, check_path = sys.stdin.readline().strip(), sys.stdin.readline().strip()
     with np.load(check_path, allow_pickle=False) as check:
         inputs: dict[str, Any] = {name: check[name] for name in check.files}
     expected = inputs.pop("outputs")
     try:
-        model = load_keras_file(Path(model_path))
-    except BundleError as error:
-        print(" ".join(str(error).split()))
-        return
-    outputs = np.asarray(model.predict_on_batch(inputs))
-    if np.array_equal(outputs, expected):
-        print("identical")
-    else:
-        print(f"predictions differ by up to {float(np.abs(outputs - expected).max()):.3g}")
+        with keras_settings():
+            outputs = np.asarray(load_keras_file(Path(model_path)).predict_on_batch(inputs))
+    except Exception as error:
+        raise _not_the_same(reason_of(error)) from error
+    if not np.array_equal(outputs, expected):
+        worst = float(np.abs(outputs - expected).max())
+        raise _not_the_same(f"predictions differ by up to {worst:.3g}")
+
+
+def _not_the_same(reason: str) -> BundleError:
+    return BundleError(
+        "The exported model must predict the same after a reload in a fresh process: "
+        f"{reason.rstrip('.')}. Look for a layer that keeps state outside its weights."
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -22,6 +22,7 @@ from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.pace import few_batches, is_very_large, seconds_per_epoch
 from hpsearch.engines.probe import Probe
 from hpsearch.engines.workers import (
+    Begun,
     LateCallError,
     ScratchFolder,
     Workers,
@@ -37,7 +38,6 @@ from hpsearch.space.space import Candidate
 from hpsearch.task import Problem, Target
 
 Note = Callable[[str], None]
-Call = Callable[..., Any]
 R = TypeVar("R")
 
 UNITS_OF_A_REFIT: Final = 4
@@ -151,37 +151,66 @@ class Crew:
             ) from error
         return found
 
-    def refit(self, attempt: Callable[[EngineKind, Call], R]) -> R:
+    def begin_refit(
+        self, function: Callable[..., R], *arguments: Any
+    ) -> Begun[tuple[R, EngineKind]]:
         """Have the winner trained on all rows by the engine that trained its folds.
 
         Parameters
         ----------
-        attempt : trains by an engine, with what calls a function in its workers; it is asked
-            again with the engine that falls back where that one cannot train the network.
+        function : what a worker calls, with the engine's ``train_on_all_rows`` and the arguments.
 
-        Raises
-        ------
-        BundleError
-            If it takes longer than ``--trial-timeout`` allows.
+        Returns
+        -------
+        The result, and which engine trained: the one that falls back where the first cannot train
+        the network. It is a ``BundleError`` if that takes longer than ``--trial-timeout`` allows.
         """
         kind = self.choice.kind
-        try:
-            return attempt(kind, partial(self._refit_in, lambda: self.workers))
-        except UntraceableError:
-            other = engine_kind(str(kind.fallback))
-            return attempt(other, partial(self._refit_in, lambda: self._second_workers))
+        begun = self._begin_refit(self.workers, function, kind, arguments)
 
-    def _refit_in(self, workers: Callable[[], Workers], function: Any, *arguments: Any) -> Any:
-        """Call what trains on all rows, which may take as long as a few work units."""
+        def result() -> tuple[R, EngineKind]:
+            try:
+                return begun.result(), kind
+            except UntraceableError:
+                other = engine_kind(str(kind.fallback))
+                again = self._begin_refit(self._second_workers, function, other, arguments)
+                return again.result(), other
+
+        return Begun(begun.is_over, result)
+
+    def _begin_refit(
+        self,
+        workers: Workers,
+        function: Callable[..., R],
+        kind: EngineKind,
+        arguments: Sequence[Any],
+    ) -> Begun[R]:
+        """Begin what trains on all rows, which may take as long as a few work units."""
         limit = limit_of_call(self._plan.trial_timeout, n_tasks=UNITS_OF_A_REFIT)
-        try:
-            return workers().call(function, *arguments, limit=limit)
-        except LateCallError as error:
-            raise BundleError(
-                f"The final model must be trained within {limit:g} s, {UNITS_OF_A_REFIT} times "
-                "--trial-timeout, and was not. Everything else is recorded: resume the run with a "
-                "larger --trial-timeout."
-            ) from error
+        begun = workers.begin(function, kind.train_on_all_rows, *arguments, limit=limit)
+
+        def result() -> R:
+            try:
+                return begun.result()
+            except LateCallError as error:
+                raise BundleError(
+                    f"The final model must be trained within {limit:g} s, {UNITS_OF_A_REFIT} times "
+                    "--trial-timeout, and was not. Everything else is recorded: resume the run "
+                    "with a larger --trial-timeout."
+                ) from error
+
+        return Begun(begun.is_over, result)
+
+    def fresh(self, kind: EngineKind) -> Workers:
+        """A process of an engine in which nothing was built; it imports while others train."""
+        process = self._machines.fresh(kind.warm_up, environment=kind.environment)
+        return self._exit.enter_context(process)
+
+    @cached_property
+    def helpers(self) -> Workers:
+        """Processes for tasks of another kind than training; the same where there are no others."""
+        copies = self._machines.copies(self.choice.kind.warm_up, self._plan.trial_timeout)
+        return self.workers if copies is None else self._exit.enter_context(copies)
 
     def settle(self, job: Job, data: FitData, defaults: Mapping[str, Any]) -> None:
         """Have both engines train a very large default network for a moment, where that pays."""
@@ -243,6 +272,7 @@ class Crew:
             environment=kind.environment,
             pin=kind.pins,
             timeout=self._plan.trial_timeout,
+            forks=kind.forks,
         )
         return self._exit.enter_context(workers)
 

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from hpsearch.data import Dataset
+from hpsearch.engines.backend import import_keras_tuner
 from hpsearch.engines.choose import Choice
 from hpsearch.engines.contract import Engine, FoldResult, Job, Span, UnitResult, WorkUnit
 from hpsearch.engines.fit_data import (
@@ -134,7 +135,8 @@ class Session:
             If the space raises, or its network doesn't fit the rows, the problem or the export.
         """
         with signals_wait():
-            from keras_tuner import HyperParameters
+            import_keras_tuner()
+        from keras_tuner import HyperParameters
 
         from hpsearch.space.hyperparameters import active_values
 

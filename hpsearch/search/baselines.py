@@ -13,7 +13,7 @@ network sees: every statistic is fitted on a fold's training rows alone.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -84,6 +84,7 @@ def score_baselines(
     positions: Sequence[int],
     metrics: Sequence[str],
     seed: int,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> list[BaselineScores]:
     """Score the baselines on the given folds, one fold a task.
 
@@ -96,6 +97,7 @@ def score_baselines(
     data_path, data : of the run; ``data`` may lack its features.
     positions : of the folds in ``data.folds``.
     metrics : the metrics' names; seed : of the rows that a large table's models see.
+    meanwhile : is called after each fold.
     """
     sizes = _Sizes.of(data, positions)
     obstacles = {name: sizes.obstacle(name) for name in NAMES}
@@ -104,6 +106,7 @@ def score_baselines(
     rows: list[Row] = []
     failed: dict[str, str] = {}
     for result in workers.map_unordered(score_fold, tasks):
+        meanwhile()
         if isinstance(result, Lost):
             failed |= dict.fromkeys(names, f"It could not be fitted: {result.reason}.")
             continue

@@ -7,15 +7,18 @@ and telling to ``loop``, options to ``options``, what must not have changed to `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from hpsearch.data import Dataset, load
+from hpsearch.engines import importing
 from hpsearch.engines.kind import EngineKind
-from hpsearch.errors import SearchFailedError
-from hpsearch.export.refit import Refitted, ReloadCheck, refit_and_export
+from hpsearch.engines.workers import Begun
+from hpsearch.errors import HpsearchError, SearchFailedError
+from hpsearch.export.refit import Refitted, check_reload, refit_and_export
 from hpsearch.options import documented, taking
 from hpsearch.oracles import make_oracle
 from hpsearch.report import model_card_text
@@ -23,7 +26,6 @@ from hpsearch.results import Run, RunFolder, free_name, open_run
 from hpsearch.results.journal import Journal
 from hpsearch.results.reporting import write_missing_texts
 from hpsearch.results.tables import baselines_table, nested_table, predictions_table
-from hpsearch.scoring.crew import Call
 from hpsearch.scoring.observer import Observer, usual_observer
 from hpsearch.scoring.rows import encode_dataset
 from hpsearch.scoring.session import Session
@@ -109,7 +111,10 @@ class Search(Options):
             If the run's folder can't be written any more, as on a full disk; the journal is valid.
         """
         began = now() if self.began is None else self.began
-        with self.observer or usual_observer() as observer:
+        with (
+            self.observer or usual_observer() as observer,
+            importing(self.engine, self.cluster),
+        ):
             dataset = load(data)
             planned = _Planned.of(self, dataset, began, Budget.of(self))
             path = self.out or free_name(RESULTS_ROOT, dataset.name)
@@ -187,13 +192,14 @@ def resume(
         budget = Budget.of(asked, budget_of(was))
         if budget is None and "trials" not in given:
             budget = budget_of(was)
-        planned = _Planned.of(asked, data_of(was, data), began, budget)
-        check_growth(before, planned.record)
-        check_unchanged(before, planned.record, accept_versions=accept_changes)
-        if folder.is_finished and not has_grown(was, planned.record):
-            observer.note(telling.finished(planned.plan))
-            return _told(open_run(path), observer)
-        return execute(planned, folder, observer, journal)
+        with importing(was["engine"], asked.cluster):
+            planned = _Planned.of(asked, data_of(was, data), began, budget)
+            check_growth(before, planned.record)
+            check_unchanged(before, planned.record, accept_versions=accept_changes)
+            if folder.is_finished and not has_grown(was, planned.record):
+                observer.note(telling.finished(planned.plan))
+                return _told(open_run(path), observer)
+            return execute(planned, folder, observer, journal)
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,14 +259,15 @@ def execute(
             plan = score_trials(plan, session, oracle, journal, log, observer, pacing)
             planned = planned.with_plan(plan)
             best = session.restore_predictions(_select(plan, log, folder, observer), journal)
+            refit = _Refit(plan, session, best)
             books = Books.of(plan, log, best)
             corrected = books.bias_corrected(
                 journal, lambda trial: session.restore_predictions(trial, journal)
             )
         folder.write_tables(predictions=predictions_table(_prediction_parts(plan, session, best)))
-        beside = baselines.scored(positions_of(best, plan.folds))
+        beside = baselines.scored(positions_of(best, plan.folds), refit.go_on)
         nested = _search_nested(planned, session, folder, observer)
-        refitted, n_steps, kind = _refit(plan, session, best, folder, observer)
+        refitted, kind = refit.finish(folder, observer)
         ledger = books.ledger(
             bias_corrected=corrected,
             baselines=beside,
@@ -270,8 +277,8 @@ def execute(
             test_predictions=refitted.predictions,
             declared=declared,
         )
-        manifest = documents.manifest(plan, best, refitted, n_steps, kind.keras_backend)
-        outcome = documents.best_document(plan, best, refitted, n_steps, len(log), ledger)
+        manifest = documents.manifest(plan, best, refitted, refit.n_steps, kind.keras_backend)
+        outcome = documents.best_document(plan, best, refitted, refit.n_steps, len(log), ledger)
         asked = documents.run_document(plan, session)
         folder.write_json("model.json", manifest)
         text = model_card_text(asked, outcome, manifest, ledger)
@@ -347,25 +354,33 @@ class _Baselines:
         self._observer = observer
         self._found: dict[tuple[int, ...], list[BaselineScores]] = {}
 
-    def scored(self, positions: Sequence[int]) -> list[BaselineScores]:
-        """What they scored on these folds; nothing where they were not asked for."""
+    def scored(
+        self, positions: Sequence[int], meanwhile: Callable[[], None] = lambda: None
+    ) -> list[BaselineScores]:
+        """What they scored on these folds; nothing where they were not asked for.
+
+        ``meanwhile`` is called now and then.
+        """
         if not self._plan.options.baselines:
             return []
         key = tuple(positions)
         if key not in self._found:
-            self._found[key] = self._score(key)
+            self._found[key] = self._score(key, meanwhile)
         return self._found[key]
 
-    def _score(self, positions: tuple[int, ...]) -> list[BaselineScores]:
+    def _score(
+        self, positions: tuple[int, ...], meanwhile: Callable[[], None]
+    ) -> list[BaselineScores]:
         session, metrics = self._session, self._plan.metrics
         self._observer.stage("baselines")
         found = score_baselines(
-            session.workers,
+            session.crew.helpers,
             session.job.data_path,
             session.data,
             positions,
             metrics,
             self._plan.options.seed,
+            meanwhile,
         )
         rows = [row for scores in found for row in scores.rows]
         self._folder.write_tables(baselines=baselines_table(rows, metrics=metrics))
@@ -383,35 +398,53 @@ def _search_nested(
     return outcome
 
 
-def _refit(
-    plan: SearchPlan, session: Session, best: TrialResult, folder: RunFolder, observer: Observer
-) -> tuple[Refitted, int, EngineKind]:
-    """Train the selected configuration on all rows, export it and have the file reloaded."""
-    observer.stage("refit")
-    unchecked = session.scratch / "model.keras"
-    check = session.scratch / "check.npz"
-    n_steps = steps_of_refit(plan, session, best)
+class _Refit:
+    """The selected configuration trains on all rows, from the first, while the books are kept.
 
-    def refitted_by(kind: EngineKind, call: Call) -> tuple[Refitted, int, EngineKind]:
-        with ReloadCheck(kind.environment) as reload_check:
-            refitted = call(
-                refit_and_export,
-                kind.train_on_all_rows,
-                session.job,
-                best.candidate,
-                n_steps,
-                plan.dataset.schema,
-                str(unchecked),
-                str(check),
-                None if plan.test is None else encode_dataset(plan.test),
-            )
-            observer.stage("reload check")
-            reload_check.verify(unchecked, check)
-        return refitted, n_steps, kind
+    Attributes
+    ----------
+    n_steps : its optimizer steps.
+    """
 
-    found = session.crew.refit(refitted_by)
-    folder.write_file("model.keras", unchecked.read_bytes())
-    return found
+    def __init__(self, plan: SearchPlan, session: Session, best: TrialResult) -> None:
+        self.n_steps = steps_of_refit(plan, session, best)
+        self._crew = session.crew
+        self._model = session.scratch / "model.keras"
+        self._sample = session.scratch / "check.npz"
+        self._fresh = self._crew.fresh(self._crew.choice.kind)
+        self._check: Begun[None] | None = None
+        self._refitted = self._crew.begin_refit(
+            refit_and_export,
+            session.job,
+            best.candidate,
+            self.n_steps,
+            plan.dataset.schema,
+            str(self._model),
+            str(self._sample),
+            None if plan.test is None else encode_dataset(plan.test),
+        )
+
+    def go_on(self) -> None:
+        """Have the exported file reloaded, once it is there; what went wrong is told at the end."""
+        if self._check is None and self._refitted.is_over():
+            with suppress(HpsearchError):
+                self._begin_check()
+
+    def finish(self, folder: RunFolder, observer: Observer) -> tuple[Refitted, EngineKind]:
+        """Wait for the exported file and its check, and keep it; which engine made it."""
+        observer.stage("refit")
+        check = self._check or self._begin_check()
+        observer.stage("reload check")
+        check.result()
+        folder.write_file("model.keras", self._model.read_bytes())
+        return self._result
+
+    def _begin_check(self) -> Begun[None]:
+        self._result = self._refitted.result()
+        _, kind = self._result
+        fresh = self._fresh if kind == self._crew.choice.kind else self._crew.fresh(kind)
+        self._check = fresh.begin(check_reload, str(self._model), str(self._sample))
+        return self._check
 
 
 def _told(run: Run, observer: Observer) -> Run:

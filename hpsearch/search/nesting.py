@@ -200,16 +200,11 @@ def search_within(
         score_trials(plan, session, oracle, journal, log, observer)
         best = select(plan, log)
         n_steps, rows = steps_of_refit(plan, session, best), encode_dataset(new_rows)
-        return best, session.crew.refit(
-            lambda kind, call: call(
-                refit_and_predict,
-                kind.train_on_all_rows,
-                session.job,
-                best.candidate,
-                n_steps,
-                rows,
-            )
+        refit = session.crew.begin_refit(
+            refit_and_predict, session.job, best.candidate, n_steps, rows
         )
+        predictions, _ = refit.result()
+        return best, predictions
 
 
 class _Progress(SilentObserver):

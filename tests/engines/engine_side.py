@@ -181,7 +181,7 @@ def fused_results(job, units, effort=None):
 
     results = {}
     chosen = (
-        mock.patch.object(fused_training, "_effort", return_value=effort)
+        mock.patch.object(fused_training, "effort_of", return_value=effort)
         if effort
         else nullcontext()
     )

@@ -4,7 +4,7 @@ import pytest
 
 from hpsearch.engines import engine_kind
 from hpsearch.engines.failures import UntraceableError
-from hpsearch.engines.workers import LateCallError
+from hpsearch.engines.workers import Begun, LateCallError
 from hpsearch.errors import BundleError
 from hpsearch.scoring.crew import Crew
 
@@ -14,9 +14,9 @@ class Pool:
         self.name = name
         self.limit = None
 
-    def call(self, function, *arguments, limit=None):
+    def begin(self, function, *arguments, limit=None):
         self.limit = limit
-        return function(self.name, *arguments)
+        return Begun(lambda: True, lambda: function(self.name, *arguments))
 
 
 @pytest.fixture
@@ -32,19 +32,21 @@ def crew(monkeypatch):
 
 
 def test_a_refit_takes_the_engine_that_falls_back_where_it_must(crew):
-    def train(pool, kind):
-        if kind == "fused":
+    def train(pool, train_on_all_rows, number):
+        if pool == "fused" and number == 1:
             raise UntraceableError("a loss of whole batches")
-        return f"{kind} in {pool}"
+        return pool, train_on_all_rows, number
 
-    assert crew.refit(lambda kind, call: call(train, kind.name)) == "reference in reference"
-    assert crew.refit(lambda kind, call: call(lambda pool: pool)) == "fused"
+    for number, name in enumerate(("fused", "reference")):
+        kind = engine_kind(name)
+        result = crew.begin_refit(train, number).result()
+        assert result == ((name, kind.train_on_all_rows, number), kind)
     assert crew.workers.limit == 400.0
 
 
 def test_a_refit_that_takes_too_long_is_an_error_of_the_export(crew):
-    def late(pool):
+    def late(pool, train_on_all_rows):
         raise LateCallError("late")
 
     with pytest.raises(BundleError, match=r"within 400 s, 4 times --trial-timeout.*resume"):
-        crew.refit(lambda kind, call: call(late))
+        crew.begin_refit(late).result()

@@ -19,6 +19,7 @@ from hpsearch.engines.backend import import_keras, keep_compiled_programs, unkep
 from hpsearch.engines.contract import Job, Span, UnitResult, WorkUnit
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
+from hpsearch.engines.fused import KERAS_BACKEND
 from hpsearch.engines.fused.configuration import FusedConfiguration
 from hpsearch.engines.fused.obstacles import untraceable_reason
 from hpsearch.engines.fused.training import (
@@ -46,8 +47,6 @@ def import_jax() -> None:
     import_keras()
     warnings.simplefilter("ignore")  # what the default network caused is heard by the probe
     keep_compiled_programs()
-    import keras_tuner  # noqa: F401  (spaces are declared with it)
-
     import hpsearch.engines.fused.program  # noqa: F401
 
 
@@ -280,8 +279,9 @@ def _network_drawback(probe: Probe) -> str | None:
 ENGINE = EngineKind(
     name="fused",
     way="all folds and candidates of one structure train as one program",
-    environment=WORKER_ENVIRONMENTS["jax"],
+    environment=WORKER_ENVIRONMENTS[KERAS_BACKEND],
     warm_up=import_jax,
+    forks=True,
     make=FusedEngine,
     train_on_all_rows=train_on_all_rows,
     pins=True,

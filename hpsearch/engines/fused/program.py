@@ -21,7 +21,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,29 +31,18 @@ from numpy.typing import NDArray
 
 from hpsearch import keras_internals
 from hpsearch.engines.fused.bags import BagRows, Columns, alone
+from hpsearch.engines.fused.compiling import Effort, compiled
 from hpsearch.engines.fused.layers import Varying, drop_inputs, read_from
 from hpsearch.engines.fused.losses import Batch, batch_loss
 from hpsearch.engines.fused.packing import Held, State
 from hpsearch.engines.fused.structure import penalised
 from hpsearch.engines.network import side_by_side
-from hpsearch.engines.workers import return_freed_memory
 from hpsearch.preprocessing import Bags, Encoded, Layout, Statistics
 from hpsearch.preprocessing.design import design_batch
 
 PREDICT_ROWS = 512
 """Rows of one block of predictions, where a table has many more: what the network makes of them
 on the way, for every replica of the program, stays in the processor's cache."""
-
-Effort = Literal["low", "middle", "high"]
-
-COMPILER_OPTIONS: dict[Effort, dict[str, str | bool]] = {
-    "low": {"xla_backend_optimization_level": "1", "xla_cpu_use_fusion_emitters": False},
-    "middle": {"xla_backend_optimization_level": "1"},
-    "high": {},
-}
-"""What less effort leaves out. The last tenth of speed takes longer to compile than a short
-program runs; XLA's older loop emitter takes half as long to compile, and its loops twice as long
-to run, which pays in the shortest."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +57,7 @@ class Shapes:
     idles : whether some replica has fewer steps than ``n_steps`` in an epoch.
     predicts : whether predictions of every row are made after each epoch.
     n_pieces : pieces of words that a batch is padded to, 0 without bags of words.
-    effort : how hard XLA tries, see ``COMPILER_OPTIONS``.
+    effort : how hard XLA tries, see ``compiling``.
     """
 
     batch_size: int
@@ -125,10 +115,17 @@ class FusedProgram:
     table, layout : the rows and their preprocessing.
     shapes : what is compiled in.
     bags : the rows' words, where there are any.
+    kept : the file that the compiled program is read from, or kept in; see ``compiling``.
     """
 
     def __init__(
-        self, model: Any, table: Table, layout: Layout, shapes: Shapes, bags: Bags | None = None
+        self,
+        model: Any,
+        table: Table,
+        layout: Layout,
+        shapes: Shapes,
+        bags: Bags | None = None,
+        kept: Path | None = None,
     ) -> None:
         self._model = model
         self._held = Held.of(model)
@@ -136,6 +133,7 @@ class FusedProgram:
         self._table = table
         self._layout = layout
         self._shapes = shapes
+        self._kept = kept
         self._varying = Varying()
         self._penalised = _take_over_penalties(model)
         read_from(self._varying, model, pads=shapes.pads)
@@ -177,12 +175,10 @@ class FusedProgram:
         return np.repeat(by_variable, self._packing.sizes, axis=1)
 
     def _compile(self, state: State, inputs: dict[str, Any]) -> Callable[..., Any]:
-        fused = jax.jit(self._block, donate_argnums=0)
-        lowered = fused.lower(state, inputs, self._shared())
-        options = COMPILER_OPTIONS[self._shapes.effort] if _on_cpu() else {}
-        compiled: Callable[..., Any] = lowered.compile(compiler_options=options)
-        return_freed_memory()  # 60 MB and more of the compiler's
-        return compiled
+        def lower() -> Any:
+            return jax.jit(self._block, donate_argnums=0).lower(state, inputs, self._shared())
+
+        return compiled(lower, self._shapes.effort, self._kept)
 
     def _shared(self) -> dict[str, Any]:
         table = self._table
@@ -398,7 +394,3 @@ def _take_over_penalties(model: Any) -> list[int]:
     for variable in chosen:
         variable.regularizer = None
     return positions
-
-
-def _on_cpu() -> bool:
-    return bool(jax.default_backend() == "cpu")

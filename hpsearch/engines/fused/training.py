@@ -11,11 +11,13 @@ beside it, and more of them can be added to a finished run.
 
 from __future__ import annotations
 
+import hashlib
 import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,16 +26,18 @@ from numpy.typing import NDArray
 from hpsearch.engines.contract import FoldResult, Job, UnitResult, WorkUnit
 from hpsearch.engines.failures import UntraceableError, raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
+from hpsearch.engines.fused.compiling import effort_of, effort_of_rungs
 from hpsearch.engines.fused.configuration import FusedConfiguration
 from hpsearch.engines.fused.obstacles import untraceable_reason
 from hpsearch.engines.plan import REFIT, batch_order, replica_seed
 from hpsearch.engines.replica import STOP_CHECK_EPOCHS, Replica, epochs_kept, first_failure
+from hpsearch.engines.workers.files import here
 from hpsearch.preprocessing import Bags
 from hpsearch.space.space import Candidate
 
 if TYPE_CHECKING:
     from hpsearch.engines.fused.packing import State
-    from hpsearch.engines.fused.program import Effort, FusedProgram, Shapes, Table
+    from hpsearch.engines.fused.program import FusedProgram, Shapes, Table
 
 UNIT_SIZES = (16, 8, 4, 1)
 """Replicas that a work unit holds: the most, so that compiling for it is worth it, with which there
@@ -42,10 +46,6 @@ are as many units as keep a few workers busy."""
 BLOCK_BYTES = 4 * 2**20
 """Batch orders and predictions of one call of a program at most, but always an epoch's; longer
 runs take several calls. No bit depends on it."""
-
-LOW_EFFORT_WORK, MIDDLE_EFFORT_WORK = 1e10, 5e12
-"""Floating-point operations of about a fifth of a second, and of a minute, on one core: up to
-these a program is compiled with low or middle effort."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,8 @@ class PartTraining:
     ----------
     part : the candidate and its folds; replicas : one for each fold.
     settings, shapes : batch size and epochs, and what is compiled into the program.
+    tried : epochs that are trained to compare trials at rungs, which few of them outlive; a program
+        compiled with less effort trains these.
     """
 
     def __init__(
@@ -153,14 +155,17 @@ class PartTraining:
         self.part = part
         self.settings = configuration.settings
         self._job = job
+        self._unit = unit
         self._data = read_fit_data(job.data_path)
         self._width = unit.n_replicas
         self._configuration = configuration
+        is_first = self._data.folds[part.folds[0]].repeat == 0  # that has the rungs
+        epochs = self.settings.epochs
+        self.tried = part.span.before_the_last_rung(epochs) if is_first else 0
         self.replicas = [
             FusedReplica(job, self._data, configuration, part, position) for position in part.folds
         ]
         self.shapes = self._shapes()
-        self._program = _program(job, unit, configuration, self.shapes)
         self._state: State | None = None
         self._padded = [*self.replicas, *self.replicas[-1:] * (self._width - len(self.replicas))]
 
@@ -194,7 +199,7 @@ class PartTraining:
         n_epochs = min(self.shapes.n_epochs, self.end - first_epoch)
         inputs = self._inputs(first_epoch)
         state = self._first_state() if self._state is None else self._state
-        self._state, losses, outputs = self._program.run(state, inputs)
+        self._state, losses, outputs = self._program(first_epoch).run(state, inputs)
         losses, outputs = np.asarray(losses)[:n_epochs], np.asarray(outputs)[:n_epochs]
         for number, replica in enumerate(self.replicas):
             of_rows = {side: outputs[:, number, rows] for side, rows in replica.rows.items()}
@@ -240,6 +245,16 @@ class PartTraining:
         ]
         return stack_states([*states, *states[-1:] * (self._width - len(states))])
 
+    def _program(self, first_epoch: int) -> FusedProgram:
+        """What trains the epochs from one on: no bit of them depends on anything but the plan."""
+        shapes = self.shapes
+        if first_epoch < self.tried:
+            n_visits = max(replica.n_train for replica in self.replicas) * self.tried
+            n_weights = self._configuration.n_weights_of_a_row
+            effort = effort_of_rungs(n_weights, self._width, n_visits, shapes.effort)
+            shapes = replace(shapes, effort=effort)
+        return _program(self._job, self._unit, self._configuration, shapes)
+
     def _shapes(self) -> Shapes:
         from hpsearch.engines.fused.program import Shapes
 
@@ -265,7 +280,7 @@ class PartTraining:
             idles=any(-(-size // batch_size) < n_steps for size in sizes),
             predicts=True,
             n_pieces=self._n_pieces(batch_size),
-            effort=_effort(self._configuration.n_weights_of_a_row, UNIT_SIZES[0], n_visits),
+            effort=effort_of(self._configuration.n_weights_of_a_row, UNIT_SIZES[0], n_visits),
         )
 
     def _n_pieces(self, batch_size: int) -> int:
@@ -382,7 +397,7 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
         idles=True,
         predicts=False,
         n_pieces=0 if data.bags is None else data.bags.needed(orders, batch_size),
-        effort=_effort(configuration.n_weights_of_a_row, 1, n_rows * n_epochs),
+        effort=effort_of(configuration.n_weights_of_a_row, 1, n_rows * n_epochs),
     )
     fixed = _inputs_of_all_rows(configuration, data, n_steps)
     table = _table(job.data_path, configuration.form.target_form, len(data.target.labels))
@@ -437,14 +452,6 @@ def _cells_of_bags(bags: Bags | None, n_rows: int, batch_size: int) -> int:
 def _epochs_of_a_call(n_cells: int) -> int:
     """Epochs that a call of a program trains, where one of them takes so many cells of 4 bytes."""
     return max(1, BLOCK_BYTES // (4 * n_cells))
-
-
-def _effort(n_weights: float, n_replicas: int, n_rows: int) -> Effort:
-    """How hard to compile, by the multiplications to come: three passes over a row's weights."""
-    work = 6.0 * n_weights * n_replicas * n_rows
-    if work < LOW_EFFORT_WORK:
-        return "low"
-    return "middle" if work < MIDDLE_EFFORT_WORK else "high"
 
 
 def padded_size(batch_size: int, n_rows: int) -> int:
@@ -535,6 +542,8 @@ def _program(
         is_large = configuration.n_params >= LARGE_NETWORK
         while len(_programs) >= (MAX_LARGE_PROGRAMS if is_large else MAX_PROGRAMS):
             _programs.pop(next(iter(_programs)))
-        program = FusedProgram(configuration.build(0), table, data.layout, shapes, data.bags)
+        name = hashlib.sha256(repr(key[1:]).encode()).hexdigest()
+        kept = Path(here(job.data_path)).parent / "programs" / name
+        program = FusedProgram(configuration.build(0), table, data.layout, shapes, data.bags, kept)
     _programs[key] = program
     return program

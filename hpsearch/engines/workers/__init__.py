@@ -29,12 +29,13 @@ from hpsearch.engines.workers.environment import (
 )
 from hpsearch.engines.workers.loky import LokyWorkers
 from hpsearch.engines.workers.machines import Machines, machines
-from hpsearch.engines.workers.policy import LateCallError, Lost, Workers, limit_of_call
+from hpsearch.engines.workers.policy import Begun, LateCallError, Lost, Workers, limit_of_call
 from hpsearch.engines.workers.scratch import ScratchFolder, sweep
 
 __all__ = [
     "WORKER_ENVIRONMENT",
     "WORKER_ENVIRONMENTS",
+    "Begun",
     "Cluster",
     "LateCallError",
     "LokyWorkers",

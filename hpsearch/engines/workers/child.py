@@ -6,7 +6,6 @@ the host ends, however that happens, the pipe does too, and so does this process
 
 from __future__ import annotations
 
-import gc
 import os
 import queue
 import signal
@@ -23,7 +22,7 @@ from hpsearch.engines.workers.environment import (
     tie_copies,
 )
 from hpsearch.engines.workers.files import lie_in
-from hpsearch.system import Display, one_process
+from hpsearch.system import Display, one_process, what_stays
 
 READY = b"ready"
 
@@ -37,10 +36,9 @@ def main() -> None:
     warm_up = cloudpickle.loads(calls.recv_bytes())
     received: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(calls, received), daemon=True).start()
-    with one_core_seen():
+    with one_core_seen(), what_stays():
         if warm_up is not None:
             warm_up()
-    gc.freeze()  # what is imported stays: looking it through for garbage takes 0.2 s a unit
     answers.send_bytes(READY)
     size = _size()
     while True:

@@ -30,7 +30,7 @@ import cloudpickle
 from hpsearch.engines.workers.environment import numerical_variables
 from hpsearch.engines.workers.host import Answer, Facts, HostGoneError, Setup
 from hpsearch.engines.workers.loky import LokyWorkers
-from hpsearch.engines.workers.policy import MAX_ATTEMPTS, Failure, Value, Workers
+from hpsearch.engines.workers.policy import MAX_ATTEMPTS, Begun, Failure, Value, Workers
 from hpsearch.errors import HpsearchError, OptionError
 from hpsearch.versions import versions
 
@@ -163,9 +163,23 @@ class ClusterMachines:
         environment: Mapping[str, str],
         pin: bool,
         timeout: float | None,
+        forks: bool = False,
     ) -> ClusterWorkers:
-        """Workers of one kind on all hosts; ``pin`` keeps the one on this machine on a core."""
+        """Workers of one kind on all hosts; ``pin`` keeps the one on this machine on a core.
+
+        ``forks`` is of no use: each host's children import while the driving process plans.
+        """
         return ClusterWorkers(self, warm_up, environment=environment, pin=pin, timeout=timeout)
+
+    def fresh(
+        self, warm_up: Callable[[], None] | None, *, environment: Mapping[str, str]
+    ) -> Workers:
+        """One process on this machine."""
+        return LokyWorkers(1, warm_up, environment=environment, note=self.note)
+
+    def copies(self, warm_up: Callable[[], None] | None, timeout: float | None) -> Workers | None:
+        """None: nothing is copied on a cluster."""
+        return None
 
     def share(self, folder: Path) -> None:
         """Have every machine hold the files of a folder, under its path."""
@@ -390,9 +404,11 @@ class ClusterWorkers(Workers):
         finally:
             self._here.close(at_once=at_once)
 
-    def call(self, function: Callable[..., R], *arguments: Any, limit: float | None = None) -> R:
-        """Run one call on this machine and wait for it; its exceptions are raised here."""
-        return self._here.call(function, *arguments, limit=limit)
+    def begin(
+        self, function: Callable[..., R], *arguments: Any, limit: float | None = None
+    ) -> Begun[R]:
+        """Begin a call on this machine."""
+        return self._here.begin(function, *arguments, limit=limit)
 
     def round(
         self, function: Callable[[T], R], tasks: Mapping[int, T], numbers: Sequence[int]

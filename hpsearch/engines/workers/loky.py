@@ -7,15 +7,14 @@ a space starts in a worker (threads, exit handlers, copies of the process) outli
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager, suppress
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
@@ -27,8 +26,10 @@ from hpsearch.engines.workers.environment import (
     end_with_parent,
     tie_copies,
 )
+from hpsearch.engines.workers.fork_server import ForkServer
 from hpsearch.engines.workers.policy import (
     SECONDS_TO_CLOSE,
+    Begun,
     Failure,
     LateCallError,
     Value,
@@ -36,7 +37,7 @@ from hpsearch.engines.workers.policy import (
 )
 from hpsearch.engines.workers.watch import Beginning, Deaths, Stopwatch
 from hpsearch.errors import HpsearchError
-from hpsearch.system import Display, one_process
+from hpsearch.system import Display, one_process, signals_held_back, what_stays
 
 SECONDS_BETWEEN_LOOKS = 0.2
 """How often the parent looks whether a task takes too long, or what else may be wrong."""
@@ -56,6 +57,8 @@ class LokyWorkers(Workers):
     pin : keep each worker on one core of its own, where the system allows.
     timeout : seconds that a task of ``map_unordered`` may take; None for any time.
     note : takes a sentence for the user.
+    server : a process that has warmed up, whose copies the workers are; it is not ended here. Where
+        there is one, they start when they are first needed.
 
     Raises
     ------
@@ -74,6 +77,7 @@ class LokyWorkers(Workers):
         pin: bool = False,
         timeout: float | None = None,
         note: Callable[[str], None] = lambda text: None,
+        server: ForkServer | None = None,
     ) -> None:
         self.jobs = jobs
         self.timeout = timeout
@@ -81,10 +85,26 @@ class LokyWorkers(Workers):
         self._warm_up = warm_up
         self._environment = dict(environment)
         self._pin = pin
-        self._executor = self._start()
+        self._server = server
+        self._exit = ExitStack()
+        self._started_executor = None if server is not None else self._start()
+
+    @property
+    def _executor(self) -> Any:
+        """The pool; it is started where that wasn't done yet."""
+        if self._started_executor is None:
+            self._started_executor = self._start()
+        return self._started_executor
+
+    @_executor.setter
+    def _executor(self, executor: Any) -> None:
+        self._started_executor = executor
 
     def close(self, *, at_once: bool) -> None:
         """End the processes; those that don't end by themselves are ended after some seconds."""
+        self._exit.close()
+        if self._started_executor is None:
+            return
         pool = _Pool(self._executor)
         if at_once:
             pool.kill()
@@ -95,38 +115,47 @@ class LokyWorkers(Workers):
         late.cancel()
         late.join()  # what it holds would be let go while Python ends, when threads are cut off
 
-    def call(self, function: Callable[..., R], *arguments: Any, limit: float | None = None) -> R:
-        """Run one call in a worker and wait for it; its exceptions are raised here.
+    def begin(
+        self, function: Callable[..., R], *arguments: Any, limit: float | None = None
+    ) -> Begun[R]:
+        """Begin a call in a worker."""
+        stopwatch = self._exit.enter_context(Stopwatch(limit))
+        pool, begun = self._begun(stopwatch.timed(0, function, *arguments))
 
-        Raises
-        ------
-        LateCallError
-            If it took longer than ``limit`` seconds.
-        HpsearchError
-            If its worker died ``MAX_ATTEMPTS`` times.
-        """
-        from concurrent.futures.process import BrokenProcessPool
+        def result() -> R:
+            from concurrent.futures.process import BrokenProcessPool
 
-        with Stopwatch(limit) as stopwatch:
+            nonlocal pool, begun
             for attempt in range(policy.MAX_ATTEMPTS):
+                if attempt:
+                    pool, begun = self._begun(stopwatch.timed(attempt, function, *arguments))
+                while not begun.done():
+                    wait([begun], timeout=SECONDS_BETWEEN_LOOKS)
+                    self._look()
+                    if not begun.done() and stopwatch.late([attempt]):
+                        self._begin_anew()
+                        raise LateCallError(f"{function.__name__} took longer than {limit:g} s.")
                 try:
-                    future = self.submit(*stopwatch.timed(attempt, function, *arguments))
-                    while not future.done():
-                        wait([future], timeout=SECONDS_BETWEEN_LOOKS)
-                        self._look()
-                        if not future.done() and stopwatch.late([attempt]):
-                            self._begin_anew()
-                            raise LateCallError(
-                                f"{function.__name__} took longer than {limit:g} s."
-                            )
-                    result: R = future.result()
-                    return result
+                    value: R = begun.result()
+                    return value
                 except BrokenProcessPool:
-                    self._restart()
-        raise HpsearchError(
-            f"A worker process died {policy.MAX_ATTEMPTS} times in {function.__name__}: it was "
-            "killed, or memory ran out. Use fewer --jobs, or a smaller network."
-        )
+                    self._restart(pool)
+            raise HpsearchError(
+                f"A worker process died {policy.MAX_ATTEMPTS} times in {function.__name__}: it was "
+                "killed, or memory ran out. Use fewer --jobs, or a smaller network."
+            )
+
+        return Begun(lambda: begun.done(), result)
+
+    def _begun(self, call: Sequence[Any]) -> tuple[Any, Future[Any]]:
+        """The pool that has a call to make, and what it will give."""
+        pool = self._executor
+        try:
+            return pool, self.submit(*call)
+        except BrokenExecutor as error:
+            failed: Future[Any] = Future()
+            failed.set_exception(error)
+            return pool, failed
 
     def submit(self, function: Callable[..., R], *arguments: Any) -> Future[R]:
         """Run one call in a worker."""
@@ -140,7 +169,7 @@ class LokyWorkers(Workers):
         from concurrent.futures.process import BrokenProcessPool
 
         futures: dict[Future[R], int] = {}
-        died_early = False
+        died_early, pool = False, self._executor
         with Stopwatch(self.timeout) as stopwatch:
             try:
                 for number in numbers:
@@ -167,7 +196,7 @@ class LokyWorkers(Workers):
                     else:
                         yield futures.pop(future), Value(future.result())
                 if broken:
-                    self._restart()
+                    self._restart(pool)
                     suspects = sorted(futures[future] for future in broken)[: self.jobs + 1]
                     yield from ((number, "died") for number in suspects)
                     return
@@ -177,7 +206,7 @@ class LokyWorkers(Workers):
                     yield from ((number, "late") for number in late)
                     return
         if died_early:
-            self._restart()
+            self._restart(pool)
 
     def _begin_anew(self) -> None:
         """End all processes, whatever they do, and start others."""
@@ -219,6 +248,7 @@ class LokyWorkers(Workers):
         )
         executor = ProcessPoolExecutor(
             max_workers=self.jobs,
+            context=self._context(),
             initializer=_initialise,
             initargs=(os.getpid(), self._environment, self._cores(), self._warm_up),
             env=self._environment,
@@ -236,6 +266,17 @@ class LokyWorkers(Workers):
         self._beginning, self._deaths = Beginning(ready, self._note), Deaths()
         return executor
 
+    def _context(self) -> Any:
+        """How processes start: as copies of the server, once it has imported, or loky's own way."""
+        if self._server is None:
+            return None
+        beginning = Beginning([self._server], self._note)
+        while not self._server.wait(SECONDS_BETWEEN_LOOKS):
+            beginning.look()
+        from hpsearch.engines.workers.forked import forking
+
+        return forking(self._server)
+
     def _cores(self) -> tuple[int, ...]:
         """The cores that workers are kept on, one each; none where they are not to be pinned."""
         if not self._pin or not hasattr(os, "sched_getaffinity"):
@@ -243,9 +284,11 @@ class LokyWorkers(Workers):
         available = sorted(os.sched_getaffinity(0))
         return tuple(available[: self.jobs]) if self.jobs <= len(available) else ()
 
-    def _restart(self) -> None:
-        self._executor.shutdown(wait=False, kill_workers=True)
-        self._executor = self._start()
+    def _restart(self, broken: Any) -> None:
+        """Replace a pool that broke, unless that is done."""
+        if self._executor is broken:
+            broken.shutdown(wait=False, kill_workers=True)
+            self._executor = self._start()
 
 
 class _Pool:
@@ -297,20 +340,11 @@ def _close_once(connection: Any) -> None:
 
 @contextmanager
 def _leaving_ctrl_c_to_the_parent() -> Iterator[None]:
-    """Start processes and threads that neither Ctrl-C nor the end of the terminal reaches.
-
-    Not even before they have imported: they inherit the signals that are held back here; one that
-    comes meanwhile is delivered after.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
+    """Start processes and threads that neither Ctrl-C nor the end of the terminal reaches."""
+    if hasattr(signal, "pthread_sigmask"):
+        resource_tracker.ensure_running()  # where loky starts it, it lets Ctrl-C through again
+    with signals_held_back():
         yield
-        return
-    resource_tracker.ensure_running()  # where loky starts it, it lets Ctrl-C through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _call(function: Callable[..., R], *arguments: Any) -> R:
@@ -336,9 +370,9 @@ def _initialise(
     end_soon_when_done()
     tie_copies()
     sys.stdout, sys.stderr = Display(sys.stdout), Display(sys.stderr)
-    if warm_up is not None:
-        warm_up()
-    gc.freeze()  # what is imported stays: looking it through for garbage takes 0.2 s a unit
+    with what_stays():
+        if warm_up is not None:
+            warm_up()
 
 
 def _keep_to_one_of(cores: Sequence[int]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
 from hpsearch.engines.workers.address import Cluster
 from hpsearch.engines.workers.environment import default_jobs
+from hpsearch.engines.workers.fork_server import ForkServer, dismiss_expected, fork_server
 from hpsearch.engines.workers.loky import LokyWorkers
 from hpsearch.engines.workers.policy import Workers
 
@@ -32,8 +34,25 @@ class Machines(Protocol):
         environment: Mapping[str, str],
         pin: bool,
         timeout: float | None,
+        forks: bool = False,
     ) -> Workers:
-        """Workers of one kind; a context manager. The parameters are those of ``LokyWorkers``."""
+        """Workers of one kind; a context manager. The parameters are those of ``LokyWorkers``.
+
+        Parameters
+        ----------
+        forks : whether they may be copies of one process that has warmed up, where that can be.
+        """
+
+    def fresh(
+        self, warm_up: Callable[[], None] | None, *, environment: Mapping[str, str]
+    ) -> Workers:
+        """One more process on the machine that drives the search, which no task has run in."""
+
+    def copies(self, warm_up: Callable[[], None] | None, timeout: float | None) -> Workers | None:
+        """As many workers as there are, for tasks of another kind than training; None for the same.
+
+        They are copies of a server that has meanwhile imported what such tasks need.
+        """
 
     def share(self, folder: Path) -> None:
         """Have all workers find the files of a folder that units read."""
@@ -54,12 +73,14 @@ class ThisMachine:
     def __init__(self, jobs: int, note: Callable[[str], None]) -> None:
         self.jobs = jobs
         self._note = note
+        self._exit = ExitStack()
+        self._servers: dict[Callable[[], None] | None, ForkServer] = {}
 
     def __enter__(self) -> ThisMachine:
         return self
 
     def __exit__(self, *error: object) -> None:
-        return None
+        self._exit.close()
 
     def start(
         self,
@@ -68,8 +89,15 @@ class ThisMachine:
         environment: Mapping[str, str],
         pin: bool,
         timeout: float | None,
+        forks: bool = False,
     ) -> Workers:
         """Workers of one kind; as ``LokyWorkers``."""
+        server = fork_server(environment, warm_up) if forks and warm_up is not None else None
+        if server is None:
+            dismiss_expected()
+        else:
+            self._servers[warm_up] = server
+            self._exit.callback(server.close)
         return LokyWorkers(
             self.jobs,
             warm_up,
@@ -77,6 +105,29 @@ class ThisMachine:
             pin=pin,
             timeout=timeout,
             note=self._note,
+            server=server,
+        )
+
+    def fresh(
+        self, warm_up: Callable[[], None] | None, *, environment: Mapping[str, str]
+    ) -> Workers:
+        """One more process; it is a copy of the server that those of its kind are copies of."""
+        server = self._servers.get(warm_up)
+        return LokyWorkers(1, warm_up, environment=environment, note=self._note, server=server)
+
+    def copies(self, warm_up: Callable[[], None] | None, timeout: float | None) -> Workers | None:
+        """As many more processes, where the system can copy one and there is more than one."""
+        server = self._servers.get(warm_up)
+        if server is None or server.is_closed or self.jobs == 1:
+            return None
+        environment = dict(server.key[1])
+        return LokyWorkers(
+            self.jobs,
+            warm_up,
+            environment=environment,
+            timeout=timeout,
+            note=self._note,
+            server=server,
         )
 
     def share(self, folder: Path) -> None:

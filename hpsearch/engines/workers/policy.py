@@ -74,6 +74,21 @@ class Value(Generic[R]):
     value: R
 
 
+@dataclass(frozen=True)
+class Begun(Generic[R]):
+    """A call that was begun.
+
+    Attributes
+    ----------
+    is_over : whether it need not be waited for.
+    result : waits for its result. Only then is it looked after: where its worker dies or takes too
+        long, that is noticed there.
+    """
+
+    is_over: Callable[[], bool]
+    result: Callable[[], R]
+
+
 Failure = Literal["died", "late"]
 """Why a task has to be tried again: its worker is gone, or was ended for taking too long."""
 
@@ -93,7 +108,6 @@ class Workers(ABC):
     timeout: float | None
     company: ClassVar[int]
 
-    @abstractmethod
     def call(self, function: Callable[..., R], *arguments: Any, limit: float | None = None) -> R:
         """Run one call in a process of this machine; its exceptions are raised here.
 
@@ -108,6 +122,13 @@ class Workers(ABC):
         HpsearchError
             If its worker died ``MAX_ATTEMPTS`` times.
         """
+        return self.begin(function, *arguments, limit=limit).result()
+
+    @abstractmethod
+    def begin(
+        self, function: Callable[..., R], *arguments: Any, limit: float | None = None
+    ) -> Begun[R]:
+        """Begin a call, as ``call`` makes it."""
 
     @abstractmethod
     def round(

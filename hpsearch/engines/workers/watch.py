@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
 from contextlib import ExitStack, suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from hpsearch.engines.workers.scratch import ScratchFolder
 from hpsearch.errors import HpsearchError
@@ -24,6 +23,13 @@ SECONDS_UNTIL_NOTICED: Final = 10.0
 """How long a dead process may go unnoticed by its pool."""
 
 
+class Ready(Protocol):
+    """Something that is waited for."""
+
+    def done(self) -> bool:
+        """Whether it is there."""
+
+
 class Beginning:
     """Says when none of a pool's processes gets ready, which import libraries before anything.
 
@@ -33,7 +39,7 @@ class Beginning:
     note : takes a sentence for the user.
     """
 
-    def __init__(self, ready: Sequence[Future[Any]], note: Callable[[str], None]) -> None:
+    def __init__(self, ready: Sequence[Ready], note: Callable[[str], None]) -> None:
         self._ready = list(ready)
         self._note = note
         self._since = time.monotonic()
