@@ -208,7 +208,9 @@ def _choice(ledger: Ledger) -> RenderableType:
     if choice.cost > 0:
         line += f" It costs {words.number(choice.cost, digits=2)} of {ledger.metric}."
     if choice.tolerance is not None and choice.n_completed > 1:
-        near = f"{choice.n_near} of {words.counted(choice.n_completed, 'trial')}"
+        raced = ledger.bias_corrected.n_trials > choice.n_completed
+        noun = "completed trial" if raced else "trial"
+        near = f"{choice.n_near} of {words.counted(choice.n_completed, noun)}"
         line += f" Within one standard error of the best: {near}."
     return Text(line)
 

@@ -222,9 +222,10 @@ def _ranking(run: Run, n_trials: int) -> RenderableType:
             style="bold green" if row["trial"] == run.best.get("trial") else "",
         )
     hidden = len(ranked) - len(shown)
-    if not hidden:
-        return table
-    return Group(table, Text(f"and {words.counted(hidden, 'more trial')}", style="dim"))
+    n_stopped = sum(row.get("status") == "stopped" for row in rows)
+    lines = [f"and {words.counted(hidden, 'more trial')}"] if hidden else []
+    lines += [f"{words.counted(n_stopped, 'trial')} ended early"] if n_stopped else []
+    return Group(table, *(Text(line, style="dim") for line in lines)) if lines else table
 
 
 def _records(run: Run) -> list[dict[str, Any]]:

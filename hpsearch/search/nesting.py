@@ -107,10 +107,11 @@ class Nesting:
 
     def cost(self, n_replicas: int) -> str:
         """What it adds to a search of so many trainings, a sentence for people."""
-        n_folds = len(self.folds)
+        n_folds, options = len(self.folds), self.plan.options
+        at_most = "at most " if options.races or (options.rungs or 1) > 1 else ""
         return (
             f"Nested: {n_folds} more searches follow, one in each outer fold: "
-            f"{n_folds * n_replicas:,} trainings beside the {n_replicas:,}."
+            f"{at_most}{n_folds * n_replicas:,} trainings beside the {n_replicas:,}."
         )
 
     def run(
