@@ -7,12 +7,12 @@ from dataclasses import replace
 import cloudpickle
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 import hpsearch
 from hpsearch.data import Dataset
-from hpsearch.engines.contract import WorkUnit
+from hpsearch.engines.contract import Span, WorkUnit
 from hpsearch.engines.fit_data import read_fit_data, write_fit_data
 from hpsearch.engines.fused.training import FusedUnit
 from hpsearch.preprocessing import Encoded, Layout, design_rows
@@ -36,9 +36,9 @@ def dataset(mixed_schema, mixed_rows):
 def job_of(dataset, make_job):
     """A job on that table, whose folds know two of the words of each column."""
 
-    def job_of(build, **options):
+    def job_of(build, epochs=4, **options):
         layout = Layout.of(dataset.schema, max_words=2)
-        return make_job(dataset, build, layout=lambda _: layout, epochs=4, **options)
+        return make_job(dataset, build, layout=lambda _: layout, epochs=epochs, **options)
 
     return job_of
 
@@ -121,6 +121,33 @@ def test_a_refit_is_that_of_keras_over_any_number_of_calls(on_jax, job_of):
         weights = on_jax("refit_in_blocks", job, candidate, 13, block_bytes)
         for one, other in zip(weights, expected, strict=True):
             assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def assert_same(one, other):
+    for fold, again in zip(one, other, strict=True):
+        assert_array_equal(fold.train_loss, again.train_loss)
+        assert_array_equal(fold.predictions, again.predictions)
+
+
+def test_rungs_and_company_change_no_bit(on_jax, job_of):
+    job, candidate = job_of("mlp"), Candidate(0, {**BASE, **OPTIMIZERS[1]})
+    whole = on_jax("train", "fused", job, WorkUnit(candidate, (0, 1, 2), Span(block=2))).folds
+    first = on_jax("train", "fused", job, WorkUnit(candidate, (1,), Span(until=2, block=2))).folds
+    states = {fold.position: fold.state for fold in first}
+    rest = WorkUnit(candidate, (1,), Span(since=2, block=2), states)
+    assert_same([whole[1].between(0, 2)], [first[0].between(0, 2)])
+    assert_same([whole[1].between(2, 4)], on_jax("train", "fused", job, rest).folds)
+
+
+def test_patience_ends_all_folds_together_and_changes_no_bit(on_jax, job_of):
+    candidate = Candidate(0, {**BASE, "optimizer": "adam", "learning_rate": 0.1})
+    unit = WorkUnit(candidate, (0, 1, 2))
+    patient = on_jax("train", "fused", job_of("mlp", 40, patience=1), unit).folds
+    epochs = patient[0].epochs
+    assert [fold.epochs for fold in patient] == [epochs] * 3
+    assert epochs < 40
+    whole = on_jax("train", "fused", job_of("mlp", 40), unit).folds
+    assert_same([fold.between(0, epochs) for fold in whole], patient)
 
 
 def dropping(hp, problem):
