@@ -21,7 +21,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -31,6 +30,7 @@ from hpsearch.errors import MetricError
 from hpsearch.keras_settings import DEFAULT_SETTINGS
 from hpsearch.metrics.base import METRICS, Floats, Metric
 from hpsearch.metrics.scorers import Called
+from hpsearch.paths import expanded, found_at, shown
 from hpsearch.space.guards import blame, line_of, text_of
 from hpsearch.space.local_modules import importable
 from hpsearch.space.objects import source_of_object
@@ -101,12 +101,18 @@ class OwnMetric:
                 f"A metric of your own is FILE.py:NAME; received {spec!r}. Say which function of "
                 "the file it is."
             )
-        path = Path(parts["path"]).expanduser()
+        path = expanded(parts["path"], MetricError)
+        found = found_at(path, MetricError)
+        if found not in ("a file", None):
+            raise MetricError(
+                f"A metric of your own stands in a .py file; {shown(path)} is {found}. "
+                "Give FILE.py:NAME."
+            )
         try:
             source = source_of_file(path)
         except (OSError, UnicodeDecodeError, SyntaxError) as error:
             raise MetricError(
-                f"The metric's file {str(path)!r} cannot be read: {error}. Give FILE.py:NAME."
+                f"The metric's file {shown(path)} cannot be read: {error}. Give FILE.py:NAME."
             ) from error
         return cls(parts["name"], source, parts["name"])
 
