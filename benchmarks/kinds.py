@@ -1,7 +1,7 @@
 """Every kind of data: hpsearch as it is, and a plain Keras loop, on the same folds and network.
 
     python benchmarks/kinds.py                  # all kinds, three times; the table and picture
-    python benchmarks/kinds.py --case words     # one kind; writes nothing
+    python benchmarks/kinds.py --case words     # one kind, in its place among the others
     python benchmarks/kinds.py --case words --profile    # and where the processor's time goes
 
 The unit is a replica-step: one optimizer step of one training. Each side runs in a process of its
@@ -16,8 +16,9 @@ shown. Both sides have both cores.
   for some more: the difference gives the seconds of an epoch, what is left those of building and
   tracing. Its import of Keras counts as ours does.
 
-Rows are made before the clock starts, on both sides. ``peak MB`` is the largest resident memory
-that a worker ever had; pages of the table that it shares with others count in each.
+The processor's seconds of all processes stand beside those of the clock: on a machine that others
+use as well, they say more. Rows are made before the clock starts, on both sides. A worker's peak is
+the largest resident memory that one ever had; pages that it shares with others count in each.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def problem_of(kind: Kind, shape, n_rows: int, n_classes: int):
 
 def ours(kind: Kind, rows, values, *, profile: bool) -> dict:
     """A session that scores all candidates; ``profile`` scores others after it, compiled then."""
-    started = time.perf_counter()
+    started, cpu_before = time.perf_counter(), time.process_time()
     import psutil
 
     import hpsearch
@@ -149,6 +150,7 @@ def ours(kind: Kind, rows, values, *, profile: bool) -> dict:
         engine, peak = session.choice.engine, peak_mb(psutil)
     found = {
         "steps": n_steps(kind, values, len(y)),
+        "cpu": sum(cpu[1]) - cpu_before,
         "seconds": parts["start"] + trained[0],
         "start": parts["start"],
         "engine": engine,
@@ -190,10 +192,10 @@ def loop(kind: Kind, rows, values) -> dict:
     """Sample the plain loop; the seconds of all of it."""
     _, dense, y = rows
     x = dense()
-    started = time.perf_counter()
+    started = Moment()
     import keras
 
-    imported = time.perf_counter() - started
+    imported = Moment() - started
     import hpsearch
     from hpsearch.space.space import Space
 
@@ -204,12 +206,12 @@ def loop(kind: Kind, rows, values) -> dict:
     keras.utils.set_random_seed(0)
     short, long = kind.sample
     n_trainings = kind.folds * kind.repeats
-    total = building = sampled = 0.0
-    sample = values if kind.each else values[:1]
+    total, building, sampled = Moment(0.0, 0.0), Moment(0.0, 0.0), 0.0
+    sample = values[:: -(-len(values) // kind.n_sampled)]
     for value in sample:
         taken = []
         for epochs in (short, long):
-            began = time.perf_counter()
+            began = Moment()
             model = space.build(value, problem)
             model.fit(
                 x[train],
@@ -219,19 +221,37 @@ def loop(kind: Kind, rows, values) -> dict:
                 validation_data=(x[validation], y[validation]),
                 verbose=0,
             )
-            taken.append(time.perf_counter() - began)
-        epoch = max(0.0, taken[1] - taken[0]) / (long - short)
-        build = max(0.0, taken[0] - short * epoch)
+            taken.append(Moment() - began)
+        epoch = (taken[1] - taken[0]) * (1 / (long - short))
+        build = taken[0] - epoch * short
         weight = n_trainings * len(values) / len(sample)
-        total += weight * (build + kind.epochs * epoch)
-        building += weight * build
-        sampled += sum(taken)
+        total += (build + epoch * kind.epochs) * weight
+        building += build * weight
+        sampled += taken[0].clock + taken[1].clock
     return {
         "steps": n_steps(kind, values, len(y)),
-        "seconds": imported + total,
-        "start": imported + building,
+        "seconds": (imported + total).clock,
+        "cpu": (imported + total).cpu,
+        "start": (imported + building).clock,
         "sampled": sampled,
     }
+
+
+class Moment:
+    """Seconds of the clock and of the processor, of this process; differences are never below 0."""
+
+    def __init__(self, clock: float | None = None, cpu: float | None = None) -> None:
+        self.clock = time.perf_counter() if clock is None else clock
+        self.cpu = time.process_time() if cpu is None else cpu
+
+    def __add__(self, other: Moment) -> Moment:
+        return Moment(self.clock + other.clock, self.cpu + other.cpu)
+
+    def __sub__(self, other: Moment) -> Moment:
+        return Moment(max(0.0, self.clock - other.clock), max(0.0, self.cpu - other.cpu))
+
+    def __mul__(self, times: float) -> Moment:
+        return Moment(self.clock * times, self.cpu * times)
 
 
 def n_steps(kind: Kind, values, n_rows: int) -> int:
@@ -263,6 +283,7 @@ def in_process(case: str, side: str, *, profile: bool = False) -> dict:
 
 def compared(case: str, times: int, *, profile: bool) -> dict:
     """Both sides of a kind, in turn, so many times; the medians."""
+    load = os.getloadavg()[0]
     found: dict[str, list[dict]] = {side: [] for side in SIDES}
     for attempt in range(times):
         for side in SIDES:
@@ -287,7 +308,11 @@ def compared(case: str, times: int, *, profile: bool) -> dict:
         "highest": max(ratios),
         "ratio_of_training": (seconds["loop"] - starts["loop"])
         / (seconds["hpsearch"] - starts["hpsearch"]),
+        "cpu": statistics.median(r["cpu"] for r in ours_),
+        "loop_cpu": statistics.median(r["cpu"] for r in loop_),
         "peak_mb": max(r["peak_mb"] for r in ours_),
+        "times": times,
+        "load": load,
     }
     show(row)
     if profile:
@@ -298,13 +323,16 @@ def compared(case: str, times: int, *, profile: bool) -> dict:
 def show(row: dict) -> None:
     """One kind, in some lines."""
     print(
-        f"{row['kind']} ({row['about']}): {row['steps']:,} replica-steps, engine {row['engine']}\n"
+        f"{row['kind']} ({row['about']}): {row['steps']:,} replica-steps, engine {row['engine']}, "
+        f"load of the machine {row['load']:.1f}\n"
         f"  hpsearch {row['seconds']:8.1f} s, of which {row['start']:6.1f} s until training began\n"
         f"  loop     {row['loop_seconds']:8.1f} s, of which {row['loop_start']:6.1f} s importing, "
         f"building and tracing\n"
         f"  {row['ratio']:.2f} times as fast ({row['lowest']:.2f} to {row['highest']:.2f}); "
         f"training, compiling included, {row['ratio_of_training']:.2f}; "
-        f"worker's peak {row['peak_mb']:.0f} MB",
+        f"worker's peak {row['peak_mb']:.0f} MB\n"
+        f"  processor seconds: hpsearch {row['cpu']:.1f}, loop {row['loop_cpu']:.1f}, "
+        f"{row['loop_cpu'] / row['cpu']:.2f} times as many",
         flush=True,
     )
 
@@ -325,32 +353,45 @@ def show_profile(row: dict, found: dict) -> None:
 def table_of(rows: list[dict]) -> str:
     """The kinds as a table in Markdown."""
     lines = [
-        "| kind | engine | replica-steps | hpsearch | loop | times as fast | a worker's peak |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        "| kind | engine | steps | hpsearch | loop | times as fast | in CPU | worker's peak |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     lines += [
-        f"| {row['kind']}: {row['about']} | {row['engine']} | {row['steps']:,} "
-        f"| {row['seconds']:.1f} s | {row['loop_seconds']:,.0f} s | {row['ratio']:.1f} "
-        f"| {row['peak_mb']:.0f} MB |"
+        f"| {row['kind']}: {row['about']} | {row['engine']} | {row['steps']:,.0f} "
+        f"| {row['seconds']:.0f} s | {row['loop_seconds']:,.0f} s | {row['ratio']:.1f} "
+        f"| {row['loop_cpu'] / row['cpu']:.1f} | {row['peak_mb']:.0f} MB |"
         for row in rows
     ]
     return "\n".join(lines)
 
 
-def write(rows: list[dict]) -> None:
-    """The CSV, the table in docs/engines.md and the picture beside it."""
-    with (HERE / "kinds.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+def write(row: dict) -> None:
+    """Put a kind into the CSV, the table in docs/engines.md and the picture beside it."""
+    path, there = HERE / "kinds.csv", {}
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as file:
+            there = {each["case"]: each for each in csv.DictReader(file)}
+    there[row["case"]] = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
+    rows = [there[case] for case in KINDS if case in there]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(row), lineterminator="\n")
         writer.writeheader()
-        for row in rows:
-            cells = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
-            writer.writerow(cells)
+        writer.writerows(rows)
+    rows = [{k: number(v) for k, v in each.items()} for each in rows]
     page = DOCS / "engines.md"
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     page.write_text(f"{before}{BEGIN}\n{table_of(rows)}\n{END}{after}", encoding="utf-8")
     draw(rows, DOCS / "kinds.svg")
+
+
+def number(cell):
+    """A cell of the CSV as a number, where it is one."""
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
 
 
 def draw(rows: list[dict], path: Path) -> None:
@@ -390,11 +431,10 @@ def main() -> None:
     if options.measure:
         measure(*options.measure, profile=options.profile)
         return
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the beginning")
-    cases = options.case or list(KINDS)
-    rows = [compared(case, options.times, profile=options.profile) for case in cases]
-    if not options.case:
-        write(rows)
+    rows = []
+    for case in options.case or KINDS:
+        rows.append(compared(case, options.times, profile=options.profile))
+        write(rows[-1])
     slow = [row["kind"] for row in rows if row["lowest"] < 1.0]
     if slow:
         raise SystemExit(f"slower than a loop at least once: {', '.join(slow)}")

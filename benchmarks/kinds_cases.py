@@ -1,7 +1,7 @@
 """What ``kinds.py`` measures: for each kind of data the rows, the network and the candidates.
 
 The rows are made up, but for the two small tables, so that nothing is downloaded; their shapes are
-those of the sets that textbooks use. Each network is written as a space, and built by both sides.
+those of the sets that textbooks use. Each network is a space, which both sides build.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import kinds_dense
+import kinds_images
 import numpy as np
 
 NETWORKS = str(Path(__file__).with_name("networks.py"))
@@ -29,7 +31,7 @@ class Kind:
     values : the candidates; None for as many as ``n_random`` draws from the space.
     folds, repeats, epochs, batch : of every candidate.
     sample : of the loop, the epochs of a short and a long training on one fold.
-    each : whether the loop's sample is taken of every candidate, or of the first one alone.
+    n_sampled : of the loop, the candidates that are trained: some that differ, or the first one.
     """
 
     name: str
@@ -42,7 +44,7 @@ class Kind:
     epochs: int = 20
     batch: int = 32
     sample: tuple[int, int] = (2, 6)
-    each: bool = False
+    n_sampled: int = 1
     n_random: int = 20
 
 
@@ -123,70 +125,7 @@ def sequences(n_rows, n_steps, n_features):
     return make
 
 
-# -- networks
-
-
-def of_words(hp, problem):
-    """Two Dense of a width on which words occur, with RMSprop."""
-    import keras
-
-    width = hp.Int("width", 1, 256, default=16)
-    return _compiled(
-        problem,
-        [keras.layers.Dense(width, "relu"), keras.layers.Dense(width, "relu")],
-        keras.optimizers.RMSprop(hp.Float("rate", 1e-5, 1.0, default=1e-3)),
-    )
-
-
-def of_small_images(hp, problem):
-    """Two convolutions for images of 8 x 8."""
-    import keras
-
-    layers = [
-        keras.layers.Conv2D(16, 3, padding="same", activation="relu"),
-        keras.layers.MaxPooling2D(),
-        keras.layers.Conv2D(32, 3, padding="same", activation="relu"),
-        keras.layers.GlobalAveragePooling2D(),
-    ]
-    return _compiled(problem, layers, _adam(hp))
-
-
-def of_images(hp, problem):
-    """The textbook network for images of 28 x 28."""
-    import keras
-
-    layers = [
-        keras.layers.Conv2D(32, 3, activation="relu"),
-        keras.layers.MaxPooling2D(),
-        keras.layers.Conv2D(64, 3, activation="relu"),
-        keras.layers.MaxPooling2D(),
-        keras.layers.Conv2D(64, 3, activation="relu"),
-        keras.layers.Flatten(),
-        keras.layers.Dense(64, activation="relu"),
-    ]
-    return _compiled(problem, layers, _adam(hp))
-
-
-def of_sequences(hp, problem):
-    """One LSTM."""
-    import keras
-
-    return _compiled(problem, [keras.layers.LSTM(32)], _adam(hp))
-
-
-def _adam(hp):
-    import keras
-
-    return keras.optimizers.Adam(hp.Float("rate", 1e-5, 1.0, default=1e-3))
-
-
-def _compiled(problem, layers, optimizer):
-    import keras
-
-    output = keras.layers.Dense(problem.n_outputs, activation=problem.output_activation)
-    model = keras.Sequential([keras.Input(problem.input_shape), *layers, output])
-    model.compile(optimizer=optimizer, loss=problem.loss)
-    return model
+# -- candidates
 
 
 def rates(n, **held):
@@ -203,19 +142,19 @@ KINDS = {
     "large": Kind(
         "large table",
         "50,000 rows x 20, two Dense(64), 4 candidates",
-        numbers(50_000, 20), NETWORKS, rates(4, width=64), epochs=5, sample=(1, 3),
+        numbers(50_000, 20), NETWORKS, rates(4, width=64), epochs=5, sample=(1, 2),
     ),
     "words": Kind(
         "words, two classes",
         "25,000 rows, 10,000 words, 133 a row, two Dense(16), RMSprop, batches of 512",
-        words(25_000, 10_000, 133, 2), of_words, rates(4, width=16), epochs=8, batch=512,
-        sample=(1, 3),
+        words(25_000, 10_000, 133, 2), kinds_dense.of_words, rates(4, width=16),
+        epochs=8, batch=512, sample=(1, 3),
     ),
     "topics": Kind(
         "words, 46 classes",
         "8,982 rows, 10,000 words, 78 a row, two Dense(64), RMSprop, batches of 512",
-        words(8_982, 10_000, 78, 46), of_words, rates(4, width=64), epochs=16, batch=512,
-        sample=(1, 5),
+        words(8_982, 10_000, 78, 46), kinds_dense.of_words, rates(4, width=64),
+        epochs=16, batch=512, sample=(1, 5),
     ),
     "wide": Kind(
         "784 inputs",
@@ -225,17 +164,17 @@ KINDS = {
     "small-images": Kind(
         "images of 8 x 8",
         "1,797 rows, two convolutions of 16 and 32 filters, 4 candidates",
-        images(1_797, 8), of_small_images, rates(4), epochs=10, sample=(2, 6),
+        images(1_797, 8), kinds_images.of_small_images, rates(4), epochs=10, sample=(2, 6),
     ),
     "images": Kind(
         "images of 28 x 28",
-        "4,000 rows, convolutions of 32, 64 and 64 filters, batches of 64, 2 candidates",
-        images(4_000, 28), of_images, rates(2), epochs=4, batch=64, sample=(1, 3),
+        "2,000 rows, convolutions of 32, 64 and 64 filters, batches of 64, 2 candidates",
+        images(2_000, 28), kinds_images.of_images, rates(2), epochs=6, batch=64, sample=(1, 2),
     ),
     "sequences": Kind(
         "sequences of 20 x 8",
         "2,000 rows, LSTM(32), 4 candidates",
-        sequences(2_000, 20, 8), of_sequences, rates(4), epochs=10, sample=(2, 6),
+        sequences(2_000, 20, 8), kinds_dense.of_sequences, rates(4), epochs=10, sample=(2, 6),
     ),
     "one": Kind(
         "one candidate alone",
@@ -245,6 +184,6 @@ KINDS = {
     "structures": Kind(
         "twenty structures",
         "569 rows x 30, twenty random candidates of the space mlp",
-        breast_cancer, "mlp", None, epochs=20, sample=(1, 3), each=True,
+        breast_cancer, "mlp", None, epochs=20, sample=(1, 3), n_sampled=5,
     ),
 }  # fmt: skip

@@ -1,0 +1,35 @@
+"""Networks of ``kinds.py`` that are fused: of words, and of sequences."""
+
+
+def of_words(hp, problem):
+    """Two Dense of a width on which words occur, with RMSprop."""
+    import keras
+
+    width = hp.Int("width", 1, 256, default=16)
+    return compiled(
+        problem,
+        [keras.layers.Dense(width, "relu"), keras.layers.Dense(width, "relu")],
+        keras.optimizers.RMSprop(hp.Float("rate", 1e-5, 1.0, default=1e-3)),
+    )
+
+
+def of_sequences(hp, problem):
+    """One LSTM."""
+    import keras
+
+    return compiled(problem, [keras.layers.LSTM(32)], adam(hp))
+
+
+def adam(hp):
+    import keras
+
+    return keras.optimizers.Adam(hp.Float("rate", 1e-5, 1.0, default=1e-3))
+
+
+def compiled(problem, layers, optimizer):
+    import keras
+
+    output = keras.layers.Dense(problem.n_outputs, activation=problem.output_activation)
+    model = keras.Sequential([keras.Input(problem.input_shape), *layers, output])
+    model.compile(optimizer=optimizer, loss=problem.loss)
+    return model
