@@ -30,7 +30,13 @@ def build(hp, problem):
 WAYS = {
     "every repeat of every trial": {},
     "a race over repeats": {"race": "corrected-t"},
-    "rungs": {"rungs": 2},
+    "the usual race, in brackets": {
+        "race": "auto",
+        "rungs": None,
+        "bracket": 9,
+        "epochs": 9,
+        "repeats": 1,
+    },
     "a race with rungs": {"race": "corrected-t", "rungs": 3, "epochs": 9},
     "a bayesian oracle": {"oracle": "bayesian", "repeats": 1, "minutes": 0.5},
     "hyperband": {"oracle": "hyperband", "epochs": 9, "repeats": 1},
@@ -129,7 +135,8 @@ def test_a_search_ends_in_time_as_the_search_of_so_many_trials(search, resume, c
     assert 1 < n_trials == len(run.trials) < 60
     assert run.settings["minutes"] is None
     assert run.settings["budget"]["trials"] == 60
-    whole = search("whole", **options | {"minutes": None, "trials": n_trials})
+    options |= {"minutes": None} | {name: run.settings[name] for name in ("race", "rungs")}
+    whole = search("whole", **options | {"trials": n_trials})
     assert tables == tables_of(whole)
 
     clock.seconds = 0.0
@@ -137,13 +144,13 @@ def test_a_search_ends_in_time_as_the_search_of_so_many_trials(search, resume, c
     assert tables_of(resume("limited")) == tables
     assert clock.seconds == 0, "nothing is trained again"
 
-    run = resume("limited", minutes=options["minutes"])
+    run = resume("limited", minutes=allowed / 60)
     assert clock.seconds <= allowed
     more = run.settings["trials"]
     assert n_trials < more <= 60
     assert run.settings["budget"]["started"] == more
-    assert run.settings["budget"]["minutes"] == 2 * options["minutes"]
-    whole = search("larger", **options | {"minutes": None, "trials": more})
+    assert run.settings["budget"]["minutes"] == 2 * allowed / 60
+    whole = search("larger", **options | {"trials": more})
     assert tables_of(run) == tables_of(whole)
 
 
