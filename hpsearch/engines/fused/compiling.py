@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -82,12 +82,32 @@ def compiled(lower: Callable[[], Any], effort: Effort, kept: Path | None) -> Cal
         with suppress(Exception):  # whatever a release of JAX can't load: it is compiled then
             return _read(kept)
     options = COMPILER_OPTIONS[effort] if jax.default_backend() == "cpu" else {}
-    program: Callable[..., Any] = lower().compile(compiler_options=options)
-    if kept is not None:
+    with _read_from_disk() as found:
+        program: Callable[..., Any] = lower().compile(compiler_options=options)
+    # Read from JAX's cache, it would lack its functions once written again; others find it there.
+    if kept is not None and not found:
         with suppress(Exception):
             _write(program, kept)
     return_freed_memory()  # 60 MB and more of the compiler's
     return program
+
+
+@contextmanager
+def _read_from_disk() -> Iterator[list[str]]:
+    """What JAX finds in its own cache meanwhile, instead of compiling."""
+    from jax import monitoring
+
+    found: list[str] = []
+
+    def heard(event: str, **facts: Any) -> None:
+        if event == "/jax/compilation_cache/cache_hits":
+            found.append(event)
+
+    monitoring.register_event_listener(heard)
+    try:
+        yield found
+    finally:
+        monitoring.unregister_event_listener(heard)
 
 
 def _read(path: Path) -> Callable[..., Any]:
