@@ -137,6 +137,9 @@ class MachinesHere:
     def copies(self, warm_up, timeout):
         return None
 
+    def close(self, *, at_once):
+        return None
+
     def map_unordered(self, function, tasks):
         return map(function, tasks)
 

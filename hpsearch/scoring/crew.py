@@ -6,6 +6,7 @@ train. Sessions on other rows of the same table work with the same crew.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
@@ -61,8 +62,9 @@ class Crew:
         self._n_trainings = plan.n_candidates * n_folds
         self._has_words = bool(layout.words)
         self._note = note
-        self._exit = ExitStack()
+        self._exit, self._processes = ExitStack(), ExitStack()
         self._is_settled = False
+        self._leaving: threading.Thread | None = None
         self.choice = first_choice(plan.engine, layout, plan.space)
 
     def __enter__(self) -> Crew:
@@ -72,6 +74,7 @@ class Crew:
             self.scratch = self._exit.enter_context(ScratchFolder())
             found = machines(plan.cluster, plan.jobs, self._note, self._n_trainings)
             self._machines = self._exit.enter_context(found)
+            self._exit.enter_context(self._processes)
             self.workers = self._start(self.choice.kind)
         except BaseException:
             self._exit.close()
@@ -84,6 +87,8 @@ class Crew:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._leaving is not None:
+            self._leaving.join()
         self._exit.__exit__(kind, error, traceback)
 
     @property
@@ -204,13 +209,22 @@ class Crew:
     def fresh(self, kind: EngineKind) -> Workers:
         """A process of an engine in which nothing was built; it imports while others train."""
         process = self._machines.fresh(kind.warm_up, environment=kind.environment)
-        return self._exit.enter_context(process)
+        self._processes.callback(process.close, at_once=True)  # no code of a space's own ran in it
+        return process
 
     @cached_property
     def helpers(self) -> Workers:
         """Processes for tasks of another kind than training; the same where there are no others."""
         copies = self._machines.copies(self.choice.kind.warm_up, self._plan.trial_timeout)
-        return self.workers if copies is None else self._exit.enter_context(copies)
+        if copies is None:
+            return self.workers
+        self._processes.callback(copies.close, at_once=True)
+        return copies
+
+    def dismiss(self) -> None:
+        """Let the processes end while other things are done: there is nothing left for them."""
+        self._leaving = threading.Thread(target=self._processes.close)
+        self._leaving.start()
 
     def settle(self, job: Job, data: FitData, defaults: Mapping[str, Any]) -> None:
         """Have both engines train a very large default network for a moment, where that pays."""
@@ -274,7 +288,7 @@ class Crew:
             timeout=self._plan.trial_timeout,
             forks=kind.forks,
         )
-        return self._exit.enter_context(workers)
+        return self._processes.enter_context(workers)
 
 
 def _leave_unscored(work: Sequence[WorkUnit], reason: str) -> Iterator[UnitResult]:

@@ -198,7 +198,9 @@ def resume(
             check_unchanged(before, planned.record, accept_versions=accept_changes)
             if folder.is_finished and not has_grown(was, planned.record):
                 observer.note(telling.finished(planned.plan))
-                return _told(open_run(path), observer)
+                run = _with_texts(open_run(path), observer)
+                observer.search_ended(run)
+                return run
             return execute(planned, folder, observer, journal)
 
 
@@ -268,6 +270,7 @@ def execute(
         beside = baselines.scored(positions_of(best, plan.folds), refit.go_on)
         nested = _search_nested(planned, session, folder, observer)
         refitted, kind = refit.finish(folder, observer)
+        session.crew.dismiss()
         ledger = books.ledger(
             bias_corrected=corrected,
             baselines=beside,
@@ -284,7 +287,9 @@ def execute(
         text = model_card_text(asked, outcome, manifest, ledger)
         folder.write_file("model_card.md", text.encode("utf-8"))
         folder.finish(outcome)
-    return _told(open_run(folder.path), observer)
+        run = _with_texts(open_run(folder.path), observer)
+    observer.search_ended(run)
+    return run
 
 
 def _begin(
@@ -447,7 +452,7 @@ class _Refit:
         return self._check
 
 
-def _told(run: Run, observer: Observer) -> Run:
+def _with_texts(run: Run, observer: Observer) -> Run:
     """A finished run with its texts; what goes wrong with them is only a warning."""
     try:
         write_missing_texts(run)
@@ -456,5 +461,4 @@ def _told(run: Run, observer: Observer) -> Run:
             f"The report was not written ({type(error).__name__}: {error}). Everything else "
             f"is there; `hpsearch report {run.path}` tries again."
         )
-    observer.search_ended(run)
     return run

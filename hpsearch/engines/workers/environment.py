@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import multiprocessing.util
 import os
 import signal
@@ -82,6 +83,7 @@ def end_soon_when_done() -> None:
         os._exit(0)
 
     def begin() -> None:
+        gc.freeze()  # the end of a process needs no look for garbage
         threading.Thread(target=end, daemon=True).start()
 
     multiprocessing.util.Finalize(None, begin, exitpriority=1000)

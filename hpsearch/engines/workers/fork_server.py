@@ -38,8 +38,9 @@ MOST_FILES: Final = 200
 SECONDS_TO_ADOPT: Final = 5.0
 """How long a copy may be without the parent that it is made for."""
 
-IMPORTED_LATER: Final = ("sklearn.ensemble", "sklearn.linear_model")
-"""What a server imports when it has nothing else to do: tasks at the end of a search need it."""
+IMPORTED_LATER: Final = ("scipy.stats", "sklearn.base", "sklearn.ensemble", "sklearn.linear_model")
+"""What a server imports when it has nothing else to do, piece by piece, for tasks at the end of a
+search."""
 
 _PROGRAM = (
     "import sys; sys.path[:] = {path!r}; "
