@@ -365,6 +365,19 @@ def table_of(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def circumstances(rows: list[dict]) -> str:
+    """How often it was measured, and what else the machine did, a sentence."""
+    loads = [row["load"] for row in rows]
+    times = "once" if max(row["times"] for row in rows) == 1 else "several times, medians"
+    busy = (
+        " The machine was busy with other things, so seconds and their ratio say little; `in CPU` "
+        "compares the processor's seconds of all processes, which that changes less."
+    )
+    return f"Measured {times}, with a load of {min(loads):.1f} to {max(loads):.1f} before each." + (
+        busy if max(loads) > os.cpu_count() else ""
+    )
+
+
 def write(row: dict) -> None:
     """Put a kind into the CSV, the table in docs/engines.md and the picture beside it."""
     path, there = HERE / "kinds.csv", {}
@@ -382,7 +395,8 @@ def write(row: dict) -> None:
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{table_of(rows)}\n{END}{after}", encoding="utf-8")
+    table = f"{table_of(rows)}\n\n{circumstances(rows)}"
+    page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
     draw(rows, DOCS / "kinds.svg")
 
 
@@ -415,7 +429,10 @@ def draw(rows: list[dict], path: Path) -> None:
     axes.axvline(1.0, color="gray", linewidth=1)
     axes.set_xscale("log")
     axes.set_xlim(0.5, 2.0 * max(row["highest"] for row in rows))
-    axes.set_xlabel("times as fast as a loop of model.fit, with starting and compiling")
+    axes.set_xlabel("times as fast as a loop of model.fit, starting and compiling included")
+    cpu = [row["loop_cpu"] / row["cpu"] for row in rows]
+    axes.plot(cpu, names, "D", color="#f58518", markersize=5, label="in processor seconds")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, metadata={"Date": None})
 
