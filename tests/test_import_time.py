@@ -40,6 +40,30 @@ def test_no_heavy_library_is_imported(code):
     assert heavy_modules_after(code) == []
 
 
+PLANNING = """
+import os
+os.environ['KERAS_BACKEND'] = 'numpy'
+from hpsearch.engines.backend import import_keras_tuner, spare
+spare('sklearn')
+import_keras_tuner()
+"""
+COMPUTING = """
+import keras, numpy, sys
+layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3), keras.layers.Conv2DTranspose(2, 3)]
+rows = numpy.ones((2, 8, 8, 3), 'float32')
+shape = keras.Sequential(layers).predict(rows, verbose=0).shape
+assert shape == keras.ops.fft((rows, rows))[0].shape[:3] + (2,)
+"""
+
+
+@pytest.mark.parametrize(("code", "has_jax"), [(PLANNING, False), (PLANNING + COMPUTING, True)])
+def test_keras_on_numpy_imports_jax_where_a_network_computes_by_it(code, has_jax):
+    found = heavy_modules_after("\n    ".join(code.splitlines()))
+    assert {"keras", "keras_tuner"} <= set(found)
+    assert ("jax" in found) == has_jax
+    assert "sklearn" not in found
+
+
 def test_the_check_sees_what_is_imported():
     assert heavy_modules_after("import joblib") == ["joblib"]
 

@@ -56,6 +56,11 @@ def effort_of_rungs(n_weights: float, n_replicas: int, n_rows: int, otherwise: E
     Parameters
     ----------
     otherwise : how hard what trains from there on is compiled.
+
+    Examples
+    --------
+    >>> [effort_of_rungs(n, 4, 427 * 36, "middle") for n in (10_000, 30_000, 100_000)]
+    ['least', 'low', 'middle']
     """
     work = _work(n_weights, n_replicas, n_rows)
     if work < LEAST_EFFORT_WORK:
