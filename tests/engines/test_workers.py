@@ -116,6 +116,16 @@ def test_a_worker_elsewhere_has_the_variables_of_the_driver_that_change_numbers(
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no such call")
+def test_few_workers_are_kept_on_any_of_the_cores_one_each(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)))
+    workers = LokyWorkers.__new__(LokyWorkers)
+    workers.jobs, workers._pin = 2, True
+    drawn = [workers._cores() for _ in range(20)]
+    assert all(len(set(cores)) == 2 for cores in drawn)
+    assert len(set(drawn)) > 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no such call")
 def test_a_process_sees_one_core_while_it_starts_and_all_of_its_threads_get_back_the_others():
     cores = os.sched_getaffinity(0)
     go_on = threading.Event()

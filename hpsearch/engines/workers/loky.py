@@ -8,6 +8,7 @@ a space starts in a worker (threads, exit handlers, copies of the process) outli
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 import threading
@@ -282,7 +283,10 @@ class LokyWorkers(Workers):
         if not self._pin or not hasattr(os, "sched_getaffinity"):
             return ()
         available = sorted(os.sched_getaffinity(0))
-        return tuple(available[: self.jobs]) if self.jobs <= len(available) else ()
+        if self.jobs > len(available):
+            return ()
+        # Any of them: else searches that leave cores free would all share the first ones.
+        return tuple(random.SystemRandom().sample(available, self.jobs))
 
     def _restart(self, broken: Any) -> None:
         """Replace a pool that broke, unless that is done."""
