@@ -297,6 +297,16 @@ def copies_of_the_table(job):
     return [a.unsafe_buffer_pointer() != b.ctypes.data for a, b in zip(ours, theirs, strict=True)]
 
 
+def places_are_mapped(job, position):
+    """Whether the places of a fold's words are those in the mapped file of all workers."""
+    from hpsearch.engines.fit_data import read_fit_data
+    from hpsearch.engines.fused import bags
+
+    data = read_fit_data(job.data_path)
+    places = bags.places_of(data.bags, data.layout, data.statistics[position].word_slots)
+    return places.unsafe_buffer_pointer() == data.bags.pieces.ctypes.data
+
+
 def draw_where_numpy_cannot():
     """Parameters of a network: one layer draws while it is traced, one has weights of no seed."""
     import keras

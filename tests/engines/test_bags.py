@@ -218,6 +218,14 @@ def test_no_program_holds_the_multi_hot_matrix_of_a_batch_or_a_table(on_jax, mak
     assert shapes == {"1500,16"}  # the weights
 
 
+def test_folds_that_know_every_word_read_the_one_file_of_all_workers(on_jax, job_of, make_job):
+    rng = np.random.default_rng(0)
+    words = sparse.csr_array((rng.random((90, 20)) < 0.5).astype(np.float32))
+    job = make_job(hpsearch.load(words, rng.integers(0, 2, 90)), "imdb")
+    assert on_jax("places_are_mapped", job, 0)
+    assert not on_jax("places_are_mapped", job_of("mlp"), 0)
+
+
 # -- what stays with the reference engine
 
 
