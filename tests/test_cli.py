@@ -96,6 +96,7 @@ def test_run_without_options_uses_the_defaults_of_the_python_api(calls):
     assert main(["run", "wine.csv"]) == 0
     search = calls["search"]
     assert search.pop("observer") is not None
+    assert search.pop("began") > 0.0
     given = {**search, "fix": search["fix"] or None}
     assert given == {each.name: each.default for each in OPTIONS} | {"out": Path("results/wine")}
 
@@ -158,7 +159,7 @@ def test_run_hands_the_searchs_options_to_search(calls, arguments, expected):
 def test_every_option_of_a_search_has_an_option_here():
     command = typer.main.get_command(cli.app).commands["run"]
     offered = {parameter.name for parameter in command.params}
-    assert {field.name for field in fields(Search)} - {"observer"} <= offered
+    assert {field.name for field in fields(Search)} - {"observer", "began"} <= offered
 
 
 def test_run_takes_a_free_name_under_results(calls):
@@ -300,11 +301,12 @@ def resumed(replace):
 
 def test_resume_needs_nothing_but_the_folder(resumed):
     assert main(["resume", "results/wine"]) == 0
-    del resumed["observer"]
+    del resumed["observer"], resumed["began"]
     assert resumed == {
         "path": Path("results/wine"),
         "data": None,
         "trials": None,
+        "minutes": None,
         "repeats": None,
         "max_repeats": None,
         "test_data": None,

@@ -151,7 +151,7 @@ def run_page(folder, train_here):
         if page.path in done:
             return done[page.path]
         names = {}
-        if "Search(" in page.python:
+        if 'out="results/' in page.python:
             shutil.rmtree(folder / "results", ignore_errors=True)
         else:  # it looks at the run that another page made
             run(BY_NAME["python.md"])

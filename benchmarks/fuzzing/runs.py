@@ -23,6 +23,7 @@ import hpsearch
 import hpsearch.cli
 from benchmarks.fuzzing.base import WrongError, one_of
 from hpsearch.data import Dataset
+from hpsearch.engines.workers import Begun
 from hpsearch.errors import InputError
 
 Rng = np.random.Generator
@@ -68,8 +69,22 @@ class MachinesHere:
     def start(self, warm_up: Any, **options: Any) -> MachinesHere:
         return self
 
+    def fresh(self, warm_up: Any, **options: Any) -> MachinesHere:
+        return self
+
+    def copies(self, warm_up: Any, timeout: float | None) -> None:
+        return None
+
+    def close(self, *, at_once: bool) -> None:
+        return None
+
     def share(self, folder: Any) -> None:
         return None
+
+    def begin(
+        self, function: Callable[..., Any], *arguments: Any, limit: float | None = None
+    ) -> Begun[Any]:
+        return Begun(lambda: True, lambda: function(*arguments))
 
     def call(
         self, function: Callable[..., Any], *arguments: Any, limit: float | None = None
