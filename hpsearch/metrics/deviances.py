@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.metrics.base import FROM_0, Family, Floats, Metric, register, register_family
-from hpsearch.metrics.values import EPS, Loss, mean_of_rows, values_that
+from hpsearch.metrics.base import METRICS, Family, Floats, Metric, register_family
+from hpsearch.metrics.values import EPS, Loss, loss_metric, values_that
 
 _NOT_BELOW_0 = values_that(lambda y: y < 0, "target values of 0 or more")
 _ABOVE_0 = values_that(lambda y: y <= 0, "target values above 0")
@@ -49,35 +49,26 @@ def _tweedie(power: float) -> Loss:
     return {1.0: _poisson, 2.0: _gamma}.get(power, loss)
 
 
-for _name, _loss, _rule, _words in (
-    ("poisson_deviance", _poisson, _NOT_BELOW_0, "Mean Poisson deviance, for counts; "),
-    ("gamma_deviance", _gamma, _ABOVE_0, "Mean gamma deviance, for amounts above 0; "),
+for _metric in (
+    loss_metric(
+        "poisson_deviance",
+        _poisson,
+        "Mean Poisson deviance, for counts; " + _POSITIVE,
+        rule=_NOT_BELOW_0,
+    ),
+    loss_metric(
+        "gamma_deviance",
+        _gamma,
+        "Mean gamma deviance, for amounts above 0; " + _POSITIVE,
+        rule=_ABOVE_0,
+    ),
 ):
-    _function, _scorer = mean_of_rows(_loss)
-    register(
-        _name,
-        "min",
-        "regression",
-        "share",
-        words=_words + _POSITIVE,
-        bounds=FROM_0,
-        scorer=_scorer,
-        rule=_rule,
-    )(_function)
+    METRICS.add(_metric)
 
 
 def _tweedie_deviance(name: str, power: float, words: str) -> Metric:
-    function, scorer = mean_of_rows(_tweedie(power))
-    return Metric(
-        name,
-        "min",
-        ("regression", "share"),
-        words=words,
-        bounds=FROM_0,
-        function=function,
-        scorer=scorer,
-        rule=_NOT_BELOW_0 if power < 2 else _ABOVE_0,
-    )
+    rule = _NOT_BELOW_0 if power < 2 else _ABOVE_0
+    return loss_metric(name, _tweedie(power), words, rule=rule)
 
 
 register_family(

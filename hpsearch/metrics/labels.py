@@ -22,7 +22,15 @@ from hpsearch.metrics.base import (
     register,
     register_family,
 )
-from hpsearch.metrics.sums import Sums, agreed_and_said, known, mean, of_classes, one_hot
+from hpsearch.metrics.sums import (
+    Sums,
+    agreed_and_said,
+    known,
+    mean,
+    of_classes,
+    one_hot,
+    register_sums,
+)
 from hpsearch.task import ProblemKind, Target
 
 # -- right or wrong
@@ -79,8 +87,7 @@ def _above_chance(hits: Floats, of_classes: Floats, n_rows: Floats) -> Floats:
     return np.asarray(above / (1.0 - chance), dtype=np.float64)
 
 
-_ADJUSTED = Sums(_hits_of_classes, _above_chance, of_classes)
-register(
+register_sums(
     "adjusted_balanced_accuracy",
     "max",
     "binary",
@@ -88,8 +95,8 @@ register(
     words="Balanced accuracy, so scaled that guessing has 0 and 1 is perfect; undefined where the "
     "truth has one class.",
     bounds=CORRELATION,
-    scorer=_ADJUSTED.weighted,
-)(_ADJUSTED.plain)
+    sums=Sums(_hits_of_classes, _above_chance, of_classes),
+)
 
 
 def _truth_among_top(k: int) -> Sums:
@@ -105,6 +112,7 @@ def _truth_among_top(k: int) -> Sums:
 
 def _top_k(name: str, number: float, words: str) -> Metric:
     k = int(number)
+    among = _truth_among_top(k)
 
     def received(target: Target, y: NDArray[Any]) -> str:
         return "" if target.n_outputs > k else f"a target of {target.n_outputs}"
@@ -115,8 +123,8 @@ def _top_k(name: str, number: float, words: str) -> Metric:
         ("multiclass",),
         words=words,
         bounds=SHARE,
-        function=_truth_among_top(k).plain,
-        scorer=_truth_among_top(k).weighted,
+        function=among.plain,
+        scorer=among.weighted,
         rule=TargetRule(f"more than {k} classes", received),
     )
 
@@ -138,15 +146,14 @@ def _wrong(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> NDArray[A
     return np.asarray(((y_pred >= 0.5) != (y_true == 1)).mean(axis=-1))
 
 
-_HAMMING = Sums(_wrong, mean)
-register(
+register_sums(
     "hamming_loss",
     "min",
     "multilabel",
     words="Share of all labels of all rows that are wrong.",
     bounds=SHARE,
-    scorer=_HAMMING.weighted,
-)(_HAMMING.plain)
+    sums=Sums(_wrong, mean),
+)
 
 
 # -- precision, recall and F
@@ -252,8 +259,7 @@ def _sum_weighted_f1(sums: Floats, of_classes: Floats, n_rows: Floats) -> Floats
     return known(_share(total, occurring.sum(axis=-1)), n_rows)
 
 
-_WEIGHTED_F1 = Sums(agreed_and_said, _sum_weighted_f1, of_classes)
-register(
+register_sums(
     "weighted_f1",
     "max",
     "binary",
@@ -261,8 +267,8 @@ register(
     "multilabel",
     words="Mean F1 of the classes or labels, each weighted by the rows that have it.",
     bounds=SHARE,
-    scorer=_WEIGHTED_F1.weighted,
-)(_WEIGHTED_F1.plain)
+    sums=Sums(agreed_and_said, _sum_weighted_f1, of_classes),
+)
 
 
 def _sum_precision(sums: Floats, of_classes: Floats, n_rows: Floats) -> Floats:
@@ -273,24 +279,22 @@ def _sum_recall(sums: Floats, of_classes: Floats, n_rows: Floats) -> Floats:
     return known(_share(sums[:, :, 0, 1], of_classes[:, np.newaxis, 1]), n_rows)
 
 
-_PRECISION = Sums(agreed_and_said, _sum_precision, of_classes)
-register(
+register_sums(
     "precision",
     "max",
     "binary",
     words="Share of the rows said to have the second label that have it; 0 where none is.",
     bounds=SHARE,
-    scorer=_PRECISION.weighted,
-)(_PRECISION.plain)
-_RECALL = Sums(agreed_and_said, _sum_recall, of_classes)
-register(
+    sums=Sums(agreed_and_said, _sum_precision, of_classes),
+)
+register_sums(
     "recall",
     "max",
     "binary",
     words="Share of the rows with the second label that are said to have it; 0 where none has it.",
     bounds=SHARE,
-    scorer=_RECALL.weighted,
-)(_RECALL.plain)
+    sums=Sums(agreed_and_said, _sum_recall, of_classes),
+)
 
 
 def _f_beta(name: str, beta: float, words: str) -> Metric:
@@ -335,16 +339,15 @@ def _matthews(sums: Floats, of_classes: Floats, n_rows: Floats) -> Floats:
     return known(np.where(apart > 0, together / np.sqrt(np.maximum(apart, 1)), 0.0), n_rows)
 
 
-_MATTHEWS = Sums(agreed_and_said, _matthews, of_classes)
-register(
+register_sums(
     "matthews",
     "max",
     "binary",
     "multiclass",
     words="Matthews' correlation of predicted and true labels; 0 where either has one alone.",
     bounds=CORRELATION,
-    scorer=_MATTHEWS.weighted,
-)(_MATTHEWS.plain)
+    sums=Sums(agreed_and_said, _matthews, of_classes),
+)
 
 
 def _cohen_kappa(sums: Floats, of_classes: Floats, n_rows: Floats) -> Floats:
@@ -352,8 +355,7 @@ def _cohen_kappa(sums: Floats, of_classes: Floats, n_rows: Floats) -> Floats:
     return np.asarray(1.0 - (n_rows - sums[:, :, 0].sum(axis=-1)) / by_chance, dtype=np.float64)
 
 
-_COHEN = Sums(agreed_and_said, _cohen_kappa, of_classes)
-register(
+register_sums(
     "cohen_kappa",
     "max",
     "binary",
@@ -361,8 +363,8 @@ register(
     words="Cohen's kappa: agreement of predicted and true labels beyond chance; undefined where "
     "both have the same one alone.",
     bounds=CORRELATION,
-    scorer=_COHEN.weighted,
-)(_COHEN.plain)
+    sums=Sums(agreed_and_said, _cohen_kappa, of_classes),
+)
 
 
 def _distances_and_said(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> NDArray[Any]:
@@ -380,8 +382,7 @@ def _quadratic_kappa(sums: Floats, of_classes: Floats, n_rows: Floats) -> Floats
     return np.asarray(1.0 - sums[..., 0] / by_chance, dtype=np.float64)
 
 
-_QUADRATIC = Sums(_distances_and_said, _quadratic_kappa, of_classes)
-register(
+register_sums(
     "quadratic_kappa",
     "max",
     "binary",
@@ -389,5 +390,5 @@ register(
     words="Cohen's kappa with quadratic weights: a mistake counts by the squared distance of the "
     "labels in their order; undefined as it is.",
     bounds=CORRELATION,
-    scorer=_QUADRATIC.weighted,
-)(_QUADRATIC.plain)
+    sums=Sums(_distances_and_said, _quadratic_kappa, of_classes),
+)

@@ -94,7 +94,12 @@ def _sort_for_area(is_positive: NDArray[np.bool_], scores: Floats) -> Walk:
     return walk
 
 
-@register(
+def _mean_area(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Floats:
+    """The mean over the labels, or of the second one alone."""
+    return _mean([_area(is_true, p) for is_true, p in _sides(kind, y_true, y_pred)])
+
+
+register(
     "roc_auc",
     "max",
     "binary",
@@ -104,12 +109,8 @@ def _sort_for_area(is_positive: NDArray[np.bool_], scores: Floats) -> Walk:
     bounds=SHARE,
     scorer=_walking(_sort_for_area),
     cost="ordered",
-)
-def _roc_auc(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
-    return _mean([_area(is_true, p) for is_true, p in _sides(kind, y_true, y_pred)])
-
-
-@register(
+)(_mean_area)
+register(
     "roc_auc_ovr",
     "max",
     "multiclass",
@@ -118,9 +119,7 @@ def _roc_auc(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     bounds=SHARE,
     scorer=_walking(_sort_for_area),
     cost="ordered",
-)
-def _roc_auc_ovr(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
-    return _mean([_area(is_true, p) for is_true, p in _sides(kind, y_true, y_pred)])
+)(_mean_area)
 
 
 @register(

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.metrics.base import Floats, predicted_codes
-from hpsearch.task import ProblemKind
+from hpsearch.metrics.base import Bounds, Floats, predicted_codes, register
+from hpsearch.task import Direction, ProblemKind
 
 
 def _ones(kind: ProblemKind, y_true: NDArray[Any], n_outputs: int) -> NDArray[Any]:
@@ -59,6 +59,14 @@ class Sums:
             np.full((1, 1), float(len(y_true))),
         )
         return scores.reshape(leading)
+
+
+def register_sums(
+    name: str, direction: Direction, *kinds: ProblemKind, sums: Sums, words: str, bounds: Bounds
+) -> None:
+    """Make a metric of its sums alone; the parameters are those of ``register``."""
+    declare = register(name, direction, *kinds, words=words, bounds=bounds, scorer=sums.weighted)
+    declare(sums.plain)
 
 
 def _n_outputs(kind: ProblemKind, y_pred: Floats) -> int:

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from hpsearch.metrics.base import (
     CORRELATION,
     FROM_0,
+    METRICS,
     UP_TO_1,
+    Bounds,
     Family,
     Floats,
     Function,
@@ -40,16 +42,50 @@ Loss = Callable[[NDArray[Any], Floats], Floats]
 EPS = float(np.finfo(np.float64).eps)
 
 
-def mean_of_rows(loss: Loss) -> tuple[Function, Scorer]:
-    """A metric that is the mean of the rows' losses, and the scorer of rows that count often."""
+def loss_metric(
+    name: str,
+    loss: Loss,
+    words: str,
+    *,
+    bounds: Bounds = FROM_0,
+    rule: TargetRule | None = None,
+    of_means: Callable[[Floats], Floats] | None = None,
+) -> Metric:
+    """A metric that is the mean of the rows' losses, or something of it.
+
+    Parameters
+    ----------
+    name, words, bounds, rule : as in ``Metric``.
+    of_means : takes each value's mean, such as for its root, before the mean over the values.
+    """
 
     def function(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
-        return over_rows(loss(y_true, y_pred)).mean(axis=-1)
+        means = over_rows(loss(y_true, y_pred))
+        return (means if of_means is None else of_means(means)).mean(axis=-1)
 
     def of_rows(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> NDArray[Any]:
         return np.asarray(loss(y_true, y_pred).mean(axis=-1))
 
-    return function, Sums(of_rows, mean).weighted
+    def finish(sums: Floats, of_truth: Floats, n_rows: Floats) -> Floats:
+        assert of_means is not None
+        return np.asarray(of_means(sums / n_rows[..., np.newaxis]).mean(axis=-1), dtype=np.float64)
+
+    sums = Sums(of_rows, mean) if of_means is None else Sums(_of_values(loss), finish)
+    return Metric(
+        name,
+        "min",
+        ("regression", "share"),
+        words=words,
+        bounds=bounds,
+        function=function,
+        scorer=sums.weighted,
+        rule=rule,
+    )
+
+
+def _of_values(loss: Loss) -> Function:
+    """What a metric of each value's sums takes: losses (A, V, n)."""
+    return lambda kind, y_true, y_pred: np.swapaxes(loss(y_true, y_pred), -1, -2)
 
 
 def values_that(breaks: Callable[[NDArray[Any]], NDArray[np.bool_]], needs: str) -> TargetRule:
@@ -70,47 +106,11 @@ def values_that(breaks: Callable[[NDArray[Any]], NDArray[np.bool_]], needs: str)
     return TargetRule(needs, received)
 
 
-def _register(name: str, loss: Loss, words: str, **more: Any) -> None:
-    function, scorer = mean_of_rows(loss)
-    register(
-        name, "min", "regression", "share", words=words, scorer=scorer, **{"bounds": FROM_0, **more}
-    )(function)
-
-
 # -- means of the rows' errors
 
-_register("mae", lambda y, p: np.abs(p - y), "Mean absolute error.")
-_register("mse", lambda y, p: (p - y) ** 2, "Mean squared error.")
 
-
-def _squares(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> NDArray[Any]:
-    """Squared residuals, (A, V, n)."""
-    return np.swapaxes((y_pred - y_true) ** 2, -1, -2)
-
-
-def _root(squares: Floats, of_truth: Floats, n_rows: Floats) -> Floats:
-    return np.asarray(np.sqrt(squares / n_rows[..., np.newaxis]).mean(axis=-1), dtype=np.float64)
-
-
-@register(
-    "rmse",
-    "min",
-    "regression",
-    "share",
-    words="Root of the mean squared error; of several values the mean of their roots.",
-    bounds=FROM_0,
-    scorer=Sums(_squares, _root).weighted,
-)
-def _rmse(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
-    return np.sqrt(over_rows((y_pred - y_true) ** 2)).mean(axis=-1)
-
-
-_register(
-    "mape",
-    lambda y, p: np.abs(p - y) / np.maximum(np.abs(y), EPS),
-    "Mean absolute error as a share of the truth (0.1 is 10 %); the truth must not be 0.",
-    rule=values_that(lambda y: y == 0, "target values other than 0"),
-)
+def _squares(y_true: NDArray[Any], y_pred: Floats) -> Floats:
+    return np.asarray((y_pred - y_true) ** 2)
 
 
 def _symmetric(y_true: NDArray[Any], y_pred: Floats) -> Floats:
@@ -118,61 +118,57 @@ def _symmetric(y_true: NDArray[Any], y_pred: Floats) -> Floats:
     return np.where(both > 0, 2.0 * np.abs(y_pred - y_true) / np.where(both > 0, both, 1.0), 0.0)
 
 
-_register(
-    "smape",
-    _symmetric,
-    "Mean absolute error as a share of the mean of truth and prediction, from 0 to 2; 0 where both "
-    "are 0.",
-    bounds=(0.0, 2.0),
-)
-
-
 def _of_logs(y_true: NDArray[Any], y_pred: Floats) -> Floats:
     return np.asarray((np.log1p(np.maximum(y_pred, -1.0 + EPS)) - np.log1p(y_true)) ** 2)
 
 
 _ABOVE_MINUS_1 = values_that(lambda y: y <= -1, "target values above -1")
-_register(
-    "msle",
-    _of_logs,
-    "Mean squared error of log(1 + value); the truth must be above -1, and a prediction that is "
-    "not counts as if it just were.",
-    rule=_ABOVE_MINUS_1,
-)
 
-
-def _squares_of_logs(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> NDArray[Any]:
-    return np.swapaxes(_of_logs(y_true, y_pred), -1, -2)
-
-
-@register(
-    "rmsle",
-    "min",
-    "regression",
-    "share",
-    words="Root of msle; of several values the mean of their roots.",
-    bounds=FROM_0,
-    scorer=Sums(_squares_of_logs, _root).weighted,
-    rule=_ABOVE_MINUS_1,
-)
-def _rmsle(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
-    return np.sqrt(over_rows(_of_logs(y_true, y_pred))).mean(axis=-1)
+for _metric in (
+    loss_metric("mae", lambda y, p: np.abs(p - y), "Mean absolute error."),
+    loss_metric("mse", _squares, "Mean squared error."),
+    loss_metric(
+        "rmse",
+        _squares,
+        "Root of the mean squared error; of several values the mean of their roots.",
+        of_means=np.sqrt,
+    ),
+    loss_metric(
+        "mape",
+        lambda y, p: np.abs(p - y) / np.maximum(np.abs(y), EPS),
+        "Mean absolute error as a share of the truth (0.1 is 10 %); the truth must not be 0.",
+        rule=values_that(lambda y: y == 0, "target values other than 0"),
+    ),
+    loss_metric(
+        "smape",
+        _symmetric,
+        "Mean absolute error as a share of the mean of truth and prediction, from 0 to 2; 0 where "
+        "both are 0.",
+        bounds=(0.0, 2.0),
+    ),
+    loss_metric(
+        "msle",
+        _of_logs,
+        "Mean squared error of log(1 + value); the truth must be above -1, and a prediction that "
+        "is not counts as if it just were.",
+        rule=_ABOVE_MINUS_1,
+    ),
+    loss_metric(
+        "rmsle",
+        _of_logs,
+        "Root of msle; of several values the mean of their roots.",
+        rule=_ABOVE_MINUS_1,
+        of_means=np.sqrt,
+    ),
+):
+    METRICS.add(_metric)
 
 
 def _pinball(name: str, share: float, words: str) -> Metric:
     def loss(y_true: NDArray[Any], y_pred: Floats) -> Floats:
         return np.maximum(share * (y_true - y_pred), (share - 1.0) * (y_true - y_pred))
 
-    function, scorer = mean_of_rows(loss)
-    return Metric(
-        name,
-        "min",
-        ("regression", "share"),
-        words=words,
-        bounds=FROM_0,
-        function=function,
-        scorer=scorer,
-    )
+    return loss_metric(name, loss, words)
 
 
 register_family(
@@ -192,11 +188,22 @@ register_family(
 # -- shares of the spread
 
 
-def _r2_of_sums(residual: Floats, powers: Floats, n_rows: Floats) -> Floats:
+def _share_of_sums(left: Floats, powers: Floats, n_rows: Floats) -> Floats:
+    """1 less what is left (B, A, V) of the truth's spread."""
     total = spread(powers, n_rows)[:, np.newaxis, :]
-    constant = np.where(residual == 0, 1.0, 0.0)
-    scores = np.where(total == 0, constant, 1.0 - residual / total).mean(axis=-1)
+    constant = np.where(left == 0, 1.0, 0.0)
+    scores = np.where(total == 0, constant, 1.0 - left / total).mean(axis=-1)
     return np.where(n_rows >= 2, scores, np.nan)
+
+
+def _share(y_true: NDArray[Any], left: Floats, is_met: NDArray[np.bool_]) -> Any:
+    """1 less what is left (..., V) of the truth's spread; of a constant truth whether it is met."""
+    if len(y_true) < 2:
+        return np.full(left.shape[:-1], np.nan)
+    total = over_rows((y_true - over_rows(y_true)) ** 2)
+    # The mean of equal numbers may differ from them in the last bit, so a total of 0 says less.
+    is_constant = (y_true == y_true[0]).all(axis=0)
+    return np.where(is_constant, np.where(is_met, 1.0, 0.0), 1.0 - left / total).mean(axis=-1)
 
 
 @register(
@@ -207,17 +214,11 @@ def _r2_of_sums(residual: Floats, powers: Floats, n_rows: Floats) -> Floats:
     words="Share of the truth's variance that is predicted; a constant truth gives 1 if met "
     "exactly, else 0. Undefined for one row.",
     bounds=UP_TO_1,
-    scorer=Sums(_squares, _r2_of_sums, centred_powers).weighted,
+    scorer=Sums(_of_values(_squares), _share_of_sums, centred_powers).weighted,
 )
 def _r2(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
-    if len(y_true) < 2:
-        return np.full(y_pred.shape[:-2], np.nan)
-    residual = over_rows((y_pred - y_true) ** 2)
-    total = over_rows((y_true - over_rows(y_true)) ** 2)
-    # The mean of equal numbers may differ from them in the last bit, so a total of 0 says less.
-    is_constant = (y_true == y_true[0]).all(axis=0)
-    of_constant = np.where(residual == 0, 1.0, 0.0)
-    return np.where(is_constant, of_constant, 1.0 - residual / total).mean(axis=-1)
+    residual = over_rows(_squares(y_true, y_pred))
+    return _share(y_true, residual, residual == 0)
 
 
 def _residual_powers(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> NDArray[Any]:
@@ -228,10 +229,7 @@ def _residual_powers(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) ->
 
 
 def _explained(residual: Floats, powers: Floats, n_rows: Floats) -> Floats:
-    left, total = spread(residual, n_rows), spread(powers, n_rows)[:, np.newaxis, :]
-    constant = np.where(left == 0, 1.0, 0.0)
-    scores = np.where(total == 0, constant, 1.0 - left / total).mean(axis=-1)
-    return np.where(n_rows >= 2, scores, np.nan)
+    return _share_of_sums(spread(residual, n_rows), powers, n_rows)
 
 
 @register(
@@ -244,14 +242,9 @@ def _explained(residual: Floats, powers: Floats, n_rows: Floats) -> Floats:
     scorer=Sums(_residual_powers, _explained, centred_powers).weighted,
 )
 def _explained_variance(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
-    if len(y_true) < 2:
-        return np.full(y_pred.shape[:-2], np.nan)
     residuals = y_pred - y_true
     left = over_rows((residuals - over_rows(residuals)[..., np.newaxis, :]) ** 2)
-    total = over_rows((y_true - over_rows(y_true)) ** 2)
-    is_constant = (y_true == y_true[0]).all(axis=0)
-    is_met = (residuals == residuals[..., :1, :]).all(axis=-2)
-    return np.where(is_constant, np.where(is_met, 1.0, 0.0), 1.0 - left / total).mean(axis=-1)
+    return _share(y_true, left, (residuals == residuals[..., :1, :]).all(axis=-2))
 
 
 # -- metrics of the rows' order
