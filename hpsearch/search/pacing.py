@@ -14,6 +14,7 @@ imported as after the last one. Nothing of this decides more than how many trial
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -176,8 +177,8 @@ class Minutes(Pacing):
         """The most candidates, beyond ``n`` that raced, for a share of the time that is left."""
         limit = share * self._left() / self._n_searches
         took = self._pace.seconds_of_race(n)
-        fitting = (m for m in range(most, n, -1) if self._pace.seconds_of_race(m) - took <= limit)
-        return next(fitting, n)
+        more = range(n + 1, most + 1)  # a race of more never takes less
+        return n + bisect_right(more, limit, key=lambda m: self._pace.seconds_of_race(m) - took)
 
     def _left(self, *, for_play_off: bool = False) -> float:
         """Seconds that trials may still take, here and in searches inside outer folds."""
