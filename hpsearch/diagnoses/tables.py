@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hpsearch.diagnoses.base import short
-from hpsearch.metrics import METRICS, score
+from hpsearch.metrics import METRICS, direction_said, score
 from hpsearch.task import Direction, ProblemKind
 
 Floats = NDArray[np.float64]
@@ -53,10 +53,7 @@ class Tables:
     @property
     def direction(self) -> Direction:
         """Whether small or large scores are good."""
-        if self.metric in METRICS:
-            return METRICS[self.metric].direction
-        said: Direction = self.best.get("direction") or "min"  # a metric of one's own
-        return said
+        return direction_said(self.metric, self.best.get("direction"))
 
     @property
     def kind(self) -> ProblemKind:

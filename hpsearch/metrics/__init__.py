@@ -12,13 +12,14 @@ import importlib
 import pkgutil
 
 from hpsearch.metrics.base import METRICS, PROBABILITY_EPS, Metric
-from hpsearch.metrics.scores import metric_named, resolve_metric, score
+from hpsearch.metrics.scores import direction_said, metric_named, resolve_metric, score
 from hpsearch.metrics.weighted import weighted_score
 
 __all__ = [
     "METRICS",
     "PROBABILITY_EPS",
     "Metric",
+    "direction_said",
     "metric_named",
     "resolve_metric",
     "score",

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from hpsearch.errors import MetricError, OptionError
 from hpsearch.metrics.base import METRICS, Floats, Metric
-from hpsearch.task import TASKS, ProblemKind
+from hpsearch.task import TASKS, Direction, ProblemKind
 
 
 def score(
@@ -121,6 +121,18 @@ def _suitable(name: str, kind: ProblemKind, option: str) -> Metric:
     if metric is None or kind not in metric.kinds:
         raise _unsuitable(name, kind, option)
     return metric
+
+
+def direction_said(name: str, said: Direction | None) -> Direction:
+    """The direction of a metric that a run recorded; of one's own, whose code isn't run, as said.
+
+    Examples
+    --------
+    >>> direction_said("accuracy", None), direction_said("my_own", "max")
+    ('max', 'max')
+    """
+    known = METRICS.get(name)
+    return (said or "min") if known is None else known.direction
 
 
 def resolved(

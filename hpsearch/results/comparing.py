@@ -14,7 +14,7 @@ from typing import Any, Final
 import pandas as pd
 
 from hpsearch.errors import InputError
-from hpsearch.metrics import METRICS
+from hpsearch.metrics import METRICS, direction_said
 from hpsearch.results import layout
 from hpsearch.results.contents import require_columns
 from hpsearch.results.run import Run, open_run
@@ -211,7 +211,7 @@ def _compared(a: Run, trial_a: int, b: Run, trial_b: int, rope: float | None) ->
         Contender(b.path.as_posix(), trial_b, float(second.mean())),
     )
     width = default_rope(metric, *(side.score for side in contenders)) if rope is None else rope
-    direction = direction_of(a)
+    direction = direction_said(metric, a.best.get("direction"))
     test = corrected_t_test(first, second, *sizes)
     return TrialComparison(
         a=contenders[0],
@@ -240,15 +240,6 @@ def _believed(run: str | os.PathLike[str] | Run) -> Run:
     require_columns(opened, layout.TRIALS, ("rank", "epochs"))
     require_columns(opened, layout.FOLDS, (f"val_{opened.best['metric']}",))
     return opened
-
-
-def direction_of(run: Run) -> Direction:
-    """Whether small or large values of the run's metric are good; one's own say it in its files."""
-    metric = str(run.best["metric"])
-    if metric in METRICS:
-        return METRICS[metric].direction
-    said: Direction = run.best["direction"]  # which its form asks for
-    return said
 
 
 def _source_of(run: Run, metric: str) -> Any:
