@@ -21,8 +21,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
 from hpsearch.data import Column, Schema
-from hpsearch.engines.workers import Begun
 from hpsearch.task import Target
+from tests.machines_here import MachinesHere
 
 IMAGE_SHAPE = (2, 3)
 N_WORDS = 4
@@ -103,45 +103,6 @@ def mixed_rows():
         "tokens": sparse.csr_array(rng.integers(0, 2, (n, N_WORDS)).astype(np.float32)),
     }
     return frame, arrays
-
-
-class MachinesHere:
-    """Stands for ``Machines`` and ``Workers``: each task in this process, one after the other."""
-
-    jobs = 1
-
-    def __init__(self, *arguments):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
-
-    def start(self, warm_up, **options):
-        return self
-
-    def fresh(self, warm_up, **options):
-        return self
-
-    def share(self, folder):
-        return None
-
-    def call(self, function, *arguments, limit=None):
-        return function(*arguments)
-
-    def begin(self, function, *arguments, limit=None):
-        return Begun(lambda: True, lambda: function(*arguments))
-
-    def copies(self, warm_up, timeout):
-        return None
-
-    def close(self, *, at_once):
-        return None
-
-    def map_unordered(self, function, tasks):
-        return map(function, tasks)
 
 
 @contextmanager

@@ -14,11 +14,11 @@ import signal
 import sys
 from pathlib import Path
 
-import conftest
 import kills  # first, since it imports Keras for the backend that it is given
 import numpy as np
 import pretended
 import pytest
+from machines_here import MachinesHere
 
 import hpsearch
 from hpsearch.errors import InputError
@@ -172,7 +172,7 @@ def main(folder, n_kills):
     instants = random.Random(0)
     found = {"steps": {}, "kills": {}, "wrong": []}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hpsearch.scoring.crew.machines", conftest.MachinesHere)
+        patch.setattr("hpsearch.scoring.crew.machines", MachinesHere)
         for name, options in (("whole", LARGE), ("small", SMALL), ("other", OTHER)):
             assert begin(f"{OPTIONS} {options} --out {name}", 0) == 0, Path("log.txt").read_text()
         for scenario in SCENARIOS:

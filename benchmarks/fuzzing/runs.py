@@ -23,8 +23,8 @@ import hpsearch
 import hpsearch.cli
 from benchmarks.fuzzing.base import WrongError, one_of
 from hpsearch.data import Dataset
-from hpsearch.engines.workers import Begun
 from hpsearch.errors import InputError
+from tests.machines_here import MachinesHere
 
 Rng = np.random.Generator
 PRETENDED = Path(__file__).resolve().parents[2] / "tests" / "pretended.py"
@@ -50,49 +50,6 @@ OPTIONS: dict[str, Any] = {
 }
 TABLES = ("trials.csv", "folds.csv", "curves.csv", "predictions.csv", "nested.csv")
 DOCUMENTS = ("run.json", "best.json", "model.json")
-
-
-class MachinesHere:
-    """Stands for ``Machines`` and ``Workers``: each task in this process, one after the other."""
-
-    jobs = 1
-
-    def __init__(self, *arguments: Any) -> None:
-        pass
-
-    def __enter__(self) -> MachinesHere:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        return None
-
-    def start(self, warm_up: Any, **options: Any) -> MachinesHere:
-        return self
-
-    def fresh(self, warm_up: Any, **options: Any) -> MachinesHere:
-        return self
-
-    def copies(self, warm_up: Any, timeout: float | None) -> None:
-        return None
-
-    def close(self, *, at_once: bool) -> None:
-        return None
-
-    def share(self, folder: Any) -> None:
-        return None
-
-    def begin(
-        self, function: Callable[..., Any], *arguments: Any, limit: float | None = None
-    ) -> Begun[Any]:
-        return Begun(lambda: True, lambda: function(*arguments))
-
-    def call(
-        self, function: Callable[..., Any], *arguments: Any, limit: float | None = None
-    ) -> Any:
-        return function(*arguments)
-
-    def map_unordered(self, function: Callable[..., Any], tasks: Any) -> Any:
-        return map(function, tasks)
 
 
 @functools.cache

@@ -235,7 +235,8 @@ def test_an_edited_run_json_does_not_keep_its_own_journal_from_being_resumed(tmp
         folder.finish({"trial": 1})
         text = (folder.path / "run.json").read_text()
         (folder.path / "run.json").write_text(text.replace('"seed": 1', '"seed": 7'))
-        folder.journal().close()
+        with folder.journal() as journal:
+            assert journal.settings["options"] == ASKED["options"]
 
 
 def test_a_run_that_is_to_be_replaced_says_so(sealed):

@@ -79,7 +79,8 @@ def test_a_call_without_end_is_ended_with_its_line():
 @pytest.mark.timeout(30, method="thread")
 def test_a_call_in_time_is_left_alone():
     with time_limit(0.2), blame("s.py", "build", ()):
-        pass
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0.0
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0.0
     time.sleep(0.3)
 
 

@@ -676,4 +676,4 @@ def test_a_space_may_steer_a_fit_within_its_limits():
     hp.Int("epochs", 1, 100_000)
     hp.Choice("batch_size", [16, 32])
     hp.Float("epochs_of_warmth", 0.0, 1e12)
-    check_steering(hp)
+    assert check_steering(hp) is None
