@@ -342,10 +342,11 @@ def show_profile(row: dict, found: dict) -> None:
     print("  processor seconds:")
     for part, seconds in found["profile"].items():
         print(f"    {part:42}{seconds:8.1f}")
-    again = found["again"]
+    again, epochs = found["again"], row["loop_seconds"] - row["loop_start"]
+    of_loop = f"{row['steps'] / epochs:,.0f} steps/s" if epochs else "too short to tell"
     print(
         f"  scored again, compiled: {again:.1f} s, {row['steps'] / again:,.0f} steps/s; the loop's "
-        f"epochs: {row['steps'] / (row['loop_seconds'] - row['loop_start']):,.0f} steps/s",
+        f"epochs: {of_loop}",
         flush=True,
     )
 
