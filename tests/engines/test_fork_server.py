@@ -149,6 +149,22 @@ def test_server_and_copies_end_with_their_parent_even_if_it_is_killed():
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("is_collected", [False, True])
+def test_a_copy_whose_parent_has_ended_does_not_wait_for_it(is_collected):
+    parent = subprocess.Popen(["true"])
+    while parent.pid in psutil.pids() and psutil.Process(parent.pid).status() != "zombie":
+        time.sleep(0.01)
+    if is_collected:
+        parent.wait()
+    waiting = (
+        "from hpsearch.engines.workers import fork_server; fork_server.SECONDS_TO_ADOPT = 600; "
+        f"fork_server._wait_for({parent.pid})"
+    )
+    done = subprocess.run([sys.executable, "-c", waiting], cwd=ROOT, check=False, timeout=60)
+    assert done.returncode == 1
+    parent.wait()
+
+
 def test_an_expected_server_is_taken_by_what_asks_for_it_and_else_ended(warming):
     import warming as module
 

@@ -264,12 +264,20 @@ def _forked() -> int:
 
 
 def _wait_for(parent: int) -> None:
-    """Wait until a process is this one's parent."""
+    """Wait until a process is this one's parent; end where it is gone, or takes too long."""
     late = time.monotonic() + SECONDS_TO_ADOPT
     while os.getppid() != parent:
-        if time.monotonic() > late:
+        if _is_gone(parent) or time.monotonic() > late:
             os._exit(1)
         time.sleep(0.001)
+
+
+def _is_gone(process: int) -> bool:
+    """Whether a process has ended, be it that nobody has asked how."""
+    with suppress(OSError), open(f"/proc/{process}/stat") as stream:
+        state = stream.read().rpartition(")")[2].split()[0]
+        return state in ("Z", "X")
+    return True
 
 
 def _move(files: Sequence[int], wanted: Sequence[int]) -> None:
