@@ -448,11 +448,19 @@ def declare(hp, problem):
     hp.Float("learning_rate", 1e-3, 1e-1, sampling="log", default=1e-2)
 
 
+def is_to_kill():
+    # the flag is for one process, though two may look at once
+    try:
+        FLAG.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def build(hp, problem):
     import keras
 
-    if FLAG.exists() and sys.argv[0] == "-c":  # a process of the cluster's: kill its parent
-        FLAG.unlink()
+    if sys.argv[0] == "-c" and is_to_kill():  # a process of the cluster's: kill its parent
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(60)
     declare(hp, problem)
