@@ -23,6 +23,7 @@ from hpsearch.console.process import Signals, exit_code_of, saying_how_to_resume
 from hpsearch.data.options import TABLE_OPTIONS
 from hpsearch.engines import importing
 from hpsearch.errors import OptionError
+from hpsearch.export.formats import format_names
 from hpsearch.options import MOST_SAMPLED, Panel, check_not_replaced
 from hpsearch.paths import found_at
 from hpsearch.progress import telling
@@ -322,6 +323,37 @@ def predict(
         process.write(table_text(predicted.frame))
     else:
         _write_output(output, predicted.frame)
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\nhpsearch export results/breast_cancer --to onnx\n\n"
+    "hpsearch export results/breast_cancer --to saved-model --out serving/1"
+)
+def export(
+    run: RunArgument,
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="FORMAT", help=f"{', '.join(format_names())}."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="PATH",
+            help="The file or folder to write. Default: the run's name, with the format's ending.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Write a run, or its model, in another program's format."""
+    from hpsearch.export.exporting import export_run
+
+    exported = export_run(hpsearch.open_run(run), to, out, overwrite=overwrite)
+    for text in exported.notes:
+        process.say("note: ", "dim", text)
+    process.write(f"{exported.path}\n")
 
 
 @app.command(

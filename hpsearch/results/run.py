@@ -98,6 +98,36 @@ class Run(Contents):
         with self.reading():
             return write_report(self, path)
 
+    def export(
+        self, to: str, out: str | os.PathLike[str] | None = None, *, overwrite: bool = False
+    ) -> Path:
+        """Write the run, or its model, in another program's format, and return the path.
+
+        Parameters
+        ----------
+        to : the format's name; ``hpsearch export --help`` lists them.
+        out : the file or folder; by default the name of the run's folder with the format's ending,
+            in the current folder.
+        overwrite : whether to replace what an earlier export left there.
+
+        Raises
+        ------
+        InputError
+            There is no such format, it needs a package that isn't installed, it can't hold what
+            the run has, or the path is taken.
+        StorageError
+            It can't be written.
+
+        Examples
+        --------
+        >>> import hpsearch
+        >>> hpsearch.open_run("results/iris").export("onnx")  # doctest: +SKIP
+        PosixPath('iris.onnx')
+        """
+        from hpsearch.export.exporting import export_run
+
+        return export_run(self, to, out, overwrite=overwrite).path
+
     def __repr__(self) -> str:
         lines = [f"Run({self.path.as_posix()!r})", *(f"  {line}" for line in _summary(self))]
         return "\n".join(lines)
