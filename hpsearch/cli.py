@@ -27,7 +27,8 @@ from hpsearch.export.formats import format_names
 from hpsearch.options import MOST_SAMPLED, Panel, check_not_replaced
 from hpsearch.paths import found_at
 from hpsearch.progress import telling
-from hpsearch.search.options import OPTIONS, RESUMABLE, default, read_fixes
+from hpsearch.search.option_rules import read_fixes
+from hpsearch.search.options import OPTIONS, RESUMABLE, default
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -25,7 +25,8 @@ from hpsearch.oracles import oracle_names
 from hpsearch.results import RunFolder
 from hpsearch.results.comparing import Contender, TrialComparison
 from hpsearch.search.execution import Search
-from hpsearch.search.options import OPTIONS, read_fixes
+from hpsearch.search.option_rules import read_fixes
+from hpsearch.search.options import OPTIONS
 from hpsearch.stats import Comparison, PairedTest
 
 ROOT = Path(__file__).parent.parent

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -75,8 +76,12 @@ def oracle_packages(name: str) -> tuple[str, ...]:
     return _algorithm(name).packages
 
 
-def oracle_remark(name: str, trials: int) -> str | None:
+def oracle_remark(name: str, trials: int, n_tried: int = 0) -> str | None:
     """What a search of so many trials with this oracle should say, or None.
+
+    Parameters
+    ----------
+    n_tried : configurations that are proposed before all others.
 
     Examples
     --------
@@ -84,6 +89,8 @@ def oracle_remark(name: str, trials: int) -> str | None:
     "With 8 trials the oracle 'bayesian' proposes what 'random' does: it learns from 8 on."
     """
     n_drawn = _algorithm(name).n_drawn
+    if n_drawn and n_tried:
+        n_drawn = max(n_drawn, n_tried + 1)
     if trials > n_drawn:
         return None
     n_trials = "1 trial" if trials == 1 else f"{trials} trials"
@@ -106,6 +113,8 @@ def make_oracle(name: str, hp: HyperParameters, plan: OraclePlan) -> Oracle:
     ------
     OptionError
         If there is no such oracle, or if it can't be used here.
+    SpaceError
+        If the space does not have a configuration that is to be tried first.
 
     Examples
     --------
@@ -117,8 +126,11 @@ def make_oracle(name: str, hp: HyperParameters, plan: OraclePlan) -> Oracle:
     >>> [candidate.values for candidate in make_oracle("grid", hp, plan).ask(9)]
     [{'units': 8}, {'units': 16}]
     """
+    from hpsearch.space.configurations import configured
+
     check_oracle(name, epochs=plan.epochs)
-    return _algorithm(name).make(hp, plan)
+    tried = tuple(configured(hp, each).values for each in plan.tried)
+    return _algorithm(name).make(hp, replace(plan, tried=tried))
 
 
 def sample(hp: HyperParameters, n: int, seed: int) -> list[Candidate]:

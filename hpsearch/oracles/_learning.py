@@ -1,6 +1,7 @@
 """What the oracles that learn from scores have in common; each brings a model of its own.
 
-Owns the order of things: the space's defaults, then draws, then what the model proposes; batches;
+Owns the order of things: what is to be tried first, the space's defaults, then draws, then what the
+model proposes; batches;
 no configuration twice; a finite space to its last configuration; and what a model hears of trials
 that failed or were stopped. What a model is made of belongs to the modules that use this one.
 
@@ -14,6 +15,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 
 from hpsearch.oracles._draws import configurations, spread_seed
 from hpsearch.oracles._unit import Point
-from hpsearch.oracles.base import OraclePlan, Outcome, Status, Told
+from hpsearch.oracles.base import OraclePlan, Outcome, Status, Told, distinct
 from hpsearch.space.hyperparameters import Values, values_key
 from hpsearch.space.space import Candidate
 from hpsearch.task import loss_sign
@@ -35,7 +37,7 @@ processes; more would be proposed with less known. It must not follow the number
 which no table depends."""
 
 N_DRAWN = 8
-"""Candidates of the first batch, which no model proposes."""
+"""Candidates of the first batch, which no model proposes; more where more are to be tried first."""
 
 LEAST_SCORED = 4
 """Trials with a score before a model proposes; until then candidates are drawn."""
@@ -110,7 +112,10 @@ class LearningOracle:
         self._plan = plan
         self._learn = learn
         self._proposed: set[tuple[Any, ...]] = set()
-        self._drawn = _Upcoming(configurations(hp, plan.seed, self._proposed), self._is_new)
+        tried = list(distinct(map(dict, plan.tried)))
+        drawn = configurations(hp, plan.seed, self._proposed)
+        self._drawn = _Upcoming(chain(tried, drawn), self._is_new)
+        self._n_drawn = max(N_DRAWN, len(tried) + 1)  # with the defaults
         self._proposals: list[Proposal] = []
         self._outcomes: dict[int, Outcome] = {}
         self._told = Told()
@@ -153,7 +158,7 @@ class LearningOracle:
         if drawn is None:
             return None
         proposal = None
-        if len(self._proposals) >= N_DRAWN and self._n_scored >= LEAST_SCORED:
+        if len(self._proposals) >= self._n_drawn and self._n_scored >= LEAST_SCORED:
             self._model = self._model or self._learn(self._lessons(), self._seed)
             proposal = self._model.propose(self._pending(), self._is_new)
         return proposal or Proposal(drawn)

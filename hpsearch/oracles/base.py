@@ -8,9 +8,10 @@ modules beside this one, one an algorithm.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from hpsearch.errors import OptionError
 from hpsearch.space.hyperparameters import Values, values_key
@@ -43,6 +44,7 @@ class OraclePlan:
     max_trials : candidates proposed at most, at least 1.
     epochs : epochs that a trial trains to its end, at least 1.
     direction : ``"min"`` where a low score is good, ``"max"`` where a high one is.
+    tried : configurations that are proposed before all others, in this order.
 
     Raises
     ------
@@ -52,13 +54,14 @@ class OraclePlan:
     Examples
     --------
     >>> OraclePlan(seed=0, max_trials=20, epochs=100, direction="min")
-    OraclePlan(seed=0, max_trials=20, epochs=100, direction='min')
+    OraclePlan(seed=0, max_trials=20, epochs=100, direction='min', tried=())
     """
 
     seed: int
     max_trials: int
     epochs: int
     direction: Direction
+    tried: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         numbers = (("seed", self.seed, 0), ("trials", self.max_trials, 1))
@@ -104,10 +107,11 @@ class Outcome:
 class Oracle(Protocol):
     """Proposes candidates (ask) and learns their scores (tell).
 
-    The proposals depend on the space, the plan, the asks and the tells alone, so that telling a
-    new oracle what a journal holds brings it to where the old one stopped. What a batch begins
-    with does not depend on its size, nor on ``max_trials``: a run that grows goes on with the
-    same sequence.
+    The first are those of ``plan.tried``, then comes the space's default configuration. The
+    proposals depend on the space, the plan, the asks and the tells alone, so that telling a new
+    oracle what a journal holds brings it to where the old one stopped. What a batch begins with
+    does not depend on its size, nor on ``max_trials``: a run that grows goes on with the same
+    sequence.
     """
 
     @property
@@ -192,13 +196,13 @@ class PlannedOracle:
     Parameters
     ----------
     configurations : active values of one configuration after the other; repeats are skipped.
-    max_trials : candidates proposed at most.
+    plan : its number of trials matters, and what is proposed first.
     """
 
-    def __init__(self, configurations: Iterable[Values], *, max_trials: int) -> None:
-        self._upcoming = _distinct(configurations)
+    def __init__(self, configurations: Iterable[Values], plan: OraclePlan) -> None:
+        self._upcoming = distinct(chain(map(dict, plan.tried), configurations))
         self._next = next(self._upcoming, None)
-        self._max_trials = max_trials
+        self._max_trials = plan.max_trials
         self._n_asked = 0
         self._told = Told()
 
@@ -227,7 +231,8 @@ class PlannedOracle:
         self._told.add(outcomes, n_asked=self._n_asked)
 
 
-def _distinct(configurations: Iterable[Values]) -> Iterator[Values]:
+def distinct(configurations: Iterable[Values]) -> Iterator[Values]:
+    """Each configuration once, in order."""
     seen = set()
     for values in configurations:
         key = values_key(values)

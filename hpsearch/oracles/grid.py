@@ -27,7 +27,7 @@ def make(hp: HyperParameters, plan: OraclePlan) -> PlannedOracle:
     hp : the declared space. A range without a step gives its default and ten values more.
     plan : its number of trials matters; a grid has one order, whatever the seed.
     """
-    return PlannedOracle(combinations(hp, grid_values), max_trials=plan.max_trials)
+    return PlannedOracle(combinations(hp, grid_values), plan)
 
 
 ALGORITHM = Algorithm(make)

@@ -84,7 +84,7 @@ class HyperbandOracle(PlannedOracle):
     """
 
     def __init__(self, hp: HyperParameters, plan: OraclePlan) -> None:
-        super().__init__(draws(hp, plan.seed), max_trials=plan.max_trials)
+        super().__init__(draws(hp, plan.seed), plan)
         self._plan = plan
         self._n_rungs = brackets(plan.epochs)[0].n_rungs
 

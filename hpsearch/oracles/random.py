@@ -33,7 +33,7 @@ def make(hp: HyperParameters, plan: OraclePlan) -> PlannedOracle:
     >>> make(hp, OraclePlan(seed=0, max_trials=1, epochs=100, direction="min")).ask(1)
     [Candidate(trial=0, values={'units': 32})]
     """
-    return PlannedOracle(draws(hp, plan.seed), max_trials=plan.max_trials)
+    return PlannedOracle(draws(hp, plan.seed), plan)
 
 
 def draws(hp: HyperParameters, seed: int) -> Iterator[Values]:

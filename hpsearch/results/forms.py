@@ -166,6 +166,7 @@ SETTINGS_FORM: Final = record(
         **each(number, "test_size trial_timeout minutes"),
         **each(flag, "baselines until_decided"),
         **each(mapping(anything), "options fix"),
+        "tried": listed(mapping(scalar)),
         **each(mapping(text), "versions worker_environment own_metrics"),
         "seed": seed,
         "scale_target": scalar,

@@ -252,6 +252,7 @@ def execute(
         declared = session.prepare()
         if plan.test is not None:
             session.check_new_rows(plan.test)
+        telling.tell_of_what_is_tried(plan, declared, observer)
         oracle = make_oracle(plan.options.oracle, declared, plan.for_the_oracle())
         telling.tell_how_networks_are_trained(session, observer)
         with _begin(planned, session, folder, observer, journal) as journal:

@@ -7,8 +7,9 @@ journal, run.json, the report's command and docs/options.md follow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -29,6 +30,16 @@ from hpsearch.options import (
 )
 from hpsearch.oracles import check_oracle
 from hpsearch.search import asked_metrics
+from hpsearch.search.option_rules import (
+    ScaleTarget,
+    cluster_address,
+    engine_name,
+    read_fixes,
+    splits,
+    target_scaling,
+    write_fixes,
+)
+from hpsearch.search.tried import as_json, as_words, read_tried
 
 if TYPE_CHECKING:
     from hpsearch.folds.plan import Split
@@ -36,7 +47,6 @@ if TYPE_CHECKING:
     from hpsearch.ledger.record import Rule
 
 Race = Literal["auto", "off", "forgiving", "corrected-t"]
-ScaleTarget = Literal["auto", True, False]
 
 _ORACLES: Final = """Who proposes them, beginning with the space's default configuration.
 
@@ -52,66 +62,6 @@ tpe: Optuna's densities of the best and of the others propose; needs the extra o
 
 gp: Optuna's Gaussian process, slower; needs the extra gp.
 """
-
-
-def _scale_target(name: str, value: Any) -> ScaleTarget:
-    if isinstance(value, str) and value == "auto":
-        return "auto"
-    if type(value).__name__ == "bool":
-        return bool(value)
-    raise OptionError(f"`{name}` is 'auto', True or False; received {value!r}.")
-
-
-def _splits() -> Sequence[str]:
-    from hpsearch.folds.plan import SPLITS
-
-    return SPLITS
-
-
-def _engine(name: str, value: Any) -> str:
-    from hpsearch.engines import checked_option
-
-    return checked_option(value)
-
-
-def _cluster(name: str, value: Any) -> Any:
-    from hpsearch.engines.workers import check_cluster
-
-    check_cluster(value)
-    return value
-
-
-def read_fixes(values: Sequence[str] | None) -> dict[str, str]:
-    """Hyperparameters and their values from ``NAME=VALUE`` texts.
-
-    Raises
-    ------
-    OptionError
-        If one has no ``=`` or no name, or a name comes twice.
-
-    Examples
-    --------
-    >>> read_fixes(["optimizer=adam", "units_1=64"])
-    {'optimizer': 'adam', 'units_1': '64'}
-    """
-    fixes: dict[str, str] = {}
-    for value in values or ():
-        name, equals, setting = (part.strip() for part in value.partition("="))
-        if not name or not equals:
-            raise OptionError(
-                f"--fix is NAME=VALUE; received {value!r}. Write for instance --fix optimizer=adam."
-            )
-        if name in fixes:
-            raise OptionError(
-                f"--fix gives each hyperparameter one value; received {name!r} twice. Drop one."
-            )
-        fixes[name] = setting
-    return fixes
-
-
-def _write_fixes(fixes: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in fixes.items():
-        yield from ("--fix", f"{name}={value}")
 
 
 @dataclass(frozen=True)
@@ -188,7 +138,7 @@ class Options:
         "auto",
         "How rows are dealt to folds: auto (follows from the data), kfold, stratified, group, "
         "stratified-group, time or holdout.",
-        one_of(_splits),
+        one_of(splits),
         panel=Panel.FOLDS,
         metavar="KIND",
     )
@@ -229,6 +179,20 @@ class Options:
         resumed=Resumed.CHANGES,
     )
     oracle: str = option("random", _ORACLES, rules.anything, panel=Panel.SEARCH, metavar="NAME")
+    tried: Any = option(
+        None,
+        "Configurations to score first, those that you know to be good: a .json or .csv file of "
+        "hyperparameters' names and values, a run's trials.csv or best.json, or JSON itself. What "
+        "one leaves out has its default.",
+        read_tried,
+        in_python="Also a table, such as ``run.trials``, or a list of dictionaries.",
+        flag="--try",
+        panel=Panel.SEARCH,
+        metavar="FILE",
+        read=partial(read_tried, "tried"),
+        write=as_words,
+        record=as_json,
+    )
     fix: Mapping[str, Any] | None = option(
         None,
         "Give a hyperparameter one value; repeatable.",
@@ -237,7 +201,7 @@ class Options:
         metavar="NAME=VALUE",
         repeats=True,
         read=read_fixes,
-        write=_write_fixes,
+        write=write_fixes,
     )
     metric: Any = option(
         None,
@@ -378,7 +342,7 @@ class Options:
         "auto",
         "Train on a standardised regression target. Default: where the last layer is linear and "
         "the loss measures a distance.",
-        _scale_target,
+        target_scaling,
         panel=Panel.TRAINING,
         given=bool,
         read=lambda given: "auto" if given is None else given,
@@ -389,7 +353,7 @@ class Options:
         "What trains: fused (all folds of candidates of one structure at once, on JAX), "
         "reference (any Keras model, on TensorFlow), or auto, which takes the first where it "
         "applies.",
-        _engine,
+        engine_name,
         panel=Panel.TRAINING,
         metavar="NAME",
         for_one_network=True,
@@ -419,7 +383,7 @@ class Options:
         "Whose workers train: tcp://HOST:8786 of a Dask scheduler (or tls://, dask:...); "
         "ray:HOST:6379, ray://HOST:10001 or ray:auto of a Ray cluster, ray for one that starts "
         "here. Default: processes on this machine.",
-        or_none(_cluster),
+        or_none(cluster_address),
         panel=Panel.TRAINING,
         metavar="ADDRESS",
         resumed=Resumed.ANEW,

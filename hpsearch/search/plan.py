@@ -94,6 +94,7 @@ class SearchPlan:
             max_trials=options.trials,
             epochs=options.epochs,
             direction=self.direction,
+            tried=options.tried or (),
         )
 
     def for_the_session(self, engine: str | None = None) -> SessionPlan:

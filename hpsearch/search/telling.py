@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpsearch.oracles import oracle_remark
 from hpsearch.results.journal import Journal
 from hpsearch.scoring.observer import Observer
 from hpsearch.scoring.session import Session
 from hpsearch.search.plan import SearchPlan
+from hpsearch.search.tried import told
+
+if TYPE_CHECKING:
+    from keras_tuner import HyperParameters
 
 
 def tell_what_was_understood(plan: SearchPlan, observer: Observer) -> None:
@@ -38,9 +43,23 @@ def tell_of_the_race(plan: SearchPlan, observer: Observer) -> None:
 
 def tell_of_the_oracle(plan: SearchPlan, observer: Observer) -> None:
     """That an oracle will not learn anything, where that is so."""
-    remark = oracle_remark(plan.options.oracle, plan.options.trials)
+    options = plan.options
+    remark = oracle_remark(options.oracle, options.trials, len(options.tried or ()))
     if remark is not None:
         observer.note(remark)
+
+
+def tell_of_what_is_tried(plan: SearchPlan, declared: HyperParameters, observer: Observer) -> None:
+    """Which configurations come first, and what became of them.
+
+    Raises
+    ------
+    OptionError
+        The space does not have one.
+    """
+    options = plan.options
+    for text in told(declared, options.tried, options.trials) if options.tried else ():
+        observer.note(text)
 
 
 def tell_how_networks_are_trained(session: Session, observer: Observer) -> None:

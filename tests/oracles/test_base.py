@@ -88,12 +88,12 @@ def test_a_stopped_outcome_keeps_its_score():
 
 
 def test_a_planned_oracle_skips_repeated_configurations():
-    oracle = PlannedOracle([{"a": 1}, {"a": 1}, {"a": 2}], max_trials=9)
+    oracle = PlannedOracle([{"a": 1}, {"a": 1}, {"a": 2}], OraclePlan(**PLAN | {"max_trials": 9}))
     assert [candidate.values for candidate in oracle.ask(9)] == [{"a": 1}, {"a": 2}]
 
 
 def test_a_planned_oracle_asks_for_all_that_remains():
-    assert PlannedOracle([{"a": 1}], max_trials=9).batch_size(7) == 7
+    assert PlannedOracle([{"a": 1}], OraclePlan(**PLAN)).batch_size(7) == 7
 
 
 @pytest.mark.parametrize("name", ["bayesian", "tpe", "gp"])

@@ -7,6 +7,7 @@ import pytest
 
 from hpsearch.oracles import make_oracle, oracle_names
 from hpsearch.oracles.base import OraclePlan, Outcome
+from hpsearch.space.configurations import configured
 from hpsearch.space.hyperparameters import active_values, values_key
 from hpsearch.space.space import Space, shipped_spaces
 from hpsearch.task import Problem
@@ -61,8 +62,10 @@ def finite_and_larger():
     return larger
 
 
-def plan_of(seed=0, max_trials=N, epochs=100, direction="min"):
-    return OraclePlan(seed=seed, max_trials=max_trials, epochs=epochs, direction=direction)
+def plan_of(seed=0, max_trials=N, epochs=100, direction="min", tried=()):
+    return OraclePlan(
+        seed=seed, max_trials=max_trials, epochs=epochs, direction=direction, tried=tried
+    )
 
 
 def maker(name):
@@ -185,6 +188,43 @@ def test_no_more_than_max_trials_are_proposed(make):
 def test_the_first_candidate_is_the_spaces_default(make):
     [first] = make(conditional()).ask(1)
     assert first.values == active_values(conditional(), {})
+
+
+# -- what is tried first
+
+GIVEN = ({"optimizer": "adam", "n_layers": "2"}, {"rate": 0.0123}, {"optimizer": "adam"})
+
+
+def first_of(hp):
+    """The configurations that stand first, and the defaults behind them."""
+    return [configured(hp, each).values for each in (*GIVEN, {})]
+
+
+def test_what_is_given_is_proposed_first_then_the_defaults(make):
+    candidates = planned(make(conditional(), tried=GIVEN))
+    assert [each.values for each in candidates[:4]] == first_of(conditional())
+    assert [each.trial for each in candidates] == list(range(N))
+
+
+def test_what_is_given_is_not_proposed_again(make):
+    candidates = planned(make(conditional(), tried=(*GIVEN, *GIVEN)))
+    assert len({values_key(each.values) for each in candidates}) == N
+
+
+def test_more_than_a_batch_of_what_is_given_comes_before_any_model(make):
+    tried = tuple({"n_layers": 3, "rate": 0.001 * n} for n in range(1, 12))
+    candidates = planned(make(conditional(), tried=tried))
+    expected = [configured(conditional(), each).values for each in tried]
+    assert [each.values for each in candidates[:11]] == expected
+
+
+def test_a_finite_space_loses_nothing_to_what_is_given(make):
+    candidates = planned(make(finite(), tried=({"optimizer": "sgd"}, {"power": 3})))
+    assert len({values_key(each.values) for each in candidates}) == len(candidates) == 7
+
+
+def test_a_replay_with_what_is_given_is_the_same(make):
+    assert planned(make(conditional(), tried=GIVEN)) == planned(make(conditional(), tried=GIVEN))
 
 
 # -- the same again

@@ -26,6 +26,7 @@ OTHER = {
     "trials": 6,
     "minutes": 1.5,
     "oracle": "grid",
+    "tried": ({"units_1": 8, "optimizer": "a b"}, {"rate": 0.1, "bias": True}),
     "fix": {"units_1": "8", "note": "a b"},
     "metric": "accuracy",
     "also": ("f1", "brier"),

@@ -1,0 +1,79 @@
+"""Rules of single options of a search, and how ``--fix`` is read and written.
+
+Rules that any option may have belong to ``hpsearch.options``; which option has which, to
+``hpsearch.search.options``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from hpsearch.errors import OptionError
+
+ScaleTarget = Literal["auto", True, False]
+
+
+def target_scaling(name: str, value: Any) -> ScaleTarget:
+    """'auto', on or off."""
+    if isinstance(value, str) and value == "auto":
+        return "auto"
+    if type(value).__name__ == "bool":
+        return bool(value)
+    raise OptionError(f"`{name}` is 'auto', True or False; received {value!r}.")
+
+
+def splits() -> Sequence[str]:
+    """How rows can be dealt to folds."""
+    from hpsearch.folds.plan import SPLITS
+
+    return SPLITS
+
+
+def engine_name(name: str, value: Any) -> str:
+    """What trains."""
+    from hpsearch.engines import checked_option
+
+    return checked_option(value)
+
+
+def cluster_address(name: str, value: Any) -> Any:
+    """Whose workers train."""
+    from hpsearch.engines.workers import check_cluster
+
+    check_cluster(value)
+    return value
+
+
+def read_fixes(values: Sequence[str] | None) -> dict[str, str]:
+    """Hyperparameters and their values from ``NAME=VALUE`` texts.
+
+    Raises
+    ------
+    OptionError
+        If one has no ``=`` or no name, or a name comes twice.
+
+    Examples
+    --------
+    >>> read_fixes(["optimizer=adam", "units_1=64"])
+    {'optimizer': 'adam', 'units_1': '64'}
+    """
+    fixes: dict[str, str] = {}
+    for value in values or ():
+        name, equals, setting = (part.strip() for part in value.partition("="))
+        if not name or not equals:
+            raise OptionError(
+                f"--fix is NAME=VALUE; received {value!r}. Write for instance --fix optimizer=adam."
+            )
+        if name in fixes:
+            raise OptionError(
+                f"--fix gives each hyperparameter one value; received {name!r} twice. Drop one."
+            )
+        fixes[name] = setting
+    return fixes
+
+
+def write_fixes(fixes: Mapping[str, Any]) -> Iterator[str]:
+    """Hyperparameters and their values as words of a command line."""
+    for name, value in fixes.items():
+        yield from ("--fix", f"{name}={value}")
