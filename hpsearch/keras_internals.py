@@ -181,7 +181,7 @@ def recorded_draws(seeds: list[int], initializers: dict[int, tuple[Any, Any]]) -
 
 @contextmanager
 def drawing_by(draws: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
-    """Have the JAX backend draw by other functions.
+    """Have the JAX backend draw by other functions, and compile nothing for constant arrays.
 
     Parameters
     ----------
@@ -192,7 +192,53 @@ def drawing_by(draws: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -
 
     names = ("uniform", "normal", "truncated_normal")
     ours = {name: draws(name, getattr(backend_random, name)) for name in names}
-    with replaced(backend_random, **ours):
+    with replaced(backend_random, **ours), constants_uncompiled():
+        yield
+
+
+@contextmanager
+def constants_uncompiled() -> Iterator[None]:
+    """Have the JAX backend put constant arrays, and NumPy's, on the device as they are.
+
+    JAX compiles a program for every new shape that it fills with zeros or copies an array of: some
+    hundredths of a second each, for every variable of every network.
+    """
+    import jax
+    import numpy as np
+    from keras.src.backend.jax import core
+    from keras.src.backend.jax import numpy as backend_numpy
+    from keras.src.initializers import constant_initializers
+
+    standard, convert = core.standardize_dtype, core.JaxVariable._convert_to_tensor
+    constant = constant_initializers.Constant.__call__
+
+    def filled(value: float, theirs: Callable[..., Any]) -> Callable[..., Any]:
+        def fill(shape: Any, dtype: Any = None) -> Any:
+            if shape == () or is_tracing():  # which asks for a one itself
+                return theirs(shape, dtype)
+            return jax.device_put(np.full(shape, value, standard(dtype)))
+
+        return fill
+
+    def converted(variable: Any, value: Any, dtype: Any = None) -> Any:
+        if isinstance(value, np.ndarray) and not is_tracing():
+            value = jax.device_put(value if dtype is None else value.astype(standard(dtype)))
+        return convert(variable, value, dtype)
+
+    def repeated(initializer: Any, shape: Any, dtype: Any = None) -> Any:
+        if is_tracing() or not isinstance(initializer.value, int | float):
+            return constant(initializer, shape, dtype)
+        return jax.device_put(np.full(shape, initializer.value, standard(dtype)))
+
+    with (
+        replaced(
+            backend_numpy,
+            zeros=filled(0.0, backend_numpy.zeros),
+            ones=filled(1.0, backend_numpy.ones),
+        ),
+        replaced(core.JaxVariable, _convert_to_tensor=converted),
+        replaced(constant_initializers.Constant, __call__=repeated),
+    ):
         yield
 
 

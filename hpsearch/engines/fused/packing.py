@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch import keras_internals
 from hpsearch.engines.averages import ends_elsewhere
 from hpsearch.engines.fused.structure import undecayed_variables
 
@@ -82,9 +83,11 @@ class Held:
         undecayed = [variables[position] for position in undecayed_variables(model)]
         if undecayed:
             optimizer.exclude_from_weight_decay(var_list=undecayed)
-        if packing.is_packed:
-            variables = [keras.Variable(np.zeros(sum(packing.sizes), np.float32), name="packed")]
-        optimizer.build(variables)
+        with keras_internals.constants_uncompiled():
+            if packing.is_packed:
+                zeros = np.zeros(sum(packing.sizes), np.float32)
+                variables = [keras.Variable(zeros, name="packed")]
+            optimizer.build(variables)
         return cls(packing, variables, optimizer)
 
     def slots(self) -> list[NDArray[Any]]:
