@@ -1,4 +1,4 @@
-"""What every test shares: the backend of this process, and small tables."""
+"""What every test shares: the backend of this process, small tables, and a browser."""
 
 import os
 
@@ -10,6 +10,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 import datetime as dt
 import gc
 import importlib.util
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -148,3 +149,19 @@ def pretend_here(pretended):
             yield name
 
     return pretend_here
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium. In CI it must be there; elsewhere its tests are skipped without it."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI needs Chromium to look at pages: apt-get install chromium")
+        pytest.skip("pages are looked at in Chromium, and no `chromium` is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -20,7 +20,9 @@ from hpsearch.task import TASKS, Problem
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 ROOT = Path(__file__).parent.parent
-SMALL = {"trials": 1, "folds": 2, "repeats": 1, "epochs": 1, "engine": "reference"}
+DOCS = ROOT / "docs"
+SMALL = {"trials": 1, "folds": 2, "repeats": 1, "epochs": 1}
+SMALL |= {"engine": "reference", "overwrite": True}
 SMALL_VALIDATION = {"cv": 2, "epochs": 1, "engine": "reference"}
 
 
@@ -29,6 +31,12 @@ class Page:
     """A page of Markdown, taken apart."""
 
     path: Path
+
+    @property
+    def name(self):
+        """Its path below docs/, or its file's name elsewhere."""
+        home = DOCS if DOCS in self.path.parents else self.path.parent
+        return self.path.relative_to(home).as_posix()
 
     @cached_property
     def text(self):
@@ -119,13 +127,13 @@ class Page:
 README = Page(ROOT / "README.md")
 PAGES = [
     README,
-    *(Page(path) for path in sorted((ROOT / "docs").glob("*.md"))),
+    *(Page(path) for path in sorted(DOCS.rglob("*.md"))),
     Page(ROOT / "CONTRIBUTING.md"),
 ]
-BY_NAME = {page.path.name: page for page in PAGES}
+BY_NAME = {page.name: page for page in PAGES}
 WITH_PYTHON = [page for page in PAGES if page.python]
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 def options_of(command):
@@ -151,21 +159,19 @@ def run_page(folder, train_here):
         if page.path in done:
             return done[page.path]
         names = {}
-        if 'out="results/' in page.python:
-            shutil.rmtree(folder / "results", ignore_errors=True)
-        else:  # it looks at the run that another page made
-            run(BY_NAME["python.md"])
+        if "results/houses" in page.python and 'out="results/houses"' not in page.python:
+            run(BY_NAME["python.md"])  # it looks at the run that another page made
         with train_here(), pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
             patch.setitem(
-                vars(hpsearch), "Search", lambda space, **o: search(space, **{**o, **SMALL})
+                vars(hpsearch), "Search", lambda *given, **o: search(*given, **{**o, **SMALL})
             )
             patch.setitem(
                 vars(hpsearch),
                 "cross_validate",
                 lambda build, data, **o: validate(build, data, **{**o, **SMALL_VALIDATION}),
             )
-            exec(compile(page.python, page.path.name, "exec"), names)
+            exec(compile(page.python, page.name, "exec"), names)
         done[page.path] = names
         return names
 
@@ -186,8 +192,7 @@ def test_the_two_commands_stand_at_the_top():
 def test_readme_is_a_front_door():
     assert len(README.text.splitlines()) <= 150
     linked = {Path(target).name for target, _ in README.links}
-    user_pages = {page.path.name for page in PAGES} - {"README.md"}
-    assert user_pages - linked == set(), "every page is one link away"
+    assert {"index.md", "first-run.md", "CONTRIBUTING.md", "CHANGELOG.md"} <= linked
 
 
 @each_page
@@ -221,7 +226,7 @@ def test_every_option_in_a_sentence_exists(name):
     assert given <= set().union(*map(options_of, commands))
 
 
-@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.path.name)
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
 def test_the_python_of_a_page_runs(page, run_page):
     assert run_page(page)
 
@@ -272,4 +277,5 @@ def test_the_space_of_the_page_builds_each_of_its_optimizers(folder):
     space = Space.load(folder / name)
     for optimizer in ("adam", "sgd"):
         declared = space.declared(problem, {"optimizer": optimizer})
-        assert space.build(declared.values, problem).optimizer.name.lower() == optimizer
+        built = space.build(declared.values, problem)
+        assert type(built.optimizer).__name__.lower() == optimizer

@@ -31,7 +31,7 @@ from hpsearch.data.options import TABLE_OPTIONS, TableOptions
 from hpsearch.data.rows import Arrays, names_of, rows_of_table, word_count
 from hpsearch.data.signs import Signs
 from hpsearch.data.tables import Table, check_index, read_table
-from hpsearch.data.target import read_target
+from hpsearch.data.target import TargetColumn, read_target
 from hpsearch.data.understood import Cells, Places, quoted
 from hpsearch.data.variants import merged
 from hpsearch.errors import DataError, OptionError
@@ -212,7 +212,7 @@ def _check_roles(roles: _Roles, table: Table) -> None:
 def _decide(table: Table, roles: _Roles, task: str | None, groups: Any, time: Any) -> Dataset:
     places = table.places
     signs = Signs(table.frame, semicolons=table.semicolons)
-    found = read_target(table.frame[list(roles.target)], places, task, signs)
+    found = _target(table, roles, task, signs)
     notes: list[str] = [*table.notes, *found.notes]
     warnings: list[str] = [*found.warnings]
     columns: list[Column] = []
@@ -264,6 +264,15 @@ def _decide(table: Table, roles: _Roles, task: str | None, groups: Any, time: An
         time_name=roles.time or "",
     )
     return replace(data, fingerprint=fingerprint(data))
+
+
+def _target(table: Table, roles: _Roles, task: str | None, signs: Signs) -> TargetColumn:
+    """The target as it was asked for, as is known of a set with a name, or as its cells look."""
+    frame, known = table.frame[list(roles.target)], table.task
+    if task is not None or known is None or roles.target != table.target:
+        return read_target(frame, table.places, task, signs)
+    found = read_target(frame, table.places, known, signs)
+    return replace(found, target=replace(found.target, reason="as is known of this set"))
 
 
 def _format_notes(columns: Sequence[Column], target: Target) -> list[str]:

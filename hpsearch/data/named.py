@@ -261,7 +261,10 @@ def _keras_table(
         columns = {}
         arrays[found.kind] = multi_hot(x, N_WORDS) if found.kind == "words" else x
     frame = pd.DataFrame({**columns, **target})
-    return Table(name, frame, arrays, tuple(target), notes=notes, test=test)
+    # 46 topics are numbered, and would be taken for amounts
+    [kind] = [known.kind for known in _SETS if known.name == f"keras:{name}"]
+    task = kind if kind == "multiclass" else None
+    return Table(name, frame, arrays, tuple(target), task, notes=notes, test=test)
 
 
 _Pair = tuple[NDArray[Any], NDArray[Any]]

@@ -26,6 +26,7 @@ from hpsearch.data.understood import Mask, Places, quoted
 from hpsearch.data.word_rows import words_of
 from hpsearch.errors import DataError
 from hpsearch.paths import expanded, found_at, opened, shown
+from hpsearch.task import ProblemKind
 
 FILE_TYPES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".npz")
 _INEXACT = 2.0**24  # from here on, float32 leaves out whole numbers
@@ -43,6 +44,7 @@ class Table:
     frame : the columns that hold one cell a row, index ``0..n_rows-1``; text is not yet understood.
     arrays : images and other arrays (n_rows, ...), and word matrices as ``csr_array``.
     target : the target's columns where the source says which they are; else empty.
+    task : the problem type that they make, where the source says it.
     places : names rows for people.
     notes : what was handled while reading, a sentence each.
     test : the source's own test rows.
@@ -54,6 +56,7 @@ class Table:
     frame: pd.DataFrame
     arrays: dict[str, NDArray[Any] | sparse.csr_array] = field(default_factory=dict)
     target: tuple[str, ...] = ()
+    task: ProblemKind | None = None
     places: Places = field(default_factory=Places)
     notes: tuple[str, ...] = ()
     test: Table | None = None

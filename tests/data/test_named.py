@@ -167,6 +167,24 @@ def test_reuters_is_cut_as_by_keras(tmp_path):
     assert (data.n_rows, data.test.n_rows) == (8, 2)
 
 
+def test_many_numbered_topics_are_classes(tmp_path):
+    path = tmp_path / "reuters.npz"
+    topics = np.arange(230) % 46
+    np.savez(path, x=sequences(*([i, i + 1] for i in range(230))), y=topics)
+    data = load("keras:reuters", path=path)
+    assert data.target.kind == "multiclass"
+    assert len(data.target.labels) == 46
+    assert "multiclass of 46 classes: as is known of this set" in "".join(data.describe())
+
+
+def test_a_set_of_classes_can_be_read_as_numbers_when_asked(tmp_path):
+    path = tmp_path / "mnist.npz"
+    images = np.arange(6 * 28 * 28).reshape(6, 28, 28).astype(np.uint8)
+    digits = np.array([0, 1, 2, 0, 1, 2], dtype=np.uint8)
+    np.savez(path, x_train=images, y_train=digits, x_test=images[:2], y_test=digits[:2])
+    assert load("keras:mnist", path=path, task="regression").target.kind == "regression"
+
+
 class _Evil:
     def __reduce__(self):
         return (print, ("code from the file ran",))
