@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     )
     from hpsearch.results import Run, open_run
     from hpsearch.results.comparing import TrialComparison, compare, compare_trials
+    from hpsearch.scoring.observer import Observer
     from hpsearch.search.cross_validation import cross_validate
     from hpsearch.search.execution import Search, resume
 
@@ -63,6 +64,7 @@ __all__ = [
     "IteratedStratifiedKFold",
     "MetricError",
     "ModelFileError",
+    "Observer",
     "OptionError",
     "Run",
     "RunExistsError",
@@ -115,6 +117,7 @@ _HOMES = {
     ),
     "hpsearch.export.prediction": ("load_model", "predict"),
     "hpsearch.results": ("Run", "open_run"),
+    "hpsearch.scoring.observer": ("Observer",),
     "hpsearch.search.execution": ("Search", "resume"),
     "hpsearch.search.cross_validation": ("cross_validate",),
 }

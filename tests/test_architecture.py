@@ -18,6 +18,7 @@ LAYERS = (
     {"report"},
     {"engines", "oracles", "export", "results"},
     {"scoring"},
+    {"logs"},
     {"search"},
     {"console", "cli", "__main__"},
 )

@@ -54,6 +54,15 @@ COMPANIONS: Final = tuple(f"{JOURNAL}-{end}" for end in ("journal", "wal", "shm"
 NESTED: Final = "nested"
 """The folder of the outer folds' journals."""
 
+LOGGED: Final = "logs.json"
+"""Under which numbers logs elsewhere keep the run."""
+
+TENSORBOARD: Final = "tensorboard"
+"""The folder of TensorBoard's events, and of one folder for each trial."""
+
+EVENTS: Final = "events.out.tfevents.hpsearch."
+"""What the names of our files there begin with."""
+
 NEXT: Final = ".next"
 """Inside a run's folder, the folder of the run that is to replace it."""
 

@@ -24,6 +24,7 @@ from hpsearch.results.lock import HOLDER, LOCK
 _LEAVINGS: Final = (
     *(*layout.OUTCOME, *layout.TEXTS, *layout.TABLES, *layout.TABLES_ASKED_FOR),
     *layout.COMPANIONS,
+    layout.LOGGED,
 )
 _OUTER_JOURNAL: Final = re.compile(r"outer-\d+-of-\d+\.sqlite(-journal|-wal|-shm)?")
 
@@ -73,6 +74,7 @@ def other_file(folder: Path) -> str | None:
 def _remove_leavings(folder: Path) -> None:
     """Remove everything of a run but what says that it is one."""
     _unlink(folder, _LEAVINGS)
+    _remove_events(folder / layout.TENSORBOARD)
     nested = folder / layout.NESTED
     if nested.is_symlink():
         nested.unlink()
@@ -85,24 +87,42 @@ def _remove_leavings(folder: Path) -> None:
         nested.rmdir()
 
 
+def _remove_events(folder: Path) -> None:
+    """Remove our events for TensorBoard, and the folders that hold nothing else."""
+    if folder.is_symlink():
+        folder.unlink()
+    if not folder.is_dir():
+        return
+    for each in (*folder.glob("trial-*"), folder):
+        if each.is_dir() and not each.is_symlink():
+            _unlink(each, [path.name for path in each.glob(f"{layout.EVENTS}*")])
+            with suppress(OSError):  # it holds what hpsearch did not write
+                each.rmdir()
+
+
 def _unlink(folder: Path, names: Iterable[str]) -> None:
     for name in names:
         (folder / name).unlink(missing_ok=True)
 
 
 def _move_into(folder: Path, done: Path) -> None:
-    nested = done / layout.NESTED
-    if nested.is_dir():
-        (folder / layout.NESTED).mkdir(exist_ok=True)
-        for item in list(nested.iterdir()):
-            os.replace(item, folder / layout.NESTED / item.name)
-        nested.rmdir()
-    names = sorted(item.name for item in done.iterdir())
-    names.sort(key=lambda name: name == layout.BEST)  # it says that the run has ended
-    for name in names:
-        os.replace(done / name, folder / name)
+    items = sorted(done.iterdir())
+    items.sort(key=lambda item: item.name == layout.BEST)  # it says that the run has ended
+    for item in items:
+        _move(item, folder / item.name)
     sync_folder(folder)
     done.rmdir()
+
+
+def _move(item: Path, target: Path) -> None:
+    """Move a file, or what is in a folder, to where something may be already."""
+    if not item.is_dir():
+        os.replace(item, target)
+        return
+    target.mkdir(exist_ok=True)
+    for inner in list(item.iterdir()):
+        _move(inner, target / inner.name)
+    item.rmdir()
 
 
 def _has_outer_journals_alone(folder: Path) -> bool:

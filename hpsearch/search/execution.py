@@ -19,6 +19,7 @@ from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.workers import Begun
 from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.export.refit import Refitted, check_reload, refit_and_export
+from hpsearch.logs import heard_beside
 from hpsearch.options import documented, taking
 from hpsearch.oracles import make_oracle
 from hpsearch.report import model_card_text
@@ -118,8 +119,11 @@ class Search(Options):
             dataset = load(data)
             planned = _Planned.of(self, dataset, began, Budget.of(self))
             path = self.out or free_name(RESULTS_ROOT, dataset.name)
-            with RunFolder.create(path, overwrite=self.overwrite) as folder:
-                return execute(planned, folder, observer)
+            with (
+                heard_beside(observer, self.log) as heard,
+                RunFolder.create(path, overwrite=self.overwrite) as folder,
+            ):
+                return execute(planned, folder, heard)
 
 
 @taking(RESUMABLE, unset=True)
@@ -196,12 +200,14 @@ def resume(
             planned = _Planned.of(asked, data_of(was, data), began, budget)
             check_growth(before, planned.record)
             check_unchanged(before, planned.record, accept_versions=accept_changes)
-            if folder.is_finished and not has_grown(was, planned.record):
-                observer.note(telling.finished(planned.plan))
-                run = _with_texts(open_run(path), observer)
-                observer.search_ended(run)
-                return run
-            return execute(planned, folder, observer, journal)
+            with heard_beside(observer, asked.log) as heard:
+                if folder.is_finished and not has_grown(was, planned.record):
+                    heard.note(telling.finished(planned.plan))
+                    run = _with_texts(open_run(path), heard)
+                    heard.run_started(run.path, run.settings)
+                    heard.search_ended(run)
+                    return run
+                return execute(planned, folder, heard, journal)
 
 
 @dataclass(frozen=True, eq=False)
@@ -310,7 +316,9 @@ def _begin(
         telling.tell_what_is_recorded(journal, observer)
         folder.begin_again()
         journal.update(record)
-    folder.write_settings(documents.run_document(planned.plan, session))
+    settings = documents.run_document(planned.plan, session)
+    folder.write_settings(settings)
+    observer.run_started(folder.place, settings)
     return journal
 
 

@@ -66,6 +66,7 @@ def score_trials(
                 log.begin(Bracket(tuple(each.trial for each in field), n_rungs))
                 for result in racing.score(field, n_rungs, earlier):
                     if log.add(result):
+                        observer.trial_scored(result)
                         observer.trial_done(result.row)
                     trial = result.row["trial"]
                     outcomes[trial] = Outcome(trial, result.score, result.status)
@@ -77,6 +78,8 @@ def score_trials(
             n_rungs = options.rungs or 1
             for results in racing.play_off(log.results, plan.most_repeats, n_rungs):
                 log.replace(results)
+                for result in results:
+                    observer.trial_scored(result)
             pacing.repeats_ended()
     finally:
         log.write()

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from hpsearch import logs
 from hpsearch import options as rules
 from hpsearch.data.options import MAX_LEVELS, MAX_WORDS, TABLE_OPTIONS
 from hpsearch.errors import OptionError
@@ -407,6 +408,21 @@ class Options:
         panel=Panel.RESULTS,
         given=bool,
         resumed=Resumed.NEVER,
+    )
+
+    log: Any = option(
+        None,
+        "Also keep the run in a tool for looking at runs, as it goes: mlflow or tensorboard; "
+        "repeatable. Needs the extra of that name.",
+        or_none(logs.checked),
+        in_python="A name, an hpsearch.Observer, or a list of them.",
+        panel=Panel.RESULTS,
+        metavar="TOOL",
+        repeats=True,
+        read=lambda given: tuple(given or ()) or None,
+        write=logs.write,
+        record=logs.names_of,
+        resumed=Resumed.CHANGES,
     )
 
     def __post_init__(self) -> None:

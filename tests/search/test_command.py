@@ -45,6 +45,7 @@ OTHER = {
     "scale_target": False,
     "engine": "fused",
     "trial_timeout": 15.0,
+    "log": ("tensorboard", "mlflow"),
 }
 
 
