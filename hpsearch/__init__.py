@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         MetricError,
         ModelFileError,
         OptionError,
+        OptionWarning,
         RunExistsError,
         RunLockedError,
         SearchFailedError,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from hpsearch.scoring.observer import Observer
     from hpsearch.search.cross_validation import cross_validate
     from hpsearch.search.execution import Search, resume
+    from hpsearch.tuner.tuner import KFoldTuner
 
 __version__ = VERSION
 
@@ -62,10 +64,12 @@ __all__ = [
     "IteratedKFold",
     "IteratedStratifiedGroupKFold",
     "IteratedStratifiedKFold",
+    "KFoldTuner",
     "MetricError",
     "ModelFileError",
     "Observer",
     "OptionError",
+    "OptionWarning",
     "Run",
     "RunExistsError",
     "RunLockedError",
@@ -101,6 +105,7 @@ _HOMES = {
         "MetricError",
         "ModelFileError",
         "OptionError",
+        "OptionWarning",
         "RunExistsError",
         "RunLockedError",
         "SearchFailedError",
@@ -120,6 +125,7 @@ _HOMES = {
     "hpsearch.scoring.observer": ("Observer",),
     "hpsearch.search.execution": ("Search", "resume"),
     "hpsearch.search.cross_validation": ("cross_validate",),
+    "hpsearch.tuner.tuner": ("KFoldTuner",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -131,7 +137,7 @@ def __getattr__(name: str) -> Any:
 
     home = _HOME_OF[name]
     module = import_module(home)
-    if home == "hpsearch.search.execution":
+    if home in ("hpsearch.search.execution", "hpsearch.tuner.tuner"):
         _show_what_searches_do()
     globals().update({public: getattr(module, public) for public in _HOMES[home]})
     return globals()[name]

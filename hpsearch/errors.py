@@ -106,5 +106,9 @@ class SearchFailedError(HpsearchError, RuntimeError):
     """Every trial failed, so nothing can be selected."""
 
 
+class OptionWarning(UserWarning):
+    """What was asked for is done in another way than the name says, or has no effect."""
+
+
 class DataWarning(UserWarning):
     """New rows hold what the training rows did not; they were predicted all the same."""

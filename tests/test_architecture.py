@@ -20,6 +20,7 @@ LAYERS = (
     {"scoring"},
     {"logs"},
     {"search"},
+    {"tuner"},
     {"console", "cli", "__main__"},
 )
 MOST_LINES = 560

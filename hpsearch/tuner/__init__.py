@@ -1,0 +1,1 @@
+"""keras-tuner's face: its scripts, scored by iterated K-fold."""

@@ -1,0 +1,151 @@
+"""What a script gives ``tuner.search`` for Keras's ``fit``: taken, done otherwise, or refused.
+
+Owns that sorting. Each argument and callback does here what it does there, or is refused by its
+name; what has no meaning, since folds validate, is left aside with a word.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from hpsearch.errors import OptionError, OptionWarning
+
+_BESIDE_VALIDATION: Final = ("validation_batch_size", "validation_freq", "validation_steps")
+
+_REFUSED: Final = {
+    "class_weight": "classes count alike. Choose a metric that weighs them, such as "
+    'objective="val_balanced_accuracy"',
+    "sample_weight": "rows count alike. Leave it out",
+    "steps_per_epoch": "an epoch is one pass over a fold's training rows. Leave it out",
+    "initial_epoch": "each training begins at the first epoch. Leave it out",
+}
+
+_DONE_ANYWAY: Final = ("TerminateOnNaN", "History", "ProgbarLogger", "BackupAndRestore")
+"""Callbacks that ask for what a search does by itself."""
+
+_CALLBACKS: Final = {
+    "ModelCheckpoint": "the selected configuration's model is in the run's folder, model.keras",
+    "CSVLogger": "each epoch of each trial is in the run's curves.csv",
+    "TensorBoard": "each epoch of each trial is in the run's curves.csv, and its report draws it",
+    "ReduceLROnPlateau": "compile the network with a schedule of keras.optimizers.schedules",
+    "LearningRateScheduler": "compile the network with a schedule of keras.optimizers.schedules",
+}
+"""Callbacks of Keras that do something else, and where to find what they are for."""
+
+_STOPPING: Final = {"min_delta": 0, "baseline": None, "start_from_epoch": 0}
+"""What ``EarlyStopping`` may be told beside its patience, where it does nothing."""
+
+
+@dataclass(frozen=True)
+class FitArguments:
+    """What a search takes of them.
+
+    Attributes
+    ----------
+    options : options of ``Search``.
+    words : what is done otherwise than Keras would, a sentence each.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+
+    def say(self) -> None:
+        """Say it as warnings, to whoever called the tuner."""
+        for text in self.words:
+            warnings.warn(text, OptionWarning, stacklevel=3)
+
+
+def sorted_out(given: Mapping[str, Any]) -> FitArguments:
+    """Sort the arguments of ``fit`` that came after x and y.
+
+    Raises
+    ------
+    OptionError
+        One asks for what no search does.
+
+    Examples
+    --------
+    >>> sorted_out({"epochs": 20, "batch_size": 16, "verbose": 2}).options
+    {'epochs': 20, 'batch_size': 16}
+    """
+    left = {name: value for name, value in given.items() if value is not None}
+    options: dict[str, Any] = {}
+    options |= {name: left.pop(name) for name in ("epochs", "batch_size") if name in left}
+    words = [*_validation(left)]
+    if not left.pop("shuffle", True):
+        raise OptionError(
+            "search: rows are shuffled anew before each epoch; received shuffle=False. For rows in "
+            "the order of time give the tuner time=, which validates on later ones."
+        )
+    patience, said = _patience(left.pop("callbacks", ()))
+    options |= {} if patience is None else {"patience": patience}
+    if left.pop("verbose", "auto") in (0, "0"):
+        from hpsearch.scoring.observer import SilentObserver
+
+        options["observer"] = SilentObserver()
+    for name in left:
+        reason = _REFUSED.get(name)
+        if reason is not None:
+            raise OptionError(f"search does not take {name}: {reason}.")
+        raise OptionError(
+            f"search takes x, y, epochs, batch_size, callbacks and verbose; received {name}. "
+            "Options of the search itself belong to the tuner."
+        )
+    return FitArguments(options, (*words, *said))
+
+
+def _validation(left: dict[str, Any]) -> Iterable[str]:
+    has_rows = left.pop("validation_data", None) is not None
+    has_share = bool(left.pop("validation_split", None))
+    for name in _BESIDE_VALIDATION:
+        left.pop(name, None)
+    if has_rows:
+        yield (
+            "validation_data is left aside: each configuration is validated on folds of x and y. "
+            "KFoldTuner(test_data=(x, y)) scores the final model on such rows."
+        )
+    if has_share:
+        yield "validation_split is left aside: each configuration is validated on folds of x and y."
+
+
+def _patience(callbacks: Any) -> tuple[int | None, list[str]]:
+    listed = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+    stopping = [each for each in listed if type(each).__name__ == "EarlyStopping"]
+    for each in listed:
+        name = type(each).__name__
+        if name == "EarlyStopping" or name in _DONE_ANYWAY:
+            continue
+        instead = _CALLBACKS.get(name, "what it does between epochs has no place there")
+        raise OptionError(
+            f"search trains all folds of a configuration at once, without the callback {name}: "
+            f"{instead}. Leave it out."
+        )
+    if not stopping:
+        return None, []
+    if len(stopping) > 1:
+        raise OptionError("search takes one EarlyStopping; received several. Leave one.")
+    return _stopped_by(stopping[0])
+
+
+def _stopped_by(callback: Any) -> tuple[int, list[str]]:
+    monitor = str(callback.monitor)
+    if not monitor.startswith("val_"):
+        raise OptionError(
+            f"EarlyStopping watches the validation rows; received monitor={monitor!r}, which is of "
+            'the training rows. Write monitor="val_loss".'
+        )
+    for name, usual in _STOPPING.items():
+        value = getattr(callback, name, usual)
+        if value != usual:
+            raise OptionError(
+                f"EarlyStopping becomes patience on the mean curve of all folds; received "
+                f"{name}={value!r}, which that has not. Leave it out."
+            )
+    patience = max(1, int(callback.patience))
+    return patience, [
+        f"EarlyStopping becomes patience={patience} on the mean validation curve of the objective "
+        "over all folds, which stop together; its best epoch counts. No race with it."
+    ]

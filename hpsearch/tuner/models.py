@@ -1,0 +1,72 @@
+"""A run's exported model as a keras-tuner script takes it: of the rows that the script has.
+
+Owns that wrapping, so that ``evaluate(x, y)`` and ``predict(x)`` work as with a network that the
+script built. The exported model itself belongs to ``hpsearch.export``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpsearch.data.dataset import Schema
+from hpsearch.export.prediction import load_model
+from hpsearch.results import Run
+
+
+def model_of(run: Run, network: Any | None) -> Any:
+    """The model of a run's selected configuration, trained on all rows.
+
+    Parameters
+    ----------
+    network : that configuration's network as it is built, whose loss and metrics it gets; None
+        where nobody can build it.
+
+    Returns
+    -------
+    A compiled ``keras.Model`` of the arrays that the search was given. Where these were no plain
+    numbers (categories, words, dates, columns that were left out), the exported model as it is.
+    """
+    exported = load_model(run)
+    schema = Schema.from_json(run.manifest["schema"])
+    [description, *others] = run.manifest["inputs"]
+    target = schema.target
+    named = [feature["column"] for feature in description["features"]]
+    is_whole = named in (["x"], [f"x{i}" for i in range(len(named))])
+    if others or not is_whole or target.offset or description["name"] == "codes":
+        return exported
+    model = _of_arrays(exported, description, is_binary_pair=_is_pair(network, target.kind))
+    if network is not None:
+        _compile(model, network)
+    return model
+
+
+def _is_pair(network: Any | None, kind: str) -> bool:
+    """Whether a binary problem's network has a unit for each class, as the script expects."""
+    return kind == "binary" and network is not None and network.outputs[0].shape[-1] == 2
+
+
+def _of_arrays(exported: Any, description: dict[str, Any], *, is_binary_pair: bool) -> Any:
+    import keras
+
+    shape = tuple(description["shape"])
+    rows = keras.Input(shape, name="rows")
+    less = [feature["less"] for feature in description["features"]]
+    less = less[0] if description["name"] != "numbers" else less
+    moved = keras.layers.Rescaling(1.0, [-each for each in _numbers(less)])(rows)
+    outputs = exported({description["name"]: moved if any(_numbers(less)) else rows})
+    if is_binary_pair:
+        outputs = keras.ops.concatenate([1.0 - outputs, outputs], axis=-1)
+    return keras.Model(rows, outputs, name="best_model")
+
+
+def _numbers(less: Any) -> list[float]:
+    return [float(each) for each in less] if isinstance(less, list) else [float(less)]
+
+
+def _compile(model: Any, network: Any) -> None:
+    """Compile it as the network is, whose outputs may have been logits; these are probabilities."""
+    config = network.get_compile_config() or {}
+    loss = config.get("loss")
+    if isinstance(loss, dict) and "from_logits" in (loss.get("config") or {}):
+        config["loss"] = {**loss, "config": {**loss["config"], "from_logits": False}}
+    model.compile_from_config(config)
