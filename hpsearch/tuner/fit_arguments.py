@@ -29,7 +29,7 @@ _DONE_ANYWAY: Final = ("TerminateOnNaN", "History", "ProgbarLogger", "BackupAndR
 _CALLBACKS: Final = {
     "ModelCheckpoint": "the selected configuration's model is in the run's folder, model.keras",
     "CSVLogger": "each epoch of each trial is in the run's curves.csv",
-    "TensorBoard": "each epoch of each trial is in the run's curves.csv, and its report draws it",
+    "TensorBoard": 'KFoldTuner(log="tensorboard") writes its events into the run\'s folder',
     "ReduceLROnPlateau": "compile the network with a schedule of keras.optimizers.schedules",
     "LearningRateScheduler": "compile the network with a schedule of keras.optimizers.schedules",
 }
