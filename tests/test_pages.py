@@ -1,12 +1,15 @@
 """README and the pages keep their word: Python runs, options exist, tables have those columns."""
 
+import io
 import re
 import shlex
 import shutil
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import typer
@@ -143,17 +146,46 @@ def options_of(command):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with the tables where the pages find them in a checkout."""
+    """A folder with the tables where the pages find them in a checkout, and some pictures."""
     folder = tmp_path_factory.mktemp("pages")
     shutil.copytree(ROOT / "tests/data/tables", folder / "tests/data/tables")
+    _write_pictures(folder / "pictures")
+    return folder
+
+
+def _write_pictures(folder):
+    """Ten PNG files of each of two classes, a folder a class."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        for n in range(10):
+            pixels = rng.integers(256, size=(40, 30, 3), dtype=np.uint8)
+            (folder / name / f"{n}.png").write_bytes(tf.io.encode_png(pixels).numpy())
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Small files in the form of those that Keras downloads; the houses are all there."""
+    folder, rng = tmp_path_factory.mktemp("sets"), np.random.default_rng(0)
+    houses = pd.read_csv(ROOT / "tests/data/tables/boston_housing.csv")
+    np.savez(folder / "boston_housing.npz", x=houses.drop(columns="medv"), y=houses["medv"])
+    words = np.empty(60, dtype=object)
+    words[:] = [rng.integers(1, 50, size=rng.integers(3, 9)).tolist() for _ in words]
+    np.savez(folder / "reuters.npz", x=words, y=np.arange(60) % 3)
+    pixels = rng.integers(256, size=(60, 28, 28), dtype=np.uint8)
+    for name, x, y in (("imdb", words, np.arange(60) % 2), ("mnist", pixels, np.arange(60) % 10)):
+        parts = {"x_train": x[:40], "y_train": y[:40], "x_test": x[40:], "y_test": y[40:]}
+        np.savez(folder / f"{name}.npz", **parts)
     return folder
 
 
 @pytest.fixture(scope="module")
-def run_page(folder, train_here):
+def run_page(folder, sets, train_here):
     """Runs a page's Python with small budgets, once; the names that it leaves."""
     search, validate = hpsearch.Search, hpsearch.cross_validate
-    done = {}
+    done, printed = {}, {}
 
     def run(page):
         if page.path in done:
@@ -163,18 +195,27 @@ def run_page(folder, train_here):
             run(BY_NAME["python.md"])  # it looks at the run that another page made
         with train_here(), pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
+            small = {**SMALL, "baselines": "results/houses" in page.python}
             patch.setitem(
-                vars(hpsearch), "Search", lambda *given, **o: search(*given, **{**o, **SMALL})
+                vars(hpsearch), "Search", lambda *given, **o: search(*given, **{**o, **small})
             )
+            for name in ("boston_housing", "imdb", "reuters", "mnist"):
+                patch.setattr(
+                    f"keras.src.datasets.{name}.get_file",
+                    lambda fname=None, *_, **__: str(sets / fname),
+                )
             patch.setitem(
                 vars(hpsearch),
                 "cross_validate",
                 lambda build, data, **o: validate(build, data, **{**o, **SMALL_VALIDATION}),
             )
+            patch.setattr(sys, "stdout", io.StringIO())
             exec(compile(page.python, page.name, "exec"), names)
+            printed[page.name] = sys.stdout.getvalue()
         done[page.path] = names
         return names
 
+    run.printed = printed
     return run
 
 
@@ -229,6 +270,17 @@ def test_every_option_in_a_sentence_exists(name):
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
 def test_the_python_of_a_page_runs(page, run_page):
     assert run_page(page)
+
+
+DESCRIBED = "output: data.describe()"
+DESCRIBING = [page for page in PAGES if DESCRIBED in [above for _, above, _ in page.blocks]]
+
+
+@pytest.mark.parametrize("page", DESCRIBING, ids=lambda page: page.name)
+def test_data_are_described_as_the_page_shows(page, run_page):
+    run_page(page)
+    for _, above, text in page.blocks:
+        assert above != DESCRIBED or text in run_page.printed[page.name]
 
 
 def test_the_python_page_finds_what_it_says(run_page, folder):
