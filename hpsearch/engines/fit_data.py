@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 
 from hpsearch.engines.workers.files import here
 from hpsearch.folds import Fold
-from hpsearch.preprocessing import Bags, Encoded, Layout, RawRange, Statistics, raw_range
+from hpsearch.preprocessing import (
+    Bags,
+    Encoded,
+    Layout,
+    LossWeights,
+    RawRange,
+    Statistics,
+    raw_range,
+)
 from hpsearch.task import Problem, Target
 
 
@@ -33,6 +41,7 @@ class FitData:
     folds : the folds, in the order of (repeat, fold).
     statistics : of each fold's training rows, stacked along the first axis.
     refit_statistics : of all rows, for the refit.
+    weights : what rows weigh in the loss, or None where all weigh the same.
     bags : the rows' words in pieces, where there are any, once the data were written.
     """
 
@@ -43,12 +52,17 @@ class FitData:
     folds: tuple[Fold, ...]
     statistics: Statistics
     refit_statistics: Statistics
+    weights: LossWeights | None = None
     bags: Bags | None = None
 
     @cached_property
     def raw_range(self) -> RawRange:
         """The smallest and largest raw value at each position of a network's input."""
         return raw_range(self.encoded, self.layout)
+
+    def loss_weights(self, position: int | None) -> NDArray[np.float32] | None:
+        """What each row weighs (n_rows,) in a fold's loss, or in the refit's; None for the same."""
+        return None if self.weights is None else self.weights.of(self.y, position)
 
     def without_features(self) -> FitData:
         """What the plan and the tables need; ``encoded`` has as many rows and no column."""

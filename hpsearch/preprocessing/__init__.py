@@ -5,15 +5,19 @@ from hpsearch.preprocessing.design import design_rows
 from hpsearch.preprocessing.encoding import Encoded, Layout, encode
 from hpsearch.preprocessing.ranges import RawRange, raw_range
 from hpsearch.preprocessing.statistics import Statistics, fit_statistics
+from hpsearch.preprocessing.weights import ClassWeight, LossWeights, fit_class_weights
 
 __all__ = [
     "Bags",
+    "ClassWeight",
     "Encoded",
     "Layout",
+    "LossWeights",
     "RawRange",
     "Statistics",
     "design_rows",
     "encode",
+    "fit_class_weights",
     "fit_statistics",
     "raw_range",
 ]

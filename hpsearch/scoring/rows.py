@@ -10,7 +10,15 @@ import numpy as np
 from hpsearch.data import Dataset
 from hpsearch.engines.fit_data import FitData
 from hpsearch.folds import Fold
-from hpsearch.preprocessing import Encoded, Layout, Statistics, encode, fit_statistics
+from hpsearch.preprocessing import (
+    ClassWeight,
+    Encoded,
+    Layout,
+    Statistics,
+    encode,
+    fit_class_weights,
+    fit_statistics,
+)
 
 
 def encode_dataset(dataset: Dataset) -> Encoded:
@@ -25,12 +33,15 @@ def fit_data(
     layout: Layout,
     *,
     scale_target: bool,
+    class_weight: ClassWeight | None = None,
 ) -> FitData:
     """Everything that training needs: statistics fitted on each fold's training rows alone."""
 
     def statistics(rows: Any) -> Statistics:
         return fit_statistics(encoded, dataset.y, rows, layout, scale_target=scale_target)
 
+    every_row = np.arange(dataset.n_rows)
+    training_rows = [*(fold.train for fold in folds), every_row]
     return FitData(
         encoded=encoded,
         y=dataset.y,
@@ -38,5 +49,6 @@ def fit_data(
         layout=layout,
         folds=tuple(folds),
         statistics=Statistics.stack([statistics(fold.train) for fold in folds]),
-        refit_statistics=statistics(np.arange(dataset.n_rows)),
+        refit_statistics=statistics(every_row),
+        weights=fit_class_weights(class_weight, dataset.target, dataset.y, training_rows),
     )

@@ -160,7 +160,12 @@ class Session:
             probe.scalable_target if plan.scale_target == "auto" else plan.scale_target
         )
         data = fit_data(
-            self._dataset, encoded, self._folds, self.layout, scale_target=self.scales_target
+            self._dataset,
+            encoded,
+            self._folds,
+            self.layout,
+            scale_target=self.scales_target,
+            class_weight=plan.class_weight,
         )
         self.data = data.without_features()
         self.probe = probe.facing(target, training_target(target, data.y, data.refit_statistics))

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from hpsearch.engines.contract import FitOptions
 from hpsearch.engines.workers import Cluster
+from hpsearch.preprocessing import ClassWeight
 from hpsearch.space.space import Space
 
 ScaleTarget = Literal["auto", True, False]
@@ -29,6 +30,7 @@ class SessionPlan:
     scale_target : standardise a regression target; ``"auto"`` does where the last layer is linear
         and the loss measures a distance, as a network with a positive output could not follow.
     max_levels, max_words : slots of a category or word column.
+    class_weight : what rows of a class weigh in the loss.
     must_save : whether networks must be loadable without the space's code.
     """
 
@@ -44,3 +46,4 @@ class SessionPlan:
     trial_timeout: float | None = None
     n_candidates: int = 1
     cluster: Cluster | None = None
+    class_weight: ClassWeight | None = None

@@ -7,7 +7,8 @@ collects the rows of ``baselines.csv``. What the winner is worth beside them bel
 Three models, by scikit-learn with its defaults: a constant (the mean, or the classes'
 frequencies), a linear one (logistic regression; ridge regression for numbers), and boosted trees
 (histogram gradient boosting, one ensemble a target column). Their features are the rows that a
-network sees: every statistic is fitted on a fold's training rows alone.
+network sees: every statistic is fitted on a fold's training rows alone. Rows weigh in fitting what
+they weigh in a network's loss.
 """
 
 from __future__ import annotations
@@ -173,7 +174,8 @@ def _score_one(task: BaselineTask, name: str, data: FitData) -> Row:
         "n_val": len(fold.validation),
     }
     try:
-        predicted = fit_and_predict(name, data, statistics, rows, fold.validation)
+        weights = data.loss_weights(task.position)
+        predicted = fit_and_predict(name, data, statistics, rows, fold.validation, weights)
     except Exception as error:  # a baseline is no cause to lose a search
         return {**head, "error": f"It could not be fitted: {reason_of(error)}."}
     truth, kind = data.y[fold.validation], data.target.kind
@@ -186,6 +188,7 @@ def fit_and_predict(
     statistics: Statistics,
     rows: NDArray[np.int64],
     new_rows: NDArray[np.int64],
+    weights: NDArray[np.floating[Any]] | None = None,
 ) -> NDArray[np.float64]:
     """Canonical predictions of some rows, by a model fitted on others.
 
@@ -194,13 +197,17 @@ def fit_and_predict(
     name : one of ``NAMES``.
     statistics : fitted on the training rows of the fold.
     rows, new_rows : the rows to fit on, and to predict.
+    weights : what each row of the table weighs in the loss; None where all weigh the same.
     """
     y = data.target.less_offset(data.y[rows].reshape(len(rows), -1))
+    weights = None if weights is None else weights[rows]
     if name == "constant":
-        return _canonical(data.target, np.tile(_frequencies(data.target, y), (len(new_rows), 1)))
+        return _canonical(
+            data.target, np.tile(_frequencies(data.target, y, weights), (len(new_rows), 1))
+        )
     features = _features(data, statistics, rows)
     columns = [y[:, 0]] if data.target.is_classification else list(y.T)
-    fitted = [_fitted(name, data.target, features, column) for column in columns]
+    fitted = [_fitted(name, data.target, features, column, weights) for column in columns]
     step = max(1, PREDICT_CELLS // max(1, int(np.prod(data.layout.input_shape))))
     parts = [
         np.concatenate([_outputs(data.target, model, chunk) for model in fitted], axis=1)
@@ -210,12 +217,12 @@ def fit_and_predict(
     return _canonical(data.target, np.concatenate(parts))
 
 
-def _frequencies(target: Target, y: NDArray[Any]) -> NDArray[np.float64]:
+def _frequencies(target: Target, y: NDArray[Any], weights: Any) -> NDArray[np.float64]:
     """What the constant predicts: a share of each class, or the mean of each column."""
     if target.is_classification:
-        counts = np.bincount(y[:, 0].astype(np.int64), minlength=len(target.labels))
+        counts = np.bincount(y[:, 0].astype(np.int64), weights, minlength=len(target.labels))
         return np.asarray(counts / counts.sum(), dtype=np.float64)
-    return np.asarray(y.mean(axis=0, dtype=np.float64))
+    return np.asarray(np.average(y.astype(np.float64), axis=0, weights=weights))
 
 
 class _Constant:
@@ -228,7 +235,7 @@ class _Constant:
         return np.ones((features.shape[0], 1))
 
 
-def _fitted(name: str, target: Target, features: Any, y: NDArray[Any]) -> Any:
+def _fitted(name: str, target: Target, features: Any, y: NDArray[Any], weights: Any) -> Any:
     """A model of one target column, or of the classes."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.linear_model import LogisticRegression, Ridge
@@ -241,7 +248,7 @@ def _fitted(name: str, target: Target, features: Any, y: NDArray[Any]) -> Any:
     else:
         trees = HistGradientBoostingRegressor if of_values else HistGradientBoostingClassifier
         model = trees(early_stopping=False, random_state=0)
-    return model.fit(features, y if of_values else y.astype(np.int64))
+    return model.fit(features, y if of_values else y.astype(np.int64), sample_weight=weights)
 
 
 def _outputs(target: Target, model: Any, features: Any) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import IteratedKFold, choose_splitter, make_folds
 from hpsearch.metrics import Metric
 from hpsearch.options import MOST_FOLDS, check_options, count, taking
+from hpsearch.preprocessing.weights import check_class_weight
 from hpsearch.results.tables import curves_table, folds_table, predictions_table
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import TrialResult, prediction_parts
@@ -92,6 +93,7 @@ def cross_validate(
     check_options("cross_validate", options, FOR_ONE_NETWORK)
     asked = loaded(Options(_space(build), fix=values, **options))
     dataset = load(data, y, task=task, groups=groups)
+    check_class_weight(asked.class_weight, dataset.target)
     folds = make_folds(_splitter(cv, dataset, asked), dataset)
     metrics = metrics_of(asked, dataset)
     plan = session_plan(asked, asked.space, metrics, must_save=False)

@@ -30,6 +30,12 @@ from hpsearch.options import (
     or_none,
 )
 from hpsearch.oracles import check_oracle
+from hpsearch.preprocessing.weights import (
+    ClassWeight,
+    class_weight,
+    read_class_weight,
+    write_class_weight,
+)
 from hpsearch.search import asked_metrics
 from hpsearch.search.option_rules import (
     ScaleTarget,
@@ -347,6 +353,18 @@ class Options:
         panel=Panel.TRAINING,
         given=bool,
         read=lambda given: "auto" if given is None else given,
+        for_one_network=True,
+    )
+    class_weight: ClassWeight | None = option(
+        None,
+        "What rows of a class weigh in the loss: balanced (every class as much as any other, by a "
+        "fold's training rows) or weights of labels, 1 where none is given. Scores weigh all rows "
+        "the same.",
+        or_none(class_weight),
+        panel=Panel.TRAINING,
+        metavar="balanced|LABEL=W,...",
+        read=read_class_weight,
+        write=write_class_weight,
         for_one_network=True,
     )
     engine: str = option(

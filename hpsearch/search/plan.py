@@ -20,6 +20,7 @@ from hpsearch.errors import FoldError, OptionError
 from hpsearch.folds import Fold, choose_splitter, hold_back, make_folds
 from hpsearch.metrics import Metric
 from hpsearch.oracles.base import OraclePlan
+from hpsearch.preprocessing.weights import check_class_weight
 from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.search.budget import Budget
 from hpsearch.search.options import Options
@@ -120,6 +121,7 @@ def plan_search(options: Options, source: Dataset) -> SearchPlan:
         space = Space.load(options.space)
     options = loaded(options)
     dataset, rows, test = _part_test_rows(options, source)
+    check_class_weight(options.class_weight, source.target)
     metrics = metrics_of(options, source, test)
     folds, reason = _deal(options, dataset)
     options, note = settled(options, n_repeats=max(fold.repeat for fold in folds) + 1)
@@ -176,6 +178,7 @@ def session_plan(
         n_candidates=n_candidates,
         trial_timeout=options.trial_timeout,
         cluster=Cluster.parse(options.cluster),
+        class_weight=options.class_weight,
     )
 
 

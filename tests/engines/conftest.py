@@ -140,6 +140,7 @@ def make_job(tmp_path_factory):
         fixes=(),
         splitter=None,
         layout=lambda layout: layout,
+        class_weight=None,
     ):
         splitter = splitter or IteratedKFold(n_folds, repeats, random_state=0)
         scales = dataset.target.kind == "regression" if scale_target is None else scale_target
@@ -149,6 +150,7 @@ def make_job(tmp_path_factory):
             make_folds(splitter, dataset),
             layout(Layout.of(dataset.schema)),
             scale_target=scales,
+            class_weight=class_weight,
         )
         metrics = resolve_metric(dataset.target.kind, metric)
         gc.freeze()  # as in a worker

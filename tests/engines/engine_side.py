@@ -45,11 +45,12 @@ def refit(engine, job, candidate, n_steps):
     return engine_kind(engine).train_on_all_rows(job, candidate, n_steps).get_weights()
 
 
-def keras_curves(job, candidate, position):
+def keras_curves(job, candidate, position, weights=None):
     """One replica trained by Keras's own ``fit``: its loss, and raw outputs of all rows, by epoch.
 
     Same initial weights and batch order as the engine: the network is built under the replica's
     seed, and each epoch's rows are put in order beforehand. Several outputs go side by side.
+    ``weights`` are what else ``fit`` takes.
     """
     import keras
 
@@ -72,7 +73,7 @@ def keras_curves(job, candidate, position):
         if not model.optimizer.use_ema:
             rows = rows_of(epoch)
             y = targets(model, data, statistics, rows)
-            return model, model.fit(x[rows], y, size, shuffle=False, verbose=0)
+            return model, model.fit(x[rows], y, size, shuffle=False, verbose=0, **(weights or {}))
         other, _ = network(job, data, candidate, seed)
         batches = [
             (x[batch], targets(model, data, statistics, batch))
@@ -148,7 +149,9 @@ def targets(model, data, statistics, rows):
     y = data.y[rows]
     if data.target.kind == "regression":
         y = (y - statistics.target_centre) / statistics.target_scale
-    if data.target.kind == "binary":
+    if getattr(model.loss, "name", model.loss) == "categorical_crossentropy":
+        y = np.eye(model.output_shape[-1], dtype="float32")[y]
+    elif data.target.kind == "binary":
         y = y.reshape(-1, 1)
     if len(model.outputs) == 1:
         return y

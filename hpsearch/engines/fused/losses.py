@@ -16,13 +16,18 @@ from hpsearch.space.network_checks import is_of_keras
 
 @dataclass(frozen=True)
 class Batch:
-    """Which rows of a batch count: ``weights`` float32 (B,) is 0 for padding, or None for none.
+    """Which rows of a batch count, and how much.
 
-    ``n_rows`` is their number; float32, as it may be traced.
+    Attributes
+    ----------
+    n_rows : the number of those that count; float32, as it may be traced.
+    weights : float32 (B,), 0 for padding and else 1, or None where there is none.
+    of_loss : float32 (B,), what each row weighs in the loss, or None where all weigh the same.
     """
 
     n_rows: Any
     weights: Any
+    of_loss: Any = None
 
 
 def batch_loss(model: Any) -> Callable[[Any, Any, Batch], Any]:
@@ -43,15 +48,25 @@ def batch_loss(model: Any) -> Callable[[Any, Any, Batch], Any]:
 
 
 def _over_rows(loss: Any, y: Any, output: Any, batch: Batch) -> Any:
-    """A loss over the rows of a batch, its padding left out: their mean, or their sum."""
+    """A loss over the rows of a batch, its padding left out: their weighted mean, or their sum.
+
+    As in Keras, the mean is over the number of rows, whatever they weigh, but for the reduction
+    ``mean_with_sample_weight``.
+    """
     values = loss.call(y, output)
     is_sum = loss.reduction == "sum"
-    if batch.weights is None:
+    weights = batch.weights
+    if batch.of_loss is not None:
+        weights = batch.of_loss if weights is None else weights * batch.of_loss
+    if weights is None:
         return values.sum() if is_sum else values.mean()
     by_row = values.reshape(values.shape[0], -1)
     if is_sum:
-        return (by_row.sum(axis=1) * batch.weights).sum()
-    return (by_row.mean(axis=1) * batch.weights).sum() / batch.n_rows
+        return (by_row.sum(axis=1) * weights).sum()
+    total = (by_row.mean(axis=1) * weights).sum()
+    if batch.of_loss is not None and loss.reduction == "mean_with_sample_weight":
+        return total / weights.sum()
+    return total / batch.n_rows
 
 
 def unweighable_loss(model: Any, outputs: Any) -> str | None:

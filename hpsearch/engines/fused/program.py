@@ -19,7 +19,7 @@ state is held to ``packing``; which replicas train together to ``engine``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -100,8 +100,9 @@ def block_inputs(**parts: Any) -> dict[str, Any]:
     ``first_step`` int32, steps taken before. Of replicas, along a first axis: ``n_train`` int32
     (R,); ``last_step`` int32 (R,) number of the first step that is not taken; ``rates``,
     ``penalties``, ``activity_penalties``, ``weight_decay`` as in ``Numbers``, NumPy arrays;
-    ``statistics`` a dictionary of arrays; ``y`` (R, n_rows, n_values) or None; with words, of which
-    a program takes one replica, ``places`` as ``bags.places_of`` gives them.
+    ``statistics`` a dictionary of arrays; ``y`` (R, n_rows, n_values) or None; where rows
+    weigh more or less, ``weights`` float32 (R, n_rows); with words, of which a program takes one
+    replica, ``places`` as ``bags.places_of`` gives them.
     """
     return parts
 
@@ -231,6 +232,8 @@ class FusedProgram:
         rows = step["order"]
         n_left = replica["n_train"] - in_epoch * self._shapes.batch_size
         batch = self._batch(n_left)
+        if "weights" in replica:
+            batch = replace(batch, of_loss=replica["weights"][rows])
         x = self._design(replica, shared, rows, step.get("bags"))
         y = (shared["y"] if replica["y"] is None else replica["y"])[rows]
         trainable, frozen, slots = state

@@ -303,6 +303,7 @@ class PartTraining:
             words["places"] = _places(self._job.data_path, replicas[0].position)
         return block_inputs(
             **words,
+            **loss_weights(self._data, [r.position for r in replicas]),
             order=np.stack([r.orders(shapes, first_epoch) for r in replicas], axis=2),
             learning_rates=np.stack(
                 [r.learning_rates(shapes, first_epoch) for r in replicas], axis=2
@@ -433,6 +434,7 @@ def _inputs_of_all_rows(
     numbers, statistics = configuration.numbers(1), data.refit_statistics
     y = None if shared_target(data) else training_target(data.target, data.y, statistics)[None]
     return block_inputs(
+        **loss_weights(data, [None]),
         n_train=np.array([data.encoded.n_rows], np.int32),
         last_step=np.array([n_steps], np.int32),
         rates=numbers.rates[None],
@@ -488,6 +490,13 @@ def design_statistics(data: FitData, positions: Sequence[int]) -> dict[str, NDAr
     """The statistics that preprocessing reads, for some folds, along a first axis."""
     folds = list(positions)
     return {name: getattr(data.statistics, name)[folds] for name in _DESIGN_STATISTICS}
+
+
+def loss_weights(data: FitData, positions: Sequence[int | None]) -> dict[str, NDArray[Any]]:
+    """What rows weigh in the loss, for some folds or the refit, along a first axis; or nothing."""
+    if data.weights is None:
+        return {}
+    return {"weights": np.stack([data.weights.of(data.y, position) for position in positions])}
 
 
 _DESIGN_STATISTICS = ("fill", "centre", "scale", "category_slots", "array_centre", "array_scale")

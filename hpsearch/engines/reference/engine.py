@@ -25,7 +25,6 @@ from hpsearch.engines.kind import EngineKind, FallBack
 from hpsearch.engines.plan import REFIT, batch_order, plan_units, replica_seed
 from hpsearch.engines.replica import STOP_CHECK_EPOCHS, Replica, epochs_kept
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Lost, Workers
-from hpsearch.preprocessing import Statistics
 from hpsearch.space.space import Candidate
 
 if TYPE_CHECKING:
@@ -142,9 +141,9 @@ class UnitTraining:
             program.start(replica.seed)
         else:
             program.restore(state)
-        tensors, y = training_tensors(program, self._data, replica.statistics)
+        tensors, targets = training_tensors(program, self._data, replica.position)
         while replica.epochs_done < until:
-            loss = program.train_epoch(tensors, y, replica.order(replica.epochs_done))
+            loss = program.train_epoch(tensors, targets, replica.order(replica.epochs_done))
             with program.final_weights():
                 outputs = {
                     side: program.outputs(tensors, rows)[None]
@@ -174,21 +173,32 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
     seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
     program, batch_size = program_of(job, configuration), configuration.settings.batch_size
     program.start(seed)
-    tensors, y = training_tensors(program, data, data.refit_statistics)
+    tensors, targets = training_tensors(program, data, None)
     for epoch, first in enumerate(range(0, n_steps, -(-n_rows // batch_size))):
         order = batch_order(seed, epoch, n_rows)
-        program.train_epoch(tensors, y, order[: (n_steps - first) * batch_size])
+        program.train_epoch(tensors, targets, order[: (n_steps - first) * batch_size])
     finish(program.model)
     return program.model
 
 
-def training_tensors(program: Program, data: FitData, statistics: Statistics) -> tuple[Any, Any]:
-    """All rows as one fold's statistics preprocess them, and their loss targets."""
+def training_tensors(
+    program: Program, data: FitData, position: int | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All rows as one fold's statistics preprocess them; their loss targets, and what they weigh.
+
+    Parameters
+    ----------
+    position : of the fold; None for the refit on all rows.
+    """
     import tensorflow as tf
 
+    statistics = data.refit_statistics if position is None else data.statistics[position]
     y = training_target(data.target, data.y, statistics)
     y = program.form.loss_target(y, len(data.target.labels))
-    return program.source.tensors(statistics), tf.constant(y)
+    targets, weights = {"y": tf.constant(y)}, data.loss_weights(position)
+    if weights is not None:
+        targets["weights"] = tf.constant(weights)
+    return program.source.tensors(statistics), targets
 
 
 def _forget_graphs() -> None:

@@ -191,10 +191,15 @@ class Program:
         self.restore(state)
 
     def train_epoch(
-        self, tensors: dict[str, Any], y: Any, order: NDArray[np.integer[Any]]
+        self, tensors: dict[str, Any], targets: dict[str, Any], order: NDArray[np.integer[Any]]
     ) -> float:
-        """One pass over the training rows in the given order; the loss as Keras reports it."""
-        arguments = tensors, y, tf.constant(order, tf.int32)
+        """One pass over the training rows in the given order; the loss as Keras reports it.
+
+        Parameters
+        ----------
+        targets : of all rows, ``y`` and perhaps ``weights``, what each weighs in the loss.
+        """
+        arguments = tensors, targets, tf.constant(order, tf.int32)
         self._epoch = self._epoch or self._traced(self._epoch_steps, *arguments)
         self.model.reset_metrics()
         return float(self._epoch(*arguments))
@@ -236,20 +241,24 @@ class Program:
         concrete: Callable[..., Any] = graph.get_concrete_function(*specs, numbers)
         return concrete
 
-    def _epoch_steps(self, tensors: dict[str, Any], y: Any, order: Any) -> Any:
+    def _epoch_steps(self, tensors: dict[str, Any], targets: dict[str, Any], order: Any) -> Any:
         batch_size = self._batch_size
         n_rows = tf.shape(order)[0]
 
         def step(first: Any, loss: Any) -> tuple[Any, Any]:
             last = tf.minimum(first + batch_size, n_rows)
-            return first + batch_size, self._train_step(tensors, y, order[first:last])
+            return first + batch_size, self._train_step(tensors, targets, order[first:last])
 
         start = tf.constant(0), tf.constant(0.0)
         _, loss = tf.while_loop(lambda first, loss: first < n_rows, step, start)
         return loss
 
-    def _train_step(self, tensors: dict[str, Any], y: Any, rows: Any) -> Any:
-        batch = self.source.batch(tensors, rows), self.form.per_output(tf.gather(y, rows))
+    def _train_step(self, tensors: dict[str, Any], targets: dict[str, Any], rows: Any) -> Any:
+        y = self.form.per_output(tf.gather(targets["y"], rows))
+        batch: tuple[Any, ...] = self.source.batch(tensors, rows), y
+        if "weights" in targets:
+            weights = tf.gather(targets["weights"], rows)
+            batch = *batch, [weights] * len(y) if isinstance(y, list) else weights
         return tf.cast(self.model.train_step(batch)["loss"], tf.float32)
 
     def _inference(self, tensors: dict[str, Any], rows: Any) -> Any:

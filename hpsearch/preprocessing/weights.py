@@ -1,0 +1,167 @@
+"""What rows weigh in the loss, by weights of their classes; balanced ones follow the training rows.
+
+Owns ``LossWeights`` and how class weights are read. How a loss takes weights belongs to the
+engines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.errors import OptionError
+from hpsearch.task import Target
+
+ClassWeight = Literal["balanced"] | Mapping[str, float]
+"""Weights of some labels, the others weigh 1; or such that every class weighs the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class LossWeights:
+    """What the rows of every fold weigh.
+
+    Attributes
+    ----------
+    classes : float64 (n_folds + 1, n_classes), a class's weight in each fold, and last of all rows.
+    """
+
+    classes: NDArray[np.float64]
+
+    def of(self, y: NDArray[Any], position: int | None) -> NDArray[np.float32]:
+        """What each row weighs (n_rows,) in a fold; None for the refit on all rows.
+
+        Parameters
+        ----------
+        y : the rows' class codes.
+        """
+        classes = self.classes[-1 if position is None else position]
+        weights: NDArray[np.float32] = classes[y.astype(np.int64)].astype(np.float32)
+        return weights
+
+
+def class_weight(name: str, value: Any) -> ClassWeight:
+    """The rule of the option: ``balanced``, or labels with positive weights.
+
+    Examples
+    --------
+    >>> class_weight("class_weight", {"bad": 5, 0: 1.5})
+    {'bad': 5.0, '0': 1.5}
+    """
+    if value == "balanced":
+        return "balanced"
+    rule = f"`{name}` is 'balanced', or positive weights by label, such as bad=5,good=1"
+    if not isinstance(value, Mapping) or not value:
+        raise OptionError(f"{rule}; received {value!r}.")
+    weights: dict[str, float] = {}
+    for label, weight in value.items():
+        is_number = isinstance(weight, int | float | np.number) and not isinstance(weight, bool)
+        if not (is_number and math.isfinite(weight) and weight > 0):
+            raise OptionError(
+                f"{rule}; received {weight!r} for {str(label)!r}. To leave rows out of the "
+                "training, leave them out of the table."
+            )
+        weights[str(label)] = float(weight)
+    return weights
+
+
+def read_class_weight(given: str | None) -> Any:
+    """The option as a command line has it: ``balanced`` or ``LABEL=W,LABEL=W``.
+
+    Examples
+    --------
+    >>> read_class_weight("bad=5,good=1")
+    {'bad': 5.0, 'good': 1.0}
+    """
+    if given is None or given == "balanced":
+        return given
+    weights: dict[str, Any] = {}
+    for part in given.split(","):
+        label, _, weight = (text.strip() for text in part.rpartition("="))
+        try:
+            weights[label] = float(weight)
+        except ValueError:
+            raise OptionError(
+                "--class-weight is balanced, or LABEL=W,LABEL=W with numbers for W; received "
+                f"{given!r}. Write for instance --class-weight bad=5,good=1."
+            ) from None
+        if not label:
+            raise OptionError(
+                "--class-weight is balanced, or LABEL=W,LABEL=W; received no label before "
+                f"={weight}. Write for instance --class-weight bad=5,good=1."
+            )
+    return weights
+
+
+def write_class_weight(asked: ClassWeight) -> Iterator[str]:
+    """The option as words of a command line."""
+    yield "--class-weight"
+    if isinstance(asked, str):
+        yield asked
+    else:
+        yield ",".join(f"{label}={weight!r}" for label, weight in asked.items())
+
+
+def check_class_weight(asked: ClassWeight | None, target: Target) -> None:
+    """Raise ``OptionError`` where a target has no classes, or not those that are given weights."""
+    if asked is None:
+        return
+    if not target.is_classification:
+        raise OptionError(
+            f"Class weights need a target of one class a row; received one of {target.kind}. "
+            "Leave `class_weight` out."
+        )
+    if isinstance(asked, str):
+        return
+    unknown = [label for label in asked if _code(target, label) is None]
+    if unknown:
+        more = ", ..." if len(target.labels) > 20 else ""
+        known = ", ".join(map(str, target.labels[:20])) + more
+        raise OptionError(
+            f"`class_weight` names labels of the target; received {unknown[0]!r}. "
+            f"The labels are: {known}."
+        )
+
+
+def fit_class_weights(
+    asked: ClassWeight | None,
+    target: Target,
+    y: NDArray[Any],
+    training_rows: Sequence[NDArray[np.integer[Any]]],
+) -> LossWeights | None:
+    """The weights of each fold, from its training rows alone; None where all weigh the same.
+
+    Balanced ones are n / (k * n_c), as in scikit-learn's ``compute_class_weight``: n training
+    rows, k classes among them, n_c rows of class c.
+
+    Parameters
+    ----------
+    training_rows : of each fold, and last all rows.
+    """
+    if asked is None:
+        return None
+    weights = np.ones((len(training_rows), len(target.labels)))
+    if isinstance(asked, str):
+        for weight, rows in zip(weights, training_rows, strict=True):
+            counts = np.bincount(y[rows].astype(np.int64), minlength=len(weight))
+            there = counts > 0
+            weight[there] = len(rows) / (there.sum() * counts[there])
+    else:
+        for label, value in asked.items():
+            weights[:, _code(target, label)] = value
+    return LossWeights(weights)
+
+
+def _code(target: Target, label: str) -> int | None:
+    """A label's code, by its text or, where labels are numbers, by its value."""
+    texts = list(map(str, target.labels))
+    if label in texts:
+        return texts.index(label)
+    try:
+        return [float(text) for text in texts].index(float(label))
+    except ValueError:
+        return None
