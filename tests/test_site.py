@@ -74,13 +74,9 @@ def test_nothing_is_loaded_from_elsewhere(pages):
 
 def test_every_public_name_is_explained(pages, site):
     documented = pages[site / "api.html"].ids
-    homes = {name: getattr(hpsearch, name) for name in hpsearch.__all__ if name != "__version__"}
-    missing = [
-        name
-        for name, value in homes.items()
-        if not {f"hpsearch.{name}", f"{value.__module__}.{name}"} & documented
-    ]
-    assert missing == []
+    public = {name: getattr(hpsearch, name) for name in hpsearch.__all__ if name != "__version__"}
+    homes = {name: {f"hpsearch.{name}", f"{it.__module__}.{name}"} for name, it in public.items()}
+    assert [name for name, home in homes.items() if not home & documented] == []
 
 
 def test_descriptions_do_not_stand_where_types_do(site):
@@ -128,6 +124,4 @@ def test_a_phone_never_scrolls_sideways(visit, name):
 
 def test_the_search_works_from_the_disk(visit):
     page = visit("search.html", query="?q=nested")
-    page.wait_for_selector("#search-results li a")
-    found = page.locator("#search-results li a").all_inner_texts()
-    assert "The statistics" in " ".join(found)
+    page.wait_for_selector("#search-results a[href^='statistics.html']")
