@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from hpsearch.results import Run, open_run
     from hpsearch.results.comparing import TrialComparison, compare, compare_trials
+    from hpsearch.results.leaderboard import Leaderboard, leaderboard
     from hpsearch.scoring.observer import Observer
     from hpsearch.search.cross_validation import cross_validate
     from hpsearch.search.execution import Search, resume
@@ -65,6 +66,7 @@ __all__ = [
     "IteratedStratifiedGroupKFold",
     "IteratedStratifiedKFold",
     "KFoldTuner",
+    "Leaderboard",
     "MetricError",
     "ModelFileError",
     "Observer",
@@ -83,6 +85,7 @@ __all__ = [
     "compare",
     "compare_trials",
     "cross_validate",
+    "leaderboard",
     "load",
     "load_model",
     "open_run",
@@ -122,6 +125,7 @@ _HOMES = {
     ),
     "hpsearch.export.prediction": ("load_model", "predict"),
     "hpsearch.results": ("Run", "open_run"),
+    "hpsearch.results.leaderboard": ("Leaderboard", "leaderboard"),
     "hpsearch.scoring.observer": ("Observer",),
     "hpsearch.search.execution": ("Search", "resume"),
     "hpsearch.search.cross_validation": ("cross_validate",),

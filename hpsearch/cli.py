@@ -7,17 +7,17 @@ when a command needs them, so that help comes at once.
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, cast
 
 import typer
 
 import hpsearch
 from hpsearch.console import process
+from hpsearch.console.outputs import check_output, write_output
 from hpsearch.console.parameters import taking
 from hpsearch.console.process import Signals, exit_code_of, saying_how_to_resume
 from hpsearch.data.options import TABLE_OPTIONS
@@ -25,13 +25,9 @@ from hpsearch.engines import importing
 from hpsearch.errors import OptionError
 from hpsearch.export.formats import format_names
 from hpsearch.options import MOST_SAMPLED, Panel, check_not_replaced
-from hpsearch.paths import found_at
 from hpsearch.progress import telling
 from hpsearch.search.option_rules import read_fixes
 from hpsearch.search.options import OPTIONS, RESUMABLE, default
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # The base class of everything that Typer finds wrong with a command line. It is Click's, which
 # Typer ships under a private name in some versions and depends on in others.
@@ -71,9 +67,11 @@ hpsearch show results/breast_cancer --compare
 hpsearch show results/breast_cancer --compare 3 7
 """
 
-_COMPARE_EXAMPLES = """[bold]Example[/bold]
+_COMPARE_EXAMPLES = """[bold]Examples[/bold]
 
 hpsearch compare results/breast_cancer results/breast_cancer-2 --rope 0.005
+
+hpsearch compare results/* --html leaderboard.html
 """
 
 app = typer.Typer(
@@ -247,16 +245,45 @@ def show(
 
 @app.command(epilog=_COMPARE_EXAMPLES)
 def compare(
-    run_a: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
-    run_b: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Another one, on the same folds by one metric.")
-    ],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN ...", help="Runs' folders.")],
     rope: RopeOption = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write the leaderboard as a page, one .html file that needs no network.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
-    """Compare the selected trials of two runs, fold by fold."""
-    from hpsearch.console.comparison import pair_view
+    """Compare runs: two fold by fold, more of them, or with --html, as a leaderboard.
 
-    process.show(pair_view(hpsearch.compare(run_a, run_b, rope=rope)))
+    Scores compare where the metric, the rows and the folds are the same; such runs stand in one
+    group. Files and folders that are no finished runs are left out, and named.
+    """
+    if html is not None:
+        check_output(html, endings=(".html", ".htm"), overwrite=overwrite, option="--html")
+    if len(runs) == 1 and html is None:
+        raise OptionError(
+            f"Runs are compared with each other; received one, {str(runs[0])!r}. "
+            "Give another one, or `hpsearch show RUN --compare` for the trials in it."
+        )
+    if len(runs) == 2 and html is None:
+        from hpsearch.console.comparison import pair_view
+
+        process.show(pair_view(hpsearch.compare(*runs, rope=rope)))
+        return
+    board = hpsearch.leaderboard(runs, rope=rope)
+    if html is None:
+        from hpsearch.console.leaderboard import leaderboard_view
+
+        process.show(leaderboard_view(board))
+        return
+    for path, reason in board.left_out:
+        process.say("left out: ", "yellow", f"{path}: {reason}")
+    process.write(f"{board.html(html)}\n")
 
 
 @app.command(
@@ -278,7 +305,7 @@ def report(
 ) -> None:
     """Write a finished run's report: one HTML file with charts and tables, without a network."""
     if output is not None:
-        _check_output(output, endings=(".html", ".htm"), overwrite=overwrite)
+        check_output(output, endings=(".html", ".htm"), overwrite=overwrite)
     process.write(f"{hpsearch.open_run(run).report(output)}\n")
 
 
@@ -308,7 +335,7 @@ def predict(
 ) -> None:
     """Predict labels or values for new rows with a run's model."""
     if output is not None:
-        _check_output(output, endings=(".csv", ".parquet"), overwrite=overwrite)
+        check_output(output, endings=(".csv", ".parquet"), overwrite=overwrite)
     opened = hpsearch.open_run(run)
     _use_the_workers_environment(str(opened.manifest.get("backend")))
     from hpsearch.export.prediction import predict_rows
@@ -323,7 +350,7 @@ def predict(
 
         process.write(table_text(predicted.frame))
     else:
-        _write_output(output, predicted.frame)
+        write_output(output, predicted.frame)
 
 
 @app.command(
@@ -474,44 +501,6 @@ def _comparison_in(run: Path, pair: Sequence[int], rope: float | None, *, n_tria
             f"received {len(pair)}. Write for instance --compare 3 7."
         )
     return pair_view(hpsearch.compare(run, run, trial_a=pair[0], trial_b=pair[1], rope=rope))
-
-
-def _check_output(path: Path, *, endings: tuple[str, str], overwrite: bool) -> None:
-    if path.suffix.lower() not in endings:
-        raise OptionError(
-            f"--output is a file that ends in {' or '.join(endings)}; received {str(path)!r}. "
-            "Change the file's ending."
-        )
-    found = found_at(path, OptionError)
-    if found_at(path.parent, OptionError) != "a folder":
-        raise OptionError(
-            f"--output is a file in a folder that is there; {str(path.parent)!r} is not. "
-            "Make the folder, or choose another file."
-        )
-    if found is not None and not (overwrite and found == "a file"):
-        raise OptionError(
-            f"--output never replaces a file by itself; {str(path)!r} is there already. "
-            "Choose another file, or add --overwrite."
-        )
-
-
-def _write_output(path: Path, predictions: pd.DataFrame) -> None:
-    from hpsearch.results.files import write_atomically
-    from hpsearch.results.tables import table_text
-
-    if path.suffix.lower() == ".csv":
-        content = table_text(predictions).encode("utf-8")
-    else:
-        buffer = io.BytesIO()
-        predictions.to_parquet(buffer, index=False)
-        content = buffer.getvalue()
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        raise OptionError(
-            f"--output must be writable; {str(path)!r} is not ({error.strerror}). "
-            "Choose another file."
-        ) from error
 
 
 def _example_problem() -> Any:

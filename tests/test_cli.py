@@ -194,7 +194,11 @@ def test_run_plans_with_the_backend_that_loads_fastest(calls):
         (["show", "r", "--rope", "0.1"], "Two trials and --rope belong to --compare"),
         (["show", "r", "--compare", "3"], "--compare takes two trials"),
         (["show", "r", "--compare", "3", "x"], "Invalid value for 'TRIAL TRIAL'"),
-        (["compare", "nowhere"], "Missing argument"),
+        (["compare"], "Missing argument"),
+        (["compare", "nowhere"], "Runs are compared with each other; received one, 'nowhere'"),
+        (["compare", "nowhere", "--html", "a.txt"], "--html is a file that ends in .html"),
+        (["compare", "nowhere", "--html", "a.html"], "needs finished runs; received none"),
+        (["compare", "a", "b", "c"], "needs finished runs; received none"),
         (["compare", "nowhere", "r"], "'nowhere' is not there"),
         (["predict", "nowhere", "a.csv"], "'nowhere' is not there"),
         (["predict", "r", "a.csv", "-o", "out.xlsx"], "ends in .csv or .parquet"),
@@ -314,6 +318,7 @@ def test_resume_needs_nothing_but_the_folder(resumed):
         "jobs": None,
         "cluster": None,
         "trial_timeout": None,
+        "log": None,
         "accept_changes": False,
     }
 
@@ -486,6 +491,23 @@ def compared(replace):
     replace("compare", fake_compare)
     replace("compare_trials", fake_compare_trials)
     return seen
+
+
+def test_more_runs_than_two_are_a_leaderboard(replace, capsys, tmp_path):
+    class Board:
+        left_out = (("c", "no run"),)
+
+        def html(self, path):
+            return path
+
+    seen = []
+    replace("leaderboard", lambda runs, **options: seen.append((runs, options)) or Board())
+    page = tmp_path / "board.html"
+    assert main(["compare", "a", "b", "c", "--html", str(page)]) == 0
+    assert seen == [([Path("a"), Path("b"), Path("c")], {"rope": None})]
+    said = capsys.readouterr()
+    assert said.out == f"{page}\n"
+    assert said.err == "left out: c: no run\n"
 
 
 def test_compare_hands_both_runs_to_the_python_api(compared, capsys):

@@ -42,10 +42,34 @@ def report_html(material: Material, *, version: str = "") -> str:
     >>> page[:15], "http://www.w3.org/2000/svg" in page
     ('<!doctype html>', True)
     """
+    made = sections(material)
+    return rendered(
+        "page.html",
+        library=LIBRARY,
+        script="report.js",
+        title=_title(material),
+        subtitle=subtitle(material),
+        facts=head(material),
+        configuration=configuration(material),
+        sections=made,
+        specs=_embedded(_specs(made, material.decimals)),
+        version=version,
+    )
+
+
+def rendered(template: str, *, script: str, library: str = "", **values: Any) -> str:
+    """A page out of a template, with the style and its scripts inside.
+
+    Parameters
+    ----------
+    template, script, library : files that come with the package; the script goes after what all
+        pages share.
+    values : what else the template takes.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    made = sections(material)
-    scripts = {"library": asset(LIBRARY), "script": asset("report.js")}
+    own = f"{asset('shared.js')}\n{asset(script)}"
+    scripts = {"script": own, **({"library": asset(library)} if library else {})}
     environment = Environment(
         loader=PackageLoader("hpsearch.report", "assets"),
         autoescape=True,
@@ -53,17 +77,8 @@ def report_html(material: Material, *, version: str = "") -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html").render(
-        title=_title(material),
-        subtitle=subtitle(material),
-        facts=head(material),
-        configuration=configuration(material),
-        sections=made,
-        specs=_embedded(_specs(made, material.decimals)),
-        policy=_policy(*scripts.values()),
-        style=asset("report.css"),
-        version=version,
-        **scripts,
+    return environment.get_template(template).render(
+        policy=_policy(*scripts.values()), style=asset("report.css"), **scripts, **values
     )
 
 

@@ -122,12 +122,12 @@ def compare(
     >>> said.probability.better  # doctest: +SKIP
     0.94
     """
-    a, b = _believed(run_a), _believed(run_b)
+    a, b = believed(run_a), believed(run_b)
     with a.reading(), b.reading():
         _check_same_folds(a, b)
         first = _selected(a) if trial_a is None else trial_a
         second = _selected(b) if trial_b is None else trial_b
-        return _compared(a, first, b, second, rope)
+        return compared_trials(a, first, b, second, rope)
 
 
 def compare_trials(
@@ -151,12 +151,12 @@ def compare_trials(
     """
     if rope is not None:
         check_rope(rope)  # also where there is nothing to compare
-    opened = _believed(run)
+    opened = believed(run)
     with opened.reading():
         selected = _selected(opened)
         ranked = opened.trials[opened.trials["rank"].notna()]
         others = [int(trial) for trial in ranked["trial"] if trial != selected]
-        made = [_compared(opened, selected, opened, other, rope) for other in others]
+        made = [compared_trials(opened, selected, opened, other, rope) for other in others]
     corrected = holm([one.test.p_value for one in made])
     return tuple(replace(one, p_holm=p) for one, p in zip(made, corrected, strict=True))
 
@@ -196,7 +196,10 @@ def default_rope(metric: str, score_a: float, score_b: float) -> float:
     return ROPE_OF_LOSSES * (abs(score_a) + abs(score_b)) / 2
 
 
-def _compared(a: Run, trial_a: int, b: Run, trial_b: int, rope: float | None) -> TrialComparison:
+def compared_trials(
+    a: Run, trial_a: int, b: Run, trial_b: int, rope: float | None
+) -> TrialComparison:
+    """Compare trials of two runs that are believed and have the same folds; see ``compare``."""
     if (a.path, trial_a) == (b.path, trial_b):
         raise InputError(
             f"Two different trials are compared; received trial {trial_a} of {str(a.path)!r} "
@@ -228,7 +231,7 @@ def _compared(a: Run, trial_a: int, b: Run, trial_b: int, rope: float | None) ->
     )
 
 
-def _believed(run: str | os.PathLike[str] | Run) -> Run:
+def believed(run: str | os.PathLike[str] | Run) -> Run:
     """A run whose scores nobody has changed, and which has those that are compared."""
     opened = open_run(run)
     opened.require_unchanged(layout.BEST, layout.SETTINGS, layout.TRIALS, layout.FOLDS)
@@ -240,6 +243,18 @@ def _believed(run: str | os.PathLike[str] | Run) -> Run:
     require_columns(opened, layout.TRIALS, ("rank", "epochs"))
     require_columns(opened, layout.FOLDS, (f"val_{opened.best['metric']}",))
     return opened
+
+
+def folds_key(run: Run) -> tuple[Any, ...]:
+    """What runs have in common whose scores by one metric can be compared.
+
+    The rows, what deals them to folds, and the metric's code where it is one's own.
+    """
+    data = run.settings.get("data") or {}
+    metric = str(run.best["metric"])
+    source = None if metric in METRICS else str(_source_of(run, metric))
+    dealt = [str(run.settings.get(name)) for name in _SETTINGS_OF_FOLDS]
+    return data.get("fingerprint"), *dealt, data.get("groups"), data.get("time"), source
 
 
 def _source_of(run: Run, metric: str) -> Any:

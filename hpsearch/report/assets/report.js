@@ -756,34 +756,11 @@ function drawAll() {
   while (waiting.length) paint(waiting.shift());
   finish();
 }
-function isDark() {
-  const wanted = root.dataset.theme;
-  return wanted ? wanted === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-}
-/* The button says what it turns the page to. */
-function nameButton() {
-  document.querySelector("#theme .name").textContent = isDark() ? "Light" : "Dark";
-}
 function retheme() {
   state.theme = readTheme();
-  nameButton();
   for (const name of drawn.keys()) paint(name);
 }
-function remembered(value) {
-  try {
-    if (value === undefined) return localStorage.getItem("hpsearch-theme");
-    localStorage.setItem("hpsearch-theme", value);
-  } catch { /* a page from a file may have no storage */ }
-  return null;
-}
-const before = remembered();
-if (before === "dark" || before === "light") root.dataset.theme = before;
-document.getElementById("theme").addEventListener("click", () => {
-  root.dataset.theme = isDark() ? "light" : "dark";
-  remembered(root.dataset.theme);
-  retheme();
-});
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", retheme);
+shared.onTheme(retheme);
 
 let width = innerWidth, timer = 0;
 addEventListener("resize", () => {
@@ -810,47 +787,7 @@ addEventListener("afterprint", () => {
 
 /* -- tables, links, the contents */
 
-for (const table of document.querySelectorAll("table[data-first]")) {
-  const first = Number(table.dataset.first);
-  const rows = [...table.tBodies[0].rows];
-  if (rows.length > first + 3) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "plain more";
-    const show = (isAll) => {
-      [...table.tBodies[0].rows].forEach((row, i) => { row.hidden = !isAll && i >= first; });
-      button.setAttribute("aria-expanded", String(isAll));
-      button.textContent = isAll ? `Show the first ${first}` : `Show all ${rows.length}`;
-    };
-    button.addEventListener("click", () => show(button.getAttribute("aria-expanded") !== "true"));
-    table.showAgain = () => show(button.getAttribute("aria-expanded") === "true");
-    show(false);
-    table.parentElement.after(button);
-  }
-}
-for (const table of document.querySelectorAll("table.sortable")) {
-  const heads = [...table.tHead.rows[0].cells];
-  heads[0].setAttribute("aria-sort", "ascending");
-  heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
-    const isUp = head.getAttribute("aria-sort") !== "ascending";
-    for (const other of heads) other.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", isUp ? "ascending" : "descending");
-    const key = (row) => { const { sort } = row.cells[column].dataset; return sort === undefined ? row.cells[column].textContent.trim() : Number(sort); };
-    const isMissing = (value) => value === "-" || value === "";
-    const rows = [...table.tBodies[0].rows].sort((a, b) => {
-      const [x, y] = [key(a), key(b)];
-      if (isMissing(x) || isMissing(y)) return Number(isMissing(x)) - Number(isMissing(y));
-      const order = typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y));
-      return isUp ? order : -order;
-    });
-    table.tBodies[0].append(...rows);
-    table.showAgain?.();
-  }));
-  table.tBodies[0].addEventListener("click", (event) => {
-    const row = event.target.closest("tr");
-    if (row && !String(getSelection())) choose(Number(row.cells[1].dataset.sort));
-  });
-}
+shared.onRow((row) => choose(Number(row.cells[1].dataset.sort)));
 for (const link of document.querySelectorAll("a[data-trial]")) {
   link.addEventListener("click", () => choose(Number(link.dataset.trial)));
 }
@@ -878,7 +815,6 @@ for (const id of links.keys()) watcher.observe(document.getElementById(id));
 if (innerWidth < 960) document.querySelector(".contents details").open = false;
 
 state.theme = readTheme();
-nameButton();
 mark();
 later();
 })();
