@@ -156,6 +156,19 @@ BUDGET: Final = record(
     needs=("minutes", "started", "trials", "max_repeats", "until_decided"),
 )
 
+DECLARATION: Final = record(
+    {
+        "name": text,
+        "type": choice(("choice", "int", "float", "boolean", "fixed")),
+        "values": listed(scalar),
+        **each(number, "low high step"),
+        "sampling": text,
+        "default": scalar,
+        "conditions": listed(record({"name": text, "values": listed(scalar)})),
+    },
+    needs=("name", "type"),
+)
+
 SETTINGS_FORM: Final = record(
     {
         "budget": BUDGET,
@@ -167,6 +180,7 @@ SETTINGS_FORM: Final = record(
         **each(flag, "baselines until_decided"),
         **each(mapping(anything), "options fix"),
         "tried": listed(mapping(scalar)),
+        "space_hyperparameters": listed(DECLARATION),
         **each(mapping(text), "versions worker_environment own_metrics"),
         "seed": seed,
         "scale_target": scalar,

@@ -66,6 +66,7 @@ class Session:
     crew : the engine and its processes.
     data : the rows without their features, once the session is prepared.
     job : what workers need beside a unit.
+    declared : the space's hyperparameters.
     probe : what trying the default network found, on these rows.
     scales_target : whether the target is standardised.
     trained_seconds : of workers, for what was trained here.
@@ -156,6 +157,7 @@ class Session:
         if declared is None:
             declared = HyperParameters.from_config(probe.hyperparameters)
         check_steering(declared)
+        self.declared = declared
         self.scales_target = target.kind == "regression" and (
             probe.scalable_target if plan.scale_target == "auto" else plan.scale_target
         )

@@ -21,6 +21,7 @@ from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import TrialResult
 from hpsearch.search.command import command
 from hpsearch.search.plan import SearchPlan
+from hpsearch.space.declarations import declarations
 from hpsearch.versions import versions
 
 Document = dict[str, Any]
@@ -42,6 +43,7 @@ def run_document(plan: SearchPlan, session: Session) -> Document:
         "warnings": [*data.warnings, *session.probe.warnings],
         "space": plan.space.name,
         "space_sha256": plan.space.sha256,
+        "space_hyperparameters": declarations(session.declared),
         "space_modules": {module.words: module.sha256 for module in plan.space.source.modules},
         "own_metrics": {m.name: m.own.sha256 for m in plan.metrics if m.own is not None},
         "engine": session.choice.engine,
