@@ -132,6 +132,8 @@ class Dataset:
     fingerprint : SHA-256 (hex) of everything above that influences training.
     test : the set's own test rows, where it has some, with the same schema.
     groups_name, time_name : the columns that ``groups`` and ``time`` come from; else empty.
+    weights : what each row weighs in the loss (n_rows,), or None where all weigh the same.
+    weights_name : the column that they come from; else empty.
     origin : how to read the same table again, where that can be written down.
     """
 
@@ -148,6 +150,8 @@ class Dataset:
     test: Dataset | None = field(default=None, repr=False)
     groups_name: str = ""
     time_name: str = ""
+    weights: NDArray[np.float64] | None = None
+    weights_name: str = ""
     origin: Origin | None = field(default=None, repr=False)
 
     @property
@@ -191,6 +195,9 @@ class Dataset:
             lines.append(_counted_values("groups", self.groups_name, self.groups))
         if self.time is not None:
             lines.append(_counted_values("time", self.time_name, self.time))
+        if self.weights is not None:
+            source = f"{self.weights_name}, " if self.weights_name else ""
+            lines.append(f"weights: {source}{self.weights.min():g} to {self.weights.max():g}")
         if self.test is not None:
             lines.append(f"test rows: {self.test.n_rows:,}")
         return lines
@@ -204,6 +211,7 @@ class Dataset:
             y=self.y[rows],
             groups=None if self.groups is None else self.groups[rows],
             time=None if self.time is None else self.time[rows],
+            weights=None if self.weights is None else self.weights[rows],
             fingerprint="",
             test=None,
             origin=None,

@@ -39,6 +39,18 @@ def fingerprint(data: Dataset) -> str:
     return digest.hexdigest()
 
 
+def fingerprint_of_weights(data: Dataset) -> str | None:
+    """SHA-256 (hex) of what the rows weigh; None where all weigh the same.
+
+    It stands apart: a run with weights and one without are compared on the same rows.
+    """
+    if data.weights is None:
+        return None
+    digest = hashlib.sha256()
+    _add_array(digest, data.weights)
+    return digest.hexdigest()
+
+
 def _description(data: Dataset) -> Any:
     target = data.target
     return {

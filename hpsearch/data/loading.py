@@ -49,6 +49,7 @@ class _Roles:
     text: tuple[str, ...]
     groups: str | None
     time: str | None
+    weights: str | None
     kinds: Mapping[str, ArrayKind] = field(default_factory=dict)
 
     @classmethod
@@ -60,13 +61,14 @@ class _Roles:
             asked.text,
             asked.groups if isinstance(asked.groups, str) else None,
             asked.time if isinstance(asked.time, str) else None,
+            asked.sample_weight if isinstance(asked.sample_weight, str) else None,
             asked.kinds,
         )
 
     @property
     def apart(self) -> set[str]:
         """Columns that are no features."""
-        named = {name for name in (self.groups, self.time) if name is not None}
+        named = {n for n in (self.groups, self.time, self.weights) if n is not None}
         return {*self.target, *self.drop} | named
 
 
@@ -133,8 +135,9 @@ def load(
         table = _without_other_targets(table, asked.target)
     roles = _Roles.of(asked, table)
     _check_roles(roles, table)
-    data = _decide(table, roles, asked.task, asked.groups, asked.time)
-    if y is None and all(v is None or isinstance(v, str) for v in (asked.groups, asked.time)):
+    data = _decide(table, roles, asked)
+    by_row = (asked.groups, asked.time, asked.sample_weight)
+    if y is None and all(values is None or isinstance(values, str) for values in by_row):
         data = replace(data, origin=_origin(source, data.name, roles, asked))
     if table.test is None:
         return data
@@ -189,7 +192,7 @@ def _check_roles(roles: _Roles, table: Table) -> None:
             f"--target must name the column to predict. Columns: {listed(names)}. "
             f"The last one, for instance: --target {names[-1]}."
         )
-    single = {"--groups": roles.groups, "--time": roles.time}
+    single = {"--groups": roles.groups, "--time": roles.time, "--weights": roles.weights}
     named = {"--target": roles.target, "--drop": roles.drop, "--text": roles.text}
     named |= {option: (name,) for option, name in single.items() if name is not None}
     part: dict[str, str] = {}
@@ -209,10 +212,10 @@ def _check_roles(roles: _Roles, table: Table) -> None:
                 )
 
 
-def _decide(table: Table, roles: _Roles, task: str | None, groups: Any, time: Any) -> Dataset:
+def _decide(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
     places = table.places
     signs = Signs(table.frame, semicolons=table.semicolons)
-    found = _target(table, roles, task, signs)
+    found = _target(table, roles, asked.task, signs)
     notes: list[str] = [*table.notes, *found.notes]
     warnings: list[str] = [*found.warnings]
     columns: list[Column] = []
@@ -250,18 +253,22 @@ def _decide(table: Table, roles: _Roles, task: str | None, groups: Any, time: An
     notes += said[0]
     warnings += said[1]
     arrays = {c.name: settled(arrays[c.name], c) for c in schema.columns if c.name in arrays}
+    weights, doubts = _weights(_raw(table, asked.sample_weight, "sample_weight"), places, signs)
+    warnings += doubts
     data = Dataset(
         name=table.name,
         schema=schema,
         frame=frame,
         arrays=arrays,
         y=found.y,
-        groups=_groups(_raw(table, groups, "groups"), places),
-        time=_time(_raw(table, time, "time"), places, signs),
+        groups=_groups(_raw(table, asked.groups, "groups"), places),
+        time=_time(_raw(table, asked.time, "time"), places, signs),
         notes=tuple(notes),
         warnings=tuple(warnings),
         groups_name=roles.groups or "",
         time_name=roles.time or "",
+        weights=weights,
+        weights_name=roles.weights or "",
     )
     return replace(data, fingerprint=fingerprint(data))
 
@@ -369,6 +376,43 @@ def _huge_times(cells: Cells, name: str, places: Places) -> NDArray[np.int64]:
             f"{places.with_cells(beyond, cells.digits.tolist())}. Count in larger units."
         )
     return np.array([int(straightened(digits)) for digits in cells.digits], dtype=np.int64)
+
+
+def _weights(
+    raw: tuple[str, pd.Series[Any]] | None, places: Places, signs: Signs
+) -> tuple[NDArray[np.float64] | None, list[str]]:
+    """What each row weighs, and what to warn of."""
+    if raw is None:
+        return None, []
+    name, series = raw
+    cells = interpret(series, name, signs)
+    if cells.doubt is not None:
+        raise DataError(
+            f"--weights needs numbers; column {name!r} {cells.doubt.told(places, cells.text)}. "
+            f"{cells.doubt.remedy}"
+        )
+    _refuse_missing(cells.is_missing, name, "--weights", places)
+    if cells.form != "number":
+        raise DataError(
+            f"--weights needs numbers; column {name!r} holds for instance "
+            f"{quoted(cells.series.iloc[0])}. Name a column of numbers."
+        )
+    weights = cells.series.to_numpy(dtype=np.float64)
+    check_range(weights, name, places, "Correct these cells or drop their rows.")
+    if (weights < 0).any():
+        raise DataError(
+            f"--weights needs numbers that are not negative; column {name!r} has some in "
+            f"{places(weights < 0)}. Correct these cells or drop their rows."
+        )
+    if not weights.any():
+        raise DataError(f"--weights needs some row that weighs more than 0; in {name!r} none does.")
+    n_without = int((weights == 0).sum())
+    warning = (
+        f"{n_without:,} rows weigh nothing by {name!r}: no network learns from their target, but "
+        "they count in statistics of columns, in steps and in scores. Drop them where they are not "
+        "to."
+    )
+    return weights, [warning] if n_without else []
 
 
 def _refuse_missing(missing: NDArray[np.bool_], name: str, option: str, places: Places) -> None:

@@ -164,6 +164,16 @@ class TableOptions:
         panel=Panel.FOLDS,
         metavar="COLUMN",
     )
+    sample_weight: Any = option(
+        None,
+        "What each row weighs in the loss: a column of positive numbers, which is no feature then. "
+        "Scores weigh all rows the same.",
+        rules.anything,
+        in_python="A column, or an array or Series (n_rows,).",
+        flag="--weights",
+        panel=Panel.TRAINING,
+        metavar="COLUMN",
+    )
 
     def __post_init__(self) -> None:
         rules.check_each(self)

@@ -5,7 +5,7 @@ from hpsearch.preprocessing.design import design_rows
 from hpsearch.preprocessing.encoding import Encoded, Layout, encode
 from hpsearch.preprocessing.ranges import RawRange, raw_range
 from hpsearch.preprocessing.statistics import Statistics, fit_statistics
-from hpsearch.preprocessing.weights import ClassWeight, LossWeights, fit_class_weights
+from hpsearch.preprocessing.weights import ClassWeight, LossWeights, fit_loss_weights
 
 __all__ = [
     "Bags",
@@ -17,7 +17,7 @@ __all__ = [
     "Statistics",
     "design_rows",
     "encode",
-    "fit_class_weights",
+    "fit_loss_weights",
     "fit_statistics",
     "raw_range",
 ]

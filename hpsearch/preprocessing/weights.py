@@ -1,4 +1,6 @@
-"""What rows weigh in the loss, by weights of their classes; balanced ones follow the training rows.
+"""What rows weigh in the loss: weights of their own, times those of their classes.
+
+Balanced weights of classes follow the training rows of each fold alone.
 
 Owns ``LossWeights`` and how class weights are read. How a loss takes weights belongs to the
 engines.
@@ -27,10 +29,13 @@ class LossWeights:
 
     Attributes
     ----------
-    classes : float64 (n_folds + 1, n_classes), a class's weight in each fold, and last of all rows.
+    classes : float64 (n_folds + 1, n_classes), a class's weight in each fold, and last in the refit
+        on all rows; or None.
+    rows : float64 (n_rows,), weights of their own, or None.
     """
 
-    classes: NDArray[np.float64]
+    classes: NDArray[np.float64] | None
+    rows: NDArray[np.float64] | None = None
 
     def of(self, y: NDArray[Any], position: int | None) -> NDArray[np.float32]:
         """What each row weighs (n_rows,) in a fold; None for the refit on all rows.
@@ -39,9 +44,11 @@ class LossWeights:
         ----------
         y : the rows' class codes.
         """
-        classes = self.classes[-1 if position is None else position]
-        weights: NDArray[np.float32] = classes[y.astype(np.int64)].astype(np.float32)
-        return weights
+        weights = np.ones(len(y)) if self.rows is None else self.rows
+        if self.classes is not None:
+            of_class = self.classes[-1 if position is None else position]
+            weights = weights * of_class[y.astype(np.int64)]
+        return weights.astype(np.float32)
 
 
 def class_weight(name: str, value: Any) -> ClassWeight:
@@ -127,33 +134,36 @@ def check_class_weight(asked: ClassWeight | None, target: Target) -> None:
         )
 
 
-def fit_class_weights(
+def fit_loss_weights(
+    rows: NDArray[np.float64] | None,
     asked: ClassWeight | None,
     target: Target,
     y: NDArray[Any],
     training_rows: Sequence[NDArray[np.integer[Any]]],
 ) -> LossWeights | None:
-    """The weights of each fold, from its training rows alone; None where all weigh the same.
+    """What rows weigh in each fold; None where all weigh the same.
 
-    Balanced ones are n / (k * n_c), as in scikit-learn's ``compute_class_weight``: n training
-    rows, k classes among them, n_c rows of class c.
+    Balanced weights of classes are w / (k * w_c), as in scikit-learn's ``compute_class_weight``: w
+    is what the training rows weigh, k the classes among them, w_c what the rows of class c weigh.
 
     Parameters
     ----------
+    rows : weights of their own (n_rows,), or None; asked : those of classes, or None.
     training_rows : of each fold, and last all rows.
     """
     if asked is None:
-        return None
+        return None if rows is None else LossWeights(None, rows)
     weights = np.ones((len(training_rows), len(target.labels)))
     if isinstance(asked, str):
-        for weight, rows in zip(weights, training_rows, strict=True):
-            counts = np.bincount(y[rows].astype(np.int64), minlength=len(weight))
-            there = counts > 0
-            weight[there] = len(rows) / (there.sum() * counts[there])
+        for weight, chosen in zip(weights, training_rows, strict=True):
+            own = None if rows is None else rows[chosen]
+            of_class = np.bincount(y[chosen].astype(np.int64), own, minlength=len(weight))
+            there = of_class > 0
+            weight[there] = of_class.sum() / (there.sum() * of_class[there])
     else:
         for label, value in asked.items():
             weights[:, _code(target, label)] = value
-    return LossWeights(weights)
+    return LossWeights(weights, rows)
 
 
 def _code(target: Target, label: str) -> int | None:

@@ -190,7 +190,7 @@ SETTINGS_FORM: Final = record(
         "warnings": listed(text),
         "data": record(
             {
-                **each(text, "name fingerprint groups time"),
+                **each(text, "name fingerprint groups time weights"),
                 **each(count, "n_rows n_columns"),
                 "task": _KIND,
                 "target": listed(text),

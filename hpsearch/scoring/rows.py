@@ -16,7 +16,7 @@ from hpsearch.preprocessing import (
     Layout,
     Statistics,
     encode,
-    fit_class_weights,
+    fit_loss_weights,
     fit_statistics,
 )
 
@@ -50,5 +50,7 @@ def fit_data(
         folds=tuple(folds),
         statistics=Statistics.stack([statistics(fold.train) for fold in folds]),
         refit_statistics=statistics(every_row),
-        weights=fit_class_weights(class_weight, dataset.target, dataset.y, training_rows),
+        weights=fit_loss_weights(
+            dataset.weights, class_weight, dataset.target, dataset.y, training_rows
+        ),
     )

@@ -69,6 +69,7 @@ def cross_validate(
     values: Mapping[str, Any] | None = None,
     task: str | None = None,
     groups: Any = None,
+    sample_weight: Any = None,
     **options: Any,
 ) -> CrossValidation:
     """Score one Keras configuration by iterated K-fold, statistics from training rows alone.
@@ -81,7 +82,7 @@ def cross_validate(
     cv : a splitter with scikit-learn's contract; or the number of folds, made once, as in
         scikit-learn; by default the folds and repeats that ``Search`` would take for the data.
     values : hyperparameters, by default the space's own defaults.
-    task, groups : as in ``hpsearch.load``.
+    task, groups, sample_weight : as in ``hpsearch.load``.
 
     Raises
     ------
@@ -92,7 +93,7 @@ def cross_validate(
     """
     check_options("cross_validate", options, FOR_ONE_NETWORK)
     asked = loaded(Options(_space(build), fix=values, **options))
-    dataset = load(data, y, task=task, groups=groups)
+    dataset = load(data, y, task=task, groups=groups, sample_weight=sample_weight)
     check_class_weight(asked.class_weight, dataset.target)
     folds = make_folds(_splitter(cv, dataset, asked), dataset)
     metrics = metrics_of(asked, dataset)

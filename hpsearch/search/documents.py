@@ -70,6 +70,7 @@ def _data(data: Dataset) -> Document:
         "task": data.target.kind,
         "target": list(data.target.names),
         "groups": data.groups_name or None,
+        **({} if data.weights is None else {"weights": data.weights_name or "given by row"}),
         "time": data.time_name or None,
     }
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from hpsearch import options as rules
 from hpsearch.data import Dataset, load
+from hpsearch.data.fingerprint import fingerprint_of_weights
 from hpsearch.errors import InputError, JournalError, OptionError
 from hpsearch.options import Resumed
 from hpsearch.oracles import check_oracle_growth, oracle_packages
@@ -64,12 +65,13 @@ def _table(dataset: Dataset) -> Record:
         "fingerprint": dataset.fingerprint,
         "n_rows": dataset.n_rows,
         "n_columns": len(dataset.schema.columns),
+        "weights": fingerprint_of_weights(dataset),
     }
 
 
 _TABLE: Final = forms.record(
     {
-        **forms.each(forms.text, "name fingerprint source"),
+        **forms.each(forms.text, "name fingerprint source weights"),
         **forms.each(forms.count, "n_rows n_columns"),
         "load": forms.mapping(forms.anything),
     },
@@ -193,7 +195,8 @@ def _changed_table(label: str, was: Record | None, now: Record | None) -> list[s
     if was is None or now is None:
         return [] if was is now else [f"{label}, {_given(was)}, now {_given(now)}"]
     if was["fingerprint"] == now["fingerprint"] and was["n_rows"] == now["n_rows"]:
-        return []
+        is_same = was.get("weights") == now.get("weights")
+        return [] if is_same else [f"what rows of {label} weigh"]
     texts = [
         f"{t['n_rows']:,} rows, {t['n_columns']:,} columns, fingerprint {t['fingerprint'][:12]}"
         for t in (was, now)

@@ -45,12 +45,12 @@ def refit(engine, job, candidate, n_steps):
     return engine_kind(engine).train_on_all_rows(job, candidate, n_steps).get_weights()
 
 
-def keras_curves(job, candidate, position, weights=None):
+def keras_curves(job, candidate, position, sample_weight=None, class_weight=None):
     """One replica trained by Keras's own ``fit``: its loss, and raw outputs of all rows, by epoch.
 
     Same initial weights and batch order as the engine: the network is built under the replica's
     seed, and each epoch's rows are put in order beforehand. Several outputs go side by side.
-    ``weights`` are what else ``fit`` takes.
+    Weights are those that ``fit`` takes.
     """
     import keras
 
@@ -73,7 +73,17 @@ def keras_curves(job, candidate, position, weights=None):
         if not model.optimizer.use_ema:
             rows = rows_of(epoch)
             y = targets(model, data, statistics, rows)
-            return model, model.fit(x[rows], y, size, shuffle=False, verbose=0, **(weights or {}))
+            weights = None if sample_weight is None else sample_weight[rows]
+            history = model.fit(
+                x[rows],
+                y,
+                size,
+                sample_weight=weights,
+                class_weight=class_weight,
+                shuffle=False,
+                verbose=0,
+            )
+            return model, history
         other, _ = network(job, data, candidate, seed)
         batches = [
             (x[batch], targets(model, data, statistics, batch))

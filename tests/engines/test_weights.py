@@ -1,6 +1,7 @@
 """What rows weigh in the loss, in every engine as in Keras's own ``fit``."""
 
 import sys
+from dataclasses import replace
 
 import cloudpickle
 import numpy as np
@@ -50,10 +51,15 @@ def assert_as_keras(engine, job, **values):
     result = engine.train(job, WorkUnit(candidate, (1,)))
     assert result.error is None, result.traceback
     [fold] = result.folds
-    weights = {"class_weight": dict(enumerate(data.weights.classes[1].tolist()))}
-    losses, outputs = engine.call("keras_curves", job, candidate, 1, weights)
+    rows, classes = data.weights.rows, data.weights.classes
+    of_class = None if classes is None else dict(enumerate(classes[1].tolist()))
+    if rows is not None and of_class is not None:  # which Keras does not take together
+        rows, of_class = rows * classes[1][data.y], None
+    losses, outputs = engine.call("keras_curves", job, candidate, 1, rows, of_class)
     assert_allclose(fold.train_loss, losses, rtol=1e-5)
     expected = outputs[:, data.folds[1].validation]
+    statistics = data.statistics[1]
+    expected = expected * statistics.target_scale + statistics.target_centre
     if data.target.kind == "binary":
         expected = expected[..., -1]
     assert_allclose(fold.predictions, expected, rtol=1e-5, atol=1e-6)
@@ -73,6 +79,35 @@ def test_class_weights_count_as_in_keras(engine, table, make_job, kind, asked):
 def test_weights_go_with_every_reduction_and_form_of_the_loss(engine, table, make_job, form):
     job = make_job(table("binary"), build, epochs=2, class_weight=WEIGHTS["binary"])
     assert_as_keras(engine, job, form=form)
+
+
+def two_heads(hp, problem):
+    """An output for each value, with losses of their own."""
+    import keras
+
+    rows = keras.Input(problem.input_shape)
+    outputs = [keras.layers.Dense(1)(rows), keras.layers.Dense(problem.n_outputs - 1)(rows)]
+    model = keras.Model(rows, outputs)
+    losses = [keras.losses.MeanSquaredError(), keras.losses.Huber()]
+    model.compile(keras.optimizers.SGD(0.05), losses, loss_weights=[1.0, 0.3])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("kind", "network", "of_classes"),
+    [
+        ("regression", build, None),
+        ("multilabel", build, None),
+        ("three values", two_heads, None),
+        ("multiclass", build, "balanced"),
+    ],
+)
+def test_weights_of_rows_count_as_in_keras(engine, table, make_job, kind, network, of_classes):
+    data = table(kind)
+    rows = np.random.default_rng(1).uniform(0.0, 4.0, data.n_rows)
+    rows[::5] = 0.0
+    job = make_job(replace(data, weights=rows), network, epochs=2, class_weight=of_classes)
+    assert_as_keras(engine, job)
 
 
 def test_weights_of_one_change_no_bit_of_what_is_learnt(engine, table, make_job):

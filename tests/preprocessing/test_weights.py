@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 from sklearn.utils.class_weight import compute_class_weight
 
 from hpsearch.errors import OptionError
-from hpsearch.preprocessing import fit_class_weights
+from hpsearch.preprocessing import fit_loss_weights
 from hpsearch.preprocessing.weights import (
     check_class_weight,
     class_weight,
@@ -21,7 +21,7 @@ TRAIN, EVERY = np.array([0, 1, 2, 4, 6]), np.arange(8)
 
 
 def test_balanced_weights_are_scikit_learns_on_the_training_rows():
-    found = fit_class_weights("balanced", TARGET, Y, [TRAIN, EVERY])
+    found = fit_loss_weights(None, "balanced", TARGET, Y, [TRAIN, EVERY])
     for weights, rows in zip(found.classes, (TRAIN, EVERY), strict=True):
         expected = compute_class_weight("balanced", classes=np.arange(3), y=Y[rows])
         assert_array_equal(weights, expected)
@@ -32,25 +32,27 @@ def test_balanced_weights_are_scikit_learns_on_the_training_rows():
 def test_validation_rows_change_no_balanced_weight():
     other = Y.copy()
     other[np.setdiff1d(EVERY, TRAIN)] = 2
-    one, two = (fit_class_weights("balanced", TARGET, y, [TRAIN, EVERY]) for y in (Y, other))
+    one, two = (fit_loss_weights(None, "balanced", TARGET, y, [TRAIN, EVERY]) for y in (Y, other))
     assert_array_equal(one.classes[0], two.classes[0])
     assert not np.array_equal(one.classes[1], two.classes[1])
 
 
 def test_a_class_without_a_training_row_weighs_one_and_the_others_share_its_part():
-    found = fit_class_weights("balanced", TARGET, Y, [np.array([0, 1, 2, 4])])
+    found = fit_loss_weights(None, "balanced", TARGET, Y, [np.array([0, 1, 2, 4])])
     assert_array_equal(found.classes, [[4 / (2 * 3), 4 / (2 * 1), 1.0]])
 
 
 def test_labels_that_are_not_named_weigh_one():
-    found = fit_class_weights({"b": 3.0}, TARGET, Y, [TRAIN])
+    found = fit_loss_weights(None, {"b": 3.0}, TARGET, Y, [TRAIN])
     assert_array_equal(found.classes, [[1.0, 3.0, 1.0]])
-    assert fit_class_weights(None, TARGET, Y, [TRAIN]) is None
+    assert fit_loss_weights(None, None, TARGET, Y, [TRAIN]) is None
 
 
 def test_labels_that_are_numbers_are_found_by_their_value():
     numbers = Target(("y",), "binary", labels=("0.0", "1.0"))
-    found = fit_class_weights(class_weight("class_weight", {1: 5}), numbers, Y[:6], [np.arange(6)])
+    found = fit_loss_weights(
+        None, class_weight("class_weight", {1: 5}), numbers, Y[:6], [np.arange(6)]
+    )
     assert_array_equal(found.classes, [[1.0, 5.0]])
 
 
