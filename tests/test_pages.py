@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 import typer
 from numpy.testing import assert_allclose
+from typer.testing import CliRunner
 
 import hpsearch
 from hpsearch.cli import app
@@ -182,7 +184,25 @@ def sets(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run_page(folder, sets, train_here):
+def as_reader(folder, sets, train_here):
+    """A context in which searches train here, in the folder, and Keras downloads small sets."""
+
+    @contextmanager
+    def as_reader():
+        with train_here(), pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            for name in ("boston_housing", "imdb", "reuters", "mnist"):
+                patch.setattr(
+                    f"keras.src.datasets.{name}.get_file",
+                    lambda fname=None, *_, **__: str(sets / fname),
+                )
+            yield patch
+
+    return as_reader
+
+
+@pytest.fixture(scope="module")
+def run_page(as_reader):
     """Runs a page's Python with small budgets, once; the names that it leaves."""
     search, validate = hpsearch.Search, hpsearch.cross_validate
     done, printed = {}, {}
@@ -193,17 +213,11 @@ def run_page(folder, sets, train_here):
         names = {}
         if "results/houses" in page.python and 'out="results/houses"' not in page.python:
             run(BY_NAME["python.md"])  # it looks at the run that another page made
-        with train_here(), pytest.MonkeyPatch.context() as patch:
-            patch.chdir(folder)
+        with as_reader() as patch:
             small = {**SMALL, "baselines": "results/houses" in page.python}
             patch.setitem(
                 vars(hpsearch), "Search", lambda *given, **o: search(*given, **{**o, **small})
             )
-            for name in ("boston_housing", "imdb", "reuters", "mnist"):
-                patch.setattr(
-                    f"keras.src.datasets.{name}.get_file",
-                    lambda fname=None, *_, **__: str(sets / fname),
-                )
             patch.setitem(
                 vars(hpsearch),
                 "cross_validate",
@@ -270,6 +284,22 @@ def test_every_option_in_a_sentence_exists(name):
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
 def test_the_python_of_a_page_runs(page, run_page):
     assert run_page(page)
+
+
+GUIDES = [page for page in PAGES if page.name.startswith(("guides/", "tutorial/"))]
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_the_searches_of_a_guide_run(page, run_page, as_reader, folder):
+    run_page(page)
+    for name, code in page.files.items():
+        (folder / name).write_text(code, encoding="utf-8")
+    small = [word for name in SMALL for word in (f"--{name}", str(SMALL[name])) if word != "True"]
+    with as_reader():
+        for words in page.commands:
+            if words[1:2] == ["run"] and len(words) > 2:
+                done = CliRunner().invoke(app, [*words[1:], *small, "--no-baselines"])
+                assert done.exit_code == 0, done.output
 
 
 DESCRIBED = "output: data.describe()"
