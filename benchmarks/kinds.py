@@ -344,9 +344,10 @@ def show_profile(row: dict, found: dict) -> None:
         print(f"    {part:42}{seconds:8.1f}")
     again, epochs = found["again"], row["loop_seconds"] - row["loop_start"]
     of_loop = f"{row['steps'] / epochs:,.0f} steps/s" if epochs else "too short to tell"
+    times = f", {epochs / again:.1f} times as fast a step" if epochs else ""
     print(
-        f"  scored again, compiled: {again:.1f} s, {row['steps'] / again:,.0f} steps/s; the loop's "
-        f"epochs: {of_loop}",
+        f"  scored again, compiled: {again:.1f} s, {row['steps'] / again:,.0f} steps/s{times}; the "
+        f"loop's epochs: {of_loop}",
         flush=True,
     )
 
