@@ -54,8 +54,9 @@ def replace(monkeypatch):
 
 
 @pytest.fixture
-def calls(replace):
+def calls(replace, monkeypatch):
     """What ``hpsearch run`` hands to ``load`` and ``Search``, neither of which runs."""
+    monkeypatch.setenv("KERAS_BACKEND", os.environ["KERAS_BACKEND"])  # which it changes
     seen = {}
 
     class FakeSearch:
@@ -107,7 +108,22 @@ def test_run_hands_the_datas_options_to_load(calls):
         "run a.csv --target x,y --target z --task regression --drop a,b --text note "
         "--array sequence"
     )
-    assert main([*arguments.split(), "--groups", "g", "--time", "t", "--path", "f.npz"]) == 0
+    assert (
+        main(
+            [
+                *arguments.split(),
+                "--groups",
+                "g",
+                "--time",
+                "t",
+                "--path",
+                "f.npz",
+                "--weights",
+                "w",
+            ]
+        )
+        == 0
+    )
     assert calls["load"] == {
         "source": "a.csv",
         "target": ["x", "y", "z"],
@@ -118,6 +134,7 @@ def test_run_hands_the_datas_options_to_load(calls):
         "time": "t",
         "path": "f.npz",
         "kinds": {"x": "sequence"},
+        "sample_weight": "w",
     }
     assert isinstance(calls["ran_on"], FakeData)
 
@@ -148,6 +165,8 @@ def test_run_hands_the_datas_options_to_load(calls):
         ("--max-levels 5 --max-words 6", {"max_levels": 5, "max_words": 6}),
         ("--select one-se --nested 5", {"select": "one-se", "nested": 5}),
         ("--no-baselines", {"baselines": False}),
+        ("--class-weight balanced", {"class_weight": "balanced"}),
+        ("--class-weight a=5,b=0.5", {"class_weight": {"a": 5.0, "b": 0.5}}),
         ("--trial-timeout 90", {"trial_timeout": 90.0}),
         ("--overwrite", {"overwrite": True}),
     ],

@@ -171,7 +171,7 @@ def _text_of(path: Path) -> str:
         return importlib.util.decode_source(path.read_bytes())
     except (OSError, UnicodeDecodeError, SyntaxError) as error:
         raise SpaceError(
-            f"The module {shown(path)}, which the space imports, cannot be read: {error}. "
+            f"The module {shown(path)}, which the code imports, cannot be read: {error}. "
             "Check the file."
         ) from error
 
@@ -181,7 +181,7 @@ def _refuse_two_meanings(top: str, module: LocalModule) -> None:
     owner = _other_owner(top)
     if owner is not None:
         raise SpaceError(
-            f"The space imports {top!r}, which is {shown(module.path)} and a module of {owner} as "
+            f"The code imports {top!r}, which is {shown(module.path)} and a module of {owner} as "
             "well. Rename the file, or import what is meant under another name."
         )
 

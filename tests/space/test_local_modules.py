@@ -164,7 +164,7 @@ def test_an_error_in_a_module_is_placed_there(write):
 def test_a_module_that_cannot_be_read_is_refused(write, tmp_path):
     path = write({"s.py": PLAIN})
     (tmp_path / "parts.py").write_bytes(b"# caf\xe9")
-    with pytest.raises(SpaceError, match=r"parts.py', which the space imports, cannot be read"):
+    with pytest.raises(SpaceError, match=r"parts.py', which the code imports, cannot be read"):
         Space.load(path)
 
 
