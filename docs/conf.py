@@ -25,14 +25,14 @@ html_copy_source = False
 html_show_search_summary = False  # a browser may not fetch other pages from the disk
 html_theme_options = {"navigation_with_keys": True}
 highlight_language = "text"
-pygments_style, pygments_dark_style = "a11y-high-contrast-light", "a11y-high-contrast-dark"
+pygments_style, pygments_dark_style = "a11y-light", "a11y-high-contrast-dark"
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]  # a page that is a file from above may begin at any level
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 napoleon_google_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
