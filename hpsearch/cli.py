@@ -463,11 +463,13 @@ def _use_the_lightest_backend() -> None:
 
 def _use_the_workers_environment(backend: str) -> None:
     """Run a model as the run checked it: same backend, same threads, thus the same bits."""
-    from hpsearch.engines.backend import import_keras
-    from hpsearch.engines.workers import WORKER_ENVIRONMENTS
+    from hpsearch.engines.backend import import_keras, keep_compiled_programs
+    from hpsearch.engines.workers.environment import WORKER_ENVIRONMENTS
 
     os.environ.update(WORKER_ENVIRONMENTS.get(backend, {}))
-    import_keras()
+    import_keras(with_tuner=False)
+    if backend == "jax":
+        keep_compiled_programs(least_seconds=0.05)
 
 
 def invoke(arguments: list[str]) -> int:

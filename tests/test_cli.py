@@ -470,7 +470,8 @@ def test_report_replaces_another_file_only_when_told(run, tmp_path, monkeypatch,
 @pytest.fixture
 def predictions(monkeypatch):
     """The CSV of what ``predict`` is made to give; Keras is not imported."""
-    monkeypatch.setattr("hpsearch.engines.backend.import_keras", lambda: None)
+    for name in ("import_keras", "keep_compiled_programs"):
+        monkeypatch.setattr(f"hpsearch.engines.backend.{name}", lambda **options: None)
     frame = pd.DataFrame({"prediction": ["yes", "=no"], "probability.yes": [0.75, 1 / 3]})
     notes, unseen = "Column 'city': '1' was read as 'yes'.", "Column 'city': 'Rome' did not occur."
     predicted = Predicted(frame, (notes,), (unseen,))

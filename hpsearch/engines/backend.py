@@ -22,21 +22,31 @@ QUICK_TO_COMPILE = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_e
 """XLA's least effort on a processor."""
 
 
-def import_keras() -> None:
+def import_keras(*, with_tuner: bool = True) -> None:
     """Import Keras with the backend that ``KERAS_BACKEND`` names, and nothing that it can spare.
 
     On another backend than TensorFlow, Keras imports TensorFlow for the first object it saves or
     describes, only to ask whether that is one of TensorFlow's: four seconds and 500 MB. It imports
     matplotlib, where that is installed, for its drawing functions, and scikit-learn for its
-    wrappers, as keras-tuner does for a tuner: half a second each.
+    wrappers, as keras-tuner does for a tuner: half a second each. So does TensorFlow JAX, for a
+    converter; and on JAX Keras what it shows and reports in notebooks with.
 
     Its settings are the default ones, whatever ``keras.json`` says.
+
+    Parameters
+    ----------
+    with_tuner : whether keras-tuner is imported as well, by which spaces are declared.
     """
     check_keras_json()
+    spared = {"jax": ("IPython", "requests"), "tensorflow": ("jax",)}
     with silenced_stderr(), _unavailable("matplotlib", "sklearn"):
-        import keras
-        import keras_tuner  # noqa: F401  (spaces are declared with it)
-
+        with (
+            _unavailable(*spared.get(os.environ.get("KERAS_BACKEND", ""), ())),
+            keras_internals.attention_of_accelerators_when_it_is_used(),
+        ):
+            import keras
+        if with_tuner:
+            import keras_tuner  # noqa: F401
         if keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules:
             keras_internals.do_without_tensorflow()
     DEFAULT_SETTINGS.apply()
@@ -56,12 +66,16 @@ def import_keras_tuner() -> None:
         import keras_tuner  # noqa: F401
 
 
-def keep_compiled_programs() -> None:
+def keep_compiled_programs(*, least_seconds: float = 0.2) -> None:
     """Have JAX keep what it compiles in the user's cache folder, for the next run.
 
     The folder's name holds the versions that shape a program, beside JAX's own key, which covers
     the program, its options and the processor. ``JAX_COMPILATION_CACHE_DIR`` names another one.
     Where it can't be written, programs are compiled in each run, and nothing else is different.
+
+    Parameters
+    ----------
+    least_seconds : what a program takes to compile that is kept.
     """
     import jax
     import keras
@@ -74,7 +88,7 @@ def keep_compiled_programs() -> None:
     options = {
         "jax_compilation_cache_dir": str(folder / name),
         "jax_compilation_cache_max_size": CACHE_BYTES,
-        "jax_persistent_cache_min_compile_time_secs": 0.2,
+        "jax_persistent_cache_min_compile_time_secs": least_seconds,
     }
     for option, value in options.items():
         if option.upper() not in os.environ:

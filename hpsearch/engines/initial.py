@@ -177,6 +177,27 @@ def numpy_draws() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def zeros_drawn() -> Iterator[None]:
+    """Have the JAX backend draw zeros, for weights that a file gives; other backends draw."""
+    import keras
+
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    with keras_internals.drawing_by(_zeros):
+        yield
+
+
+def _zeros(name: str, theirs: Callable[..., Any]) -> Callable[..., Any]:
+    def draw(shape: Any, *arguments: Any, dtype: Any = None, **options: Any) -> Any:
+        if keras_internals.is_tracing():
+            return theirs(shape, *arguments, dtype=dtype, **options)
+        return np.zeros(tuple(shape), dtype or "float32")
+
+    return draw
+
+
 def _where_seeded(name: str, theirs: Callable[..., Any]) -> Callable[..., Any]:
     """Our draw where there is a seed to draw from; Keras's without one, and while it traces."""
     draws: dict[str, Callable[..., Any]] = {

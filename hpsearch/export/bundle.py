@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.dataset import Dataset, Schema
-from hpsearch.engines.initial import numpy_draws
+from hpsearch.engines.initial import numpy_draws, zeros_drawn
 from hpsearch.engines.lookups import Lookups
 from hpsearch.engines.network import side_by_side
 from hpsearch.errors import InputError, ModelFileError
@@ -126,15 +126,30 @@ def rows_at_once(layout: Layout) -> int:
 
 
 def predict_encoded(
-    model: Any, encoded: Encoded, layout: Layout, slot_of_word: NDArray[np.int32]
+    model: Any,
+    encoded: Encoded,
+    layout: Layout,
+    slot_of_word: NDArray[np.int32],
+    *,
+    in_few_sizes: bool = False,
 ) -> NDArray[np.float32]:
-    """An exported model's own outputs (n_rows, n_outputs), in batches of ``rows_at_once``."""
+    """An exported model's own outputs (n_rows, n_outputs), in batches of ``rows_at_once``.
+
+    Parameters
+    ----------
+    in_few_sizes : whether a batch is filled up to a power of two with its last row, since Keras
+        compiles a program for every new size.
+    """
     blocks, size = [], rows_at_once(layout)
     with keras_settings():
         for first in range(0, encoded.n_rows, size):
-            part = encoded.take(slice(first, first + size))
-            inputs = model_inputs(part, layout, slot_of_word)
-            blocks.append(np.asarray(model.predict_on_batch(inputs)))
+            rows = np.arange(first, min(first + size, encoded.n_rows))
+            n_rows = len(rows)
+            if in_few_sizes:
+                filled = min(size, 2 ** (n_rows - 1).bit_length())
+                rows = np.minimum(first + np.arange(filled), rows[-1])
+            inputs = model_inputs(encoded.take(rows), layout, slot_of_word)
+            blocks.append(np.asarray(model.predict_on_batch(inputs))[:n_rows])
     return np.concatenate(blocks)
 
 
@@ -223,7 +238,7 @@ class Bundle:
         lookups.check_rows(encoded, self.layout)
         with self.reading():
             slots = np.array(self.manifest["word_slots"], np.int32)
-            outputs = predict_encoded(self.model, encoded, self.layout, slots)
+            outputs = predict_encoded(self.model, encoded, self.layout, slots, in_few_sizes=True)
             return canonical(self.schema.target, outputs)
 
     @contextmanager
@@ -294,7 +309,7 @@ def load_keras_bytes(content: bytes, path: Path) -> Any:
         file = Path(folder) / "model.keras"
         file.write_bytes(content)
         try:
-            with keras_settings():
+            with keras_settings(), zeros_drawn():
                 return keras.models.load_model(file, compile=False, safe_mode=True)
         except Exception as error:
             raise ModelFileError(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import warnings
+from collections.abc import Hashable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -19,13 +19,13 @@ from hpsearch.errors import DataWarning
 from hpsearch.export.bundle import Bundle
 from hpsearch.preprocessing import encode
 from hpsearch.results import Run, open_run
-from hpsearch.results.layout import MANIFEST
+from hpsearch.results.layout import MANIFEST, OUTCOME
 from hpsearch.task import Target
 
 MODELS_KEPT: Final = 4
 """Models that a process keeps open, those used last."""
 
-_opened: dict[str, Bundle] = {}
+_opened: dict[Hashable, Bundle] = {}
 
 
 def predict(run: str | os.PathLike[str] | Run, data: Any) -> pd.DataFrame:
@@ -83,7 +83,7 @@ class Predicted:
 
 def predict_rows(run: str | os.PathLike[str] | Run, data: Any) -> Predicted:
     """``predict``, with what there is to say about the rows instead of warnings."""
-    bundle = _kept(_bundle_of(run))
+    bundle = _kept(open_run(run))
     with bundle.reading():
         rows = read_rows(data, bundle.schema)
         encoded = encode(bundle.schema, rows.frame, rows.arrays, len(rows.frame))
@@ -94,27 +94,34 @@ def predict_rows(run: str | os.PathLike[str] | Run, data: Any) -> Predicted:
 
 def load_model(run: str | os.PathLike[str] | Run) -> Any:
     """The run's exported ``keras.Model``, preprocessing included, checked against its SHA-256."""
-    return _bundle_of(run).model
+    return _bundle_of(open_run(run)).model
 
 
-def _bundle_of(run: str | os.PathLike[str] | Run) -> Bundle:
-    opened = open_run(run)
-    opened.require_unchanged(MANIFEST)
-    return Bundle.of(opened, is_sealed=MANIFEST in (opened.best.get("sha256") or {}))
+def _bundle_of(run: Run) -> Bundle:
+    run.require_unchanged(MANIFEST)
+    return Bundle.of(run, is_sealed=MANIFEST in (run.best.get("sha256") or {}))
 
 
-def _kept(bundle: Bundle) -> Bundle:
-    """The bundle of this path, these bytes and this manifest that was opened before, if any.
+def _kept(run: Run) -> Bundle:
+    """The bundle of a run whose files are those that were opened before, if any.
 
     Its model is loaded, and its program compiled. Models are few, so only the last ones are kept.
     """
-    named = f"{bundle.path}\n{json.dumps(bundle.manifest)}".encode()
-    key = hashlib.sha256(bundle.content + named).hexdigest()
-    found = _opened.pop(key, bundle)
+    key = tuple(_state(run.path / name) for name in OUTCOME)
+    found = _opened.pop(key, None) or _bundle_of(open_run(run.path))
     _opened[key] = found
     while len(_opened) > MODELS_KEPT:
         del _opened[next(iter(_opened))]
     return found
+
+
+def _state(path: Path) -> tuple[str, int, int, int]:
+    """What changes when a file is written or replaced: its inode, its size, its time."""
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path.absolute()), 0, 0, 0  # which opening it tells
+    return str(path.absolute()), found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def prediction_frame(target: Target, predictions: NDArray[Any]) -> pd.DataFrame:

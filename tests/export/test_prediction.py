@@ -1,6 +1,8 @@
 """Prediction of raw rows: read, encoded and decoded as the model was trained, whatever comes."""
 
+import shutil
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,8 +11,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import hpsearch
 from hpsearch.errors import BundleError, DataError, InputError, ModelFileError
+from hpsearch.export.bundle import predict_encoded
 from hpsearch.export.prediction import load_model, predict_rows, prediction_frame
-from hpsearch.preprocessing import design_rows, encode
+from hpsearch.preprocessing import Encoded, Layout, design_rows, encode
 from hpsearch.scoring.observer import SilentObserver
 from hpsearch.task import Target
 
@@ -288,8 +291,6 @@ def test_the_exported_model_can_be_had_as_a_keras_model(trained):
 
 
 def test_a_model_that_was_changed_is_not_used(trained, tmp_path):
-    import shutil
-
     changed = tmp_path / "run"
     shutil.copytree(trained[0].path, changed)
     with (changed / "model.keras").open("ab") as file:
@@ -311,6 +312,35 @@ def test_a_model_is_loaded_once_a_process_and_again_where_its_file_is_another(tr
     monkeypatch.setattr("hpsearch.export.prediction._opened", {})
     with pytest.raises(ModelFileError, match="it was loaded"):
         hpsearch.predict(run, raw.head(2))
+
+
+def test_a_model_whose_file_changes_after_it_was_loaded_is_checked_again(trained, tmp_path):
+    changed = tmp_path / "run"
+    shutil.copytree(trained[0].path, changed)
+    run = hpsearch.open_run(changed)
+    assert len(hpsearch.predict(run, patients())) == 40
+    with (changed / "model.keras").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(BundleError, match="SHA-256"):
+        hpsearch.predict(run, patients())
+
+
+def test_batches_have_few_sizes_so_that_few_programs_are_compiled():
+    sizes = []
+
+    def predict_on_batch(inputs):
+        sizes.append(len(inputs["numbers"]))
+        return inputs["numbers"]
+
+    model = SimpleNamespace(predict_on_batch=predict_on_batch)
+    layout = Layout(numbers=("x",))
+    x = np.arange(2100, dtype=np.float32)[:, np.newaxis]
+    slots = np.empty(0, np.int32)
+    for n in (1, 2, 3, 5, 8, 2100):
+        rows = Encoded(x[:n], np.empty((n, 0), np.int32), None, ())
+        found = predict_encoded(model, rows, layout, slots, in_few_sizes=True)
+        assert_array_equal(found, x[:n])
+    assert sizes == [1, 2, 4, 8, 8, 1024, 1024, 64]
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
