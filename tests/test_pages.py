@@ -204,7 +204,7 @@ def as_reader(folder, sets, train_here):
 @pytest.fixture(scope="module")
 def run_page(as_reader):
     """Runs a page's Python with small budgets, once; the names that it leaves."""
-    search, validate = hpsearch.Search, hpsearch.cross_validate
+    search, validate, tuner = hpsearch.Search, hpsearch.cross_validate, hpsearch.KFoldTuner
     done, printed = {}, {}
 
     def run(page):
@@ -217,6 +217,12 @@ def run_page(as_reader):
             small = {**SMALL, "baselines": "results/houses" in page.python}
             patch.setitem(
                 vars(hpsearch), "Search", lambda *given, **o: search(*given, **{**o, **small})
+            )
+            for_tuner = {name: value for name, value in small.items() if name != "trials"}
+            patch.setitem(
+                vars(hpsearch),
+                "KFoldTuner",
+                lambda *given, **o: tuner(*given, **{**o, **for_tuner, "max_trials": 2}),
             )
             patch.setitem(
                 vars(hpsearch),

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hpsearch.errors import OptionError, OptionWarning
+from hpsearch.task import Label, Target
+
+_OPTIONS: Final = ("epochs", "batch_size", "class_weight")
+"""Arguments that ``Search`` has by the same name."""
 
 _BESIDE_VALIDATION: Final = ("validation_batch_size", "validation_freq", "validation_steps")
 
 _REFUSED: Final = {
-    "class_weight": "classes count alike. Choose a metric that weighs them, such as "
-    'objective="val_balanced_accuracy"',
     "sample_weight": "rows count alike. Leave it out",
     "steps_per_epoch": "an epoch is one pass over a fold's training rows. Leave it out",
     "initial_epoch": "each training begins at the first epoch. Leave it out",
@@ -29,7 +31,6 @@ _DONE_ANYWAY: Final = ("TerminateOnNaN", "History", "ProgbarLogger", "BackupAndR
 _CALLBACKS: Final = {
     "ModelCheckpoint": "the selected configuration's model is in the run's folder, model.keras",
     "CSVLogger": "each epoch of each trial is in the run's curves.csv",
-    "TensorBoard": 'KFoldTuner(log="tensorboard") writes its events into the run\'s folder',
     "ReduceLROnPlateau": "compile the network with a schedule of keras.optimizers.schedules",
     "LearningRateScheduler": "compile the network with a schedule of keras.optimizers.schedules",
 }
@@ -73,15 +74,15 @@ def sorted_out(given: Mapping[str, Any]) -> FitArguments:
     """
     left = {name: value for name, value in given.items() if value is not None}
     options: dict[str, Any] = {}
-    options |= {name: left.pop(name) for name in ("epochs", "batch_size") if name in left}
+    options |= {name: left.pop(name) for name in _OPTIONS if name in left}
     words = [*_validation(left)]
     if not left.pop("shuffle", True):
         raise OptionError(
             "search: rows are shuffled anew before each epoch; received shuffle=False. For rows in "
             "the order of time give the tuner time=, which validates on later ones."
         )
-    patience, said = _patience(left.pop("callbacks", ()))
-    options |= {} if patience is None else {"patience": patience}
+    of_callbacks, said = _callbacks(left.pop("callbacks", ()))
+    options |= of_callbacks
     if left.pop("verbose", "auto") in (0, "0"):
         from hpsearch.scoring.observer import SilentObserver
 
@@ -111,26 +112,33 @@ def _validation(left: dict[str, Any]) -> Iterable[str]:
         yield "validation_split is left aside: each configuration is validated on folds of x and y."
 
 
-def _patience(callbacks: Any) -> tuple[int | None, list[str]]:
-    listed = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
-    stopping = [each for each in listed if type(each).__name__ == "EarlyStopping"]
-    for each in listed:
+def _callbacks(given: Any) -> tuple[dict[str, Any], list[str]]:
+    """The options that callbacks become, and what is said of them."""
+    options: dict[str, Any] = {}
+    words: list[str] = []
+    for each in given if isinstance(given, list | tuple) else [given]:
         name = type(each).__name__
-        if name == "EarlyStopping" or name in _DONE_ANYWAY:
-            continue
-        instead = _CALLBACKS.get(name, "what it does between epochs has no place there")
-        raise OptionError(
-            f"search trains all folds of a configuration at once, without the callback {name}: "
-            f"{instead}. Leave it out."
-        )
-    if not stopping:
-        return None, []
-    if len(stopping) > 1:
-        raise OptionError("search takes one EarlyStopping; received several. Leave one.")
-    return _stopped_by(stopping[0])
+        if name == "EarlyStopping":
+            if "patience" in options:
+                raise OptionError("search takes one EarlyStopping; received several. Leave one.")
+            options["patience"], word = _stopped_by(each)
+            words.append(word)
+        elif name == "TensorBoard":
+            options["log"] = ("tensorboard",)
+            words.append(
+                "TensorBoard becomes log='tensorboard': events are in the folder 'tensorboard' of "
+                "the project, not in its log_dir."
+            )
+        elif name not in _DONE_ANYWAY:
+            instead = _CALLBACKS.get(name, "what it does between epochs has no place there")
+            raise OptionError(
+                f"search trains all folds of a configuration at once, without the callback {name}: "
+                f"{instead}. Leave it out."
+            )
+    return options, words
 
 
-def _stopped_by(callback: Any) -> tuple[int, list[str]]:
+def _stopped_by(callback: Any) -> tuple[int, str]:
     monitor = str(callback.monitor)
     if not monitor.startswith("val_"):
         raise OptionError(
@@ -145,7 +153,31 @@ def _stopped_by(callback: Any) -> tuple[int, list[str]]:
                 f"{name}={value!r}, which that has not. Leave it out."
             )
     patience = max(1, int(callback.patience))
-    return patience, [
+    return patience, (
         f"EarlyStopping becomes patience={patience} on the mean validation curve of the objective "
         "over all folds, which stop together; its best epoch counts. No race with it."
-    ]
+    )
+
+
+def with_labels(options: Mapping[str, Any], target: Target) -> Mapping[str, Any]:
+    """The options with weights by the classes' labels, where Keras has their numbers.
+
+    Examples
+    --------
+    >>> target = Target(("ill",), "binary", ("no", "yes"))
+    >>> with_labels({"epochs": 3, "class_weight": {1: 4.0}}, target)
+    {'epochs': 3, 'class_weight': {'yes': 4.0}}
+    """
+    given, labels = options.get("class_weight"), target.labels
+    if not isinstance(given, Mapping):
+        return options
+    named = {
+        label if label in labels or not _numbers_a_class(label, labels) else labels[label]: weight
+        for label, weight in given.items()
+    }
+    return {**options, "class_weight": named}
+
+
+def _numbers_a_class(number: Any, labels: tuple[Label, ...]) -> bool:
+    is_number = isinstance(number, int) and not isinstance(number, bool)
+    return is_number and 0 <= number < len(labels)

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from hpsearch.data.dataset import Schema
-from hpsearch.export.prediction import load_model
 from hpsearch.results import Run
 
 
-def model_of(run: Run, network: Any | None) -> Any:
-    """The model of a run's selected configuration, trained on all rows.
+def model_of(exported: Any, run: Run, network: Any | None) -> Any:
+    """The model of a configuration of a run, trained on all rows.
 
     Parameters
     ----------
+    exported : as the run exports it, ``load_model(run)``.
     network : that configuration's network as it is built, whose loss and metrics it gets; None
         where nobody can build it.
 
@@ -26,7 +26,6 @@ def model_of(run: Run, network: Any | None) -> Any:
     A compiled ``keras.Model`` of the arrays that the search was given. Where these were no plain
     numbers (categories, words, dates, columns that were left out), the exported model as it is.
     """
-    exported = load_model(run)
     schema = Schema.from_json(run.manifest["schema"])
     [description, *others] = run.manifest["inputs"]
     target = schema.target

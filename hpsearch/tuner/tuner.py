@@ -13,16 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hpsearch import words
+from hpsearch.data import Dataset
 from hpsearch.data.options import TABLE_OPTIONS
 from hpsearch.errors import InputError, OptionError, OptionWarning
+from hpsearch.export.prediction import load_model
 from hpsearch.options import taking
 from hpsearch.results import Run, open_run
 from hpsearch.results.layout import is_run
 from hpsearch.search.execution import Search, resume
 from hpsearch.search.options import OPTIONS, default
+from hpsearch.search.refitting import models_of_trials
 from hpsearch.space.configurations import configured
 from hpsearch.task import Problem
-from hpsearch.tuner.fit_arguments import sorted_out
+from hpsearch.tuner.fit_arguments import sorted_out, with_labels
 from hpsearch.tuner.models import model_of
 from hpsearch.tuner.networks import Networks
 from hpsearch.tuner.objectives import metric_of
@@ -118,6 +121,7 @@ class KFoldTuner:
         self.project_name = project_name or "untitled_project"
         self._overwrite = overwrite
         self._run: Run | None = None
+        self._searched: tuple[Search, Dataset] | None = None
         self._declared: HyperParameters | None = None
         self._search_for({})  # what is wrong with an option is said now
 
@@ -165,15 +169,17 @@ class KFoldTuner:
             As ``Search.run``.
         """
         arguments = sorted_out(fit_arguments)
-        search = self._search_for(arguments.options)
+        limits = {n: self._options.get(n, default(n)) for n in ("max_levels", "max_words")}
         data = dataset_of(
             x,
             y,
             loss=self._networks.loss,
             input_shape=self._networks.input_shape,
-            limits={"max_levels": search.max_levels, "max_words": search.max_words},
+            limits=limits,
             options=self._table_options,
         )
+        fit = with_labels(arguments.options, data.target)
+        search = self._search_for(fit)
         arguments.say()
         if not self._overwrite and is_run(Path(self.project_dir)):
             self._run = resume(
@@ -182,10 +188,11 @@ class KFoldTuner:
                 space=self._networks.space,
                 metric=None if isinstance(self._metric, str) else self._metric,
                 observer=search.observer,
-                **self._what_was_asked(arguments.options),
+                **self._what_was_asked(fit),
             )
         else:
             self._run = search.run(data)
+        self._searched = search, data
         self._overwrite = False  # another call goes on
 
     def reload(self) -> None:
@@ -197,20 +204,30 @@ class KFoldTuner:
         return [self._hyperparameters(row) for row in self._ranked(num_trials)]
 
     def get_best_models(self, num_models: int = 1) -> list[Any]:
-        """The model of the selected configuration, trained on all rows, its preprocessing inside.
+        """The models of the best trials, trained on all rows, their preprocessing inside.
 
-        Raises
-        ------
-        OptionError
-            More than one was asked for: the others are trained on no more than their folds.
+        That of the selected configuration is there; the others are trained now, each to its own
+        best epoch, for which ``search`` must have been called with the rows.
         """
-        if num_models != 1:
-            raise OptionError(
-                "get_best_models: the selected configuration alone is trained on all rows; "
-                f"received num_models={num_models}. Build others with "
-                "tuner.hypermodel.build(hp) of get_best_hyperparameters, and fit them."
-            )
-        return [model_of(self.run, self._network(self.run.best["hyperparameters"]))]
+        run, rows = self.run, self._ranked(num_models)
+        trials = [int(row["trial"]) for row in rows]
+        found: dict[int, Any] = {}
+        others = [trial for trial in trials if trial != run.best["trial"]]
+        if others:
+            if self._searched is None:
+                raise InputError(
+                    "get_best_models trains models other than the selected one on all rows, which "
+                    "are not known yet. Call tuner.search(x, y, ...) again: what is recorded is "
+                    "kept."
+                )
+            options, data = self._searched
+            found = dict(zip(others, models_of_trials(options, data, run, others), strict=True))
+        if run.best["trial"] in trials:
+            found[run.best["trial"]] = load_model(run)
+        return [
+            model_of(found[trial], run, self._network(words.hyperparameters(row)))
+            for trial, row in zip(trials, rows, strict=True)
+        ]
 
     def results_summary(self, num_trials: int = 10) -> None:
         """Print the best trials, with their scores on all folds."""

@@ -5,7 +5,8 @@ import pytest
 
 from hpsearch.errors import OptionError
 from hpsearch.scoring.observer import SilentObserver
-from hpsearch.tuner.fit_arguments import sorted_out
+from hpsearch.task import Target
+from hpsearch.tuner.fit_arguments import sorted_out, with_labels
 
 callbacks = keras.callbacks
 
@@ -34,6 +35,20 @@ def test_early_stopping_is_patience_on_the_mean_curve_and_says_so():
     assert "patience=5 on the mean validation curve" in found.words[0]
 
 
+def test_tensorboard_is_the_log_of_the_run_and_says_so():
+    found = sorted_out({"callbacks": [callbacks.TensorBoard("logs")]})
+    assert found.options == {"log": ("tensorboard",)}
+    assert "not in its log_dir" in found.words[0]
+
+
+def test_weights_of_classes_go_by_their_labels():
+    options = sorted_out({"class_weight": {0: 2.0, 2: 1.0}}).options
+    one_hot = Target(("y0", "y1", "y2"), "multiclass", ("y0", "y1", "y2"), one_hot=True)
+    assert with_labels(options, one_hot)["class_weight"] == {"y0": 2.0, "y2": 1.0}
+    numbers = Target(("y",), "multiclass", (0, 2, 7))
+    assert with_labels(options, numbers)["class_weight"] == {0: 2.0, 2: 1.0}
+
+
 def test_keras_stops_at_the_first_epoch_that_is_no_better_with_patience_0_and_1():
     stopping = callbacks.EarlyStopping("val_loss", patience=0)
     assert sorted_out({"callbacks": stopping}).options == {"patience": 1}
@@ -47,10 +62,8 @@ def test_keras_stops_at_the_first_epoch_that_is_no_better_with_patience_0_and_1(
         ({"callbacks": [callbacks.EarlyStopping(start_from_epoch=3)]}, "start_from_epoch=3"),
         ({"callbacks": [callbacks.EarlyStopping(), callbacks.EarlyStopping()]}, "several"),
         ({"callbacks": [callbacks.ModelCheckpoint("a.keras")]}, "without the callback ModelCheck"),
-        ({"callbacks": [callbacks.TensorBoard("logs")]}, "without the callback TensorBoard"),
         ({"callbacks": [callbacks.ReduceLROnPlateau()]}, "keras.optimizers.schedules"),
         ({"callbacks": [callbacks.LambdaCallback()]}, "without the callback LambdaCallback"),
-        ({"class_weight": {0: 1.0}}, "does not take class_weight: classes count alike"),
         ({"sample_weight": [1.0]}, "does not take sample_weight"),
         ({"steps_per_epoch": 3}, "does not take steps_per_epoch"),
         ({"shuffle": False}, "received shuffle=False"),

@@ -10,6 +10,7 @@ import pytest
 
 import hpsearch
 from hpsearch.errors import InputError, OptionError, OptionWarning, SpaceError
+from hpsearch.search.refitting import models_of_trials
 from hpsearch.tuner.networks import Networks
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -260,9 +261,42 @@ def test_what_has_no_effect_is_said_when_the_tuner_is_made():
     assert heard[0].filename == __file__
 
 
-def test_more_models_than_one_are_refused(tuned):
-    with pytest.raises(OptionError, match="received num_models=2"):
-        tuned.get_best_models(num_models=2)
+def test_more_models_are_trained_as_the_selected_one_was(tuned, rows, train_here):
+    with train_here():
+        first, second = tuned.get_best_models(num_models=2)
+    [alone] = tuned.get_best_models()
+    np.testing.assert_array_equal(
+        first.predict(rows[0], verbose=0), alone.predict(rows[0], verbose=0)
+    )
+    assert second.layers[-1].get_config()["name"] == "hpsearch_model"
+    hps = tuned.get_best_hyperparameters(2)[1]
+    assert (
+        second.count_params() - _n_statistics(second) == tuned.hypermodel.build(hps).count_params()
+    )
+    assert second.evaluate(*rows, verbose=0, return_dict=True)["accuracy"] > 0.2
+
+
+def _n_statistics(model):
+    """What an exported model holds beside its network: means and scales."""
+    return sum(int(np.prod(w.shape)) for w in model.non_trainable_weights)
+
+
+def test_the_selected_ones_refit_is_the_exported_model(tuned, rows, train_here):
+    """Any trial's model is made as the run's own is: here the run's own once more."""
+    options, data = tuned._searched
+    trial = tuned.run.best["trial"]
+    with train_here():
+        [again] = models_of_trials(options, data, tuned.run, [trial])
+    expected = hpsearch.load_model(tuned.run)
+    for made, was in zip(again.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(made, was)
+
+
+def test_other_models_need_the_rows(tuned):
+    where = {"directory": tuned.directory, "project_name": "flowers"}
+    opened = hpsearch.KFoldTuner(build_model, "val_accuracy", **where)
+    with pytest.raises(InputError, match=r"Call tuner\.search"):
+        opened.get_best_models(num_models=2)
 
 
 def test_a_frame_and_its_exported_model(train_here, tmp_path):
