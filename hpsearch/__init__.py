@@ -32,6 +32,13 @@ if TYPE_CHECKING:
         SpaceError,
         StorageError,
     )
+    from hpsearch.estimators import (
+        KerasClassifier,
+        KerasEstimator,
+        KerasRegressor,
+        SearchClassifier,
+        SearchRegressor,
+    )
     from hpsearch.export.prediction import load_model, predict
     from hpsearch.folds import (
         HoldOut,
@@ -66,6 +73,9 @@ __all__ = [
     "IteratedStratifiedGroupKFold",
     "IteratedStratifiedKFold",
     "KFoldTuner",
+    "KerasClassifier",
+    "KerasEstimator",
+    "KerasRegressor",
     "Leaderboard",
     "MetricError",
     "ModelFileError",
@@ -76,7 +86,9 @@ __all__ = [
     "RunExistsError",
     "RunLockedError",
     "Search",
+    "SearchClassifier",
     "SearchFailedError",
+    "SearchRegressor",
     "SpaceError",
     "StorageError",
     "TimeOrderedSplit",
@@ -114,6 +126,13 @@ _HOMES = {
         "SearchFailedError",
         "SpaceError",
         "StorageError",
+    ),
+    "hpsearch.estimators": (
+        "KerasClassifier",
+        "KerasEstimator",
+        "KerasRegressor",
+        "SearchClassifier",
+        "SearchRegressor",
     ),
     "hpsearch.folds": (
         "HoldOut",

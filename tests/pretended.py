@@ -1,12 +1,14 @@
 """What stands for Keras where a test is about the search around it: NumPy that learns, quickly.
 
-``train`` fits a linear or a logistic model of a fold's rows by gradient steps, at the candidate's
-``rate``, from the replica's seed, and goes on from a state as an engine does. What is around it is
-the real thing: the search, its stages, the journal, the tables. That engines train right is proved
-in ``tests/engines``. It is an engine of its own, ``pretended``; what it trains is no Keras model,
-so that the export is pretended, too.
+``train`` fits a linear, logistic or softmax model of a fold's rows by gradient steps, at the
+candidate's ``rate``, from the replica's seed, and goes on from a state as an engine does. What is
+around it is the real thing: the search, its stages, the journal, the tables. That engines train
+right is proved in ``tests/engines``. It is an engine of its own, ``pretended``; what it trains is
+no Keras model, so that the export is pretended, too: its file holds arrays, which predict.
 """
 
+import hashlib
+import pickle
 from contextlib import contextmanager
 
 import numpy as np
@@ -20,6 +22,7 @@ from hpsearch.engines.plan import REFIT, batch_order, plan_units, replica_seed
 from hpsearch.engines.probe import Probe
 from hpsearch.engines.workers import WORKER_ENVIRONMENT
 from hpsearch.preprocessing import design_rows
+from hpsearch.preprocessing.design import design_batch
 from hpsearch.space.space import fit_settings
 
 HIGHEST_RATE = 0.9
@@ -49,48 +52,77 @@ def train(job, unit):
 
 
 class Network:
-    """A linear model of a job's rows, logistic where the problem is binary.
+    """A linear model of a job's rows, logistic or softmax where these have classes.
 
     ``weights`` is all its state; statistics are those of the rows that it may see.
     """
 
-    def __init__(self, job, candidate, statistics, seed):
+    def __init__(self, job, candidate, statistics, seed, position=None):
         self.data, self.statistics, self.seed = read_fit_data(job.data_path), statistics, seed
         self.rate = candidate.values["rate"]
         self.settings = fit_settings(candidate.values, job.options.batch_size, job.options.epochs)
-        self.is_binary = self.data.target.kind == "binary"
-        self.y = training_target(self.data.target, self.data.y, statistics).reshape(-1, 1)
+        target = self.data.target
+        self.kind = target.kind
+        y = training_target(target, self.data.y, statistics)
+        n = target.n_outputs
+        self.y = np.eye(n)[y] if self.kind == "multiclass" else y.reshape(len(y), n)
+        weights = self.data.weights
+        counts = np.ones(len(y)) if weights is None else weights.of(self.data.y, position)
+        self.counts = counts / counts.mean()
         self.rows = self._design(self.data.encoded)
-        self.weights = np.random.default_rng(seed).normal(0.0, 0.3, (self.rows.shape[1], 1))
+        self.weights = np.random.default_rng(seed).normal(0.0, 0.3, (self.rows.shape[1], n))
 
     def train_epoch(self, rows, epoch, n_steps=None):
         order = rows[batch_order(self.seed, epoch, len(rows))]
         size = self.settings.batch_size
         for first in range(0, len(order), size)[:n_steps]:
             batch = order[first : first + size]
-            errors = self._outputs(self.rows[batch]) - self.y[batch]
-            self.weights = self.weights - self.rate * self.rows[batch].T @ errors / len(batch)
+            errors = _outputs(self.rows[batch] @ self.weights, self.kind) - self.y[batch]
+            counts = self.counts[batch] / len(batch)
+            self.weights = self.weights - self.rate * (self.rows[batch].T * counts) @ errors
 
     def predict(self, encoded):
         """Canonical predictions."""
-        outputs = self._outputs(self._design(encoded))
+        outputs = _outputs(self._design(encoded) @ self.weights, self.kind)
         canonical = outputs * self.statistics.target_scale + self.statistics.target_centre
-        return (canonical[:, 0] if self.is_binary else canonical).astype(np.float32)
+        return (canonical[:, 0] if self.kind == "binary" else canonical).astype(np.float32)
 
     def _design(self, encoded):
-        rows = design_rows(encoded, self.data.layout, self.statistics)
-        return np.column_stack([rows, np.ones(len(rows))])
+        return _with_one(design_rows(encoded, self.data.layout, self.statistics))
 
-    def _outputs(self, rows):
-        sums = rows @ self.weights
-        return 1 / (1 + np.exp(-sums)) if self.is_binary else sums
+
+def _with_one(rows):
+    rows = rows.reshape(len(rows), -1)
+    return np.column_stack([rows, np.ones(len(rows))])
+
+
+def _outputs(sums, kind):
+    if kind == "multiclass":
+        powers = np.exp(sums - sums.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+    return 1 / (1 + np.exp(-sums)) if kind in ("binary", "multilabel") else sums
+
+
+class Loaded:
+    """What a pretended ``model.keras`` holds, with the method of a Keras model that predicts."""
+
+    def __init__(self, content):
+        self.layout, self.statistics, self.weights, self.kind = pickle.loads(content)
+
+    def predict_on_batch(self, inputs):
+        arrays = tuple(inputs[f"array_{i}"] for i in range(len(self.layout.arrays)))
+        named = {name: inputs.get(name) for name in ("numbers", "codes", "words")}
+        rows = _with_one(design_batch(np, self.layout, self.statistics, **named, arrays=arrays))
+        outputs = _outputs((rows[:, :, None] * self.weights).sum(axis=1), self.kind)
+        scale, centre = self.statistics.target_scale, self.statistics.target_centre
+        return (outputs * scale + centre).astype(np.float32)
 
 
 def _train_fold(job, unit, position):
     data, options, trial = read_fit_data(job.data_path), job.options, unit.candidate.trial
     fold = data.folds[position]
     seed = replica_seed(options.seed, trial, fold.repeat, fold.fold)
-    network = Network(job, unit.candidate, data.statistics[position], seed)
+    network = Network(job, unit.candidate, data.statistics[position], seed, position)
     if unit.states is not None:
         network.weights = unit.states[position]
     first, budget = unit.first_epoch, network.settings.epochs
@@ -123,12 +155,17 @@ def check_reload(model_path, check_path):
     pass
 
 
-def refit_and_export(train, job, candidate, n_steps, schema, model_path, *more):
+def refit_and_export(train, job, candidate, n_steps, schema, model_path, check_path, test_rows):
     from hpsearch.export.refit import Refitted  # here, so that a worker's import of this is quick
 
+    network = train(job, candidate, n_steps)
+    data, statistics = network.data, network.data.refit_statistics
+    content = pickle.dumps((data.layout, statistics, network.weights, network.kind))
     with open(model_path, "wb") as file:
-        file.write(b"a model")
-    return Refitted("0", 9, None, ())
+        file.write(content)
+    digest = hashlib.sha256(content).hexdigest()
+    predictions = None if test_rows is None else network.predict(test_rows)
+    return Refitted(digest, 9, predictions, tuple(statistics.word_slots.tolist()))
 
 
 def refit_and_predict(train, job, candidate, n_steps, rows):
@@ -162,7 +199,9 @@ def pretend():
     """Let searches take this engine, whose name it gives, and export what it trains."""
     with engines.registered(ENGINE), pytest.MonkeyPatch.context() as patch:
         patch.setattr("hpsearch.search.execution.refit_and_export", refit_and_export)
+        patch.setattr("hpsearch.search.single.refit_and_export", refit_and_export)
         patch.setattr("hpsearch.search.nesting.refit_and_predict", refit_and_predict)
+        patch.setattr("hpsearch.export.bundle.load_keras_bytes", lambda content, _: Loaded(content))
         patch.setattr("hpsearch.search.execution.check_reload", check_reload)
         patch.setattr("hpsearch.scoring.crew.Crew.fresh", lambda crew, kind: crew.workers)
         yield ENGINE.name

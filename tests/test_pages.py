@@ -28,6 +28,11 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 SMALL = {"trials": 1, "folds": 2, "repeats": 1, "epochs": 1}
 SMALL |= {"engine": "reference", "overwrite": True}
+SMALL_ESTIMATORS = [
+    ("Search", {**SMALL, "baselines": False, "race": "off", "rungs": 1}),
+    ("Keras", {"epochs": 1, "engine": "reference"}),
+]
+KINDS = ("Classifier", "Regressor")
 SMALL_VALIDATION = {"cv": 2, "epochs": 1, "engine": "reference"}
 
 
@@ -183,6 +188,10 @@ def sets(tmp_path_factory):
     return folder
 
 
+def smaller(kind, small):
+    return lambda *given, **options: kind(*given, **{**options, **small})
+
+
 @pytest.fixture(scope="module")
 def as_reader(folder, sets, train_here):
     """A context in which searches train here, in the folder, and Keras downloads small sets."""
@@ -229,6 +238,8 @@ def run_page(as_reader):
                 "cross_validate",
                 lambda build, data, **o: validate(build, data, **{**o, **SMALL_VALIDATION}),
             )
+            for name, small in ((f"{a}{b}", c) for a, c in SMALL_ESTIMATORS for b in KINDS):
+                patch.setitem(vars(hpsearch), name, smaller(getattr(hpsearch, name), small))
             patch.setattr(sys, "stdout", io.StringIO())
             exec(compile(page.python, page.name, "exec"), names)
             printed[page.name] = sys.stdout.getvalue()

@@ -405,7 +405,9 @@ def _weights(
             f"{places(weights < 0)}. Correct these cells or drop their rows."
         )
     if not weights.any():
-        raise DataError(f"--weights needs some row that weighs more than 0; in {name!r} none does.")
+        raise DataError(
+            f"--weights needs some row that weighs more than zero; in {name!r} none does."
+        )
     n_without = int((weights == 0).sum())
     warning = (
         f"{n_without:,} rows weigh nothing by {name!r}: no network learns from their target, but "

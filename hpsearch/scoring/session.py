@@ -336,7 +336,8 @@ class Session:
                 observer.folds_done(trial, len(new))
 
     def _combine(self, candidate: Candidate, units: Sequence[UnitResult]) -> TrialResult:
-        return combine(candidate, units, self.data, self.plan.options.metrics)
+        metrics, at_end = self.plan.options.metrics, self.plan.at_end
+        return combine(candidate, units, self.data, metrics, at_end=at_end)
 
     def _slimmed(self, trial: TrialResult, units: Sequence[UnitResult]) -> list[UnitResult]:
         return slimmed(trial, units, self.data, self.plan.options.metrics)

@@ -32,6 +32,7 @@ class SessionPlan:
     max_levels, max_words : slots of a category or word column.
     class_weight : what rows of a class weigh in the loss.
     must_save : whether networks must be loadable without the space's code.
+    at_end : whether candidates are scored at their last epoch, and not at the best one.
     """
 
     space: Space
@@ -47,3 +48,4 @@ class SessionPlan:
     n_candidates: int = 1
     cluster: Cluster | None = None
     class_weight: ClassWeight | None = None
+    at_end: bool = False

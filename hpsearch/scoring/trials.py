@@ -86,11 +86,20 @@ class TrialResult:
 
 
 def combine(
-    candidate: Candidate, results: Sequence[UnitResult], data: FitData, metrics: Sequence[str]
+    candidate: Candidate,
+    results: Sequence[UnitResult],
+    data: FitData,
+    metrics: Sequence[str],
+    *,
+    at_end: bool = False,
 ) -> TrialResult:
     """One trial out of its units: the score at the best epoch of the mean curve over all folds.
 
     One epoch is common to all folds: every fold's own best epoch would flatter the score.
+
+    Parameters
+    ----------
+    at_end : whether it is scored at the last epoch instead, whichever is the best.
     """
     ordered = sorted(results, key=lambda result: result.unit.key)
     values = next((dict(r.values) for r in ordered if r.values), dict(candidate.values))
@@ -106,6 +115,8 @@ def combine(
         trace = failed.traceback if failed else None
         return TrialResult(candidate, row, asked=asked, seconds=seconds, traceback=trace)
     curves = _Curves(folds, data, metrics)
+    if at_end:
+        curves.best = folds[0].until
     n_params = next(r.n_params for r in ordered)
     return TrialResult(
         candidate,

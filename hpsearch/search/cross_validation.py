@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
+from hpsearch import options as rules
 from hpsearch.data import Dataset, load
+from hpsearch.engines import importing
 from hpsearch.errors import OptionError, SearchFailedError
-from hpsearch.folds import IteratedKFold, choose_splitter, make_folds
+from hpsearch.folds import Fold, IteratedKFold, choose_splitter, make_folds
 from hpsearch.metrics import Metric
 from hpsearch.options import MOST_FOLDS, check_options, count, taking
 from hpsearch.preprocessing.weights import check_class_weight
 from hpsearch.results.tables import curves_table, folds_table, predictions_table
 from hpsearch.scoring.session import Session
+from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.scoring.trials import TrialResult, prediction_parts
 from hpsearch.search.options import FOR_ONE_NETWORK, Options
 from hpsearch.search.plan import session_plan
@@ -35,7 +38,7 @@ class CrossValidation:
     score : its mean over all folds at the best epoch of the mean curve.
     score_se, ci_low, ci_high : standard error corrected for overlapping training rows (Nadeau &
         Bengio 2003) and its 95 % t interval.
-    best_epoch : from 1.
+    best_epoch : from 1; the last one where the scores are read there.
     folds, curves, predictions : as in the files of the same names; the predictions are
         out-of-fold, at the best epoch.
     """
@@ -70,6 +73,7 @@ def cross_validate(
     task: str | None = None,
     groups: Any = None,
     sample_weight: Any = None,
+    epoch: str = "best",
     **options: Any,
 ) -> CrossValidation:
     """Score one Keras configuration by iterated K-fold, statistics from training rows alone.
@@ -77,12 +81,15 @@ def cross_validate(
     Parameters
     ----------
     build : returns a compiled ``keras.Model``: ``build()``, ``build(hp)``, ``build(hp,
-        problem)``, a ``HyperModel``, or a space's name.
+        problem)``, a ``HyperModel``, or a space's name. Or a ``KerasClassifier`` or
+        ``KerasRegressor``, which has values, task and options of its own.
     data, y : a ``Dataset``, or features and target as ``hpsearch.load`` takes them.
-    cv : a splitter with scikit-learn's contract; or the number of folds, made once, as in
-        scikit-learn; by default the folds and repeats that ``Search`` would take for the data.
+    cv : a splitter with scikit-learn's contract; the number of folds, made once, as in
+        scikit-learn; or the folds, pairs of row numbers to train and to validate on. By default the
+        folds and repeats that ``Search`` would take for the data.
     values : hyperparameters, by default the space's own defaults.
     task, groups, sample_weight : as in ``hpsearch.load``.
+    epoch : where the scores are read: ``"best"``, the best epoch of the mean curve, or ``"last"``.
 
     Raises
     ------
@@ -92,12 +99,32 @@ def cross_validate(
         If a training failed; the reason is in its message.
     """
     check_options("cross_validate", options, FOR_ONE_NETWORK)
-    asked = loaded(Options(_space(build), fix=values, **options))
-    dataset = load(data, y, task=task, groups=groups, sample_weight=sample_weight)
-    check_class_weight(asked.class_weight, dataset.target)
-    folds = make_folds(_splitter(cv, dataset, asked), dataset)
-    metrics = metrics_of(asked, dataset)
-    plan = session_plan(asked, asked.space, metrics, must_save=False)
+    if hasattr(build, "cross_validate"):
+        own = {"values": values, "task": task}
+        given = [name for name, value in own.items() if value is not None]
+        if given:
+            raise OptionError(
+                f"{type(build).__name__} has {' and '.join(given)} of its own; leave "
+                f"{'them' if len(given) > 1 else 'it'} out, or use set_params."
+            )
+        found: CrossValidation = build.cross_validate(
+            data, y, cv=cv, groups=groups, sample_weight=sample_weight, epoch=epoch, **options
+        )
+        return found
+    at_end = rules.one_of(("best", "last"))("epoch", epoch) == "last"
+    asked = loaded(Options(space_of(build), fix=values, **options))
+    with importing(asked.engine, asked.cluster):
+        dataset = load(data, y, task=task, groups=groups, sample_weight=sample_weight)
+        check_class_weight(asked.class_weight, dataset.target)
+        folds = make_folds(_splitter(cv, dataset, asked), dataset)
+        metrics = metrics_of(asked, dataset)
+        plan = session_plan(asked, asked.space, metrics, must_save=False)
+        return _scored(replace(plan, at_end=at_end), dataset, folds, metrics)
+
+
+def _scored(
+    plan: SessionPlan, dataset: Dataset, folds: Sequence[Fold], metrics: tuple[Metric, ...]
+) -> CrossValidation:
     with Session(plan, dataset, folds) as session:
         declared = session.prepare()
         candidate = Candidate(0, active_values(declared, declared.values))
@@ -127,7 +154,7 @@ def _cross_validation(
     )
 
 
-def _space(build: Any) -> Space:
+def space_of(build: Any) -> Space:
     """A space of anything that builds a network; ``build()`` without arguments included."""
     if inspect.isfunction(build) and not inspect.signature(build).parameters:
 
@@ -145,9 +172,15 @@ def _splitter(cv: Any, dataset: Dataset, options: Options) -> Any:
             folds, repeats = count(most=MOST_FOLDS)("cv", cv), 1
         splitter, _ = choose_splitter(dataset, folds=folds, repeats=repeats, seed=options.seed)
         return splitter
-    if isinstance(cv, str) or not hasattr(cv, "split"):
+    if hasattr(cv, "split") and not isinstance(cv, str):
+        return cv
+    pairs = list(cv) if isinstance(cv, Iterable) and not isinstance(cv, str) else []
+    if not pairs or any(not isinstance(pair, tuple | list) or len(pair) != 2 for pair in pairs):
         raise OptionError(
-            "`cv` is a splitter with scikit-learn's split(X, y, groups), or a number of folds; "
+            "`cv` is a splitter with scikit-learn's split(X, y, groups), a number of folds, or "
+            "folds, each a pair of row numbers to train and to validate on; "
             f"received {cv!r}. Use for example {IteratedKFold.__name__}(n_splits=5)."
         )
-    return cv
+    from sklearn.model_selection import check_cv
+
+    return check_cv(pairs)

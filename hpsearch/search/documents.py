@@ -20,8 +20,10 @@ from hpsearch.preprocessing import Layout
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import TrialResult
 from hpsearch.search.command import command
+from hpsearch.search.options import Options
 from hpsearch.search.plan import SearchPlan
 from hpsearch.space.declarations import declarations
+from hpsearch.space.space import Candidate
 from hpsearch.versions import versions
 
 Document = dict[str, Any]
@@ -112,14 +114,29 @@ def _test_scores(plan: SearchPlan, refitted: Refitted) -> dict[str, float] | Non
 def manifest(
     plan: SearchPlan, best: TrialResult, refitted: Refitted, n_steps: int, backend: str
 ) -> Document:
-    """What the exported model expects and gives: model.json.
+    """What the exported model of a run expects and gives: model.json.
 
     Parameters
     ----------
     backend : Keras's, on which it was trained and checked.
     """
-    schema, limits = plan.dataset.schema, plan.options
-    layout = Layout.of(schema, max_levels=limits.max_levels, max_words=limits.max_words)
+    candidate = best.candidate
+    document = manifest_of(plan.dataset, plan.options, candidate, refitted, n_steps, backend)
+    reloaded = "a fresh process reloads it in safe mode and predicts the same bits"
+    return {**document, "checks": [*document["checks"], reloaded]}
+
+
+def manifest_of(
+    dataset: Dataset,
+    options: Options,
+    candidate: Candidate,
+    refitted: Refitted,
+    n_steps: int,
+    backend: str,
+) -> Document:
+    """What an exported model expects and gives; the parameters are as in ``manifest``."""
+    schema, max_levels, max_words = dataset.schema, options.max_levels, options.max_words
+    layout = Layout.of(schema, max_levels=max_levels, max_words=max_words)
     return {
         "format": BUNDLE_FORMAT,
         "backend": backend,
@@ -127,19 +144,13 @@ def manifest(
         "schema": schema.to_json(),
         "inputs": described_inputs(schema, layout),
         "output": described_output(schema.target),
-        "ranges": seen_ranges(plan.dataset),
-        "limits": {
-            "max_levels": plan.options.max_levels,
-            "max_words": plan.options.max_words,
-        },
+        "ranges": seen_ranges(dataset),
+        "limits": {"max_levels": max_levels, "max_words": max_words},
         "word_slots": list(refitted.word_slots),
         "lookups": list(refitted.lookups),
-        "trial": best.candidate.trial,
-        "hyperparameters": dict(best.candidate.values),
+        "trial": candidate.trial,
+        "hyperparameters": dict(candidate.values),
         "n_params": refitted.n_params,
-        "trained_on": {"n_rows": plan.dataset.n_rows, "n_steps": n_steps},
-        "checks": [
-            "the exported graph predicts what the trained network predicts",
-            "a fresh process reloads it in safe mode and predicts the same bits",
-        ],
+        "trained_on": {"n_rows": dataset.n_rows, "n_steps": n_steps},
+        "checks": ["the exported graph predicts what the trained network predicts"],
     }

@@ -44,7 +44,7 @@ def test_weights_are_read_as_any_number_is():
         ([1, 2, None, 1, 1, 1], "--weights needs a value in every row; 'w' has 1 missing"),
         ([1, 2, -3, 1, 1, 1], "not negative; column 'w' has some in row 2"),
         ([1, 2, np.inf, 1, 1, 1], "'w'"),
-        ([0] * 6, "some row that weighs more than 0"),
+        ([0] * 6, "some row that weighs more than zero"),
         (list("abcdef"), "--weights needs numbers; column 'w'"),
     ],
 )

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from hpsearch.engines.workers import LokyWorkers, Lost, fork_server
-from hpsearch.engines.workers.fork_server import ForkServer, expected
+from hpsearch.engines.workers.fork_server import ForkServer, expected, let_go, staying
 from hpsearch.engines.workers.machines import ThisMachine
 
 ROOT = Path(__file__).parent.parent.parent
@@ -185,3 +185,41 @@ def test_an_expected_server_ends_where_workers_of_another_kind_start(warming):
         [server] = fork_server._EXPECTED
         machine.start(None, environment={}, pin=False, timeout=None).close(at_once=True)
         assert server.is_closed
+
+
+def test_a_server_that_is_let_go_waits_where_another_session_is_likely(warming):
+    import warming as module
+
+    with staying():
+        with expected(ENVIRONMENT, f"{warming}:warm_up"):
+            server = fork_server.fork_server(ENVIRONMENT, module.warm_up)
+            let_go(server)
+        assert not server.is_closed
+        assert fork_server.fork_server(ENVIRONMENT, module.warm_up) is server
+    let_go(server)
+    assert server.is_closed
+
+
+def test_a_server_that_waits_ends_after_a_while(warming, monkeypatch):
+    import warming as module
+
+    monkeypatch.setattr(fork_server, "SECONDS_TO_STAY", 0.01)
+    with staying():
+        server = fork_server.fork_server(ENVIRONMENT, module.warm_up)
+        let_go(server)
+        server.timer.join()
+    assert server.is_closed
+    assert fork_server._EXPECTED == []
+
+
+def test_a_server_that_would_import_something_else_is_not_taken(warming, monkeypatch, tmp_path):
+    import warming as module
+
+    with staying():
+        old = fork_server.fork_server(ENVIRONMENT, module.warm_up)
+        let_go(old)
+        monkeypatch.syspath_prepend(tmp_path)
+        new = fork_server.fork_server(ENVIRONMENT, module.warm_up)
+    assert old.is_closed
+    assert new is not old
+    new.close()

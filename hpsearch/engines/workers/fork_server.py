@@ -12,6 +12,7 @@ at once, and the driving process adopts what it leaves (``PR_SET_CHILD_SUBREAPER
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import importlib
 import os
@@ -38,6 +39,9 @@ MOST_FILES: Final = 200
 SECONDS_TO_ADOPT: Final = 5.0
 """How long a copy may be without the parent that it is made for."""
 
+SECONDS_TO_STAY: Final = 60.0
+"""How long a server waits for another session, where one is likely to follow."""
+
 IMPORTED_LATER: Final = ("scipy.stats", "sklearn.base", "sklearn.ensemble", "sklearn.linear_model")
 """What a server imports when it has nothing else to do, piece by piece, for tasks at the end of a
 search."""
@@ -58,10 +62,17 @@ class ForkServer:
     ----------
     environment : its environment variables, beside those of this process.
     warm_up : what it calls first: ``"module:function"``.
+
+    Attributes
+    ----------
+    timer : ends it, where it was let go and waits for another session.
     """
+
+    timer: threading.Timer | None = None
 
     def __init__(self, environment: Mapping[str, str], warm_up: str) -> None:
         self.key = warm_up, tuple(sorted(environment.items()))
+        self._path, self._owner = list(sys.path), os.getpid()
         self._lock = threading.Lock()
         self._is_ready = False
         self._connection, theirs = socket.socketpair()
@@ -101,6 +112,12 @@ class ForkServer:
         """Whether it has ended, or is about to."""
         return self._connection.fileno() < 0
 
+    @property
+    def is_of_use(self) -> bool:
+        """Whether it is alive, this process's own, and would import what this process would."""
+        is_ours = self._owner == os.getpid() and self._path == sys.path
+        return is_ours and not self.is_closed and self._process.poll() is None
+
     def fork(
         self, words: Sequence[str], files: Sequence[int], environment: Mapping[str, str]
     ) -> int | None:
@@ -132,20 +149,56 @@ class ForkServer:
     def close(self) -> None:
         """End it; its copies stay. Safe to call twice."""
         self._connection.close()
-        self._process.kill()
-        self._process.wait()
+        if self._owner == os.getpid():
+            self._process.kill()
+            self._process.wait()
 
 
-# -- one that is started before it is known whether it is needed
+# -- those that are started before it is known whether they are needed, or wait for the next session
 
 _EXPECTED: list[ForkServer] = []
+_likely_to_follow = 0
+
+
+@contextmanager
+def staying() -> Iterator[None]:
+    """Within the block, have a server that a session is done with wait for the next, for a while.
+
+    For programs that fit one model after the other: each would wait for the import anew.
+    """
+    global _likely_to_follow
+    _likely_to_follow += 1
+    try:
+        yield
+    finally:
+        _likely_to_follow -= 1
+
+
+def let_go(server: ForkServer) -> None:
+    """End a server that a session is done with, or have it wait for the next one."""
+    if not _likely_to_follow or not server.is_of_use:
+        server.close()
+        return
+
+    def end() -> None:
+        with suppress(ValueError):  # a session has it, or had it since
+            _EXPECTED.remove(server)
+            server.close()
+
+    _EXPECTED.append(server)
+    if server.timer is not None:
+        server.timer.cancel()
+    server.timer = threading.Timer(SECONDS_TO_STAY, end)
+    server.timer.daemon = True
+    server.timer.start()
 
 
 @contextmanager
 def expected(environment: Mapping[str, str], warm_up: str) -> Iterator[None]:
     """Start a server that the block is likely to ask for, and end it there if it didn't."""
     key = warm_up, tuple(sorted(environment.items()))
-    if not ForkServer.is_possible() or any(server.key == key for server in _EXPECTED):
+    there = any(server.key == key and server.is_of_use for server in _EXPECTED)
+    if there or not ForkServer.is_possible():
         yield
         return
     server = ForkServer(environment, warm_up)
@@ -153,7 +206,7 @@ def expected(environment: Mapping[str, str], warm_up: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if server in _EXPECTED:
+        if server in _EXPECTED and server.timer is None:
             _EXPECTED.remove(server)
             server.close()
 
@@ -162,6 +215,9 @@ def dismiss_expected() -> None:
     """End the servers that were expected to be of use, and are not."""
     while _EXPECTED:
         _EXPECTED.pop().close()
+
+
+atexit.register(dismiss_expected)
 
 
 def fork_server(environment: Mapping[str, str], warm_up: Callable[[], None]) -> ForkServer | None:
@@ -175,11 +231,13 @@ def fork_server(environment: Mapping[str, str], warm_up: Callable[[], None]) -> 
         return None
     name = f"{warm_up.__module__}:{warm_up.__qualname__}"
     key = name, tuple(sorted(environment.items()))
-    found = next((server for server in _EXPECTED if server.key == key), None)
-    if found is None:
-        return ForkServer(environment, name)
-    _EXPECTED.remove(found)
-    return found
+    for server in [server for server in _EXPECTED if server.key == key]:
+        with suppress(ValueError):  # another thread has it
+            _EXPECTED.remove(server)
+            if server.is_of_use:
+                return server
+            server.close()
+    return ForkServer(environment, name)
 
 
 # -- the server's half

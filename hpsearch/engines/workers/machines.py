@@ -10,7 +10,12 @@ from typing import Protocol
 
 from hpsearch.engines.workers.address import Cluster
 from hpsearch.engines.workers.environment import default_jobs
-from hpsearch.engines.workers.fork_server import ForkServer, dismiss_expected, fork_server
+from hpsearch.engines.workers.fork_server import (
+    ForkServer,
+    dismiss_expected,
+    fork_server,
+    let_go,
+)
 from hpsearch.engines.workers.loky import LokyWorkers
 from hpsearch.engines.workers.policy import Workers
 
@@ -97,7 +102,7 @@ class ThisMachine:
             dismiss_expected()
         else:
             self._servers[warm_up] = server
-            self._exit.callback(server.close)
+            self._exit.callback(let_go, server)
         return LokyWorkers(
             self.jobs,
             warm_up,

@@ -1,0 +1,111 @@
+"""What searches and single networks share as estimators: predictions, scores' inputs, tags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from hpsearch.data import Dataset
+from hpsearch.errors import OptionError
+from hpsearch.estimators import rows
+from hpsearch.estimators.fitted import Exported, decided
+
+
+class Fittable(BaseEstimator):  # type: ignore[misc]
+    """Base of the estimators: how they read rows, and what their tags say."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _read(self, X: Any, y: Any, **options: Any) -> tuple[Dataset, rows.Target]:
+        """The rows as a dataset, and their target; ``options`` are of ``hpsearch.load``."""
+        if y is None:
+            raise OptionError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        checked = rows.checked_rows(self, X, fits=True)
+        target = self._target(y)
+        options |= {"text": self.text, "kinds": self.kinds}
+        return rows.read(checked, target, y, **options), target
+
+    def _target(self, y: Any) -> rows.Target:
+        raise NotImplementedError
+
+    def _exported(self) -> Exported:
+        """The fitted model.
+
+        Raises
+        ------
+        NotFittedError
+            It isn't fitted.
+        """
+        check_is_fitted(self)
+        exported: Exported = self.exported_
+        return exported
+
+    @property
+    def model_(self) -> Any:
+        """The fitted ``keras.Model``, from raw cells to predictions."""
+        return self._exported().bundle.model
+
+
+class Classifying(ClassifierMixin, Fittable):  # type: ignore[misc]
+    """What classifiers add: classes, and their probabilities."""
+
+    def _target(self, y: Any) -> rows.Target:
+        return rows.classes_target(y)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most probable class of each row (n_rows,), or 0 and 1 for each label (n_rows, n).
+
+        Parameters
+        ----------
+        X : rows with the columns that the estimator was fitted on, in their order.
+        """
+        probabilities, several = self.predict_proba(X), self._exported().order is None
+        return decided(probabilities, self.classes_, several=several)
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """The probability of each class, in the order of ``classes_``, or of each label.
+
+        Returns
+        -------
+        (n_rows, n_classes), rows of which add up to 1; or (n_rows, n_labels), of a 1 for each.
+        """
+        exported = self._exported()
+        return exported.probabilities(rows.checked_rows(self, X, fits=False))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+class Regressing(RegressorMixin, Fittable):  # type: ignore[misc]
+    """What regressors add: numbers."""
+
+    def _target(self, y: Any) -> rows.Target:
+        return rows.numbers_target(y)
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """A number for each row (n_rows,), or several (n_rows, n_outputs), in the target's units.
+
+        Parameters
+        ----------
+        X : rows with the columns that the estimator was fitted on, in their order.
+        """
+        exported = self._exported()
+        return exported.values(rows.checked_rows(self, X, fits=False))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

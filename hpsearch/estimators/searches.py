@@ -1,0 +1,235 @@
+"""``SearchClassifier`` and ``SearchRegressor``: a search as an estimator of scikit-learn's."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any
+
+from hpsearch.console.observers import observer_in_python
+from hpsearch.data import Dataset
+from hpsearch.engines.workers.fork_server import staying
+from hpsearch.errors import RunExistsError
+from hpsearch.estimators import rows
+from hpsearch.estimators.base import Classifying, Fittable, Regressing
+from hpsearch.estimators.fitted import Exported
+from hpsearch.estimators.parameters import constructed_with
+from hpsearch.estimators.results import cv_results
+from hpsearch.estimators.single import OF_CLASSES, READING, KerasClassifier, KerasRegressor
+from hpsearch.export.bundle import Bundle
+from hpsearch.results import Run, free_name
+from hpsearch.scoring.observer import Observer, SilentObserver
+from hpsearch.search.execution import Search
+from hpsearch.search.options import OPTIONS, Options
+from hpsearch.search.scored import loaded, metrics_of
+from hpsearch.task import loss_sign
+
+_OF_CLASSIFIERS = (*(each for each in OPTIONS if each.name != "space"), *READING)
+_OF_REGRESSORS = tuple(each for each in _OF_CLASSIFIERS if each.name not in OF_CLASSES)
+
+
+class _Search(Fittable):
+    """A search that fits as an estimator does."""
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None, time: Any = None
+    ) -> Any:
+        """Search on the rows, and train the best configuration on all of them.
+
+        Parameters
+        ----------
+        X : a frame of pandas or polars, columns of text included; an array (n_rows, n_features) or
+            of more axes; a sparse matrix.
+        y : (n_rows,); or (n_rows, n) of 0 and 1 for several labels, of numbers for several outputs.
+        sample_weight : (n_rows,); what each row weighs in the loss. Scores weigh all the same.
+        groups : (n_rows,); rows of one group stay on one side of each fold.
+        time : (n_rows,) of dates or numbers; folds train on earlier rows than they validate on.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            The rows or a parameter has no meaning; nothing was trained then.
+        SearchFailedError
+            Every trial failed.
+        """
+        options = {each.name: getattr(self, each.name, each.default) for each in OPTIONS}
+        asked = loaded(Options(**options))
+        by_row = {"sample_weight": sample_weight, "groups": groups, "time": time}
+        data, target = self._read(X, y, **by_row)
+        options["class_weight"] = target.by_label(options["class_weight"])
+        metrics, tried = metrics_of(asked, data), _Tried()
+        options["log"] = (*(asked.log or ()), tried)
+        run = self._run = self._searched(options, data)
+        self._keep(run, data, target)
+        self.cv_results_ = cv_results(run, metrics, tried.hyperparameters)
+        self.ledger_ = run.ledger
+        best = run.best
+        self.best_index_ = int(best["trial"])
+        self.best_params_ = dict(best["hyperparameters"])
+        self.best_score_ = float(-loss_sign(best["direction"]) * best["score"])
+        self.n_splits_ = int(best["n_folds"])
+        return self
+
+    def _searched(self, options: dict[str, Any], data: Dataset) -> Run:
+        """The run, in the folder that was asked for, or in one that ends with this object."""
+        observer = observer_in_python() if self.verbose else SilentObserver()
+        with staying():
+            if self.out is None:
+                path = self._temporary_folder() / "run"
+                return Search(**{**options, "out": path}, observer=observer).run(data)
+            asked = Path(self.out)
+            while True:
+                path = asked if self.overwrite else free_name(asked.parent, asked.name)
+                try:
+                    return Search(**{**options, "out": path}, observer=observer).run(data)
+                except RunExistsError:  # of a process that fits a clone, and was here first
+                    if self.overwrite or not path.exists():
+                        raise
+
+    def _temporary_folder(self) -> Path:
+        """A new folder that ends with this object, or when it is fitted again."""
+        if ends := vars(self).get("_ends"):
+            ends()
+        folder = tempfile.mkdtemp(prefix="hpsearch-")
+        self._ends = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
+
+    def _keep(self, run: Run, data: Dataset, target: rows.Target) -> None:
+        """Take the winner for one's own, as an estimator that is fitted."""
+        best, bundle = run.best, Bundle.of(run)
+        exported = Exported.of(bundle.content, bundle.manifest, data, target)
+        parameters = {
+            name: getattr(self, name)
+            for name in self._winner().get_params()
+            if name not in ("build", "values")
+        }
+        winner = self._winner(self.space, values=dict(best["hyperparameters"]), **parameters)
+        winner.set_params(epochs=int(best["best_epoch"]))
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self, name):
+                setattr(winner, name, getattr(self, name))
+        self.best_estimator_ = winner.keep(exported, target)
+        self.exported_ = exported
+        if target.classes is not None:
+            self.classes_ = target.classes
+
+    @property
+    def run_(self) -> Run:
+        """The run: its tables, its report, its ledger; in the folder ``out``.
+
+        Raises
+        ------
+        AttributeError
+            The estimator isn't fitted, or it was copied or pickled, and ``out`` names no folder.
+        """
+        if "_run" not in vars(self):
+            raise AttributeError(
+                f"{type(self).__name__} has a run once it is fitted. Without `out`, its folder is "
+                "a temporary one, and stays behind where the estimator is copied or pickled."
+            )
+        run: Run = self._run
+        return run
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without a temporary folder, which ends with the object that made it."""
+        state = dict(super().__getstate__())
+        if state.pop("_ends", None) is not None:
+            state.pop("_run", None)
+        return state
+
+
+class _Tried(Observer):
+    """Notes the hyperparameters of each trial in their own types, which tables don't keep."""
+
+    def __init__(self) -> None:
+        self.hyperparameters: dict[int, dict[str, Any]] = {}
+
+    def trial_done(self, row: dict[str, Any]) -> None:
+        """Note what a trial was."""
+        named = {name.removeprefix("hp."): v for name, v in row.items() if name.startswith("hp.")}
+        self.hyperparameters[row["trial"]] = named
+
+
+@constructed_with(
+    _OF_CLASSIFIERS, first=("space", "mlp"), undocumented=("out", "overwrite"), verbose=False
+)
+class SearchClassifier(Classifying, _Search):
+    """A hyperparameter search as a classifier of scikit-learn's, preprocessing included.
+
+    ``fit`` searches and trains the winner on all rows. Inside ``cross_val_score`` each outer fold
+    has a search of its own, so that its scores are those of a nested search.
+
+    Parameters
+    ----------
+    space : what to search: a shipped space's name, a .py file, ``build(hp, problem)``,
+        keras-tuner's ``build(hp)`` or a ``HyperModel``.
+    verbose : whether ``fit`` shows what a search shows, where there is a terminal or a notebook.
+    out : the folder of the run, numbered where it is taken. By default a temporary one, which is
+        gone with the estimator.
+    overwrite : replace the run that is in ``out``.
+
+    Attributes
+    ----------
+    classes_ : the classes, sorted; of several labels their numbers.
+    best_estimator_ : a fitted ``KerasClassifier`` with the winner's hyperparameters.
+    best_params_, best_index_, n_splits_, cv_results_ : as in scikit-learn's ``GridSearchCV``.
+    best_score_ : the winner's mean over all folds; more is better, so that of a loss is below 0.
+    ledger_ : what that is worth.
+    run_ : the run, which has the tables and the report.
+    exported_ : the fitted model: its ``content`` is that of a file ``model.keras``.
+    model_ : the fitted ``keras.Model``, from raw cells to predictions.
+    n_features_in_, feature_names_in_ : as in scikit-learn.
+
+    Examples
+    --------
+    >>> import hpsearch
+    >>> hpsearch.SearchClassifier(trials=5, folds=3)
+    SearchClassifier(folds=3, trials=5)
+    """
+
+    _winner = KerasClassifier
+
+
+@constructed_with(
+    _OF_REGRESSORS, first=("space", "mlp"), undocumented=("out", "overwrite"), verbose=False
+)
+class SearchRegressor(Regressing, _Search):
+    """A hyperparameter search as a regressor of scikit-learn's, preprocessing included.
+
+    ``fit`` searches and trains the winner on all rows. Inside ``cross_val_score`` each outer fold
+    has a search of its own, so that its scores are those of a nested search.
+
+    Parameters
+    ----------
+    space : what to search: a shipped space's name, a .py file, ``build(hp, problem)``,
+        keras-tuner's ``build(hp)`` or a ``HyperModel``.
+    verbose : whether ``fit`` shows what a search shows, where there is a terminal or a notebook.
+    out : the folder of the run, numbered where it is taken. By default a temporary one, which is
+        gone with the estimator.
+    overwrite : replace the run that is in ``out``.
+
+    Attributes
+    ----------
+    best_estimator_ : a fitted ``KerasRegressor`` with the winner's hyperparameters.
+    best_params_, best_index_, n_splits_, cv_results_ : as in scikit-learn's ``GridSearchCV``.
+    best_score_ : the winner's mean over all folds; more is better, so that of a loss is below 0.
+    ledger_ : what that is worth.
+    run_ : the run, which has the tables and the report.
+    exported_ : the fitted model: its ``content`` is that of a file ``model.keras``.
+    model_ : the fitted ``keras.Model``, from raw cells to predictions.
+    n_features_in_, feature_names_in_ : as in scikit-learn.
+
+    Examples
+    --------
+    >>> import hpsearch
+    >>> hpsearch.SearchRegressor(trials=5, metric="rmse")
+    SearchRegressor(metric='rmse', trials=5)
+    """
+
+    _winner = KerasRegressor

@@ -1,0 +1,74 @@
+"""One configuration, trained on all rows for as long as it is asked, and exported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hpsearch.data import Dataset
+from hpsearch.engines import importing
+from hpsearch.export.refit import refit_and_export
+from hpsearch.folds import Fold
+from hpsearch.metrics import resolve_metric
+from hpsearch.preprocessing.weights import check_class_weight
+from hpsearch.scoring.session import Session
+from hpsearch.search.documents import manifest_of
+from hpsearch.search.options import Options
+from hpsearch.search.plan import session_plan
+from hpsearch.space.hyperparameters import active_values
+from hpsearch.space.space import Candidate, Space, fit_settings
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """An exported model.
+
+    Attributes
+    ----------
+    content : the bytes of ``model.keras``; manifest : what it expects and gives.
+    """
+
+    content: bytes
+    manifest: Mapping[str, Any]
+
+
+def train(space: Space, dataset: Dataset, options: Options) -> Trained:
+    """Train a space's default configuration, but for what ``options.fix`` holds, and export it.
+
+    It is trained on all rows for ``options.epochs`` epochs; no row is held back, and nothing is
+    scored.
+
+    Raises
+    ------
+    InputError
+        The network doesn't fit the rows, or can't be saved; nothing was trained then.
+    BundleError
+        The training failed or diverged, or the exported model predicts something else.
+    """
+    check_class_weight(options.class_weight, dataset.target)
+    plan = session_plan(options, space, resolve_metric(dataset.target.kind, None, ()))
+    every_row = np.arange(dataset.n_rows)
+    # No fold: a session has the statistics of some, and counts a schedule's steps by them.
+    all_rows = (Fold(0, 0, every_row, every_row),)
+    with importing(options.engine), Session(plan, dataset, all_rows) as session:
+        declared = session.prepare()
+        candidate = Candidate(0, active_values(declared, declared.values))
+        settings = fit_settings(candidate.values, options.batch_size, options.epochs)
+        n_steps = settings.epochs * -(-dataset.n_rows // settings.batch_size)
+        model = session.scratch / "model.keras"
+        refitted, kind = session.crew.begin_refit(
+            refit_and_export,
+            session.job,
+            candidate,
+            n_steps,
+            dataset.schema,
+            str(model),
+            str(session.scratch / "check.npz"),
+            None,
+        ).result()
+        content = model.read_bytes()
+    backend = kind.keras_backend
+    return Trained(content, manifest_of(dataset, options, candidate, refitted, n_steps, backend))
