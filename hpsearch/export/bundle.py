@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from hpsearch.results import Run
 
 BUNDLE_FORMAT = "hpsearch model 1"
+DESCRIBED = "hpsearch.json"
+"""Inside ``model.keras``: those parts of the manifest that a program needs which predicts."""
+
 _NO_DATE = (1980, 1, 1, 0, 0, 0)
 PREDICT_ROWS, PREDICT_CELLS = 1024, 2**22
 """Rows of one prediction batch, or fewer where they are so wide that a batch would have more cells;
@@ -264,10 +267,15 @@ def _in_short(error: Exception) -> str:
     return said if len(said) <= 200 else f"{said[:200]}…"
 
 
-def save_keras_file(model: Any, path: Path) -> None:
+def save_keras_file(model: Any, path: Path, described: str = "") -> None:
     """Write a model so that the same model gives the same bytes, whatever the clock says.
 
     Keras's own archive holds the time, and can't be written before 1980 or after 2107.
+
+    Parameters
+    ----------
+    described : what it takes and gives, JSON that goes into the archive as ``DESCRIBED``; Keras
+        reads the files that it knows alone.
     """
     with tempfile.TemporaryDirectory(dir=path.parent) as name:
         folder = Path(name) / "model"
@@ -283,6 +291,8 @@ def save_keras_file(model: Any, path: Path) -> None:
                     else:
                         with file.open("rb") as source:
                             shutil.copyfileobj(source, stream)
+            if described:
+                archive.writestr(zipfile.ZipInfo(DESCRIBED, _NO_DATE), described)
 
 
 def load_keras_bytes(content: bytes, path: Path) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hpsearch.data.dataset import Column, Schema
@@ -103,3 +103,18 @@ def described_output(target: Target) -> Described:
     else:
         columns = [str(name) for name in target.names]
     return {"columns": columns, "plus": list(target.offset) or 0.0}
+
+
+def described_model(schema: Schema, layout: Layout, word_slots: Sequence[int]) -> Described:
+    """What a program must know that predicts with the model: these parts of the manifest.
+
+    Parameters
+    ----------
+    word_slots : the slot of each word of all text columns, -1 where it has none.
+    """
+    return {
+        "schema": schema.to_json(),
+        "inputs": described_inputs(schema, layout),
+        "output": described_output(schema.target),
+        "word_slots": list(word_slots),
+    }

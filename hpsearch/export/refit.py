@@ -34,9 +34,11 @@ from hpsearch.export.bundle import (
     rows_at_once,
     save_keras_file,
 )
+from hpsearch.export.inputs import described_model
 from hpsearch.export.inspection import inspect_network
 from hpsearch.keras_settings import keras_settings
 from hpsearch.preprocessing import Encoded, design_rows
+from hpsearch.results.files import to_json_text
 from hpsearch.space.space import Candidate
 
 TrainOnAllRows = Callable[[Job, Candidate, int], Any]
@@ -134,7 +136,8 @@ def _refitted(
     statistics, slots = data.refit_statistics, data.refit_statistics.word_slots
     with keras_settings():  # what the space sets of its own is in the network's layers
         model = bundle_model(network, form, schema, data.layout, statistics)
-        save_keras_file(model, Path(path))
+        described = described_model(schema, data.layout, slots.tolist())
+        save_keras_file(model, Path(path), to_json_text(described))
     sample = data.encoded.take(slice(0, rows_at_once(data.layout)))
     outputs = predict_encoded(model, sample, data.layout, slots)
     _check_same(network, form, sample, data, outputs, candidate)

@@ -214,6 +214,7 @@ def _use(manifest: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield from _table(("input", "dtype", "described entries", "shape of a row"), rows)
     yield ""
+    yield from _codes(manifest)
     schema = manifest.get("schema") or {}
     target = schema.get("target") or {}
     moved = [(column["name"], column.get("offset")) for column in schema.get("columns") or ()]
@@ -224,6 +225,23 @@ def _use(manifest: Mapping[str, Any]) -> Iterator[str]:
         pairs = zip(target["names"], target["offset"], strict=True)
         outputs = [f"{_text(name)} less {_offset([offset])}" for name, offset in pairs if offset]
         yield f"It gives {_listed(outputs)}; `hpsearch predict` adds that in float64."
+
+
+def _codes(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """The code of each level of each category, as far as a page has room for them."""
+    rows = []
+    for given in manifest.get("inputs") or ():
+        for feature in given["features"]:
+            if "codes" in feature:
+                levels = sorted(feature["codes"], key=feature["codes"].get)
+                codes = [f"{level} = {feature['codes'][level]}" for level in levels]
+                others = (feature["unknown"], feature["missing"])
+                rows.append((feature["column"], _listed(codes), *others))
+    if rows:
+        yield "Levels go in as codes; `inputs` of `model.json` has all of them."
+        yield ""
+        yield from _table(("category", "codes", "unknown", "missing"), rows)
+        yield ""
 
 
 def _shape(shape: Sequence[int]) -> str:

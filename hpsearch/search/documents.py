@@ -11,7 +11,7 @@ from typing import Any
 from hpsearch import options as rules
 from hpsearch.data import Dataset
 from hpsearch.export.bundle import BUNDLE_FORMAT, seen_ranges
-from hpsearch.export.inputs import described_inputs, described_output
+from hpsearch.export.inputs import described_model
 from hpsearch.export.refit import Refitted
 from hpsearch.ledger import Ledger
 from hpsearch.metrics import score
@@ -141,12 +141,9 @@ def manifest_of(
         "format": BUNDLE_FORMAT,
         "backend": backend,
         "sha256": refitted.sha256,
-        "schema": schema.to_json(),
-        "inputs": described_inputs(schema, layout),
-        "output": described_output(schema.target),
+        **described_model(schema, layout, refitted.word_slots),
         "ranges": seen_ranges(dataset),
         "limits": {"max_levels": max_levels, "max_words": max_words},
-        "word_slots": list(refitted.word_slots),
         "lookups": list(refitted.lookups),
         "trial": candidate.trial,
         "hyperparameters": dict(candidate.values),

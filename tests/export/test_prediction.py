@@ -255,24 +255,6 @@ def test_a_file_is_predicted_like_a_frame(trained, tmp_path):
     )
 
 
-def test_an_exported_model_takes_the_cells_of_a_file(trained, tmp_path):
-    import onnxruntime
-
-    run, (_, schema, _, _) = trained
-    path = run.export("onnx", tmp_path / "patients.onnx")
-    rows = patients()
-    days = pd.to_datetime(rows["seen"]) - pd.Timestamp("2000-01-01")
-    words = next(column for column in schema.columns if column.name == "note").levels
-    given = {
-        "age": rows["age"].to_numpy(),
-        "city": rows["city"].fillna("").to_numpy(object),
-        "seen": (days / pd.Timedelta("1D")).to_numpy(),
-        "note": np.array([[w in n.split() for w in words] for n in rows["note"]], np.float32),
-    }
-    [found] = onnxruntime.InferenceSession(path).run(["output"], given)
-    assert_allclose(found, hpsearch.predict(run, rows), rtol=1e-5)
-
-
 def test_a_missing_column_is_named(trained):
     run, _ = trained
     with pytest.raises(DataError, match="'city' is missing"):

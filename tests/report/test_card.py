@@ -59,6 +59,14 @@ def test_the_card_says_how_text_was_written():
     assert "| size | number |" in text
 
 
+def test_the_card_has_the_code_of_each_level():
+    codes = {"yes|no": 1, "no": 0}
+    feature = {"column": "ill", "codes": codes, "unknown": 2, "missing": 3}
+    given = {"name": "codes", "dtype": "int32", "shape": [1], "features": [feature]}
+    text = model_card_text({}, {}, {"inputs": [given]})
+    assert "| ill | no = 0, yes\\|no = 1 | 2 | 3 |" in text.splitlines()
+
+
 def test_names_cannot_become_markup(made, tmp_path):
     text = card_of(made.make_run(tmp_path / "run", hostile=True))
     assert "<img" not in text
