@@ -6,7 +6,12 @@ The public names are imported when they are first used, so that ``import hpsearc
 
 from __future__ import annotations
 
+import os
+
 from hpsearch.versions import VERSION
+
+# TensorFlow greets everybody who imports it, Keras included, with a page of lines.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 TYPE_CHECKING = False  # importing it takes longer than all else here
 if TYPE_CHECKING:
@@ -168,7 +173,7 @@ def __getattr__(name: str) -> Any:
 
 def _show_what_searches_do() -> None:
     """Join what no layer may join: searches, and the console's way of showing them."""
-    from hpsearch.console.observers import observer_in_python
+    from hpsearch.console.notebook import observer_in_python
     from hpsearch.scoring.observer import heard_by
 
     heard_by(observer_in_python)

@@ -10,7 +10,17 @@ PACKAGE = Path(__file__).parent.parent / "hpsearch"
 
 # From the bottom up: a module may import its own layer and those above it in this list.
 LAYERS = (
-    {"errors", "keras_internals", "options", "paths", "progress", "system", "versions", "words"},
+    {
+        "errors",
+        "keras_internals",
+        "options",
+        "paths",
+        "progress",
+        "snippets",
+        "system",
+        "versions",
+        "words",
+    },
     {"keras_settings"},
     {"data", "task"},
     {"preprocessing", "folds", "stats", "metrics", "diagnoses", "space"},

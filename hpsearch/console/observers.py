@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from hpsearch.results import Run
 
 SECONDS_BETWEEN_LINES: Final = 10.0
-_STAGES: Final = {
+STAGES: Final = {
     "check": "building and trying the space's default network",
     "baselines": "scoring models that need no search on the same folds",
     "refit": "training the selected configuration on all rows",
     "reload check": "loading the model in a fresh process and comparing its predictions",
+    "logs": "handing the run to its logs",
 }
 _DIRECTIONS: Final = {"min": "lower is better", "max": "higher is better"}
 
@@ -59,30 +60,6 @@ def observer_for(
     if display.isatty() and console.is_terminal and not console.is_dumb_terminal:
         return LiveObserver(console)
     return PlainObserver(display)
-
-
-def observer_in_python() -> SilentObserver | PlainObserver:
-    """The observer of a search that Python code starts without naming one.
-
-    Plain lines in a notebook and on a terminal. A program whose standard output is a file or a pipe
-    has its own use for it, so there nothing is said.
-    """
-    stream = sys.stdout
-    if stream is None or not (_is_terminal(stream) or _is_of_a_notebook(stream)):
-        return SilentObserver()
-    return PlainObserver(Display(stream))
-
-
-def _is_terminal(stream: TextIO) -> bool:
-    try:
-        return stream.isatty()
-    except (AttributeError, OSError, ValueError):  # ValueError: it was closed
-        return False
-
-
-def _is_of_a_notebook(stream: TextIO) -> bool:
-    """Whether what is written appears below a cell: Jupyter's kernels replace the stream."""
-    return type(stream).__module__.partition(".")[0] == "ipykernel"
 
 
 @dataclass
@@ -288,7 +265,7 @@ class PlainObserver(_CountingObserver):
 
     def stage(self, name: str) -> None:
         """A line on what is done with the selected configuration."""
-        self._line(f"{name}: {_STAGES[name]}" if name in _STAGES else name)
+        self._line(f"{name}: {STAGES[name]}" if name in STAGES else name)
 
     def search_ended(self, run: Run | None) -> None:
         """What was found and written."""
@@ -381,7 +358,7 @@ class LiveObserver(_CountingObserver):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The display as it is now; Rich asks for it a few times a second."""
         if self._stage is not None:
-            yield self._with_spinner(Text(_STAGES.get(self._stage, self._stage)))
+            yield self._with_spinner(Text(STAGES.get(self._stage, self._stage)))
         elif self._tally is not None:
             yield self._progress(self._tally)
 

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from hpsearch import snippets
 from hpsearch.task import Target
 
 ColumnKind = Literal["number", "category", "text", "date", "words", "array"]
@@ -191,16 +192,40 @@ class Dataset:
             if found:
                 lines.append(f"{kind} ({len(found):,}): {_described(found)}")
         lines.append(f"target: {_target_described(self.target)}")
+        return [*lines, *(f"{role}: {said}" for role, said in self._roles().items())]
+
+    def __repr__(self) -> str:
+        head, *rest = self.describe()
+        return "\n".join([f"Dataset {head}", *(f"  {line}" for line in rest)])
+
+    def _repr_html_(self) -> str:
+        """What ``describe`` says, as a notebook shows it."""
+        head, *_ = self.taken_for()
+        columns = self.schema.columns[:_MOST_SHOWN]
+        rows = [(c.name, c.kind, c.reason, "yes" if c.has_missing else "") for c in columns]
+        hidden = len(self.schema.columns) - len(columns)
+        return snippets.shown(
+            head,
+            snippets.facts({"target": _target_described(self.target), **self._roles()}),
+            snippets.table("Columns", ("column", "kind", "why", "missing cells"), rows),
+            snippets.listed("", [f"and {hidden:,} more columns"] if hidden else []),
+            snippets.listed("notes", self.notes),
+            snippets.listed("warnings", self.warnings),
+        )
+
+    def _roles(self) -> dict[str, str]:
+        """Columns that are no features, in words."""
+        said = {}
         if self.groups is not None:
-            lines.append(_counted_values("groups", self.groups_name, self.groups))
+            said["groups"] = _counted_values(self.groups_name, self.groups)
         if self.time is not None:
-            lines.append(_counted_values("time", self.time_name, self.time))
+            said["time"] = _counted_values(self.time_name, self.time)
         if self.weights is not None:
             source = f"{self.weights_name}, " if self.weights_name else ""
-            lines.append(f"weights: {source}{self.weights.min():g} to {self.weights.max():g}")
+            said["weights"] = f"{source}{self.weights.min():g} to {self.weights.max():g}"
         if self.test is not None:
-            lines.append(f"test rows: {self.test.n_rows:,}")
-        return lines
+            said["test rows"] = f"{self.test.n_rows:,}"
+        return said
 
     def take(self, rows: NDArray[np.integer[Any]]) -> Dataset:
         """The given rows under the same schema, without the test rows and the fingerprint."""
@@ -219,6 +244,7 @@ class Dataset:
 
 
 _MOST_DESCRIBED = 12
+_MOST_SHOWN = 30
 
 
 def _described(columns: tuple[Column, ...]) -> str:
@@ -234,9 +260,9 @@ def _described(columns: tuple[Column, ...]) -> str:
     return text + (f"; {n_missing:,} with missing cells" if n_missing else "")
 
 
-def _counted_values(role: str, name: str, values: NDArray[Any]) -> str:
+def _counted_values(name: str, values: NDArray[Any]) -> str:
     source = f"{name}, " if name else ""
-    return f"{role}: {source}{len(np.unique(values)):,} different values"
+    return f"{source}{len(np.unique(values)):,} different values"
 
 
 def _target_described(target: Target) -> str:

@@ -62,8 +62,17 @@ def spare(*packages: str) -> None:
 
 def import_keras_tuner() -> None:
     """Import keras-tuner, and with it Keras, where they only plan."""
-    with _unavailable(*_spared), keras_internals.jax_when_it_is_used():
+    with silenced_stderr(), _unavailable(*_spared), keras_internals.jax_when_it_is_used():
         import keras_tuner  # noqa: F401
+
+
+def import_keras_quietly() -> None:
+    """Import Keras as the user's process has it, without what TensorFlow says on being imported.
+
+    That is written before ``TF_CPP_MIN_LOG_LEVEL`` is looked at, and past ``sys.stderr``.
+    """
+    with silenced_stderr():
+        import keras  # noqa: F401
 
 
 def keep_compiled_programs(*, least_seconds: float = 0.2) -> None:

@@ -8,7 +8,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from hpsearch.console.observers import observer_in_python
+from hpsearch.console.notebook import observer_in_python
 from hpsearch.data import Dataset
 from hpsearch.engines.workers.fork_server import staying
 from hpsearch.errors import RunExistsError

@@ -100,7 +100,7 @@ class _Keras(Fittable):
         X, y, sample_weight : as in ``fit``.
         cv, groups : as in ``hpsearch.cross_validate``.
         options : more of ``hpsearch.cross_validate``: ``metric``, ``also``, ``patience``, ``jobs``,
-            ``cluster``, ``epoch``.
+            ``cluster``, ``epoch``, ``observer``, ``quiet``, which is on unless given.
         """
         with staying():
             by_row = {"groups": groups, "sample_weight": sample_weight}
@@ -115,7 +115,7 @@ class _Keras(Fittable):
                 f"{type(self).__name__} has {twice[0]!r} of its own; received another one for the "
                 "folds. Use set_params."
             )
-        asked = {**self._options(), **options}
+        asked = {"quiet": True, **self._options(), **options}
         data, target = clone(self)._read(X, y, **by_row)
         asked["class_weight"] = target.by_label(asked["class_weight"])
         result = cross_validate(self.build, data, cv=cv, values=self.values, **asked)

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.dataset import Dataset, Schema
+from hpsearch.engines.backend import import_keras_quietly
 from hpsearch.engines.initial import numpy_draws, zeros_drawn
 from hpsearch.engines.lookups import Lookups
 from hpsearch.engines.network import side_by_side
@@ -308,6 +309,7 @@ def load_keras_bytes(content: bytes, path: Path) -> Any:
         It is damaged.
     """
     check_keras_json()
+    import_keras_quietly()
     import keras
 
     if not zipfile.is_zipfile(io.BytesIO(content)):  # Keras would say that it is not found

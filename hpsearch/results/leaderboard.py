@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from hpsearch import words
+from hpsearch import snippets, words
 from hpsearch.errors import InputError, OptionError, StorageError
 from hpsearch.metrics import direction_said
 from hpsearch.report.board import Duel, Group, Standing, board_html, ends_of
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 LEVEL: Final = 0.05
 """Pairs whose p-value, corrected for all pairs of their group, is below this are told apart."""
+
+_COLUMNS: Final = ("rank", "run", "mean ± se", "95 % interval", "on new rows", "told apart")
 
 MOST_PAIRED: Final = 40
 """Runs of a group, the best ones, that are compared in pairs."""
@@ -79,6 +81,34 @@ class Leaderboard:
             for one in group.standings
         ]
         return pd.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        lines = [
+            f"  {group.mark} {one.rank:>3}  {words.score(one.score, one.se)}  {one.run}"
+            for group in self.groups
+            for one in group.standings
+        ]
+        return "\n".join(["Leaderboard", *lines])
+
+    def _repr_html_(self) -> str:
+        """The groups by rank, as a notebook shows them."""
+        parts = []
+        for group in self.groups:
+            rows = [
+                (
+                    str(one.rank),
+                    one.run,
+                    words.score(one.score, one.se),
+                    words.interval(one.low, one.high),
+                    words.number(one.expected),
+                    one.apart,
+                )
+                for one in group.standings
+            ]
+            title = f"{group.mark}  {group.title}"
+            parts += [snippets.words(title), snippets.table(title, _COLUMNS, rows)]
+        left_out = [f"{path}: {reason}" for path, reason in self.left_out]
+        return snippets.shown("Leaderboard", *parts, snippets.listed("left out", left_out))
 
     def html(self, path: str | os.PathLike[str]) -> Path:
         """Write it as one HTML page that needs no network, and return the page's path.

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from hpsearch import snippets, words
 from hpsearch.errors import InputError
 from hpsearch.results.contents import Contents
-from hpsearch.results.layout import BEST, JOURNAL, NEXT, is_journal, require_run
+from hpsearch.results.layout import BEST, JOURNAL, NEXT, REPORT, is_journal, require_run
 from hpsearch.results.lock import is_locked, locked_text
 
 if TYPE_CHECKING:
@@ -128,8 +130,32 @@ class Run(Contents):
 
         return export_run(self, to, out, overwrite=overwrite).path
 
+    @property
+    def warnings(self) -> list[str]:
+        """What deserves attention, a sentence each: of the data, the network, and the ledger."""
+        said = [str(text) for text in self.settings.get("warnings") or ()]
+        ledger = self.ledger
+        return said + ([] if ledger is None else [warning.text for warning in ledger.warnings])
+
+    def _repr_html_(self) -> str:
+        """The run in short, as a notebook shows it."""
+        told = {name: text for name, text in _summary(self).items() if name != "with"}
+        parts: list[str] = []
+        with suppress(InputError), self.reading():
+            parts += [
+                snippets.facts({**told, "new rows": _expected(self)}),
+                snippets.table("The best trials", _TRIALS_SHOWN, _trials_shown(self)),
+                snippets.listed("warnings", self.warnings),
+                snippets.listed("diagnoses", [found.title for found in self.diagnoses]),
+            ]
+        report = self.path / REPORT
+        if parts and report.is_file():
+            parts.append(snippets.link(report.as_posix(), f"the report: {report.as_posix()}"))
+        return snippets.shown(f"Run {self.path.as_posix()}", *(parts or [snippets.facts(told)]))
+
     def __repr__(self) -> str:
-        lines = [f"Run({self.path.as_posix()!r})", *(f"  {line}" for line in _summary(self))]
+        facts = [f"  {label:<7}{text}" for label, text in _summary(self).items()]
+        lines = [f"Run({self.path.as_posix()!r})", *facts]
         return "\n".join(lines)
 
 
@@ -172,12 +198,46 @@ def _unfinished(folder: Path) -> str:
     )
 
 
-def _summary(run: Run) -> list[str]:
-    """What the run was and found, a line each; nothing where its documents cannot be read."""
+def _expected(run: Run) -> str:
+    """What to expect on new rows, in words; nothing where the run's ledger doesn't say."""
+    ledger = run.ledger
+    if ledger is None:
+        return ""
+    promise, width = ledger.promise, None
+    ends = words.interval(promise.low, promise.high)
+    if promise.low is not None and promise.high is not None:
+        width = promise.high - promise.low
+    value = words.within(promise.value, width)
+    return f"expect {ledger.metric} {value}" + (f", {ends}" if ends else "")
+
+
+_TRIALS_SHOWN: Final = ("rank", "trial", "score ± se", "epoch", "configuration")
+_MOST_TRIALS_SHOWN: Final = 5
+
+
+def _trials_shown(run: Run) -> list[tuple[str, ...]]:
+    """The best trials, a row each."""
+    from hpsearch.report.material import records
+
+    return [
+        (
+            words.number(row["rank"]),
+            str(row["trial"]),
+            words.score(row.get("score"), row.get("score_se")),
+            words.number(row.get("best_epoch")),
+            words.configuration(words.hyperparameters(row)),
+        )
+        for row in records(run.trials.head(_MOST_TRIALS_SHOWN))
+        if not words.is_missing(row.get("rank"))
+    ]
+
+
+def _summary(run: Run) -> dict[str, str]:
+    """What the run was and found, by name; or why its documents can't be read."""
     try:
         settings, best = run.settings, run.best
     except InputError as error:
-        return [str(error)]
+        return {"damaged": str(error)}
     data = settings.get("data") or {}
     facts = [data.get("name"), data.get("task"), _count(data.get("n_rows"), "rows")]
     budget = [
@@ -194,7 +254,7 @@ def _summary(run: Run) -> list[str]:
         "best": _score_line(best),
         "with": values,
     }
-    return [f"{label:<7}{text}" for label, text in lines.items() if text]
+    return {label: text for label, text in lines.items() if text}
 
 
 def _count(number: Any, noun: str) -> str:

@@ -126,6 +126,11 @@ def heard_by(make: Callable[[], Observer]) -> None:
     _suitable = make
 
 
-def usual_observer() -> Observer:
-    """A new observer for a search that was given none; silent where ``heard_by`` named nobody."""
-    return _suitable()
+def usual_observer(*, quiet: bool = False) -> Observer:
+    """A new observer for a search that was given none; silent where ``heard_by`` named nobody.
+
+    Parameters
+    ----------
+    quiet : silent wherever Python runs.
+    """
+    return SilentObserver() if quiet else _suitable()

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from hpsearch import options as rules
+from hpsearch import snippets, words
 from hpsearch.data import Dataset, load
 from hpsearch.engines import importing
 from hpsearch.errors import OptionError, SearchFailedError
@@ -18,6 +19,7 @@ from hpsearch.metrics import Metric
 from hpsearch.options import MOST_FOLDS, check_options, count, taking
 from hpsearch.preprocessing.weights import check_class_weight
 from hpsearch.results.tables import curves_table, folds_table, predictions_table
+from hpsearch.scoring.observer import Observer, usual_observer
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.scoring.trials import TrialResult, prediction_parts
@@ -54,6 +56,21 @@ class CrossValidation:
     curves: pd.DataFrame
     predictions: pd.DataFrame
 
+    def _repr_html_(self) -> str:
+        """The score in short, as a notebook shows it."""
+        better = "lower" if self.direction == "min" else "higher"
+        return snippets.shown(
+            f"{self.metric} {words.score(self.score, self.score_se)}",
+            snippets.facts(
+                {
+                    "95 % interval": words.interval(self.ci_low, self.ci_high),
+                    "metric": f"{self.metric}, {better} is better",
+                    "folds": str(len(self.folds)),
+                    "best epoch": str(self.best_epoch),
+                }
+            ),
+        )
+
     def __repr__(self) -> str:
         return (
             f"CrossValidation({self.metric} {self.score:.4g} ± {self.score_se:.2g}, 95 % interval "
@@ -74,6 +91,8 @@ def cross_validate(
     groups: Any = None,
     sample_weight: Any = None,
     epoch: str = "best",
+    observer: Observer | None = None,
+    quiet: bool = False,
     **options: Any,
 ) -> CrossValidation:
     """Score one Keras configuration by iterated K-fold, statistics from training rows alone.
@@ -90,6 +109,7 @@ def cross_validate(
     values : hyperparameters, by default the space's own defaults.
     task, groups, sample_weight : as in ``hpsearch.load``.
     epoch : where the scores are read: ``"best"``, the best epoch of the mean curve, or ``"last"``.
+    observer, quiet : as in ``Search``; by default warnings, and how far it is.
 
     Raises
     ------
@@ -107,28 +127,49 @@ def cross_validate(
                 f"{type(build).__name__} has {' and '.join(given)} of its own; leave "
                 f"{'them' if len(given) > 1 else 'it'} out, or use set_params."
             )
-        found: CrossValidation = build.cross_validate(
-            data, y, cv=cv, groups=groups, sample_weight=sample_weight, epoch=epoch, **options
-        )
+        by_row = {"groups": groups, "sample_weight": sample_weight}
+        how = {"epoch": epoch, "observer": observer, "quiet": quiet, **options}
+        found: CrossValidation = build.cross_validate(data, y, cv=cv, **by_row, **how)
         return found
     at_end = rules.one_of(("best", "last"))("epoch", epoch) == "last"
     asked = loaded(Options(space_of(build), fix=values, **options))
-    with importing(asked.engine, asked.cluster):
+    with (
+        observer or usual_observer(quiet=quiet) as observer,
+        importing(asked.engine, asked.cluster),
+    ):
         dataset = load(data, y, task=task, groups=groups, sample_weight=sample_weight)
         check_class_weight(asked.class_weight, dataset.target)
         folds = make_folds(_splitter(cv, dataset, asked), dataset)
         metrics = metrics_of(asked, dataset)
         plan = session_plan(asked, asked.space, metrics, must_save=False)
-        return _scored(replace(plan, at_end=at_end), dataset, folds, metrics)
+        return _scored(replace(plan, at_end=at_end), dataset, folds, metrics, observer)
 
 
 def _scored(
-    plan: SessionPlan, dataset: Dataset, folds: Sequence[Fold], metrics: tuple[Metric, ...]
+    plan: SessionPlan,
+    dataset: Dataset,
+    folds: Sequence[Fold],
+    metrics: tuple[Metric, ...],
+    observer: Observer,
 ) -> CrossValidation:
+    for text in dataset.warnings:
+        observer.warn(text)
     with Session(plan, dataset, folds) as session:
         declared = session.prepare()
+        for text in session.probe.warnings:
+            observer.warn(text)
         candidate = Candidate(0, active_values(declared, declared.values))
-        [result] = session.score([candidate])
+        observer.search_started(
+            n_trials=1,
+            n_folds=len(folds),
+            metric=metrics[0],
+            direction=metrics[0].direction,
+            jobs=session.jobs,
+        )
+        [result] = session.score([candidate], observer=observer)
+        observer.trial_scored(result)
+        observer.trial_done(result.row)
+        observer.search_ended(None)
         if result.score is None:
             raise SearchFailedError(
                 f"The training failed: {result.row['error']}.\n{result.traceback or ''}".rstrip()

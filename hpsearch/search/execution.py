@@ -72,8 +72,10 @@ class Search(Options):
 
     Parameters
     ----------
-    observer : hears what happens; see ``hpsearch.scoring.observer``. By default lines in a notebook
-        and on a terminal, and nothing where standard output is neither.
+    observer : an ``hpsearch.Observer`` that hears what happens. By default what was understood, a
+        line that is renewed and the result in a notebook, lines on a terminal, and nothing where
+        standard output is neither.
+    quiet : show nothing, wherever Python runs.
     began : the moment, by ``time.monotonic()``, from which ``minutes`` count; by default that of
         the call of ``run``.
 
@@ -86,6 +88,7 @@ class Search(Options):
     """
 
     observer: Observer | None = field(default=None, kw_only=True, repr=False)
+    quiet: bool = field(default=False, kw_only=True, repr=False)
     began: float | None = field(default=None, kw_only=True, repr=False)
 
     def run(self, data: Any) -> Run:
@@ -113,7 +116,7 @@ class Search(Options):
         """
         began = now() if self.began is None else self.began
         with (
-            self.observer or usual_observer() as observer,
+            self.observer or usual_observer(quiet=self.quiet) as observer,
             importing(self.engine, self.cluster),
         ):
             dataset = load(data)
@@ -137,6 +140,7 @@ def resume(
     also: Any = None,
     accept_changes: bool = False,
     observer: Observer | None = None,
+    quiet: bool = False,
     began: float | None = None,
     **options: Any,
 ) -> Run:
@@ -152,7 +156,7 @@ def resume(
         where it was.
     space, test_data, metric, also : to be given again where they were Python objects.
     accept_changes : go on although versions of Python or of packages changed.
-    observer, began : as in ``Search``.
+    observer, quiet, began : as in ``Search``.
     options : options of ``Search``; those that may grow or change are below, further ones must be
         what they were. By default all are as they were.
 
@@ -172,7 +176,7 @@ def resume(
     given = {name: value for name, value in options.items() if value is not None}
     began = now() if began is None else began
     with (
-        observer or usual_observer() as observer,
+        observer or usual_observer(quiet=quiet) as observer,
         RunFolder.reopen(path) as folder,
         folder.journal() as journal,
     ):

@@ -11,13 +11,13 @@ from rich.console import Console
 
 import hpsearch
 from hpsearch import words
+from hpsearch.console.notebook import observer_in_python
 from hpsearch.console.observers import (
     LiveObserver,
     PlainObserver,
     QuietObserver,
     Tally,
     observer_for,
-    observer_in_python,
 )
 from hpsearch.console.views import (
     answer_view,
