@@ -5,11 +5,10 @@ from hpsearch.preprocessing.design import design_rows
 from hpsearch.preprocessing.encoding import Encoded, Layout, encode
 from hpsearch.preprocessing.ranges import RawRange, raw_range
 from hpsearch.preprocessing.statistics import Statistics, fit_statistics
-from hpsearch.preprocessing.weights import ClassWeight, LossWeights, fit_loss_weights
+from hpsearch.preprocessing.weights import LossWeights, fit_loss_weights
 
 __all__ = [
     "Bags",
-    "ClassWeight",
     "Encoded",
     "Layout",
     "LossWeights",

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data import Dataset
+from hpsearch.data.class_weights import ClassWeight
 from hpsearch.engines.fit_data import FitData
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import (
-    ClassWeight,
     Encoded,
     Layout,
     Statistics,

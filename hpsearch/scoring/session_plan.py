@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hpsearch.data.class_weights import ClassWeight
 from hpsearch.engines.contract import FitOptions
 from hpsearch.engines.workers import Cluster
-from hpsearch.preprocessing import ClassWeight
 from hpsearch.space.space import Space
 
 ScaleTarget = Literal["auto", True, False]

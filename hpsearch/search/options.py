@@ -15,6 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hpsearch import logs
 from hpsearch import options as rules
+from hpsearch.data.class_weights import (
+    ClassWeight,
+    class_weight,
+    read_class_weight,
+    write_class_weight,
+)
 from hpsearch.data.options import MAX_LEVELS, MAX_WORDS, TABLE_OPTIONS
 from hpsearch.errors import OptionError
 from hpsearch.options import (
@@ -30,12 +36,6 @@ from hpsearch.options import (
     or_none,
 )
 from hpsearch.oracles import check_oracle
-from hpsearch.preprocessing.weights import (
-    ClassWeight,
-    class_weight,
-    read_class_weight,
-    write_class_weight,
-)
 from hpsearch.search import asked_metrics
 from hpsearch.search.option_rules import (
     ScaleTarget,

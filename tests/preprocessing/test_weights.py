@@ -5,14 +5,10 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.utils.class_weight import compute_class_weight
 
+from hpsearch.data.class_weights import class_weight, read_class_weight, write_class_weight
 from hpsearch.errors import OptionError
 from hpsearch.preprocessing import fit_loss_weights
-from hpsearch.preprocessing.weights import (
-    check_class_weight,
-    class_weight,
-    read_class_weight,
-    write_class_weight,
-)
+from hpsearch.preprocessing.weights import check_class_weight
 from hpsearch.task import Target
 
 Y = np.array([0, 0, 0, 0, 1, 1, 2, 0], np.int32)
