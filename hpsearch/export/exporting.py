@@ -91,6 +91,8 @@ def _beside(target: Path) -> Iterator[Path]:
     """A path beside the target at which nothing is, now or afterwards."""
     path = temporary_path(target.parent)
     try:
+        path.touch()  # before the work, which takes seconds
+        path.unlink()
         yield path
     except OSError as error:
         raise StorageError(

@@ -102,6 +102,15 @@ def test_a_disk_that_can_not_be_written_is_said(to):
         to(a_format(full))
 
 
+def test_a_folder_that_can_not_be_written_is_said_before_the_work(to, tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(StorageError, match=r"'iris.txt' is not \(Permission denied\)"):
+        to(a_format(lambda run, path: pytest.fail("it was written")))
+
+
 @pytest.mark.parametrize(
     ("out", "message"),
     [

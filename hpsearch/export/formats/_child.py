@@ -70,6 +70,8 @@ def in_a_child(name: str) -> Callable[[Run, Path], Sequence[str]]:
         answer = json.loads(said[-1].removeprefix(_ANSWER))
         if "refused" in answer:
             raise ModelFileError(answer["refused"])
+        if "system" in answer:
+            raise OSError(*answer["system"])
         return list(answer["notes"])
 
     return write
@@ -91,6 +93,8 @@ def main(arguments: Sequence[str]) -> None:
         answer: dict[str, Any] = {"notes": notes}
     except InputError as error:
         answer = {"refused": str(error)}
+    except OSError as error:
+        answer = {"system": (error.errno, error.strerror or str(error))}
     print(f"\n{_ANSWER}{json.dumps(answer)}", flush=True)
 
 
@@ -160,7 +164,7 @@ def _held(name: str) -> Iterator[None]:
     """Whatever a converter or a runtime raises is its word that it can't hold the model."""
     try:
         yield
-    except InputError:
+    except (InputError, OSError):  # the second is the disk's word
         raise
     except Exception as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())

@@ -301,3 +301,14 @@ def test_a_converter_that_ends_its_process_is_one_line(bundle_of, mixed_schema, 
         ModelFileError, match=r"'onnx' can't hold .*the converter ended with code 1"
     ):
         onnx.FORMAT.write(SimpleNamespace(path=folder), folder / "out")
+
+
+def test_a_disk_that_is_full_is_no_fault_of_the_model(bundle_of, mixed_schema, monkeypatch):
+    bundle = bundle_of(some_columns(mixed_schema, "binary", "age"))
+
+    def full(bundle, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(onnx, "convert", full)
+    with pytest.raises(OSError, match="No space left"):
+        _child.written("onnx", bundle, bundle.path.parent / "out")
