@@ -28,7 +28,7 @@ def in_known_form(
     text: pd.Series[Any], known: Collection[str]
 ) -> tuple[pd.Series[Any], dict[str, str | None]]:
     """Level text with each cell as the known level that it means, and what was changed."""
-    forms = known_forms(text.dropna().unique(), known)
+    forms = known_forms((cell for cell in text.unique() if isinstance(cell, str)), known)
     if not forms:
         return text, forms
     changed = [forms.get(cell, cell) for cell in text.astype(object)]

@@ -29,7 +29,8 @@ def unseen_levels(cells: pd.Series[Any], column: Column) -> tuple[str, ...]:
     >>> unseen_levels(pd.Series(["red", "green"], dtype="str"), colour)
     ("Column 'colour': 'green' did not occur in the training data (1 row).",)
     """
-    unseen = sorted(set(cells.dropna().unique()) - set(column.levels))
+    known = frozenset(column.levels)
+    unseen = sorted(c for c in cells.unique() if isinstance(c, str) and c not in known)
     if not unseen:
         return ()
     shown = listed([quoted(level) for level in unseen], most=_MOST_NAMED)
@@ -54,11 +55,9 @@ def unseen_words(cells: pd.Series[Any], column: Column) -> tuple[str, ...]:
 
 def unseen_gaps(frame: pd.DataFrame, columns: Iterable[Column]) -> tuple[str, ...]:
     """A sentence where cells are missing in columns that had none missing."""
-    gaps = {
-        column.name: int(frame[column.name].isna().sum())
-        for column in columns
-        if column.name in frame and not column.has_missing
-    }
+    n_missing = frame.isna().to_numpy().sum(axis=0)
+    by_name = dict(zip(frame.columns, n_missing.tolist(), strict=True))
+    gaps = {c.name: by_name.get(c.name, 0) for c in columns if not c.has_missing}
     named = [f"{name!r} ({_rows(n)})" for name, n in gaps.items() if n]
     if not named:
         return ()
@@ -94,13 +93,15 @@ def _beyond(cells: pd.Series[Any], name: str, ends: Sequence[Any]) -> str:
     low, high = ends
     if low is None or high is None:
         return ""
-    is_date = pd.api.types.is_datetime64_any_dtype(cells.dtype)
-    if is_date:
+    values = cells.to_numpy()  # whose comparisons take a tenth of the time that a series' do
+    slack: Any = 0
+    if values.dtype.kind == "M":
         low, high = pd.Timestamp(low), pd.Timestamp(high)
-        slack: Any = pd.Timedelta(0)
+        first, last = low.to_datetime64(), high.to_datetime64()
     else:
+        first, last = low, high
         slack = _ROUNDING * max(abs(low), abs(high))
-    below, above = cells < low - slack, cells > high + slack
+    below, above = values < first - slack, values > last + slack
     n_rows = int((below | above).sum())
     if not n_rows:
         return ""

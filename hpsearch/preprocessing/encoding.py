@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -228,8 +229,14 @@ def _numbers(column: Column, cells: pd.Series[Any]) -> NDArray[Any]:
     return features
 
 
+@lru_cache(maxsize=1024)
+def _index_of(levels: tuple[str, ...]) -> pd.Index:
+    """The levels of a category, for finding cells among them; made once for many single rows."""
+    return pd.Index(levels, dtype="str")
+
+
 def _codes(column: Column, cells: pd.Series[Any]) -> NDArray[np.int32]:
-    codes = pd.Index(column.levels, dtype="str").get_indexer(pd.Index(cells)).astype(np.int32)
+    codes = _index_of(column.levels).get_indexer(pd.Index(cells)).astype(np.int32)
     codes[codes < 0] = len(column.levels)
     codes[cells.isna().to_numpy()] = len(column.levels) + 1
     return codes
