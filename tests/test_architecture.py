@@ -30,8 +30,9 @@ LAYERS = (
     {"scoring"},
     {"logs"},
     {"search"},
+    {"console"},
     {"tuner"},
-    {"console", "cli", "estimators", "__main__"},
+    {"cli", "estimators", "__main__"},
 )
 MOST_LINES = 560
 MOST_LINES_OF_A_FUNCTION = 60  # without its docstring

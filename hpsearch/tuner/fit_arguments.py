@@ -6,21 +6,23 @@ name; what has no meaning, since folds validate, is left aside with a word.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hpsearch.errors import OptionError, OptionWarning
+from hpsearch.scoring.observer import Observer, SilentObserver
+from hpsearch.system import Display
 from hpsearch.task import Label, Target
 
-_OPTIONS: Final = ("epochs", "batch_size", "class_weight")
-"""Arguments that ``Search`` has by the same name."""
+_OPTIONS: Final = ("epochs", "batch_size", "class_weight", "sample_weight")
+"""Arguments that ``Search`` or ``load`` has by the same name."""
 
 _BESIDE_VALIDATION: Final = ("validation_batch_size", "validation_freq", "validation_steps")
 
 _REFUSED: Final = {
-    "sample_weight": "rows count alike. Leave it out",
     "steps_per_epoch": "an epoch is one pass over a fold's training rows. Leave it out",
     "initial_epoch": "each training begins at the first epoch. Leave it out",
 }
@@ -83,10 +85,9 @@ def sorted_out(given: Mapping[str, Any]) -> FitArguments:
         )
     of_callbacks, said = _callbacks(left.pop("callbacks", ()))
     options |= of_callbacks
-    if left.pop("verbose", "auto") in (0, "0"):
-        from hpsearch.scoring.observer import SilentObserver
-
-        options["observer"] = SilentObserver()
+    verbose = left.pop("verbose", "auto")
+    if verbose != "auto":
+        options["observer"] = _observer(bool(verbose))
     for name in left:
         reason = _REFUSED.get(name)
         if reason is not None:
@@ -96,6 +97,15 @@ def sorted_out(given: Mapping[str, Any]) -> FitArguments:
             "Options of the search itself belong to the tuner."
         )
     return FitArguments(options, (*words, *said))
+
+
+def _observer(is_verbose: bool) -> Observer:
+    """Lines on standard output, wherever that leads, or nothing."""
+    if not is_verbose:
+        return SilentObserver()
+    from hpsearch.console.observers import PlainObserver
+
+    return PlainObserver(Display(sys.stdout))
 
 
 def _validation(left: dict[str, Any]) -> Iterable[str]:

@@ -33,15 +33,16 @@ def model_of(exported: Any, run: Run, network: Any | None) -> Any:
     is_whole = named in (["x"], [f"x{i}" for i in range(len(named))])
     if others or not is_whole or target.offset or description["name"] == "codes":
         return exported
-    model = _of_arrays(exported, description, is_binary_pair=_is_pair(network, target.kind))
+    is_pair = target.kind == "binary" and _n_units(network, description["shape"]) == 2
+    model = _of_arrays(exported, description, is_binary_pair=is_pair)
     if network is not None:
         _compile(model, network)
     return model
 
 
-def _is_pair(network: Any | None, kind: str) -> bool:
-    """Whether a binary problem's network has a unit for each class, as the script expects."""
-    return kind == "binary" and network is not None and network.outputs[0].shape[-1] == 2
+def _n_units(network: Any | None, shape: list[int]) -> int | None:
+    """Units of a network's last layer; a binary problem may have one for each class."""
+    return None if network is None else int(network.compute_output_shape((1, *shape))[-1])
 
 
 def _of_arrays(exported: Any, description: dict[str, Any], *, is_binary_pair: bool) -> Any:

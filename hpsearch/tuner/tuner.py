@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +17,7 @@ from hpsearch.data import Dataset
 from hpsearch.data.options import TABLE_OPTIONS
 from hpsearch.errors import InputError, OptionError, OptionWarning
 from hpsearch.export.prediction import load_model
-from hpsearch.options import taking
+from hpsearch.options import Option, taking
 from hpsearch.results import Run, open_run
 from hpsearch.results.layout import is_run
 from hpsearch.search.execution import Search, resume
@@ -74,6 +74,7 @@ class KFoldTuner:
     oracle : ``random``, ``grid``, ``bayesian``, ``hyperband``, ``tpe`` or ``gp``.
     seed : everything random follows from it; 0 by default.
     hyperparameters : declarations that count before those of the same names in the build.
+    baselines : as below, but for arrays such as images, where they are left out by default.
     executions_per_trial : ``repeats``, by keras-tuner's name.
     max_epochs : ``epochs``, by the name that keras-tuner's Hyperband has.
     directory, project_name : the run's folder is ``directory/project_name``.
@@ -159,7 +160,8 @@ class KFoldTuner:
         ----------
         x, y : arrays or frames, as Keras's ``fit`` takes them; classes as whole numbers, texts, or
             rows of 0 and 1.
-        fit_arguments : ``epochs`` (100 by default), ``batch_size``, ``verbose``, ``callbacks``
+        fit_arguments : ``epochs`` (100 by default), ``batch_size``, ``class_weight``,
+            ``sample_weight``, ``verbose``, ``callbacks``
             (``EarlyStopping`` becomes patience); ``validation_data`` and ``validation_split`` are
             left aside with a word. What else ``fit`` has is refused by name.
 
@@ -176,9 +178,11 @@ class KFoldTuner:
             loss=self._networks.loss,
             input_shape=self._networks.input_shape,
             limits=limits,
-            options=self._table_options,
+            options={**_among(_TABLE, self._options), **_among(_TABLE, arguments.options)},
         )
         fit = with_labels(arguments.options, data.target)
+        if "baselines" not in self._options and data.schema.of_kind("array"):
+            fit = {**fit, "baselines": False}  # boosted trees of pixels take longer than networks
         search = self._search_for(fit)
         arguments.say()
         if not self._overwrite and is_run(Path(self.project_dir)):
@@ -267,19 +271,12 @@ class KFoldTuner:
 
     def _what_was_asked(self, fit: Mapping[str, Any]) -> dict[str, Any]:
         """Options of a search that were given, the space, the metric and the folder apart."""
-        known = {each.name for each in _SEARCH}
-        options = {name: value for name, value in self._options.items() if name in known}
-        options |= {name: value for name, value in fit.items() if name in known}
+        options = {**_among(_SEARCH, self._options), **_among(_SEARCH, fit)}
         trials = self._max_trials
         if trials is None:
             epochs = options.get("epochs", default("epochs"))
             trials = _cycle(epochs) if self._oracle == "hyperband" else MAX_TRIALS
         return {**options, "trials": trials, "oracle": self._oracle, "seed": self._seed}
-
-    @property
-    def _table_options(self) -> dict[str, Any]:
-        names = {each.name for each in _TABLE}
-        return {name: value for name, value in self._options.items() if name in names}
 
     # -- what it reads of a run
 
@@ -322,6 +319,12 @@ class KFoldTuner:
             n_train=int(self._run.folds["n_train"].min()),
             epochs=int(self._run.settings["epochs"]),
         )
+
+
+def _among(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given of some options."""
+    names = {each.name for each in options}
+    return {name: value for name, value in given.items() if name in names}
 
 
 def _cycle(epochs: int) -> int:

@@ -12,11 +12,14 @@ callbacks = keras.callbacks
 
 
 def test_epochs_and_batch_size_are_options_of_the_search():
-    assert sorted_out({"epochs": 9, "batch_size": None, "verbose": 1}).options == {"epochs": 9}
+    found = sorted_out({"epochs": 9, "batch_size": None, "verbose": "auto"})
+    assert found.options == {"epochs": 9}
 
 
-def test_verbose_0_is_silent():
+def test_verbose_says_who_hears_of_the_search(capsys):
     assert isinstance(sorted_out({"verbose": 0}).options["observer"], SilentObserver)
+    sorted_out({"verbose": 2}).options["observer"].note("heard")
+    assert capsys.readouterr().out == "heard\n"
 
 
 def test_validation_rows_are_left_aside_with_a_word():
@@ -64,7 +67,6 @@ def test_keras_stops_at_the_first_epoch_that_is_no_better_with_patience_0_and_1(
         ({"callbacks": [callbacks.ModelCheckpoint("a.keras")]}, "without the callback ModelCheck"),
         ({"callbacks": [callbacks.ReduceLROnPlateau()]}, "keras.optimizers.schedules"),
         ({"callbacks": [callbacks.LambdaCallback()]}, "without the callback LambdaCallback"),
-        ({"sample_weight": [1.0]}, "does not take sample_weight"),
         ({"steps_per_epoch": 3}, "does not take steps_per_epoch"),
         ({"shuffle": False}, "received shuffle=False"),
         ({"epoch": 3}, "received epoch"),

@@ -157,15 +157,36 @@ def test_a_finished_project_is_opened_without_searching(tuned):
 def test_a_hypermodel_of_images_with_one_hot_classes(train_here, tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.random((24, 6, 6), dtype=np.float32), np.eye(2)[np.arange(24) % 2]
+    of_images = {name: value for name, value in SMALL.items() if name != "baselines"}
     tuner = hpsearch.KFoldTuner(
-        OfImages(n_classes=2), "val_loss", 1, directory=tmp_path, oracle="hyperband", **SMALL
+        OfImages(n_classes=2), "val_loss", 1, directory=tmp_path, oracle="hyperband", **of_images
     )
     stopped = [keras.callbacks.TerminateOnNaN()]
     with train_here():
         tuner.search(x, y, epochs=9, callbacks=stopped, verbose=0)
     [model] = tuner.get_best_models()
+    assert tuner.run.baselines is None
     assert model.predict(x, verbose=0).shape == (24, 2)
     assert set(model.evaluate(x, y, verbose=0, return_dict=True)) == {"loss", "accuracy"}
+
+
+def test_a_unit_for_each_of_two_classes_stays_one(rows, train_here, tmp_path):
+    def build(hp):
+        model = keras.Sequential([keras.layers.Dense(2, activation="softmax")])
+        loss, metrics = "sparse_categorical_crossentropy", ["accuracy"]
+        model.compile("adam", loss, metrics=metrics, run_eagerly=True)
+        return model
+
+    x, y = rows[0], (rows[1] > 0).astype(int)
+    tuner = hpsearch.KFoldTuner(build, "val_accuracy", 1, directory=tmp_path, **SMALL)
+    with train_here():
+        tuner.search(x, y, epochs=1)
+    [model] = tuner.get_best_models()
+    predicted = model.predict(x, verbose=0)
+    assert predicted.shape == (48, 2)
+    np.testing.assert_allclose(predicted.sum(axis=1), 1.0, rtol=1e-6)
+    accuracy = model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"]
+    assert accuracy == pytest.approx((predicted.argmax(axis=1) == y).mean())
 
 
 def test_what_is_left_aside_is_said_where_the_script_calls(rows, train_here, tmp_path):
