@@ -71,7 +71,7 @@ def sorted_out(given: Mapping[str, Any]) -> FitArguments:
 
     Examples
     --------
-    >>> sorted_out({"epochs": 20, "batch_size": 16, "verbose": 2}).options
+    >>> sorted_out({"epochs": 20, "batch_size": 16, "shuffle": True}).options
     {'epochs': 20, 'batch_size': 16}
     """
     left = {name: value for name, value in given.items() if value is not None}

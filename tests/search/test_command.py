@@ -43,6 +43,7 @@ OTHER = {
     "batch_size": 13,
     "patience": 14,
     "scale_target": False,
+    "class_weight": {"bad": 5.0, "good": 1.5},
     "engine": "fused",
     "trial_timeout": 15.0,
     "log": ("tensorboard", "mlflow"),
