@@ -79,15 +79,19 @@ class _Search(Fittable):
     def _searched(self, options: dict[str, Any], data: Dataset) -> Run:
         """The run, in the folder that was asked for, or in one that ends with this object."""
         observer = observer_in_python() if self.verbose else SilentObserver()
+
+        def search(path: Path, *, reports: bool = True) -> Run:
+            asked = {**options, "out": path}
+            return Search(**asked, observer=observer, reports=reports).run(data)
+
         with staying():
-            if self.out is None:
-                path = self._temporary_folder() / "run"
-                return Search(**{**options, "out": path}, observer=observer).run(data)
+            if self.out is None:  # nobody opens a report there; run_.report() writes one
+                return search(self._temporary_folder() / "run", reports=False)
             asked = Path(self.out)
             while True:
                 path = asked if self.overwrite else free_name(asked.parent, asked.name)
                 try:
-                    return Search(**{**options, "out": path}, observer=observer).run(data)
+                    return search(path)
                 except RunExistsError:  # of a process that fits a clone, and was here first
                     if self.overwrite or not path.exists():
                         raise

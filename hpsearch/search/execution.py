@@ -78,6 +78,7 @@ class Search(Options):
     quiet : show nothing, wherever Python runs.
     began : the moment, by ``time.monotonic()``, from which ``minutes`` count; by default that of
         the call of ``run``.
+    reports : whether the report is written at the end; ``Run.report`` writes it at any time.
 
     Examples
     --------
@@ -90,6 +91,7 @@ class Search(Options):
     observer: Observer | None = field(default=None, kw_only=True, repr=False)
     quiet: bool = field(default=False, kw_only=True, repr=False)
     began: float | None = field(default=None, kw_only=True, repr=False)
+    reports: bool = field(default=True, kw_only=True, repr=False)
 
     def run(self, data: Any) -> Run:
         """Search on a table, and leave the run's files.
@@ -121,6 +123,7 @@ class Search(Options):
         ):
             dataset = load(data)
             planned = _Planned.of(self, dataset, began, Budget.of(self))
+            planned = replace(planned, reports=self.reports)
             path = self.out or free_name(RESULTS_ROOT, dataset.name)
             with (
                 heard_beside(observer, self.log) as heard,
@@ -221,6 +224,7 @@ class _Planned:
     plan: SearchPlan
     nesting: Nesting | None
     began: float
+    reports: bool = True
 
     @classmethod
     def of(
@@ -298,7 +302,9 @@ def execute(
         text = model_card_text(asked, outcome, manifest, ledger)
         folder.write_file("model_card.md", text.encode("utf-8"))
         folder.finish(outcome)
-        run = _with_texts(open_run(folder.path), observer)
+        run = open_run(folder.path)
+        if planned.reports:
+            run = _with_texts(run, observer)
     observer.search_ended(run)
     return run
 
