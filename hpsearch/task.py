@@ -69,6 +69,8 @@ class Target:
         ``1.234,5 €`` (``hpsearch.data.numerals``); empty where all were plain numbers.
     offset : for ``regression``, what networks learn each value less of, so that float32 keeps its
         digits: round numbers near the means of values far from zero; empty where none is.
+    transform : for ``regression``, what networks learn in place of the values
+        (``hpsearch.preprocessing.transforms``); empty for the values themselves.
     """
 
     names: tuple[str, ...]
@@ -78,6 +80,7 @@ class Target:
     reason: str = ""
     number_formats: tuple[str, ...] = ()
     offset: tuple[float, ...] = ()
+    transform: str = ""
 
     @property
     def task(self) -> Task:
@@ -141,7 +144,8 @@ class Target:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary; ``from_json`` is its inverse."""
-        return asdict(self)
+        found = asdict(self)
+        return found if self.transform else {k: v for k, v in found.items() if k != "transform"}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Target:

@@ -165,6 +165,7 @@ def test_run_hands_the_datas_options_to_load(calls):
         ("--max-levels 5 --max-words 6", {"max_levels": 5, "max_words": 6}),
         ("--select one-se --nested 5", {"select": "one-se", "nested": 5}),
         ("--no-baselines", {"baselines": False}),
+        ("--transform log1p", {"transform": "log1p"}),
         ("--class-weight balanced", {"class_weight": "balanced"}),
         ("--class-weight a=5,b=0.5", {"class_weight": {"a": 5.0, "b": 0.5}}),
         ("--trial-timeout 90", {"trial_timeout": 90.0}),

@@ -227,6 +227,12 @@ class Dataset:
             said["test rows"] = f"{self.test.n_rows:,}"
         return said
 
+    def learnt_as(self, transform: str) -> Dataset:
+        """The same rows, of whose target networks learn a transform; the test rows alike."""
+        target = replace(self.target, transform=transform)
+        test = None if self.test is None else self.test.learnt_as(transform)
+        return replace(self, schema=replace(self.schema, target=target), test=test)
+
     def take(self, rows: NDArray[np.integer[Any]]) -> Dataset:
         """The given rows under the same schema, without the test rows and the fingerprint."""
         return replace(

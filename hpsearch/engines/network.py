@@ -19,6 +19,7 @@ from hpsearch import keras_internals
 from hpsearch.engines.endings import Ending, Needs, last_operation, wrong_probabilities
 from hpsearch.errors import SpaceError
 from hpsearch.preprocessing import Statistics
+from hpsearch.preprocessing.transforms import restored
 from hpsearch.task import Target
 
 TargetForm = Literal["column", "codes", "one_hot", "values"]
@@ -146,18 +147,21 @@ class OutputForm:
         )
         return next((fault for fault in faults if fault is not None), None)
 
-    def canonical(self, xp: Any, target: Target, output: Any, centre: Any, scale: Any) -> Any:
+    def canonical(
+        self, xp: Any, target: Target, output: Any, centre: Any, scale: Any, power: Any = 1.0
+    ) -> Any:
         """Canonical predictions of raw outputs (n, n_units), which are ``side_by_side``.
 
         ``xp`` is ``keras.ops`` or works like it. A binary problem keeps its column (n, 1) here,
-        so that every result has two axes.
+        so that every result has two axes. ``centre``, ``scale`` and ``power`` are the target's
+        statistics.
         """
         if any(head.from_logits for head in self.heads):
             parts = split_columns(output, [head.n_units for head in self.heads])
             linked = [head.linked(xp, part) for head, part in zip(self.heads, parts, strict=True)]
             output = _joined(xp, linked)
         if target.kind in ("regression", "share"):
-            return output * scale + centre
+            return restored(xp, target.transform, output * scale + centre, power)
         if target.kind == "binary" and self.n_units == 2:
             return output[:, 1:]
         return output
@@ -174,7 +178,8 @@ class OutputForm:
         rows = single_precision(outputs).reshape(-1, outputs.shape[-1])
         centre, scale = statistics.target_centre, statistics.target_scale
         with np.errstate(over="ignore"):  # a diverging network; what is infinite is noticed
-            columns = self.canonical(numpy_links, target, rows, centre, scale)
+            power = statistics.target_power
+            columns = self.canonical(numpy_links, target, rows, centre, scale, power)
             columns = np.ascontiguousarray(columns, target.prediction_dtype)
         return target.without_column(columns.reshape(*outputs.shape[:-1], -1))
 
@@ -356,3 +361,8 @@ class numpy_links:  # noqa: N801  (stands for a module)
     def concatenate(parts: Sequence[NDArray[Any]], axis: int) -> NDArray[Any]:
         """The arrays in a row along an axis."""
         return np.concatenate(parts, axis=axis)
+
+    exp, expm1, log, maximum, square, where = (
+        staticmethod(function)
+        for function in (np.exp, np.expm1, np.log, np.maximum, np.square, np.where)
+    )

@@ -83,7 +83,8 @@ def bundle_model(
     raw = side_by_side(keras.ops, _uncompiled(network)(rows))
     if raw.dtype != "float32":  # of a network in half or double precision
         raw = keras.ops.cast(raw, "float32")
-    outputs = form.canonical(keras.ops, schema.target, raw, centre, scale)
+    power = statistics.target_power.astype(np.float32)
+    outputs = form.canonical(keras.ops, schema.target, raw, centre, scale, power)
     return keras.Model(inputs, outputs, name="hpsearch_model")
 
 

@@ -128,7 +128,8 @@ def _predictions(
     outputs = _outputs(network, data, statistics, batches, training=training)
     raw = single_precision(np.concatenate(list(outputs)))
     centre, scale = statistics.target_centre, statistics.target_scale
-    values = np.asarray(form.canonical(numpy_links, data.target, raw, centre, scale))
+    power = statistics.target_power
+    values = np.asarray(form.canonical(numpy_links, data.target, raw, centre, scale, power))
     return data.target.without_column(values)
 
 

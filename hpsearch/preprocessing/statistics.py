@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from hpsearch.preprocessing.encoding import Encoded, Layout
+from hpsearch.preprocessing.transforms import fit_powers, transformed
 
 COLUMNS_AT_ONCE = 4
 """Columns of numbers that are held in float64 at a time, and up to twice as many."""
@@ -39,7 +40,8 @@ class Statistics:
     array_centre, array_scale : float32 (channels of all arrays,), over training rows, steps and
         pixels: a channel is an index of the last axis, such as a sequence's feature.
     target_centre, target_scale : float64 (n_values,): mean and standard deviation of a regression
-        target, or 0 and 1.
+        target, transformed where that is asked for, or 0 and 1.
+    target_power : float64 (n_values,): the power of the target's transform, 1 where it has none.
     """
 
     fill: NDArray[np.float32]
@@ -51,6 +53,7 @@ class Statistics:
     array_scale: NDArray[np.float32]
     target_centre: NDArray[np.float64]
     target_scale: NDArray[np.float64]
+    target_power: NDArray[np.float64]
 
     @classmethod
     def stack(cls, parts: Sequence[Statistics]) -> Statistics:
@@ -69,6 +72,7 @@ def fit_statistics(
     layout: Layout,
     *,
     scale_target: bool,
+    transform: str = "",
 ) -> Statistics:
     """Fit every statistic on the given training rows; no other row is read.
 
@@ -78,6 +82,7 @@ def fit_statistics(
     rows : the training rows' numbers.
     layout : the schema's layout.
     scale_target : whether the target (n_rows, n_values) is standardised.
+    transform : of the target, before that; see ``transforms``.
 
     Examples
     --------
@@ -95,7 +100,12 @@ def fit_statistics(
         values[list(layout.token_numbers)] = neutral
     for values, neutral in ((array_centre, 0.0), (array_scale, 1.0)):
         values[list(layout.token_channels)] = neutral
-    target_centre, target_scale = _target_statistics(y[rows], scale_target)
+    target = y[rows]
+    power = np.ones(target.shape[1] if target.ndim == 2 else 1)
+    if transform:
+        power = fit_powers(transform, target)
+        target = transformed(transform, target, power)
+    target_centre, target_scale = _target_statistics(target, scale_target)
     return Statistics(
         fill=fill,
         centre=centre,
@@ -106,6 +116,7 @@ def fit_statistics(
         array_scale=array_scale,
         target_centre=target_centre,
         target_scale=target_scale,
+        target_power=power,
     )
 
 

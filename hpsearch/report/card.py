@@ -145,6 +145,12 @@ def _limits(manifest: Mapping[str, Any]) -> Iterator[str]:
             f"- Whole numbers from {least:,} to {most:,} are looked up in "
             f"{_text(_listed(list(names)))}; rows with others are refused."
         )
+    transform = ((manifest.get("schema") or {}).get("target") or {}).get("transform")
+    if transform:
+        yield (
+            f"- Networks learnt the target's {transform}, so that what is predicted is nearer to "
+            "its median than to its mean: sums of predictions may be too small."
+        )
     missing = [column["name"] for column in columns if column.get("has_missing")]
     if missing:
         yield f"- Cells were missing in: {_text(_listed(missing))}. Training values fill them."

@@ -38,7 +38,14 @@ def fit_data(
     """Everything that training needs: statistics fitted on each fold's training rows alone."""
 
     def statistics(rows: Any) -> Statistics:
-        return fit_statistics(encoded, dataset.y, rows, layout, scale_target=scale_target)
+        return fit_statistics(
+            encoded,
+            dataset.y,
+            rows,
+            layout,
+            scale_target=scale_target,
+            transform=dataset.target.transform,
+        )
 
     every_row = np.arange(dataset.n_rows)
     training_rows = [*(fold.train for fold in folds), every_row]

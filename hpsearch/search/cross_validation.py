@@ -17,6 +17,7 @@ from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import Fold, IteratedKFold, choose_splitter, make_folds
 from hpsearch.metrics import Metric
 from hpsearch.options import MOST_FOLDS, check_options, count, taking
+from hpsearch.preprocessing.transforms import check_transform
 from hpsearch.preprocessing.weights import check_class_weight
 from hpsearch.results.tables import curves_table, folds_table, predictions_table
 from hpsearch.scoring.observer import Observer, usual_observer
@@ -139,6 +140,9 @@ def cross_validate(
     ):
         dataset = load(data, y, task=task, groups=groups, sample_weight=sample_weight)
         check_class_weight(asked.class_weight, dataset.target)
+        check_transform(asked.transform, dataset.target, dataset.y)
+        if asked.transform is not None:
+            dataset = dataset.learnt_as(asked.transform)
         folds = make_folds(_splitter(cv, dataset, asked), dataset)
         metrics = metrics_of(asked, dataset)
         plan = session_plan(asked, asked.space, metrics, must_save=False)

@@ -30,6 +30,13 @@ def splits() -> Sequence[str]:
     return SPLITS
 
 
+def transforms() -> Sequence[str]:
+    """What a number to predict can be transformed by."""
+    from hpsearch.preprocessing.transforms import TRANSFORMS
+
+    return list(TRANSFORMS)
+
+
 def engine_name(name: str, value: Any) -> str:
     """What trains."""
     from hpsearch.engines import checked_option

@@ -44,6 +44,7 @@ from hpsearch.search.option_rules import (
     read_fixes,
     splits,
     target_scaling,
+    transforms,
     write_fixes,
 )
 from hpsearch.search.tried import as_json, as_words, read_tried
@@ -353,6 +354,16 @@ class Options:
         panel=Panel.TRAINING,
         given=bool,
         read=lambda given: "auto" if given is None else given,
+        for_one_network=True,
+    )
+    transform: str | None = option(
+        None,
+        "What networks learn in place of a number to predict: log, log1p, sqrt, or yeo-johnson, a "
+        "power that the training rows of each fold choose. Predictions and scores are in the "
+        "target's own units.",
+        or_none(one_of(transforms)),
+        panel=Panel.TRAINING,
+        metavar="NAME",
         for_one_network=True,
     )
     class_weight: ClassWeight | None = option(

@@ -20,6 +20,7 @@ from hpsearch.errors import FoldError, OptionError
 from hpsearch.folds import Fold, choose_splitter, hold_back, make_folds
 from hpsearch.metrics import Metric
 from hpsearch.oracles.base import OraclePlan
+from hpsearch.preprocessing.transforms import check_transform
 from hpsearch.preprocessing.weights import check_class_weight
 from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.search.budget import Budget
@@ -122,6 +123,10 @@ def plan_search(options: Options, source: Dataset) -> SearchPlan:
     options = loaded(options)
     dataset, rows, test = _part_test_rows(options, source)
     check_class_weight(options.class_weight, source.target)
+    check_transform(options.transform, source.target, dataset.y, *([test.y] if test else []))
+    if options.transform is not None:
+        dataset = dataset.learnt_as(options.transform)
+        test = test and test.learnt_as(options.transform)
     metrics = metrics_of(options, source, test)
     folds, reason = _deal(options, dataset)
     options, note = settled(options, n_repeats=max(fold.repeat for fold in folds) + 1)

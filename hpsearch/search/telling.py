@@ -66,6 +66,11 @@ def tell_how_networks_are_trained(session: Session, observer: Observer) -> None:
     """What trying the default network found, and the engine."""
     for text in session.probe.warnings:
         observer.warn(text)
+    if transform := session.data.target.transform:
+        observer.note(
+            f"Networks learn the target's {transform}; scores and predictions are in its own "
+            "units. What is learnt best there is nearer to the target's median than to its mean."
+        )
     if session.scales_target:
         observer.note(
             "The target is standardised with each fold's training rows; scores and "

@@ -156,8 +156,11 @@ def network(job, data, candidate, seed, n_train=None):
 
 def targets(model, data, statistics, rows):
     """The target of some rows as plain Keras would be given it: an array for each output."""
+    from hpsearch.preprocessing.transforms import transformed
+
     y = data.y[rows]
     if data.target.kind == "regression":
+        y = transformed(data.target.transform, y, statistics.target_power)
         y = (y - statistics.target_centre) / statistics.target_scale
     if getattr(model.loss, "name", model.loss) == "categorical_crossentropy":
         y = np.eye(model.output_shape[-1], dtype="float32")[y]

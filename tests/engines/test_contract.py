@@ -17,6 +17,7 @@ from hpsearch.engines.plan import batch_order, replica_seed
 from hpsearch.engines.reference.engine import ReferenceEngine
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, LokyWorkers, Lost
 from hpsearch.preprocessing import design_rows
+from hpsearch.preprocessing.transforms import transformed
 from hpsearch.space.space import Candidate
 from hpsearch.stats import patience_stop
 
@@ -378,6 +379,30 @@ def test_scores_are_those_of_the_whole_fold_in_the_targets_own_units(trained):
 def build_zeros(hp, problem):
     """A network that gives 0, and learns nothing."""
     return compiled([], problem, rate=0.0, kernel_initializer="zeros")
+
+
+@pytest.mark.parametrize("name", ["log", "yeo-johnson"])
+def test_a_transformed_target_is_learnt_as_in_keras_and_predicted_in_its_own_units(
+    name, train, table, make_job, engine
+):
+    job = make_job(table("two values" if name == "yeo-johnson" else "regression").learnt_as(name),
+                   build, batch_size=8)  # fmt: skip
+    [fold] = train(job, 1).folds
+    losses, outputs = engine.call("keras_curves", job, Candidate(0, {}), 1)
+    assert_allclose(fold.train_loss, losses, rtol=1e-5)
+    data = read_fit_data(job.data_path)
+    rows, stats = data.folds[1].validation, data.statistics[1]
+    learnt = transformed(name, fold.predictions[-1].astype(np.float64), stats.target_power)
+    expected = outputs[-1, rows] * stats.target_scale + stats.target_centre
+    assert_allclose(learnt, expected, rtol=1e-4)
+    score = sk.mean_absolute_error(data.y[rows], fold.predictions[-1])
+    assert_allclose(fold.validation["mae"][-1], score, rtol=1e-6)
+    refitted, theirs = (
+        engine.call(function, *who, job, Candidate(0, {}), 4)
+        for function, *who in (("refit", engine.name), ("keras_refit",))
+    )
+    for mine, other in zip(refitted, theirs, strict=True):
+        assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale_target", [True, False])

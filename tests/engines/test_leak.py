@@ -181,9 +181,9 @@ def test_training_ignores_any_change_to_the_validation_rows(
 def leak(monkeypatch):
     """Let every fold's statistics be fitted on all rows, as a careless program would."""
 
-    def fit_on_every_row(encoded, y, rows, layout, *, scale_target):
+    def fit_on_every_row(encoded, y, rows, layout, **how):
         every_row = np.arange(encoded.n_rows)
-        return fit_statistics(encoded, y, every_row, layout, scale_target=scale_target)
+        return fit_statistics(encoded, y, every_row, layout, **how)
 
     monkeypatch.setattr(scoring, "fit_statistics", fit_on_every_row)
 

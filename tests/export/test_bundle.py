@@ -12,7 +12,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hpsearch.data import Schema
-from hpsearch.engines.network import OutputForm
+from hpsearch.engines.network import OutputForm, numpy_links
 from hpsearch.errors import BundleError, ModelFileError
 from hpsearch.export.bundle import (
     BUNDLE_FORMAT,
@@ -28,6 +28,7 @@ from hpsearch.export.bundle import (
 from hpsearch.export.refit import _save_arrays, refit_steps
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Layout, design_rows, encode, fit_statistics
+from hpsearch.preprocessing.transforms import TRANSFORMS, restored
 from hpsearch.results import Run
 from hpsearch.task import Target
 
@@ -95,7 +96,12 @@ class Exported:
         y = 100.0 + 10.0 * np.random.default_rng(1).normal(size=(40, 2))
         train = np.arange(30)
         self.statistics = fit_statistics(
-            self.encoded, y, train, self.layout, scale_target=schema.target.kind == "regression"
+            self.encoded,
+            y,
+            train,
+            self.layout,
+            scale_target=schema.target.kind == "regression",
+            transform=schema.target.transform,
         )
         self.network = network_of(self.layout.input_shape, units, activation, loss)
         self.form = OutputForm.of(self.network, schema.target)
@@ -111,6 +117,23 @@ class Exported:
     def outputs_of_the_network(self):
         rows = design_rows(self.encoded, self.layout, self.statistics)
         return self.network.predict_on_batch(rows)
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_the_way_back_from_a_transform_is_inside_of_the_model(
+    name, mixed_schema, mixed_rows, tmp_path
+):
+    target = replace(TARGETS["regression"], transform=name)
+    exported = Exported(replace(schema_of(mixed_schema, "number"), target=target), mixed_rows)
+    save_keras_file(exported.model, tmp_path / "model.keras")
+    predictions = exported.predictions(load_keras_file(tmp_path / "model.keras"))
+    assert_array_equal(predictions, exported.predictions(exported.model))
+    stats = exported.statistics
+    learnt = exported.outputs_of_the_network() * stats.target_scale + stats.target_centre
+    expected = restored(numpy_links, name, learnt, stats.target_power)
+    assert_allclose(predictions, expected, rtol=1e-3)
+    assert 50 < np.median(predictions) < 200
+    assert Target.from_json(target.to_json()) == target
 
 
 def schema_of(schema, *kinds):

@@ -344,6 +344,7 @@ class FusedProgram:
             word_slots=np.empty(0, np.int32),
             target_centre=np.zeros(1),
             target_scale=np.ones(1),
+            target_power=np.ones(1),
         )
         design = partial(
             design_batch,

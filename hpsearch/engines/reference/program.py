@@ -84,6 +84,7 @@ class RowSource:
                 word_slots=np.empty(0, np.int32),
                 target_centre=np.zeros(1),
                 target_scale=np.ones(1),
+                target_power=np.ones(1),
             ),
             numbers=tf.gather(tensors["numbers"], rows),
             codes=tf.gather(tensors["codes"], rows),
