@@ -240,8 +240,8 @@ def run_page(as_reader):
                 "cross_validate",
                 lambda build, data, **o: validate(build, data, **{**o, **SMALL_VALIDATION}),
             )
-            for name, small in ((f"{a}{b}", c) for a, c in SMALL_ESTIMATORS for b in KINDS):
-                patch.setitem(vars(hpsearch), name, smaller(getattr(hpsearch, name), small))
+            for name, fewer in ((f"{a}{b}", c) for a, c in SMALL_ESTIMATORS for b in KINDS):
+                patch.setitem(vars(hpsearch), name, smaller(getattr(hpsearch, name), fewer))
             patch.setattr(sys, "stdout", io.StringIO())
             exec(compile(page.python, page.name, "exec"), names)
             printed[page.name] = sys.stdout.getvalue()
