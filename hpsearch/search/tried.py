@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from hpsearch.errors import InputError, OptionError
-from hpsearch.paths import expanded, opened, shown
+from hpsearch.paths import expanded, found_at, opened, shown
 from hpsearch.space.configurations import Configured, Given, configured
 from hpsearch.words import counted, unguarded
 
@@ -146,7 +146,7 @@ def _of_file(given: str | os.PathLike[str]) -> Iterable[Any]:
             f"--try is a file that ends in .json or .csv; received {shown(given)}. A run's "
             "trials.csv or best.json serves, too."
         )
-    if not path.exists():
+    if found_at(path, OptionError) is None:
         raise OptionError(f"--try names a file that is there; {shown(given)} is not.")
     try:
         with opened(path, OptionError) as file:
