@@ -355,7 +355,7 @@ def predict(
 
 @app.command(
     epilog="[bold]Examples[/bold]\n\nhpsearch export results/breast_cancer --to onnx\n\n"
-    "hpsearch export results/breast_cancer --to saved-model --out serving/1"
+    "hpsearch export results/breast_cancer --to saved-model --out cancer_model"
 )
 def export(
     run: RunArgument,
