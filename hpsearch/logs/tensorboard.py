@@ -42,7 +42,7 @@ class TensorboardLog(RunLog):
 
     def __init__(self, say: Say) -> None:
         self._say = say
-        self._folder = Path()
+        self._folder, self._run = Path(), ""
 
     def __enter__(self) -> Self:
         from tensorboard.plugins.hparams import summary_v2  # noqa: F401 - what it imports is here
@@ -52,12 +52,14 @@ class TensorboardLog(RunLog):
     def run_started(self, path: Path, settings: Mapping[str, Any]) -> None:
         """Take the folder."""
         self._folder = path / layout.TENSORBOARD
+        whole = path.resolve()
+        self._run = whole.parent.name if whole.name == layout.NEXT else whole.name
         self._say(f"TensorBoard: {self._folder}; `tensorboard --logdir` shows it.")
 
     def keep(self, record: TrialRecord) -> None:
         """Write a trial's events, unless they are there."""
         folder = self._folder / f"trial-{record.trial}"
-        _write(folder, record.digest, lambda: _events_of(record))
+        _write(folder, record.digest, lambda: _events_of(record, self._run))
 
     def finish(self, run: Run, records: list[TrialRecord]) -> None:
         """Write what belongs to the search as a whole."""
@@ -94,11 +96,11 @@ def _write(folder: Path, digest: str, summaries: Any) -> None:
         path.unlink(missing_ok=True)
 
 
-def _events_of(record: TrialRecord) -> Iterator[tuple[int, Any]]:
+def _events_of(record: TrialRecord, run: str) -> Iterator[tuple[int, Any]]:
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
     values = {name: plain(value) for name, value in record.hyperparameters.items()}
-    name = f"trial {record.trial}"
+    name = f"{run} trial {record.trial}"  # rows of one name are one to TensorBoard
     yield 0, hparams_pb(values or {"trial": record.trial}, trial_id=name)
     yield from _scalars("", [(0, record.scores)])
     curves = [

@@ -90,7 +90,7 @@ def test_each_trial_is_a_row_of_hyperparameters(logged):
     for record in records_of(logged):
         _, _, [content] = read(logged.path / layout.TENSORBOARD / f"trial-{record.trial}")
         started = hyperparameters_in(content).session_start_info
-        assert started.group_name == f"trial {record.trial}"
+        assert started.group_name == f"run trial {record.trial}", "those of another run"
         assert {n: v.number_value for n, v in started.hparams.items()} == record.hyperparameters
     _, _, [content] = read(logged.path / layout.TENSORBOARD)
     experiment = hyperparameters_in(content).experiment
