@@ -213,7 +213,6 @@ def as_reader(folder, sets, train_here):
 @pytest.fixture(scope="module")
 def run_page(as_reader):
     """Runs a page's Python with small budgets, once; the names that it leaves."""
-    search, validate, tuner = hpsearch.Search, hpsearch.cross_validate, hpsearch.KFoldTuner
     done, printed = {}, {}
 
     def run(page):
@@ -226,22 +225,15 @@ def run_page(as_reader):
             run(BY_NAME["index.md"])
         with as_reader() as patch:
             small = {**SMALL, "baselines": "results/houses" in page.python}
-            patch.setitem(
-                vars(hpsearch), "Search", lambda *given, **o: search(*given, **{**o, **small})
-            )
-            for_tuner = {name: value for name, value in small.items() if name != "trials"}
-            patch.setitem(
-                vars(hpsearch),
-                "KFoldTuner",
-                lambda *given, **o: tuner(*given, **{**o, **for_tuner, "max_trials": 2}),
-            )
-            patch.setitem(
-                vars(hpsearch),
-                "cross_validate",
-                lambda build, data, **o: validate(build, data, **{**o, **SMALL_VALIDATION}),
-            )
-            for name, fewer in ((f"{a}{b}", c) for a, c in SMALL_ESTIMATORS for b in KINDS):
-                patch.setitem(vars(hpsearch), name, smaller(getattr(hpsearch, name), fewer))
+            kinds = {
+                "Search": small,
+                "KFoldTuner": {**small, "max_trials": 2},
+                **{f"{a}{b}": least for a, least in SMALL_ESTIMATORS for b in KINDS},
+                "cross_validate": SMALL_VALIDATION,
+            }
+            del kinds["KFoldTuner"]["trials"]
+            for name, least in kinds.items():
+                patch.setitem(vars(hpsearch), name, smaller(getattr(hpsearch, name), least))
             patch.setattr(sys, "stdout", io.StringIO())
             exec(compile(page.python, page.name, "exec"), names)
             printed[page.name] = sys.stdout.getvalue()
