@@ -12,14 +12,13 @@ from hpsearch.data.dataset import Schema
 from hpsearch.results import Run
 
 
-def model_of(exported: Any, run: Run, network: Any | None) -> Any:
+def model_of(exported: Any, run: Run, network: Any) -> Any:
     """The model of a configuration of a run, trained on all rows.
 
     Parameters
     ----------
     exported : as the run exports it, ``load_model(run)``.
-    network : that configuration's network as it is built, whose loss and metrics it gets; None
-        where nobody can build it.
+    network : that configuration's network as it is built, whose loss and metrics it gets.
 
     Returns
     -------
@@ -35,14 +34,13 @@ def model_of(exported: Any, run: Run, network: Any | None) -> Any:
         return exported
     is_pair = target.kind == "binary" and _n_units(network, description["shape"]) == 2
     model = _of_arrays(exported, description, is_binary_pair=is_pair)
-    if network is not None:
-        _compile(model, network)
+    _compile(model, network)
     return model
 
 
-def _n_units(network: Any | None, shape: list[int]) -> int | None:
+def _n_units(network: Any, shape: list[int]) -> int:
     """Units of a network's last layer; a binary problem may have one for each class."""
-    return None if network is None else int(network.compute_output_shape((1, *shape))[-1])
+    return int(network.compute_output_shape((1, *shape))[-1])
 
 
 def _of_arrays(exported: Any, description: dict[str, Any], *, is_binary_pair: bool) -> Any:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hpsearch.errors import OptionError, SpaceError
 from hpsearch.space.guards import blame, heard_warnings
-from hpsearch.space.source import is_hypermodel
+from hpsearch.space.source import definition, is_hypermodel
 from hpsearch.space.space import Space
 from hpsearch.task import Problem
 
@@ -72,6 +72,10 @@ class Networks:
             )
         first = _declaring_first(build, hyperparameters)
         return cls(Space.load(first), first)
+
+    def built(self, hp: HyperParameters, problem: Problem) -> Any:
+        """The network of some hyperparameters."""
+        return definition(self.space.source).build(hp, problem)
 
     def declared(self, problem: Problem) -> HyperParameters:
         """All hyperparameters, as a search finds them."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from hpsearch.data import Dataset, load
 from hpsearch.errors import DataError
+from hpsearch.metrics import METRICS
 from hpsearch.preprocessing import Layout
 
 _CLASSES: Final = ("sparse_categorical_crossentropy", "categorical_crossentropy")
@@ -27,6 +28,7 @@ def dataset_of(
     y: Any,
     *,
     loss: str | None,
+    metric: Any,
     input_shape: tuple[int | None, ...] | None,
     limits: Mapping[str, int],
     options: Mapping[str, Any],
@@ -37,7 +39,7 @@ def dataset_of(
     ----------
     x, y : as Keras's ``fit`` takes them: arrays or frames; classes as whole numbers, texts or rows
         of 0 and 1.
-    loss, input_shape : of the default network, where it says.
+    loss, input_shape : of the default network, where it says; metric : the selecting one.
     limits : ``max_levels`` and ``max_words``; options : of ``hpsearch.load``.
 
     Raises
@@ -51,7 +53,7 @@ def dataset_of(
     x, y = _in_memory(x), _in_memory(y)
     options = {name: value for name, value in options.items() if value is not None}
     if "task" not in options:
-        options["task"] = task_of(y, loss)
+        options["task"] = task_of(y, loss, metric)
     is_array = isinstance(x, np.ndarray) and input_shape == x.shape[1:]
     if is_array and x.ndim == 3:  # a grey image would get an axis for its one channel
         options = {"kinds": {"x": "sequence"}, **options}
@@ -66,23 +68,26 @@ def dataset_of(
     return data
 
 
-def task_of(y: Any, loss: str | None) -> str | None:
-    """The problem type that a loss asks for, where the target leaves it open; else None.
+def task_of(y: Any, loss: str | None, metric: Any = None) -> str | None:
+    """The problem type that a loss or a metric asks for where the target leaves it open, or None.
 
     Examples
     --------
     >>> task_of(np.arange(30), "mean_squared_error"), task_of(np.arange(30) % 3, None)
     ('regression', None)
+    >>> task_of(np.arange(30) % 3, None, "accuracy")
+    'multiclass'
     """
     values = np.asarray(y)
     n_columns = 1 if values.ndim < 2 else values.shape[1]
-    is_number = values.dtype.kind in "fiu"
-    if loss in _DISTANCES and is_number:
+    kinds = METRICS[metric].kinds if isinstance(metric, str) and metric in METRICS else ()
+    of_classes = "multiclass" in kinds and "regression" not in kinds
+    if loss in _DISTANCES and values.dtype.kind in "fiu" and not of_classes:
         return "regression"
     if loss == "binary_crossentropy" and n_columns > 1:
         return "multilabel"
-    if loss in _CLASSES and n_columns == 1 and len(np.unique(values.astype(str))) > 2:
-        return "multiclass"
+    if (loss in _CLASSES or (loss is None and of_classes)) and n_columns == 1:
+        return "multiclass" if len(np.unique(values.astype(str))) > 2 else None
     return None
 
 

@@ -10,6 +10,7 @@ import inspect
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from hpsearch import words
@@ -129,7 +130,7 @@ class KFoldTuner:
     @property
     def hypermodel(self) -> Any:
         """What builds networks, ``tuner.hypermodel.build(hp)``."""
-        return self._networks
+        return SimpleNamespace(build=self._build)
 
     @property
     def project_dir(self) -> str:
@@ -176,6 +177,7 @@ class KFoldTuner:
             x,
             y,
             loss=self._networks.loss,
+            metric=self._metric,
             input_shape=self._networks.input_shape,
             limits=limits,
             options={**_among(_TABLE, self._options), **_among(_TABLE, arguments.options)},
@@ -229,7 +231,7 @@ class KFoldTuner:
         if run.best["trial"] in trials:
             found[run.best["trial"]] = load_model(run)
         return [
-            model_of(found[trial], run, self._network(words.hyperparameters(row)))
+            model_of(found[trial], run, self._build(self._hyperparameters(row)))
             for trial, row in zip(trials, rows, strict=True)
         ]
 
@@ -294,9 +296,9 @@ class KFoldTuner:
         found.values = configured(declared, given).values
         return found
 
-    def _network(self, values: Mapping[str, Any]) -> Any | None:
+    def _build(self, hp: HyperParameters) -> Any:
         build = self._networks.build
-        return None if build is None else build(self._with_values(values))
+        return build(hp) if build is not None else self._networks.built(hp, self._problem())
 
     def _declaration(self) -> HyperParameters:
         if self._declared is None:

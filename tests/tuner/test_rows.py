@@ -13,9 +13,9 @@ CODES = np.arange(60) % 3
 X = RNG.normal(size=(60, 4))
 
 
-def read(x, y, loss=None, input_shape=None, **options):
-    limits = {"max_levels": 9, "max_words": 9}
-    return dataset_of(x, y, loss=loss, input_shape=input_shape, limits=limits, options=options)
+def read(x, y, loss=None, input_shape=None, metric=None, **options):
+    network = {"loss": loss, "input_shape": input_shape, "metric": metric}
+    return dataset_of(x, y, **network, limits={"max_levels": 9, "max_words": 9}, options=options)
 
 
 def shape_of(data):
@@ -49,6 +49,14 @@ def test_the_loss_tells_many_classes_from_numbers():
     assert task_of(y, "sparse_categorical_crossentropy") == "multiclass"
     assert task_of(y, "mean_squared_error") == "regression"
     assert read(X, np.arange(60) % 3, "mean_absolute_error").target.kind == "regression"
+
+
+def test_a_metric_of_classes_tells_them_from_numbers_where_no_loss_does():
+    assert read(X, np.arange(60) % 25, metric="accuracy").target.kind == "multiclass"
+    assert read(X, np.arange(60) % 25, metric="mae").target.kind == "regression"
+    zero_one = np.arange(60) % 2
+    assert read(X, zero_one, "mean_squared_error", metric="accuracy").target.kind == "binary"
+    assert read(X, zero_one, "mean_squared_error", metric="mse").target.kind == "regression"
 
 
 def test_what_is_asked_for_counts_before_the_loss():

@@ -189,6 +189,23 @@ def test_a_unit_for_each_of_two_classes_stays_one(rows, train_here, tmp_path):
     assert accuracy == pytest.approx((predicted.argmax(axis=1) == y).mean())
 
 
+def test_a_space_that_asks_for_the_problem(rows, train_here, tmp_path):
+    def build(hp, problem):
+        units = hp.Choice("units", [2, 3])
+        layers = [keras.Input(problem.input_shape), keras.layers.Dense(units, "relu")]
+        layers.append(keras.layers.Dense(problem.n_outputs, activation=problem.output_activation))
+        model = keras.Sequential(layers)
+        model.compile("adam", problem.loss, run_eagerly=True)
+        return model
+
+    tuner = hpsearch.KFoldTuner(build, "val_accuracy", 1, directory=tmp_path, **SMALL)
+    with train_here():
+        tuner.search(rows[0], rows[1].astype(str), epochs=1)
+    [hp], [model] = tuner.get_best_hyperparameters(), tuner.get_best_models()
+    assert tuner.hypermodel.build(hp).layers[0].units == hp.get("units") == 2
+    assert model.predict(rows[0], verbose=0).shape == (48, 3)
+
+
 def test_what_is_left_aside_is_said_where_the_script_calls(rows, train_here, tmp_path):
     tuner = hpsearch.KFoldTuner(build_model, "val_accuracy", 1, directory=tmp_path, **SMALL)
     with train_here(), pytest.warns(OptionWarning, match="validation_data is left") as heard:
