@@ -9,9 +9,8 @@ A module of a model's format has, beside ``FORMAT``,
 
 - ``cells(bundle)``: the columns that it takes (``_cells.Cells``); None where it takes what
   ``model.keras`` does.
-- ``convert(bundle, path)``: writes it.
+- ``convert(bundle, path)``: writes it, and returns what there is to say about it, sentences.
 - ``predictor(path)``: reads it back, and gives the function from tensors by name to the output.
-- ``NOTE``: what there is to say about it.
 """
 
 from __future__ import annotations
@@ -86,9 +85,11 @@ def main(arguments: Sequence[str]) -> None:
     """Write a model in a format and say what became of it, as the last line."""
     name, run, path, parent = arguments
     end_with_parent(int(parent))
+    from hpsearch.engines.backend import import_keras
     from hpsearch.results import open_run
 
     try:
+        import_keras(with_tuner=False)
         notes = written(name, Bundle.of(open_run(run)), Path(path))
         answer: dict[str, Any] = {"notes": notes}
     except InputError as error:
@@ -113,7 +114,7 @@ def written(name: str, bundle: Bundle, path: Path) -> list[str]:
     # Before anything is traced: what Keras loads inside a graph never gets its weights.
     wanted = predict_encoded(bundle.model, rows, bundle.layout, slots)
     with _held(name):
-        home.convert(bundle, path)
+        notes = list(home.convert(bundle, path))
         predict = home.predictor(path)
     cells = home.cells(bundle)
     if cells is None:
@@ -125,8 +126,9 @@ def written(name: str, bundle: Bundle, path: Path) -> list[str]:
         found = _predicted(predict, tensors, rows)
     _check_same(name, found, wanted, bundle)
     renamed = [f"{c.column.name!r} as {c.name}" for c in cells or () if c.name != c.column.name]
-    called = f"Columns whose names it can't have: {', '.join(renamed)}." if renamed else ""
-    return [text for text in (home.NOTE, called) if text]
+    if renamed:
+        notes.append(f"Columns whose names it can't have: {', '.join(renamed)}.")
+    return notes
 
 
 def _predicted(

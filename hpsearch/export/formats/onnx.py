@@ -21,7 +21,6 @@ from hpsearch.export.formats import _cells
 from hpsearch.export.formats._child import in_a_child
 from hpsearch.export.formats.base import Format
 
-NOTE: Final = "It takes raw columns; the metadata under 'hpsearch' says what each input holds."
 _OPSET: Final = 18
 _ML_DOMAIN, _ML_OPSET = "ai.onnx.ml", 2
 _CODES: Final = "codes_of_"
@@ -41,7 +40,7 @@ def cells(bundle: Bundle) -> tuple[_cells.Cells, ...]:
     return _cells.cells_of(bundle, splits_text=False)
 
 
-def convert(bundle: Bundle, path: Path) -> None:
+def convert(bundle: Bundle, path: Path) -> tuple[str, ...]:
     """Write the ONNX file."""
     import onnx
     import tensorflow as tf
@@ -76,6 +75,7 @@ def convert(bundle: Bundle, path: Path) -> None:
     onnx.helper.set_model_props(model, {"hpsearch": said})
     _check(model)
     path.write_bytes(model.SerializeToString())
+    return ("It takes raw columns; the metadata under 'hpsearch' says what each input holds.",)
 
 
 def predictor(path: Path) -> Callable[[Mapping[str, NDArray[Any]]], NDArray[Any]]:

@@ -18,7 +18,6 @@ from hpsearch.export.formats import _cells
 from hpsearch.export.formats._child import in_a_child
 from hpsearch.export.formats.base import Format
 
-NOTE: Final = "It takes raw columns; assets.extra/inputs.json says what each input holds."
 _JOINERS: Final = r"[\x{00AD}\x{200C}\x{200D}\x{2060}\x{FEFF}]"
 _OTHER_MARKS: Final = r"[\x{FE00}-\x{FE0F}\x{20DD}-\x{20EF}\x{E0100}-\x{E01EF}]"
 _NO_LETTER: Final = r"[^\pL\pN_\p{Mn}\p{Mc}]+"
@@ -37,7 +36,7 @@ def cells(bundle: Bundle) -> tuple[_cells.Cells, ...]:
     return _cells.cells_of(bundle, splits_text=True)
 
 
-def convert(bundle: Bundle, path: Path) -> None:
+def convert(bundle: Bundle, path: Path) -> tuple[str, ...]:
     """Write the SavedModel."""
     import tensorflow as tf
 
@@ -68,6 +67,7 @@ def convert(bundle: Bundle, path: Path) -> None:
     extra.mkdir()
     said = json.dumps(_cells.described(bundle, taken), indent=2, ensure_ascii=False)
     (extra / "inputs.json").write_text(f"{said}\n", encoding="utf-8")
+    return ("It takes raw columns; assets.extra/inputs.json says what each input holds.",)
 
 
 def predictor(path: Path) -> Callable[[Mapping[str, NDArray[Any]]], NDArray[Any]]:

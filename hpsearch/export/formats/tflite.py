@@ -21,7 +21,6 @@ from hpsearch.export.formats._child import in_a_child
 from hpsearch.export.formats.base import Format
 from hpsearch.keras_internals import replaced
 
-NOTE: Final = "It takes encoded cells, as `inputs` of model.json says; so is `output`."
 _MISSING_OPS: Final = re.compile(r"(?:TF Select|Custom) ops: ([^\n]+)")
 
 FORMAT = Format(
@@ -37,7 +36,7 @@ def cells(bundle: Bundle) -> None:
     """It takes no columns."""
 
 
-def convert(bundle: Bundle, path: Path) -> None:
+def convert(bundle: Bundle, path: Path) -> tuple[str, ...]:
     """Write the file: for any number of rows, or where the network has loops for one.
 
     Raises
@@ -45,11 +44,14 @@ def convert(bundle: Bundle, path: Path) -> None:
     ModelFileError
         The network needs operators that the runtime has not.
     """
+    notes = ["It takes encoded cells, as `inputs` of model.json says; so is `output`."]
     try:
         content = _converted(bundle, None)
-    except Exception:  # the converter's errors have no class of their own, nor has its abort
+    except Exception:  # the converter's errors have no class of their own
         content = _converted_for_one_row(bundle)
+        notes.append("It takes one row at a time.")
     path.write_bytes(content)
+    return tuple(notes)
 
 
 def _converted_for_one_row(bundle: Bundle) -> bytes:
