@@ -241,3 +241,12 @@ def test_its_features_are_permuted(regressor):
 
 def test_its_model_is_the_exported_one(regressor):
     assert regressor.model_.predict_on_batch({"numbers": X}).shape == (60, 1)
+
+
+def test_a_report_is_written_where_a_folder_is_kept_and_else_when_it_is_asked_for(
+    regressor, search, tmp_path
+):
+    assert not (regressor.run_.path / "report.html").exists()
+    assert regressor.run_.report().is_file()
+    kept = hpsearch.SearchRegressor(**search, out=tmp_path / "run").fit(X, NUMBERS)
+    assert (kept.run_.path / "report.html").is_file()
