@@ -129,7 +129,7 @@ def test_the_docs_table_is_made_of_the_declarations():
 
 def test_python_has_the_same_options_as_the_declarations():
     names = {each.name for each in OPTIONS}
-    own = {"observer", "quiet", "began"}
+    own = {"observer", "quiet", "began", "reports"}
     assert set(inspect.signature(hpsearch.Search).parameters) == names | own
     assert {each.name for each in RESUMABLE} <= set(inspect.signature(hpsearch.resume).parameters)
     one = set(inspect.signature(hpsearch.cross_validate).parameters)

@@ -12,7 +12,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hpsearch.errors import OptionError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hpsearch.scoring.observer import Observer
 
 Logs = tuple[Any, ...]
+NONE: Final = "none"
 
 
 def log_names() -> tuple[str, ...]:
@@ -30,7 +31,9 @@ def log_names() -> tuple[str, ...]:
 
 
 def checked(name: str, value: Any) -> Logs | None:
-    """The option ``log`` as it is kept: names and observers, each once; None for none.
+    """The option ``log`` as it is kept: names and observers, each once; None where none is given.
+
+    ``none`` is given as well, and means that a run which goes on does so without the logs it had.
 
     Raises
     ------
@@ -38,13 +41,15 @@ def checked(name: str, value: Any) -> Logs | None:
         One is neither, or what it needs is not installed.
     """
     given = value if isinstance(value, list | tuple) else (value,)
+    if [*given] == [NONE]:
+        return ()
     for each in given:
         if isinstance(each, str):
             log_kind(each)
         elif not _is_observer(each):
             raise OptionError(
-                f"`{name}` is {' or '.join(log_names())}, or in Python an hpsearch.Observer, or "
-                f"several of these; received {each!r}."
+                f"`{name}` is {' or '.join(log_names())}, {NONE} alone, or in Python an "
+                f"hpsearch.Observer, or several of these; received {each!r}."
             )
     return tuple(dict.fromkeys(given)) or None
 
@@ -64,7 +69,9 @@ def log_kind(name: str) -> LogKind:
         There is no such log, or what it needs is not installed.
     """
     if name not in log_names():
-        raise OptionError(f"`log` is {' or '.join(log_names())}; received {name!r}.")
+        raise OptionError(
+            f"`log` is {' or '.join(log_names())}, or {NONE} alone; received {name!r}."
+        )
     found: LogKind = importlib.import_module(f"{__name__}.{name}").LOG
     missing = [package for package in found.packages if find_spec(package) is None]
     if missing:

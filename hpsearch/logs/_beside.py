@@ -35,7 +35,8 @@ class Beside(Observer):
                     raise
                 raise OptionError(
                     f"What is given in `log` must work before a search begins; {_named(other)} "
-                    f"raised {_told(error)}."
+                    f"raised {_told(error)}. Mend it, or leave it out; a run that goes on does "
+                    "so without the logs it had by --log none."
                 ) from error
             self._others.append(other)
         return self

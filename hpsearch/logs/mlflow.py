@@ -82,7 +82,7 @@ class MlflowLog(RunLog):
             os.environ.setdefault(name, value)
         with _hushed():
             from mlflow import MlflowClient
-
+        with _hushed():  # once more: on being imported, MLflow says how loud it is
             self._client: Any = MlflowClient()
             self._client.search_experiments(max_results=1)
         return self

@@ -442,7 +442,7 @@ class Options:
     log: Any = option(
         None,
         "Also keep the run in a tool for looking at runs, as it goes: mlflow or tensorboard; "
-        "repeatable. Needs the extra of that name.",
+        "repeatable. Needs the extra of that name. none: no log, where a run that goes on had one.",
         or_none(logs.checked),
         in_python="A name, an hpsearch.Observer, or a list of them.",
         panel=Panel.RESULTS,

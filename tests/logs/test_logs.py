@@ -118,8 +118,12 @@ def test_an_observer_that_fails_before_any_work_refuses_the_search(search_in, tm
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("wandb", r"`log` is mlflow or tensorboard; received 'wandb'"),
-        (["mlflow", 3], r"`log` is mlflow or tensorboard, or in Python an hpsearch.Observer"),
+        ("wandb", r"`log` is mlflow or tensorboard, or none alone; received 'wandb'"),
+        (["none", "mlflow"], "or none alone; received 'none'"),
+        (
+            ["mlflow", 3],
+            r"`log` is mlflow or tensorboard, none alone, or in Python an hpsearch.Observer",
+        ),
         (SilentObserver, "received <class"),
     ],
 )
@@ -141,6 +145,9 @@ def test_names_and_observers_are_kept_once_and_only_names_are_recorded():
     assert logs.names_of(kept) == ["tensorboard"]
     assert [*logs.write(kept)] == ["--log", "tensorboard"]
     assert logs.checked("log", []) is None
+    assert logs.checked("log", ["none"]) == ()
+    assert logs.names_of(()) is None
+    assert [*logs.write(())] == []
 
 
 def test_a_resumed_run_keeps_its_log(heard, resume_in):

@@ -90,7 +90,7 @@ def test_what_was_asked_the_data_and_the_documents_are_kept(logged):
 
 
 def test_the_model_is_kept_with_a_signature(logged):
-    client, parent, _ = only("logged")
+    _, parent, _ = only("logged")
     [output] = parent.outputs.model_outputs
     info = mlflow.models.get_model_info(f"models:/{output.model_id}")
     types = {each.name: str(each.type) for each in info.signature.inputs}
@@ -104,7 +104,7 @@ def test_the_model_is_kept_with_a_signature(logged):
         *("prediction", "probability.no", "probability.yes")
     ]
     assert info.flavors["python_function"]["loader_module"] == "hpsearch.logs._mlflow_model"
-    assert client.get_run(parent.info.run_id).data.tags["hpsearch.model_sha256"] == "0"
+    assert parent.data.tags["hpsearch.model_sha256"] == logged.manifest["sha256"]
 
 
 def test_the_model_predicts_what_predict_does(logged, monkeypatch):
@@ -185,6 +185,19 @@ def test_no_server_at_the_beginning_is_refused_before_any_work(search_in, tracki
     with pytest.raises(hpsearch.OptionError, match="MLflow raised MlflowException"):
         search_in(tracking / "refused", log="mlflow")
     assert not (tracking / "refused").exists()
+
+
+def test_a_run_goes_on_without_the_log_it_had_where_that_is_said(
+    search_in, resume_in, tracking, monkeypatch, capfd
+):
+    search_in(tracking / "left", log="mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(hpsearch.OptionError, match="--log none"):
+        resume_in(tracking / "left", trials=4)
+    assert len(resume_in(tracking / "left", trials=4, log="none").trials) == 4
+    assert resume_in(tracking / "left").settings["options"]["log"] is None
+    assert "mlflow" not in capfd.readouterr().err.lower()
 
 
 def test_the_options_that_may_change_are_no_parameters():
