@@ -52,7 +52,7 @@ def expanded(path: str | os.PathLike[str], error: type[InputError] = InputError)
     """
     try:
         return Path(path).expanduser()
-    except RuntimeError as reason:
+    except (RuntimeError, ValueError) as reason:  # ValueError: of a NUL in the user's name
         raise error(
             f"A path that begins with ~ needs a user's home folder; {shown(path)} has none here. "
             "Write the whole path."

@@ -90,6 +90,7 @@ def test_keras_tuners_own_hyperparameters_are_taken_without_its_books():
         ("[" * 100_000, "its text cannot be read"),
         ("runs.txt", r"ends in .json or .csv; received 'runs.txt'"),
         ("~nobody-here/a.csv", "needs a user's home folder"),
+        ("~nobody\0.csv", "needs a user's home folder"),
         ("a\0.csv", "the system can follow"),
         ("x" * 5000 + ".csv", "the system can follow"),
         ("no-such.csv", "a file that is there; 'no-such.csv' is not"),

@@ -1,0 +1,1 @@
+"""The tests; a package, since one of the installed libraries has a package of this name."""
