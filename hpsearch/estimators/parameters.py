@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final, TypeVar
 
 from hpsearch.options import Option, documented
 
 _C = TypeVar("_C", bound=type)
+
+NAMES: Final = {"transform": "transform_target"}
+"""Options that have another name as a parameter: what has ``transform`` is a transformer."""
+
+_OF_CLASSES: Final = ("class_weight",)
+_OF_NUMBERS: Final = ("transform",)
+
+
+def for_classifiers(options: Iterable[Option]) -> tuple[Option, ...]:
+    """Options as parameters of a classifier, those about numbers left out."""
+    return _parameters(each for each in options if each.name not in _OF_NUMBERS)
+
+
+def for_regressors(options: Iterable[Option]) -> tuple[Option, ...]:
+    """Options as parameters of a regressor, those about classes left out."""
+    return _parameters(each for each in options if each.name not in _OF_CLASSES)
+
+
+def _parameters(options: Iterable[Option]) -> tuple[Option, ...]:
+    return tuple(replace(each, name=NAMES.get(each.name, each.name)) for each in options)
+
+
+def asked_of(estimator: Any, options: Iterable[Option]) -> dict[str, Any]:
+    """Options by their own names, as an estimator's parameters have them, or at their defaults."""
+    return {
+        each.name: getattr(estimator, NAMES.get(each.name, each.name), each.default)
+        for each in options
+    }
 
 
 def constructed_with(

@@ -15,9 +15,14 @@ from hpsearch.errors import RunExistsError
 from hpsearch.estimators import rows
 from hpsearch.estimators.base import Classifying, Fittable, Regressing
 from hpsearch.estimators.fitted import Exported
-from hpsearch.estimators.parameters import constructed_with
+from hpsearch.estimators.parameters import (
+    asked_of,
+    constructed_with,
+    for_classifiers,
+    for_regressors,
+)
 from hpsearch.estimators.results import cv_results
-from hpsearch.estimators.single import OF_CLASSES, READING, KerasClassifier, KerasRegressor
+from hpsearch.estimators.single import READING, KerasClassifier, KerasRegressor
 from hpsearch.export.bundle import Bundle
 from hpsearch.results import Run, free_name
 from hpsearch.scoring.observer import Observer, SilentObserver
@@ -26,8 +31,7 @@ from hpsearch.search.options import OPTIONS, Options
 from hpsearch.search.scored import loaded, metrics_of
 from hpsearch.task import loss_sign
 
-_OF_CLASSIFIERS = (*(each for each in OPTIONS if each.name != "space"), *READING)
-_OF_REGRESSORS = tuple(each for each in _OF_CLASSIFIERS if each.name not in OF_CLASSES)
+_PARAMETERS = (*(each for each in OPTIONS if each.name != "space"), *READING)
 
 
 class _Search(Fittable):
@@ -58,7 +62,7 @@ class _Search(Fittable):
         SearchFailedError
             Every trial failed.
         """
-        options = {each.name: getattr(self, each.name, each.default) for each in OPTIONS}
+        options = asked_of(self, OPTIONS)
         asked = loaded(Options(**options))
         by_row = {"sample_weight": sample_weight, "groups": groups, "time": time}
         data, target = self._read(X, y, **by_row)
@@ -161,7 +165,10 @@ class _Tried(Observer):
 
 
 @constructed_with(
-    _OF_CLASSIFIERS, first=("space", "mlp"), undocumented=("out", "overwrite"), verbose=False
+    for_classifiers(_PARAMETERS),
+    first=("space", "mlp"),
+    undocumented=("out", "overwrite"),
+    verbose=False,
 )
 class SearchClassifier(Classifying, _Search):
     """A hyperparameter search as a classifier of scikit-learn's, preprocessing included.
@@ -201,7 +208,10 @@ class SearchClassifier(Classifying, _Search):
 
 
 @constructed_with(
-    _OF_REGRESSORS, first=("space", "mlp"), undocumented=("out", "overwrite"), verbose=False
+    for_regressors(_PARAMETERS),
+    first=("space", "mlp"),
+    undocumented=("out", "overwrite"),
+    verbose=False,
 )
 class SearchRegressor(Regressing, _Search):
     """A hyperparameter search as a regressor of scikit-learn's, preprocessing included.

@@ -19,22 +19,23 @@ from hpsearch.estimators import rows
 from hpsearch.estimators.base import Classifying, Fittable, Regressing
 from hpsearch.estimators.fitted import Exported, as_target, in_order
 from hpsearch.estimators.made import MadeClassifier, MadeRegressor
-from hpsearch.estimators.parameters import constructed_with
+from hpsearch.estimators.parameters import (
+    asked_of,
+    constructed_with,
+    for_classifiers,
+    for_regressors,
+)
 from hpsearch.options import one_of
 from hpsearch.search.cross_validation import CrossValidation, cross_validate, space_of
-from hpsearch.search.options import OPTIONS, Options, default
+from hpsearch.search.options import FOR_ONE_NETWORK, Options
 from hpsearch.search.single import train
 
-OF_A_FIT: Final = (
-    *("epochs", "batch_size", "class_weight", "seed", "scale_target", "engine"),
-    *("max_levels", "max_words"),
-)
-OF_CLASSES: Final = ("class_weight",)
+_NOT_OF_A_FIT = ("metric", "also", "patience", "jobs", "cluster")
+OF_A_FIT: Final = tuple(each for each in FOR_ONE_NETWORK if each.name not in _NOT_OF_A_FIT)
 READING: Final = tuple(each for each in TABLE_OPTIONS if each.name in ("text", "kinds"))
 """How frames and arrays are read, where they don't say it themselves."""
 
-_OF_CLASSIFIERS = (*(each for each in OPTIONS if each.name in OF_A_FIT), *READING)
-_OF_REGRESSORS = tuple(each for each in _OF_CLASSIFIERS if each.name not in OF_CLASSES)
+_PARAMETERS = (*OF_A_FIT, *READING)
 
 
 class _Keras(Fittable):
@@ -72,7 +73,7 @@ class _Keras(Fittable):
 
     def _options(self) -> dict[str, Any]:
         """Options of a search that its parameters are; a regressor has none of classes."""
-        return {name: getattr(self, name, default(name)) for name in OF_A_FIT}
+        return asked_of(self, OF_A_FIT)
 
     def keep(self, exported: Exported, target: rows.Target) -> Any:
         """Be fitted, by a model that was trained elsewhere."""
@@ -109,7 +110,7 @@ class _Keras(Fittable):
     def _cross_validated(
         self, X: Any, y: Any, cv: Any, by_row: dict[str, Any], options: dict[str, Any]
     ) -> tuple[CrossValidation, Dataset, rows.Target]:
-        twice = sorted(set(options) & set(self.get_params()))
+        twice = sorted(set(options) & {*self._options(), *self.get_params()})
         if twice:
             raise OptionError(
                 f"{type(self).__name__} has {twice[0]!r} of its own; received another one for the "
@@ -183,7 +184,7 @@ def _by_fold(result: CrossValidation) -> Iterator[tuple[NDArray[Any], NDArray[np
         yield fold["row"].to_numpy(), predictions[:, 0] if len(named) == 1 else predictions
 
 
-@constructed_with(_OF_CLASSIFIERS, first=("build", "mlp"), values=None)
+@constructed_with(for_classifiers(_PARAMETERS), first=("build", "mlp"), values=None)
 class KerasClassifier(Classifying, _Keras):
     """One Keras configuration as a classifier of scikit-learn's, preprocessing included.
 
@@ -212,7 +213,7 @@ class KerasClassifier(Classifying, _Keras):
     """
 
 
-@constructed_with(_OF_REGRESSORS, first=("build", "mlp"), values=None)
+@constructed_with(for_regressors(_PARAMETERS), first=("build", "mlp"), values=None)
 class KerasRegressor(Regressing, _Keras):
     """One Keras configuration as a regressor of scikit-learn's, preprocessing included.
 

@@ -44,11 +44,21 @@ def regressor(search):
 
 
 def test_its_parameters_are_the_options_of_a_search_and_how_tables_are_read():
-    names = {each.name for each in OPTIONS} | {"text", "kinds", "verbose"}
-    assert set(inspect.signature(hpsearch.SearchClassifier).parameters) == names
-    assert set(inspect.signature(hpsearch.SearchRegressor).parameters) == names - {"class_weight"}
+    names = {each.name for each in OPTIONS} - {"transform", "class_weight"}
+    names |= {"text", "kinds", "verbose"}
+    for kind, own in (("Classifier", "class_weight"), ("Regressor", "transform_target")):
+        estimator = getattr(hpsearch, f"Search{kind}")
+        assert set(inspect.signature(estimator).parameters) == names | {own}
     for each in OPTIONS:
-        assert getattr(hpsearch.SearchClassifier(), each.name) == each.default
+        assert getattr(hpsearch.SearchClassifier(), each.name, each.default) == each.default
+
+
+def test_a_transformed_target_is_no_transformer(search):
+    estimator = hpsearch.SearchRegressor(**search, transform_target="log")
+    assert not hasattr(estimator, "transform")
+    fitted = estimator.fit(X, NUMBERS)
+    assert fitted.run_.settings["options"]["transform"] == "log"
+    assert fitted.best_estimator_.transform_target == "log"
 
 
 def test_an_option_without_a_meaning_is_refused_when_it_is_fitted():
