@@ -452,8 +452,10 @@ def _use_the_lightest_backend() -> None:
     """Let Keras use NumPy where this process only plans; the workers choose their own backend.
 
     Nor does a process that only plans draw, or wrap networks: Keras would import matplotlib and
-    scikit-learn, half a second each.
+    scikit-learn, half a second each. A process that has Keras keeps its own.
     """
+    if "keras" in sys.modules:
+        return
     from hpsearch.engines.backend import spare
 
     os.environ |= {"KERAS_BACKEND": "numpy", "KERAS_NNX_ENABLED": "false"}

@@ -41,6 +41,12 @@ CELLS = {
 DTYPES = {"age": "float64", "size": "float64", "day": "datetime64[us]"}
 
 
+@pytest.fixture(autouse=True)
+def keras_on_tensorflow(monkeypatch):
+    """The backend that processes of a test find named; the command line names another one."""
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+
+
 @pytest.fixture(scope="session")
 def mixed_schema():
     """A schema with a column of every kind, and a regression target."""

@@ -9,6 +9,7 @@ from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
+import keras  # noqa: F401  (on TensorFlow: commands would have it on NumPy, for all later tests)
 import pandas as pd
 import pytest
 import typer
@@ -54,9 +55,8 @@ def replace(monkeypatch):
 
 
 @pytest.fixture
-def calls(replace, monkeypatch):
+def calls(replace):
     """What ``hpsearch run`` hands to ``load`` and ``Search``, neither of which runs."""
-    monkeypatch.setenv("KERAS_BACKEND", os.environ["KERAS_BACKEND"])  # which it changes
     seen = {}
 
     class FakeSearch:
@@ -180,7 +180,8 @@ def test_run_hands_the_searchs_options_to_search(calls, arguments, expected):
 def test_every_option_of_a_search_has_an_option_here():
     command = typer.main.get_command(cli.app).commands["run"]
     offered = {parameter.name for parameter in command.params}
-    assert {field.name for field in fields(Search)} - {"observer", "began"} <= offered
+    of_python = {"observer", "quiet", "began", "reports"}
+    assert {field.name for field in fields(Search)} - of_python <= offered
 
 
 def test_run_takes_a_free_name_under_results(calls):
@@ -189,7 +190,13 @@ def test_run_takes_a_free_name_under_results(calls):
     assert calls["search"]["out"] == Path("results/wine-2")
 
 
-def test_run_plans_with_the_backend_that_loads_fastest(calls):
+def test_run_plans_with_the_backend_that_loads_fastest(calls, monkeypatch):
+    assert main(["run", "a.csv"]) == 0
+    assert os.environ["KERAS_BACKEND"] == "tensorflow"  # Keras is there, and stays as it is
+    monkeypatch.delitem(sys.modules, "keras")
+    monkeypatch.setitem(sys.modules, "matplotlib", sys)  # which it would hide
+    monkeypatch.setenv("KERAS_NNX_ENABLED", "false")
+    monkeypatch.setattr("hpsearch.engines.backend.spare", lambda *names: None)
     assert main(["run", "a.csv"]) == 0
     assert os.environ["KERAS_BACKEND"] == "numpy"
 

@@ -137,10 +137,12 @@ def _root(xp: Any, values: Any, powers: Any) -> Any:
     Infinite beyond the largest value that a negative power gives.
     """
     is_zero = np.abs(powers) < 1e-6
+    if np.all(is_zero):
+        return xp.expm1(values)
     power = np.where(is_zero, 1.0, powers).astype(np.asarray(powers).dtype)
     base = xp.maximum(values * power + 1.0, 0.0)  # an array first would ask a tensor for numbers
     root = xp.exp(xp.log(base) / power) - 1.0
-    return xp.where(is_zero, xp.expm1(values), root)
+    return xp.where(is_zero, xp.expm1(values), root) if np.any(is_zero) else root
 
 
 TRANSFORMS: Final[dict[str, Transform]] = {
