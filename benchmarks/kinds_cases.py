@@ -148,13 +148,13 @@ KINDS = {
         "words, two classes",
         "25,000 rows, 10,000 words, 133 a row, two Dense(16), RMSprop, batches of 512",
         words(25_000, 10_000, 133, 2), kinds_dense.of_words, rates(4, width=16),
-        epochs=8, batch=512, sample=(1, 3),
+        epochs=8, batch=512, sample=(1, 4),
     ),
     "topics": Kind(
         "words, 46 classes",
         "8,982 rows, 10,000 words, 78 a row, two Dense(64), RMSprop, batches of 512",
         words(8_982, 10_000, 78, 46), kinds_dense.of_words, rates(4, width=64),
-        epochs=16, batch=512, sample=(1, 5),
+        epochs=16, batch=512, sample=(1, 9),
     ),
     "wide": Kind(
         "784 inputs",
