@@ -125,3 +125,4 @@ def test_a_phone_never_scrolls_sideways(visit, name):
 def test_the_search_works_from_the_disk(visit):
     page = visit("search.html", query="?q=nested")
     page.wait_for_selector("#search-results a[href^='statistics.html']")
+    assert page.locator("#search-results a[href^='statistics.html']").count() > 0

@@ -139,9 +139,8 @@ def _row_files(path: Path, n: int) -> list[Path]:
 def training_target(target: Target, y: NDArray[Any], statistics: Statistics) -> NDArray[Any]:
     """The target that the loss sees: standardised values, codes (n,), or 0/1 columns."""
     if target.kind in ("regression", "share"):
-        if target.transform:
-            y = transformed(target.transform, y, statistics.target_power)
-        scaled = (y - statistics.target_centre) / statistics.target_scale
+        learnt = transformed(target.transform, y, statistics.target_power)
+        scaled = (learnt - statistics.target_centre) / statistics.target_scale
         return scaled.astype(np.float32)
     if target.kind == "binary":
         return y.astype(np.float32).reshape(-1, 1)

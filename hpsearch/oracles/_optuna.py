@@ -55,7 +55,7 @@ class StudyModel:
 
         self._space, self._whole, self._tries = space, whole, tries
         self._n_pending = 0
-        with _quiet():
+        with quiet():
             self._study: Study = optuna.create_study(sampler=sampler(), direction="minimize")
             self._study.add_trials(trials)
 
@@ -63,7 +63,7 @@ class StudyModel:
         self, pending: Sequence[Proposal], is_new: Callable[[Values], bool]
     ) -> Proposal | None:
         """The first proposal that is new; see ``Model.propose``."""
-        with _quiet(), one_thread():
+        with quiet(), one_thread():
             for proposal in pending[self._n_pending :]:
                 self._study.add_trial(self._running(proposal))
             self._n_pending = len(pending)
@@ -154,7 +154,7 @@ def sampler_seed(seed: int) -> int:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Optuna without its lines on each study, and without saying that an option may change."""
     import optuna
 

@@ -100,12 +100,9 @@ def fit_statistics(
         values[list(layout.token_numbers)] = neutral
     for values, neutral in ((array_centre, 0.0), (array_scale, 1.0)):
         values[list(layout.token_channels)] = neutral
-    target = y[rows]
-    power = np.ones(target.shape[1] if target.ndim == 2 else 1)
-    if transform:
-        power = fit_powers(transform, target)
-        target = transformed(transform, target, power)
-    target_centre, target_scale = _target_statistics(target, scale_target)
+    power = fit_powers(transform, y[rows])
+    learnt = transformed(transform, y[rows], power)
+    target_centre, target_scale = _target_statistics(learnt, scale_target)
     return Statistics(
         fill=fill,
         centre=centre,

@@ -51,10 +51,10 @@ class Transform:
 
 
 def fit_powers(name: str, y: Floats) -> Floats:
-    """The power of each column of training rows (n, n_values); 1 where a formula has none."""
+    """The power of each column of training rows (n, n_values) or (n,); 1 where there is none."""
     power = TRANSFORMS[name].power if name else None
     if power is None:
-        return np.ones(y.shape[1])
+        return np.ones(y.shape[1] if y.ndim == 2 else 1)
     return np.array([power(column) for column in y.T])
 
 

@@ -17,15 +17,13 @@ from hpsearch.errors import OptionError, SearchFailedError
 from hpsearch.folds import Fold, IteratedKFold, choose_splitter, make_folds
 from hpsearch.metrics import Metric
 from hpsearch.options import MOST_FOLDS, check_options, count, taking
-from hpsearch.preprocessing.transforms import check_transform
-from hpsearch.preprocessing.weights import check_class_weight
 from hpsearch.results.tables import curves_table, folds_table, predictions_table
 from hpsearch.scoring.observer import Observer, usual_observer
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.scoring.trials import TrialResult, prediction_parts
 from hpsearch.search.options import FOR_ONE_NETWORK, Options
-from hpsearch.search.plan import session_plan
+from hpsearch.search.plan import as_learnt, session_plan
 from hpsearch.search.scored import loaded, metrics_of
 from hpsearch.space.hyperparameters import active_values
 from hpsearch.space.space import Candidate, Space
@@ -139,10 +137,7 @@ def cross_validate(
         importing(asked.engine, asked.cluster),
     ):
         dataset = load(data, y, task=task, groups=groups, sample_weight=sample_weight)
-        check_class_weight(asked.class_weight, dataset.target)
-        check_transform(asked.transform, dataset.target, dataset.y)
-        if asked.transform is not None:
-            dataset = dataset.learnt_as(asked.transform)
+        dataset, _ = as_learnt(asked, dataset)
         folds = make_folds(_splitter(cv, dataset, asked), dataset)
         metrics = metrics_of(asked, dataset)
         plan = session_plan(asked, asked.space, metrics, must_save=False)

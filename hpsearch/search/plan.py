@@ -122,17 +122,31 @@ def plan_search(options: Options, source: Dataset) -> SearchPlan:
         space = Space.load(options.space)
     options = loaded(options)
     dataset, rows, test = _part_test_rows(options, source)
-    check_class_weight(options.class_weight, source.target)
-    check_transform(options.transform, source.target, dataset.y, *([test.y] if test else []))
-    if options.transform is not None:
-        dataset = dataset.learnt_as(options.transform)
-        test = test and test.learnt_as(options.transform)
+    dataset, test = as_learnt(options, dataset, test)
     metrics = metrics_of(options, source, test)
     folds, reason = _deal(options, dataset)
     options, note = settled(options, n_repeats=max(fold.repeat for fold in folds) + 1)
     return SearchPlan(
         options, space, metrics, source, dataset, rows, test, folds, reason, race_note=note
     )
+
+
+def as_learnt(
+    options: Options, dataset: Dataset, test: Dataset | None = None
+) -> tuple[Dataset, Dataset | None]:
+    """The rows to train on, and test rows, with what networks learn of their target.
+
+    Raises
+    ------
+    OptionError
+        The target doesn't allow what is asked of its classes' weights or of its values.
+    """
+    check_class_weight(options.class_weight, dataset.target)
+    targets = [rows.y for rows in (dataset, test) if rows is not None]
+    check_transform(options.transform, dataset.target, *targets)
+    if options.transform is None:
+        return dataset, test
+    return dataset.learnt_as(options.transform), test and test.learnt_as(options.transform)
 
 
 def plan_in_time(plan: SearchPlan, options: Options, budget: Budget) -> SearchPlan:

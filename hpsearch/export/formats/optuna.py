@@ -9,9 +9,7 @@ tables hold of a trial is in its user attributes.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hpsearch import words
 from hpsearch.errors import InputError
 from hpsearch.export.formats.base import Format
+from hpsearch.oracles._optuna import quiet
 from hpsearch.results.contents import require_columns
 from hpsearch.results.layout import BEST, CURVES, SETTINGS
 
@@ -47,7 +46,7 @@ def write(run: Run, path: Path) -> Sequence[str]:
         URL.create("sqlite", database=str(path)).render_as_string()
     )
     try:
-        with _quiet():
+        with quiet():
             study = optuna.create_study(storage=storage, study_name=name, direction=better)
             study.set_metric_names([metric])
             for key, value in attributes.items():
@@ -251,21 +250,6 @@ def _range(declared: Sequence[Mapping[str, Any]], values: Sequence[Any]) -> Base
     if declared[0]["type"] == "int":
         return IntDistribution(int(low), int(high), log=is_log, step=int(step or 1))
     return FloatDistribution(float(low), float(high), log=is_log, step=step)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Optuna without its lines on each study, and without saying that an option may change."""
-    import optuna
-
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
 
 
 FORMAT = Format("a study of Optuna", ".db", write, packages=("optuna",), extra="optuna")
