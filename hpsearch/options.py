@@ -56,6 +56,7 @@ class Panel(StrEnum):
     FOLDS = "Folds"
     SEARCH = "Search"
     TRAINING = "Training"
+    DECIDING = "Deciding"
     RESULTS = "Results"
 
 

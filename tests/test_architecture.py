@@ -24,6 +24,7 @@ LAYERS = (
     {"keras_settings"},
     {"data", "task"},
     {"preprocessing", "folds", "stats", "metrics", "diagnoses", "space"},
+    {"decisions"},
     {"ledger"},
     {"report"},
     {"engines", "oracles", "export", "results"},

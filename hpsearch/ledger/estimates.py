@@ -39,7 +39,7 @@ from hpsearch.stats import (
     t_interval,
     tibshirani_correction,
 )
-from hpsearch.stats.bootstrap import Rule
+from hpsearch.stats.bootstrap import Heard, Rule
 from hpsearch.task import ProblemKind
 
 TEST_BOOTSTRAPS: Final = 1000
@@ -99,6 +99,7 @@ def bias_correction(
     trials: Sequence[int] = (),
     steps: Sequence[RaceStep] = (),
     n_ended: int = 0,
+    heard: Heard | None = None,
 ) -> BiasCorrection:
     """The whole selection's score, from predictions of all its trials.
 
@@ -113,6 +114,7 @@ def bias_correction(
     notes : what was limited before.
     trials, steps, n_ended : of a race, the trials' numbers, the steps before the last choice, and
         how many trials ended there.
+    heard : hears of the samples.
     """
     n_trials, n_epochs = arranged.predictions.shape[:2]
     correct: Callable[..., BiasCorrected] = bias_corrected_cv_of_epochs
@@ -137,6 +139,7 @@ def bias_correction(
             rule=rule,
             n_bootstraps=n_bootstraps,
             seed=seed,
+            heard=heard,
         )
     except OptionError:
         raise

@@ -51,6 +51,7 @@ class Arranged:
     Attributes
     ----------
     y_true : (n, ...) the rows' targets; blocks : (n,) what is drawn together.
+    rows : (n,) their numbers in the table; fold : (P, n) the fold of each, its place in ``folds``.
     predictions : (T, E, P, n, ...), float32 or, for a target far from zero, float64; NaN where a
         trial has fewer epochs.
     epochs : (T, E) the epochs from 1, 0 where there is none.
@@ -60,6 +61,8 @@ class Arranged:
 
     y_true: NDArray[Any]
     blocks: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    fold: NDArray[np.int64]
     predictions: NDArray[np.float32] = field(repr=False)
     epochs: NDArray[np.int64]
     n_rows: int
@@ -165,9 +168,12 @@ def arrange(
         for place, epoch in enumerate(kept):
             entries = _in_row_order(folds, [of_fold[p][epoch] for p in range(len(folds))])
             stacked[number, place] = entries.reshape(shape[2:])
+    places = [np.full(len(fold.validation), place) for place, fold in enumerate(folds)]
     return Arranged(
         y_true=y[rows],
         blocks=blocks[rows],
+        rows=rows,
+        fold=_in_row_order(folds, places).reshape(n_repeats, len(rows)),
         predictions=stacked,
         epochs=np.array([[*kept, *[0] * (n_epochs - len(kept))] for kept in epochs]),
         n_rows=len(np.unique(rows)),
@@ -235,17 +241,13 @@ def _rows_of_repeats(folds: Sequence[Fold]) -> list[NDArray[np.int64]]:
     ]
 
 
-def _in_row_order(
-    folds: Sequence[Fold], parts: Sequence[NDArray[np.float32]]
-) -> NDArray[np.float32]:
+def _in_row_order(folds: Sequence[Fold], parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Predictions of every fold, repeat after repeat, each in the order of the rows."""
     repeats = dict.fromkeys(fold.repeat for fold in folds)
     return np.concatenate([_of_repeat(folds, parts, repeat) for repeat in repeats])
 
 
-def _of_repeat(
-    folds: Sequence[Fold], parts: Sequence[NDArray[np.float32]], repeat: int
-) -> NDArray[np.float32]:
+def _of_repeat(folds: Sequence[Fold], parts: Sequence[NDArray[Any]], repeat: int) -> NDArray[Any]:
     found = [(f.validation, p) for f, p in zip(folds, parts, strict=True) if f.repeat == repeat]
     rows = np.concatenate([rows for rows, _ in found])
     return np.concatenate([part for _, part in found])[np.argsort(rows, kind="stable")]

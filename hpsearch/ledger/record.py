@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
+from hpsearch.decisions import Decided
 from hpsearch.task import Direction
 
 LEDGER_FORMAT: Final = "hpsearch ledger 1"
@@ -335,6 +336,7 @@ class Ledger:
     variance : where the variance of the scores comes from; None with fewer than two folds.
     baselines : models that need no search; empty where they were switched off.
     warnings : what deserves attention.
+    decided : what was decided with the winner's out-of-fold predictions.
     """
 
     trial: int
@@ -351,6 +353,7 @@ class Ledger:
     variance: Variance | None
     baselines: tuple[Baseline, ...] = ()
     warnings: tuple[LedgerWarning, ...] = ()
+    decided: Decided = field(default_factory=Decided)
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary that JSON can hold; ``from_json`` is its inverse."""

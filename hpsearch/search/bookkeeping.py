@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data import Dataset
+from hpsearch.decisions import Decided, OutOfFold
 from hpsearch.engines.contract import UnitResult
 from hpsearch.folds import Fold
 from hpsearch.ledger import (
@@ -33,6 +34,7 @@ from hpsearch.ledger.baselines import compared
 from hpsearch.ledger.choice import choice, rule_of_samples
 from hpsearch.ledger.predictions import (
     ENOUGH_EPOCHS,
+    Arranged,
     Limits,
     arrange,
     limits,
@@ -51,6 +53,7 @@ from hpsearch.search.plan import SearchPlan
 from hpsearch.search.race_steps import Raced
 from hpsearch.search.trial_log import TrialLog
 from hpsearch.space.hyperparameters import active_ranges
+from hpsearch.stats.bootstrap import Heard
 from hpsearch.task import Direction, loss_sign
 from hpsearch.words import counted
 
@@ -58,6 +61,8 @@ if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
 Restore = Callable[[TrialResult], TrialResult]
+Listener = Callable[[Arranged], Heard]
+"""Takes the predictions that the bootstrap compares, and gives what hears of its samples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,11 +138,32 @@ class Books:
         others = [r for r in self.completed if r.candidate.trial != best]
         return [self.best, *sorted(others, key=lambda r: sign * (r.score or 0.0))]
 
-    def bias_corrected(self, journal: Recorder, restore: Restore) -> BiasCorrection:
+    def out_of_fold(self) -> OutOfFold:
+        """What the selected trial, all its predictions at hand, said at its best epoch."""
+        positions = positions_of(self.best, self.folds)
+        by_epoch = {
+            at: {1: found} for at, found in enumerate(self.best.predictions) if found is not None
+        }
+        folds = [self.folds[position] for position in positions]
+        blocks, _ = row_blocks(self.dataset, together=self.keeps_copies_together)
+        arranged = arrange([by_epoch], [[1]], folds, self.dataset.y, blocks)
+        return OutOfFold(
+            target=self.dataset.target,
+            y=arranged.y_true,
+            predictions=arranged.predictions[0, 0],
+            fold=np.asarray(positions)[arranged.fold],
+            rows=arranged.rows,
+            blocks=arranged.blocks,
+        )
+
+    def bias_corrected(
+        self, journal: Recorder, restore: Restore, listeners: Sequence[Listener] = ()
+    ) -> BiasCorrection:
         """The whole selection's score, from the predictions in the journal.
 
         Parameters
         ----------
+        listeners : what hears of the samples in which the selection is made again.
         restore : makes a trial's predictions at its best epoch again where they were let go, as
             more repeats may have it, and records them in the journal.
         """
@@ -181,6 +207,7 @@ class Books:
             trials=[result.candidate.trial for result in taking_part],
             steps=list(raced.steps(plan.n_epochs)),
             n_ended=len(ended),
+            heard=_told([listener(arranged) for listener in listeners]),
         )
 
     def ledger(
@@ -193,6 +220,7 @@ class Books:
         test: Dataset | None,
         test_predictions: NDArray[np.float32] | None,
         declared: HyperParameters,
+        decided: Decided,
     ) -> Ledger:
         """The ledger, once all is known.
 
@@ -201,6 +229,7 @@ class Books:
         outer, nested_failures : the nested search, and why outer folds have no score.
         test, test_predictions : the test rows and what the exported model says of them.
         declared : the space, for the ranges of its hyperparameters.
+        decided : what was decided after the selection.
         """
         folds, metric = self.best.folds, self.metrics[0]
         mean = estimates.fold_mean(
@@ -230,6 +259,7 @@ class Books:
                 in_time=self.dataset.time is not None,
             ),
             baselines=beside,
+            decided=decided,
         )
         return replace(ledger, warnings=self._warnings(ledger, declared, nested_failures))
 
@@ -346,6 +376,18 @@ class Books:
             ),
             *cautions.ties(rows, self.best.candidate.trial),
         )
+
+
+def _told(listeners: Sequence[Heard]) -> Heard | None:
+    """One that hears of the samples for all of them."""
+    if not listeners:
+        return None
+
+    def heard(counts: NDArray[np.int64], selected: NDArray[np.int64]) -> None:
+        for listener in listeners:
+            listener(counts, selected)
+
+    return heard
 
 
 def positions_of(result: TrialResult, folds: Sequence[Fold]) -> list[int]:

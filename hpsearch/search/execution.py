@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hpsearch.data import Dataset, load
+from hpsearch.decisions import Decided
 from hpsearch.engines import importing
 from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.workers import Begun
@@ -294,6 +295,7 @@ def execute(
             test=plan.test,
             test_predictions=refitted.predictions,
             declared=declared,
+            decided=Decided(),
         )
         manifest = documents.manifest(plan, best, refitted, refit.n_steps, kind.keras_backend)
         outcome = documents.best_document(plan, best, refitted, refit.n_steps, len(log), ledger)

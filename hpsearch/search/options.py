@@ -22,7 +22,6 @@ from hpsearch.data.class_weights import (
     write_class_weight,
 )
 from hpsearch.data.options import MAX_LEVELS, MAX_WORDS, TABLE_OPTIONS
-from hpsearch.errors import OptionError
 from hpsearch.options import (
     MOST_EPOCHS,
     MOST_FOLDS,
@@ -37,6 +36,7 @@ from hpsearch.options import (
 )
 from hpsearch.oracles import check_oracle
 from hpsearch.search import asked_metrics
+from hpsearch.search.contradictions import check_together
 from hpsearch.search.option_rules import (
     ScaleTarget,
     cluster_address,
@@ -457,15 +457,7 @@ class Options:
     def __post_init__(self) -> None:
         rules.check_each(self)
         check_oracle(self.oracle, epochs=self.epochs)
-        self._check_n_folds()
-        self._check_race()
-        self._check_until_decided()
-        self._check_patience()
-        if self.test_data is not None and self.test_size is not None and not self.holds_out:
-            raise OptionError(
-                "The test rows come from `test_data` or from `test_size`; received both. "
-                "Leave one out."
-            )
+        check_together(self)
 
     @property
     def n_replicas(self) -> int:
@@ -481,64 +473,6 @@ class Options:
     def races(self) -> bool:
         """Whether a race was asked for, by its rule."""
         return self.race not in ("auto", "off")
-
-    def _check_n_folds(self) -> None:
-        name = "max_repeats" if self.until_decided else "repeats"
-        repeats = getattr(self, name)
-        if self.folds * repeats > MOST_FOLDS:
-            raise OptionError(
-                f"`folds` times `{name}` is at most {MOST_FOLDS:,}; received {self.folds:,} and "
-                f"{repeats:,}. Lower one."
-            )
-
-    def _check_race(self) -> None:
-        from hpsearch.scoring.stages import most_rungs
-
-        if self.races and self.repeats == 1:
-            raise OptionError(
-                "A race compares trials after each repeat, and there is one; received "
-                f"--race {self.race} --repeats 1. Raise --repeats, or use --rungs."
-            )
-        rungs = self.rungs or 1
-        if rungs > 1 and self.oracle == "hyperband":
-            raise OptionError(
-                f"The hyperband oracle sets the rungs itself; received --rungs {self.rungs}. "
-                "Leave --rungs out."
-            )
-        if rungs > most_rungs(self.epochs):
-            raise OptionError(
-                f"Each rung trains longer than the one before it, so --epochs {self.epochs} allows "
-                f"at most {most_rungs(self.epochs)}; received --rungs {self.rungs}. "
-                "Raise --epochs, or lower --rungs."
-            )
-
-    def _check_until_decided(self) -> None:
-        most = next(o.default for o in rules.declared(self) if o.name == "max_repeats")
-        if not self.until_decided and self.max_repeats != most:
-            raise OptionError(
-                "--max-repeats is how far --until-decided goes, which is missing; received "
-                f"--max-repeats {self.max_repeats}. Add --until-decided, or leave it out."
-            )
-        if self.until_decided and self.max_repeats <= self.repeats:
-            raise OptionError(
-                "--until-decided adds repeats up to --max-repeats, which must be above --repeats; "
-                f"received {self.max_repeats} and {self.repeats}."
-            )
-
-    def _check_patience(self) -> None:
-        if self.patience is None:
-            return
-        for option_, is_on in (
-            ("--race", self.races),
-            ("--rungs", (self.rungs or 1) > 1),
-            ("--until-decided", self.until_decided),
-            ("--oracle hyperband", self.oracle == "hyperband"),
-        ):
-            if is_on:
-                raise OptionError(
-                    "With --patience all folds of a trial stop together, which "
-                    f"{option_} would take apart; received both. Leave one out."
-                )
 
 
 OPTIONS: Final = rules.declared(Options)

@@ -34,6 +34,10 @@ Metric = str | Callable[[NDArray[Any], NDArray[Any]], float]
 Counts = NDArray[np.int64]
 Rule = Callable[[Floats], NDArray[np.int64]]
 """Losses (b, C) of C candidates in b samples to the position that each sample selects, (b,)."""
+Heard = Callable[[Counts, NDArray[np.int64]], None]
+"""Hears of samples as they are drawn: how often each row was, (b, n), 0 where it was left out, and
+the candidate that each sample selects, (b,), -1 where it selects none. What is decided after a
+selection is decided again in the same samples, on the rows drawn, and scored on those left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +100,7 @@ def bias_corrected_cv(
     n_bootstraps: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    heard: Heard | None = None,
 ) -> BiasCorrected:
     """The score of "the best of these trials", without the bias of being the best.
 
@@ -130,6 +135,7 @@ def bias_corrected_cv(
     n_bootstraps : B.
     level : coverage of the interval.
     seed : what the samples follow from.
+    heard : hears of the samples, as ``Heard`` says.
 
     Raises
     ------
@@ -154,7 +160,7 @@ def bias_corrected_cv(
         )
     rows = Rows(metric, np.asarray(y_true), kind, blocks)
     sense = direction_of(metric, direction)
-    return _bias_corrected(rows, predictions, sense, rule, n_bootstraps, level, seed)
+    return _bias_corrected(rows, predictions, sense, rule, n_bootstraps, level, seed, heard)
 
 
 def bias_corrected_cv_of_epochs(
@@ -169,6 +175,7 @@ def bias_corrected_cv_of_epochs(
     n_bootstraps: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    heard: Heard | None = None,
 ) -> BiasCorrected:
     """The score of "the best epoch of the best trial", without the bias of being the best.
 
@@ -180,7 +187,7 @@ def bias_corrected_cv_of_epochs(
     y_pred : (T, E, P, n) or (T, E, P, n, outputs) out-of-fold predictions after each epoch; NaN
         where a trial has fewer epochs.
     rule : as in ``bias_corrected_cv``; losses are (b, T E), a trial's epochs side by side.
-    metric, y_true, kind, direction, blocks, n_bootstraps, level, seed : as in
+    metric, y_true, kind, direction, blocks, n_bootstraps, level, seed, heard : as in
         ``bias_corrected_cv``.
 
     Raises
@@ -207,7 +214,7 @@ def bias_corrected_cv_of_epochs(
     sense = direction_of(metric, direction)
     n_trials, n_epochs = predictions.shape[:2]
     candidates = predictions.reshape(-1, *predictions.shape[2:])
-    said = _bias_corrected(rows, candidates, sense, rule, n_bootstraps, level, seed)
+    said = _bias_corrected(rows, candidates, sense, rule, n_bootstraps, level, seed, heard)
     trial, epoch = divmod(said.trial, n_epochs)
     shares = said.shares.reshape(n_trials, n_epochs).sum(axis=1)
     return replace(said, trial=trial, epoch=epoch, shares=shares)
@@ -354,16 +361,17 @@ def _bias_corrected(
     n_bootstraps: int,
     level: float,
     seed: int,
+    heard: Heard | None,
 ) -> BiasCorrected:
     """BBC-CV of candidates' predictions (C, P, n, ...)."""
     select = rule or best_of_samples
     check_bootstraps(n_bootstraps, level)
     winner, naive = winner_of(rows, predictions, direction, select)
     n_candidates, n_repeats = predictions.shape[:2]
-    outcomes = [
-        select_and_score(rows, predictions, direction, select, counts)
-        for counts in rows.samples(n_bootstraps, n_candidates * n_repeats, seed)
-    ]
+    outcomes = []
+    for counts in rows.samples(n_bootstraps, n_candidates * n_repeats, seed):
+        best, scores = select_and_score(rows, predictions, direction, select, counts, heard=heard)
+        outcomes.append((best, scores))
     best, scores = (np.concatenate(parts) for parts in zip(*outcomes, strict=True))
     return summary(
         scores,
@@ -445,6 +453,7 @@ def select_and_score(
     counts: Counts,
     *,
     moved: Floats | float = 0.0,
+    heard: Heard | None = None,
 ) -> tuple[NDArray[np.int64], Floats]:
     """The candidate that each sample selects, and its score on the rows left out, both (b,).
 
@@ -453,16 +462,20 @@ def select_and_score(
     Parameters
     ----------
     moved : (b, C) added to the scores that select.
+    heard : hears of the samples.
     """
     losses = losses_of(mean_scores(rows, predictions, counts) + moved, direction)
     best = select(losses)
+    selects = np.isfinite(losses.min(axis=1))
+    if heard is not None:
+        heard(counts, np.where(selects, best, -1))
     scores = np.full(len(counts), np.nan)
     left_out = (counts == 0).astype(np.int64)
     for candidate in np.unique(best):
         chosen = best == candidate
         of_candidate = predictions[candidate, np.newaxis]
         scores[chosen] = mean_scores(rows, of_candidate, left_out[chosen])[:, 0]
-    scores[~np.isfinite(losses.min(axis=1))] = np.nan
+    scores[~selects] = np.nan
     return best, scores
 
 

@@ -24,6 +24,7 @@ from hpsearch.stats.base import Floats, losses_of
 from hpsearch.stats.bootstrap import (
     BiasCorrected,
     Counts,
+    Heard,
     Metric,
     Rows,
     Rule,
@@ -76,6 +77,7 @@ def bias_corrected_race(
     n_bootstraps: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    heard: Heard | None = None,
 ) -> BiasCorrected:
     """The score of "the winner of this race", without the bias of having won it.
 
@@ -95,7 +97,8 @@ def bias_corrected_race(
 
     Parameters
     ----------
-    metric, kind, direction, blocks, n_bootstraps, level, seed : as in ``bias_corrected_cv``.
+    metric, kind, direction, blocks, n_bootstraps, level, seed, heard : as in
+        ``bias_corrected_cv``.
     y_true : n rows, as ``hpsearch.metrics.score`` takes it.
     y_pred : (T, E, P, n) or (T, E, P, n, outputs), as in ``bias_corrected_cv_of_epochs``: of the
         trials that were trained to the end.
@@ -145,8 +148,9 @@ def bias_corrected_race(
     outcomes = []
     for counts in rows.samples(n_bootstraps, n_arrays, seed):
         drawn, left_out = replay.moved(counts)
+        moved = np.repeat(drawn, n_epochs, axis=1)
         best, scores = select_and_score(
-            rows, candidates, sense, select, counts, moved=np.repeat(drawn, n_epochs, axis=1)
+            rows, candidates, sense, select, counts, moved=moved, heard=heard
         )
         outcomes.append((best, scores + left_out[np.arange(len(best)), best // n_epochs]))
     best, scores = (np.concatenate(parts) for parts in zip(*outcomes, strict=True))

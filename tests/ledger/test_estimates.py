@@ -28,7 +28,9 @@ def arranged(predictions, y, blocks=None):
     n = len(y)
     blocks = np.arange(n) if blocks is None else blocks
     n_trials, n_epochs, n_repeats = predictions.shape[:3]
-    return Arranged(y, blocks, predictions, np.ones((n_trials, n_epochs)), n, n_repeats)
+    fold = np.zeros((n_repeats, n), dtype=np.int64)
+    epochs = np.ones((n_trials, n_epochs))
+    return Arranged(y, blocks, np.arange(n), fold, predictions, epochs, n, n_repeats)
 
 
 def test_the_correction_takes_off_what_selecting_among_guesses_gained():

@@ -148,3 +148,9 @@ def test_a_limit_is_never_more_than_there_is_and_says_itself(metric, cells, n_tr
     assert len(found.notes) == (found.n_bootstraps < 1000) + (found.n_trials < n_trials)
     held = 4 * found.n_trials * found.n_epochs * cells
     assert held <= MAX_BYTES or (found.n_epochs == 1 and found.n_trials <= 20)
+
+
+def test_each_prediction_knows_its_row_and_its_fold():
+    found = arrange([of_folds(K_FOLD, [1])], [[1]], K_FOLD, np.arange(6.0), BLOCKS)
+    assert found.rows.tolist() == [0, 1, 2, 3, 4, 5]
+    assert found.fold.tolist() == [[0, 1, 1, 0, 1, 0], [3, 3, 3, 3, 2, 2]]

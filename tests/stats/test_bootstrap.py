@@ -153,6 +153,36 @@ def test_the_best_of_many_guesses_is_corrected_to_a_guess():
     assert covered >= 9
 
 
+def test_who_listens_hears_of_every_sample_and_what_it_selects():
+    rng = np.random.default_rng(2)
+    y, guesses = rng.integers(0, 2, 60), rng.random((5, 3, 1, 60))
+    heard = []
+    said = bias_corrected_cv_of_epochs(
+        "accuracy", y, guesses, n_bootstraps=50, heard=lambda *sample: heard.append(sample)
+    )
+    counts, selected = (np.concatenate(parts) for parts in zip(*heard, strict=True))
+    assert counts.shape == (50, 60)
+    assert (counts.sum(axis=1) == 60).all()
+    shares = np.bincount(selected // 3, minlength=5) / 50
+    np.testing.assert_allclose(shares, said.shares)
+    right = (guesses.reshape(15, 60)[selected] >= 0.5) == y
+    outside = [r[c == 0].mean() for r, c in zip(right, counts, strict=True)]
+    assert np.mean(outside) == pytest.approx(said.estimate)
+
+
+def test_a_sample_that_selects_nothing_is_told_so():
+    y, guesses = np.array([1, 1, 0, 0]), np.array([[[0.9, 0.4, 0.2, 0.5]]])
+    heard = []
+    bias_corrected_cv(
+        "roc_auc", y, guesses, n_bootstraps=60, heard=lambda *sample: heard.append(sample)
+    )
+    counts, selected = (np.concatenate(parts) for parts in zip(*heard, strict=True))
+    one_class = np.isin(counts[:, :2].sum(axis=1), [0, 4])
+    assert one_class.any()
+    assert (selected[one_class] == -1).all()
+    assert (selected[~one_class] == 0).all()
+
+
 def test_one_trial_needs_no_correction():
     y, p = noise(9, n_trials=1, n=2000)
     said = bias_corrected_cv("accuracy", y, p)
