@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from hpsearch import engines, metrics
-from hpsearch.engines.contract import FoldResult, UnitResult
+from hpsearch.engines.contract import FoldResult, NetworkWeights, UnitResult
 from hpsearch.engines.fit_data import read_fit_data, training_target
 from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.plan import REFIT, batch_order, plan_units, replica_seed
@@ -103,6 +103,17 @@ def _outputs(sums, kind):
     return 1 / (1 + np.exp(-sums)) if kind in ("binary", "multilabel") else sums
 
 
+class FoldModel(Network):
+    """A fold's network made again, as ``hpsearch.scoring.fold_networks`` does."""
+
+    @classmethod
+    def of(cls, job, candidate, fold):
+        statistics = read_fit_data(job.data_path).statistics[fold.position]
+        network = cls(job, candidate, statistics, 0, fold.position)
+        [network.weights] = fold.trained.weights
+        return network
+
+
 class Loaded:
     """What a pretended ``model.keras`` holds, with the method of a Keras model that predicts."""
 
@@ -145,7 +156,8 @@ def _train_fold(job, unit, position):
         train_loss=curves["train"][options.metrics[0]],
         predictions=predictions[:, fold.validation],
         since=first,
-        state=network.weights if end < budget else None,
+        state=network.weights if end < budget and not unit.keeps_networks else None,
+        network=NetworkWeights("pretended", (network.weights,)) if unit.keeps_networks else None,
         **curves,
     )
     return trained.between(unit.span.since, end)

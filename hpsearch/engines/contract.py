@@ -91,12 +91,14 @@ class WorkUnit:
     span : the epochs whose curves and predictions are wanted.
     states : each fold's state after ``span.since`` epochs, by position. Without them those epochs
         are trained again, with the same numbers.
+    keeps_networks : whether each fold's network is wanted, as it stands after the last epoch.
     """
 
     candidate: Candidate
     folds: tuple[int, ...]
     span: Span = WHOLE
     states: Mapping[int, ReplicaState] | None = field(default=None, repr=False, compare=False)
+    keeps_networks: bool = False
 
     @property
     def key(self) -> tuple[int, int, int]:
@@ -112,11 +114,26 @@ class WorkUnit:
         """The part of the unit on some of its folds."""
         positions = tuple(folds)
         states = self.states and {position: self.states[position] for position in positions}
-        return WorkUnit(self.candidate, positions, self.span, states)
+        return replace(self, folds=positions, states=states)
 
     def without_states(self) -> WorkUnit:
         """The unit as a result names it."""
         return replace(self, states=None)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkWeights:
+    """A trained network, as a process with the right Keras backend can make it again.
+
+    Attributes
+    ----------
+    engine : the name of the engine that trained it, whose workers have that backend.
+    weights : arrays in the order of ``network.get_weights()``, moving means of batch normalisation
+        among them; of an optimizer that averages weights, the averages that a training ends with.
+    """
+
+    engine: str
+    weights: tuple[NDArray[Any], ...] = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +152,7 @@ class FoldResult:
     predicted : the epochs, from 1, that ``predictions`` holds; None where it holds each.
     since : epochs before those whose curves are here.
     state : where the training stood after them, if it may go on; the journal doesn't keep it.
+    network : the network after them, where it was asked for; the journal doesn't keep it either.
     """
 
     position: int
@@ -147,6 +165,7 @@ class FoldResult:
     predicted: tuple[int, ...] | None = None
     since: int = 0
     state: ReplicaState | None = field(default=None, repr=False)
+    network: NetworkWeights | None = field(default=None, repr=False)
 
     @property
     def until(self) -> int:
@@ -200,6 +219,7 @@ class FoldResult:
             predictions=np.concatenate([part.predictions for part in parts]),
             predicted=None if every else predicted,
             state=last.state,
+            network=last.network,
         )
 
 

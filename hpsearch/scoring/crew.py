@@ -206,6 +206,10 @@ class Crew:
 
         return Begun(begun.is_over, result)
 
+    def workers_of(self, engine: str) -> Workers:
+        """The processes in which an engine trains: the chosen one, or the one that falls back."""
+        return self.workers if engine == self.choice.engine else self._second_workers
+
     def fresh(self, kind: EngineKind) -> Workers:
         """A process of an engine in which nothing was built; it imports while others train."""
         process = self._machines.fresh(kind.warm_up, environment=kind.environment)

@@ -34,6 +34,7 @@ from hpsearch.folds import Fold
 from hpsearch.preprocessing import Layout, raw_range
 from hpsearch.results.journal import NoJournal, Recorder, check_asked
 from hpsearch.scoring.crew import Crew, Note
+from hpsearch.scoring.fold_networks import FoldNetworks, fold_networks
 from hpsearch.scoring.observer import Observer, SilentObserver
 from hpsearch.scoring.progress import Goal, made_again
 from hpsearch.scoring.rows import encode_dataset, fit_data
@@ -298,12 +299,61 @@ class Session:
             f"The predictions of trial {asked.trial} at its best epoch were let go; "
             "they are made again."
         )
-        made: dict[int, FoldResult] = {}
+        units = made_again(units, self._trained_again(asked, units, gone))
+        restored = self._combine(asked, units)
+        journal.record(self._slimmed(restored, units))
+        return restored
+
+    def networks_of_folds(
+        self, trial: TrialResult, journal: Recorder, positions: Sequence[int] | None = None
+    ) -> FoldNetworks:
+        """The networks of a scored trial's folds, as they stood after its best epoch.
+
+        They are trained again up to there, by the engine that trained them: nothing keeps them, and
+        training again gives the same bits. Call it before the crew is dismissed.
+
+        Parameters
+        ----------
+        trial : a scored trial of this session; journal : where its folds are recorded.
+        positions : of the folds that are wanted, out of ``trial.positions``; all by default.
+
+        Raises
+        ------
+        HpsearchError
+            If a training fails this time.
+        """
+        units = self._goal(trial.asked, Stage(trial.positions)).parts_of(
+            journal.units(trial.candidate.trial)
+        )
+        epoch = int(trial.row["best_epoch"])
+        wanted = trial.positions if positions is None else tuple(positions)
+        trained = self._trained_again(trial.asked, units, wanted, until=epoch)
+        return fold_networks(trial, epoch, trained)
+
+    def _trained_again(
+        self,
+        asked: Candidate,
+        units: Sequence[UnitResult],
+        positions: Sequence[int],
+        until: int | None = None,
+    ) -> dict[int, FoldResult]:
+        """Folds of a trial, trained from the start as its recorded units were, by position.
+
+        Parameters
+        ----------
+        until : the epoch after which their networks are wanted; None for whole curves alone.
+        """
         blocks = {p: unit.unit.span.block for unit in units for p in unit.unit.folds}
         work = [
-            WorkUnit(asked, tuple(p for p in gone if blocks[p] == block), Span(block=block))
-            for block in sorted({blocks[p] for p in gone}, key=str)
+            WorkUnit(
+                asked,
+                tuple(p for p in positions if blocks[p] == block),
+                Span(until=until, block=block),
+                keeps_networks=until is not None,
+            )
+            for block in sorted({blocks[p] for p in positions}, key=str)
         ]
+        made: dict[int, FoldResult] = {}
         for result in self._engine.score(work):
             if result.error is not None:
                 raise HpsearchError(
@@ -311,10 +361,7 @@ class Session:
                     f"again: {result.error}. Resume the run to try once more."
                 )
             made |= {fold.position: fold for fold in result.folds}
-        units = made_again(units, made)
-        restored = self._combine(asked, units)
-        journal.record(self._slimmed(restored, units))
-        return restored
+        return made
 
     def _goal(self, candidate: Candidate, stage: Stage) -> Goal:
         stops_together = self.plan.options.patience is not None

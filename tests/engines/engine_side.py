@@ -352,3 +352,11 @@ def drop_of(rates):
     from hpsearch.engines.fused.layers import drop_inputs
 
     return drop_inputs(np.float32(rates))
+
+
+def predicted_again(job, candidate, fold, rows):
+    """What a fold's network, made again of its weights, predicts of rows."""
+    from hpsearch.scoring.fold_networks import FoldModel, FoldNetwork
+
+    made = FoldModel.of(job, candidate, FoldNetwork(fold.position, fold.network, fold.predictions))
+    return made.predict(rows)

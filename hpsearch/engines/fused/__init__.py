@@ -5,6 +5,7 @@ Light on purpose: what its workers import is named here, so that it can begin be
 
 from typing import Final
 
+NAME: Final = "fused"
 KERAS_BACKEND: Final = "jax"
 
 WARM_UP: Final = "hpsearch.engines.fused.engine:import_jax"

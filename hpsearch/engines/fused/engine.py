@@ -19,7 +19,7 @@ from hpsearch.engines.backend import import_keras, keep_compiled_programs, unkep
 from hpsearch.engines.contract import Job, Span, UnitResult, WorkUnit
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
-from hpsearch.engines.fused import KERAS_BACKEND
+from hpsearch.engines.fused import KERAS_BACKEND, NAME
 from hpsearch.engines.fused.configuration import FusedConfiguration
 from hpsearch.engines.fused.obstacles import untraceable_reason
 from hpsearch.engines.fused.training import (
@@ -277,7 +277,7 @@ def _network_drawback(probe: Probe) -> str | None:
 
 
 ENGINE = EngineKind(
-    name="fused",
+    name=NAME,
     way="all folds and candidates of one structure train as one program",
     environment=WORKER_ENVIRONMENTS[KERAS_BACKEND],
     warm_up=import_jax,

@@ -23,11 +23,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.engines.contract import FoldResult, Job, UnitResult, WorkUnit
+from hpsearch.engines.contract import FoldResult, Job, NetworkWeights, UnitResult, WorkUnit
 from hpsearch.engines.failures import UntraceableError, raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
+from hpsearch.engines.fused import NAME
 from hpsearch.engines.fused.compiling import effort_of, effort_of_rungs
 from hpsearch.engines.fused.configuration import FusedConfiguration
+from hpsearch.engines.fused.inputs import (
+    DESIGN_STATISTICS,
+    design_statistics,
+    loss_weights,
+    padded_bags,
+    padded_order,
+    padded_size,
+    shared_target,
+)
 from hpsearch.engines.fused.obstacles import untraceable_reason
 from hpsearch.engines.plan import REFIT, batch_order, replica_seed
 from hpsearch.engines.replica import STOP_CHECK_EPOCHS, Replica, epochs_kept, first_failure
@@ -167,6 +177,7 @@ class PartTraining:
         ]
         self.shapes = self._shapes()
         self._state: State | None = None
+        self._built: Any = None  # a network that takes the weights of one replica after the other
         self._padded = [*self.replicas, *self.replicas[-1:] * (self._width - len(self.replicas))]
 
     @property
@@ -197,9 +208,13 @@ class PartTraining:
         if self.failed:
             return
         n_epochs = min(self.shapes.n_epochs, self.end - first_epoch)
-        inputs = self._inputs(first_epoch)
+        # Where the network is wanted that stands after the last epoch, no epoch may follow it.
+        shapes = (
+            replace(self.shapes, n_epochs=n_epochs) if self.part.keeps_networks else self.shapes
+        )
+        inputs = self._inputs(shapes, first_epoch)
         state = self._first_state() if self._state is None else self._state
-        self._state, losses, outputs = self._program(first_epoch).run(state, inputs)
+        self._state, losses, outputs = self._program(shapes, first_epoch).run(state, inputs)
         losses, outputs = np.asarray(losses)[:n_epochs], np.asarray(outputs)[:n_epochs]
         for number, replica in enumerate(self.replicas):
             of_rows = {side: outputs[:, number, rows] for side, rows in replica.rows.items()}
@@ -223,6 +238,11 @@ class PartTraining:
 
     def _folds(self, until: int) -> tuple[FoldResult, ...]:
         since = self.part.span.since
+        if self.part.keeps_networks:
+            return tuple(
+                replace(replica.result(since, until), network=self._network(number))
+                for number, replica in enumerate(self.replicas)
+            )
         if self.end == self.settings.epochs:
             return tuple(replica.result(since, until) for replica in self.replicas)
         held = self._first_state() if self._state is None else self._state
@@ -231,6 +251,16 @@ class PartTraining:
             replica.result(since, until, [[v[number].copy() for v in group] for group in state])
             for number, replica in enumerate(self.replicas)
         )
+
+    def _network(self, number: int) -> NetworkWeights:
+        """The network of a replica as it stands."""
+        from hpsearch.engines.fused.packing import assign
+
+        assert self._state is not None
+        if self._built is None:
+            self._built = self._configuration.build(0)
+        assign(self._built, self._state, number)
+        return NetworkWeights(NAME, tuple(self._built.get_weights()))
 
     def _first_state(self) -> State:
         """Where the replicas begin: with states of their own, or with those of earlier epochs."""
@@ -245,9 +275,8 @@ class PartTraining:
         ]
         return stack_states([*states, *states[-1:] * (self._width - len(states))])
 
-    def _program(self, first_epoch: int) -> FusedProgram:
+    def _program(self, shapes: Shapes, first_epoch: int) -> FusedProgram:
         """What trains the epochs from one on: no bit of them depends on anything but the plan."""
-        shapes = self.shapes
         if first_epoch < self.tried:
             n_visits = max(replica.n_train for replica in self.replicas) * self.tried
             n_weights = self._configuration.n_weights_of_a_row
@@ -292,10 +321,10 @@ class PartTraining:
         orders = (replica.order(epoch) for epoch in range(self.settings.epochs))
         return bags.needed(orders, batch_size)
 
-    def _inputs(self, first_epoch: int) -> dict[str, Any]:
+    def _inputs(self, shapes: Shapes, first_epoch: int) -> dict[str, Any]:
         from hpsearch.engines.fused.program import block_inputs
 
-        replicas, shapes, bags = self._padded, self.shapes, self._data.bags
+        replicas, bags = self._padded, self._data.bags
         words: dict[str, Any] = {}
         if bags is not None:
             parts = [r.bags(bags, shapes, first_epoch) for r in replicas]
@@ -441,7 +470,7 @@ def _inputs_of_all_rows(
         penalties=numbers.penalties[None],
         activity_penalties=numbers.activity_penalties[None],
         weight_decay=np.array([numbers.weight_decay], np.float32),
-        statistics={name: getattr(statistics, name)[None] for name in _DESIGN_STATISTICS},
+        statistics={name: getattr(statistics, name)[None] for name in DESIGN_STATISTICS},
         y=y,
     )
 
@@ -454,52 +483,6 @@ def _cells_of_bags(bags: Bags | None, n_rows: int, batch_size: int) -> int:
 def _epochs_of_a_call(n_cells: int) -> int:
     """Epochs that a call of a program trains, where one of them takes so many cells of 4 bytes."""
     return max(1, BLOCK_BYTES // (4 * n_cells))
-
-
-def padded_size(batch_size: int, n_rows: int) -> int:
-    """Rows of a step, padding included: a batch of more rows than there are is not padded to all.
-
-    Powers of two, so that batches of common sizes are padded as ever.
-
-    Examples
-    --------
-    >>> padded_size(32, 150), padded_size(256, 150), padded_size(3_000_000, 150)
-    (32, 256, 256)
-    """
-    return min(batch_size, 1 << (n_rows - 1).bit_length())
-
-
-def padded_order(order: NDArray[np.integer[Any]], shapes: Shapes) -> NDArray[np.int32]:
-    """Row numbers of each step of an epoch (S, B); padding repeats the first."""
-    padded = np.full(shapes.n_steps * shapes.batch_size, order[0], np.int32)
-    padded[: len(order)] = order
-    return padded.reshape(shapes.n_steps, shapes.batch_size)
-
-
-def padded_bags(bags: Bags, order: NDArray[np.integer[Any]], shapes: Shapes) -> NDArray[np.int32]:
-    """The bags of words of each step of an epoch (S, 2, n_pieces); padding has no words."""
-    return bags.batches(order, shapes.batch_size, shapes.n_steps, shapes.n_pieces)
-
-
-def shared_target(data: FitData) -> bool:
-    """Whether all replicas share one loss target; a regression target is scaled by fold."""
-    return data.target.kind not in ("regression", "share")
-
-
-def design_statistics(data: FitData, positions: Sequence[int]) -> dict[str, NDArray[Any]]:
-    """The statistics that preprocessing reads, for some folds, along a first axis."""
-    folds = list(positions)
-    return {name: getattr(data.statistics, name)[folds] for name in _DESIGN_STATISTICS}
-
-
-def loss_weights(data: FitData, positions: Sequence[int | None]) -> dict[str, NDArray[Any]]:
-    """What rows weigh in the loss, for some folds or the refit, along a first axis; or nothing."""
-    if data.weights is None:
-        return {}
-    return {"weights": np.stack([data.weights.of(data.y, position) for position in positions])}
-
-
-_DESIGN_STATISTICS = ("fill", "centre", "scale", "category_slots", "array_centre", "array_scale")
 
 
 @lru_cache(maxsize=2)

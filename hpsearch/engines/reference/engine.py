@@ -10,6 +10,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,7 +19,7 @@ import numpy as np
 from hpsearch.engines.averages import finish
 from hpsearch.engines.backend import import_keras, silenced_stderr
 from hpsearch.engines.configuration import Configuration
-from hpsearch.engines.contract import FoldResult, Job, UnitResult, WorkUnit
+from hpsearch.engines.contract import FoldResult, Job, NetworkWeights, UnitResult, WorkUnit
 from hpsearch.engines.failures import TrainingFailedError, raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
 from hpsearch.engines.kind import EngineKind, FallBack
@@ -117,6 +118,7 @@ class UnitTraining:
         self.program = program_of(job, self.configuration)
         self._replicas = [Replica(self._data, job.options, unit, p) for p in unit.folds]
         self._states: dict[int, State] = {p: [*s] for p, s in (unit.states or {}).items()}
+        self._networks: dict[int, NetworkWeights] = {}
 
     def run(self) -> tuple[FoldResult, ...]:
         """Train all replicas for the same number of epochs, until these or the patience end."""
@@ -128,11 +130,20 @@ class UnitTraining:
             until = min(done + block, end)
             for replica in self._replicas:
                 self._train(replica, until, more_to_come=until < epochs)
+                if unit.keeps_networks and until == end:
+                    self._keep_network(replica)
             kept = epochs_kept(self._replicas, self._options) if patience else until
             if kept < until:
                 return tuple(replica.result(0, kept) for replica in self._replicas)
-        states = self._states if end < epochs else {}
-        return tuple(r.result(unit.span.since, end, states.get(r.position)) for r in self._replicas)
+        states = self._states if end < epochs and not unit.keeps_networks else {}
+        results = (r.result(unit.span.since, end, states.get(r.position)) for r in self._replicas)
+        return tuple(replace(r, network=self._networks.get(r.position)) for r in results)
+
+    def _keep_network(self, replica: Replica) -> None:
+        """Keep the network that was trained last, which is this replica's."""
+        with self.program.final_weights():
+            weights = tuple(self.program.model.get_weights())
+        self._networks[replica.position] = NetworkWeights(ENGINE.name, weights)
 
     def _train(self, replica: Replica, until: int, *, more_to_come: bool) -> None:
         """Train a replica up to an epoch, scoring both sides of its fold after each."""

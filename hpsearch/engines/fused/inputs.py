@@ -1,0 +1,67 @@
+"""What goes into a fused program: batches, padded, and what differs between folds, stacked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.engines.fit_data import FitData
+from hpsearch.preprocessing import Bags
+
+if TYPE_CHECKING:
+    from hpsearch.engines.fused.program import Shapes
+
+DESIGN_STATISTICS: Final = (
+    "fill",
+    "centre",
+    "scale",
+    "category_slots",
+    "array_centre",
+    "array_scale",
+)
+
+
+def padded_size(batch_size: int, n_rows: int) -> int:
+    """Rows of a step, padding included: a batch of more rows than there are is not padded to all.
+
+    Powers of two, so that batches of common sizes are padded as ever.
+
+    Examples
+    --------
+    >>> padded_size(32, 150), padded_size(256, 150), padded_size(3_000_000, 150)
+    (32, 256, 256)
+    """
+    return min(batch_size, 1 << (n_rows - 1).bit_length())
+
+
+def padded_order(order: NDArray[np.integer[Any]], shapes: Shapes) -> NDArray[np.int32]:
+    """Row numbers of each step of an epoch (S, B); padding repeats the first."""
+    padded = np.full(shapes.n_steps * shapes.batch_size, order[0], np.int32)
+    padded[: len(order)] = order
+    return padded.reshape(shapes.n_steps, shapes.batch_size)
+
+
+def padded_bags(bags: Bags, order: NDArray[np.integer[Any]], shapes: Shapes) -> NDArray[np.int32]:
+    """The bags of words of each step of an epoch (S, 2, n_pieces); padding has no words."""
+    return bags.batches(order, shapes.batch_size, shapes.n_steps, shapes.n_pieces)
+
+
+def shared_target(data: FitData) -> bool:
+    """Whether all replicas share one loss target; a regression target is scaled by fold."""
+    return data.target.kind not in ("regression", "share")
+
+
+def design_statistics(data: FitData, positions: Sequence[int]) -> dict[str, NDArray[Any]]:
+    """The statistics that preprocessing reads, for some folds, along a first axis."""
+    folds = list(positions)
+    return {name: getattr(data.statistics, name)[folds] for name in DESIGN_STATISTICS}
+
+
+def loss_weights(data: FitData, positions: Sequence[int | None]) -> dict[str, NDArray[Any]]:
+    """What rows weigh in the loss, for some folds or the refit, along a first axis; or nothing."""
+    if data.weights is None:
+        return {}
+    return {"weights": np.stack([data.weights.of(data.y, position) for position in positions])}
