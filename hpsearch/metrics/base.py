@@ -36,11 +36,15 @@ SHARE: Final[Bounds] = (0.0, 1.0)
 UP_TO_1: Final[Bounds] = (-math.inf, 1.0)
 CORRELATION: Final[Bounds] = (-1.0, 1.0)
 
-Function = Callable[[ProblemKind, NDArray[Any], Floats], Any]
-"""Problem type, truth (n, ...) and predictions (..., n) or (..., n, n_outputs) to scores (...)."""
+Function = Callable[..., Any]
+"""Problem type, truth (n, ...) and predictions (..., n) or (..., n, n_outputs) to scores (...).
+
+One that is one's own takes weights (n,) besides, or None."""
 
 Scorer = Callable[[ProblemKind, NDArray[Any], Floats, NDArray[Any]], Floats]
-"""Problem type, truth, (A, n, ...) predictions and (B, n) counts to (B, A) scores."""
+"""Problem type, truth, (A, n, ...) predictions and (B, n) counts or weights to (B, A) scores.
+
+Of one sample (B = 1) each score has the same bits whatever else is scored in the same call."""
 
 Cost = Literal["sums", "ordered", "calls"]
 """What scoring bootstrap samples takes: sums over rows, a walk through them in order, or a call of
@@ -75,10 +79,11 @@ class Metric(str):
     words : what it is, a sentence or two for people.
     bounds : the least and the largest value that it can have.
     function : scores predictions over leading axes.
-    scorer : scores rows that count several times; None where each sample is made and scored.
+    scorer : scores rows that count several times, or weigh; None where each sample is made.
     cost : what that takes.
     rule : what it asks of the target, or None.
     own : the code of one's own that it is, or None.
+    takes_weights : whether rows may weigh in it what they weigh by themselves.
     """
 
     name: str
@@ -91,6 +96,7 @@ class Metric(str):
     cost: Cost
     rule: TargetRule | None
     own: OwnMetric | None
+    takes_weights: bool
 
     def __new__(
         cls,
@@ -104,12 +110,14 @@ class Metric(str):
         cost: Cost = "sums",
         rule: TargetRule | None = None,
         own: OwnMetric | None = None,
+        takes_weights: bool = True,
     ) -> Metric:
         """A text that is the name, with the attributes."""
         made = super().__new__(cls, name)
         made.name, made.direction, made.kinds = name, direction, kinds
         made.words, made.bounds, made.function = words, bounds, function
         made.scorer, made.cost, made.rule, made.own = scorer, cost, rule, own
+        made.takes_weights = takes_weights and scorer is not None
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -117,6 +125,28 @@ class Metric(str):
         if self.own is None and self.name in METRICS:
             return _known, (self.name,)
         return Metric, tuple(getattr(self, each) for each in Metric.__annotations__)
+
+    def of_weights(
+        self, kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats, weights: Floats
+    ) -> Any:
+        """Scores over leading axes of rows that weigh (n,), each of them more than 0."""
+        self.check_weights()
+        if self.own is not None:
+            return self.function(kind, y_true, y_pred, weights)
+        assert self.scorer is not None
+        n_axes = 1 if kind == "binary" else 2
+        arrays = y_pred.reshape(-1, *y_pred.shape[-n_axes:])
+        scores = self.scorer(kind, y_true, arrays, weights[np.newaxis])
+        return scores.reshape(y_pred.shape[:-n_axes])
+
+    def check_weights(self) -> None:
+        """Raise ``OptionError`` where rows can't weigh in it."""
+        if not self.takes_weights:
+            raise OptionError(
+                f"Rows weigh in scores, and the metric {self.name} doesn't take what they weigh. "
+                "Give its function a parameter sample_weight, or let rows weigh in the loss alone: "
+                "--no-weigh-scores, `weigh_scores=False`."
+            )
 
     def check_target(self, target: Target, y: NDArray[Any]) -> None:
         """Raise ``OptionError`` where it has no value for a target, whatever is predicted."""

@@ -25,11 +25,13 @@ from hpsearch.metrics.base import (
 from hpsearch.metrics.sums import (
     Sums,
     agreed_and_said,
+    beyond_rounding,
     known,
     mean,
     of_classes,
     one_hot,
     register_sums,
+    share,
 )
 from hpsearch.task import ProblemKind, Target
 
@@ -62,7 +64,7 @@ def _hits_of_classes(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) ->
 
 def _mean_recall(hits: Floats, of_classes: Floats, n_rows: Floats) -> Floats:
     occurs = of_classes[:, np.newaxis, :] > 0
-    recalls = np.where(occurs, hits / np.maximum(of_classes, 1)[:, np.newaxis, :], 0.0)
+    recalls = share(hits, of_classes[:, np.newaxis, :])
     return np.asarray(recalls.sum(axis=-1) / occurs.sum(axis=-1), dtype=np.float64)
 
 
@@ -163,7 +165,7 @@ def _f1s(sums: Floats, of_classes: Floats) -> tuple[Floats, Floats]:
     """F1 of each class, and how many rows have or are said to have it, both (B, A, C)."""
     agreed, said = sums[:, :, 0], sums[:, :, 1]
     either = of_classes[:, np.newaxis, :] + said
-    return 2.0 * agreed / np.maximum(either, 1), either
+    return share(2.0 * agreed, either), either
 
 
 def _sum_f1(sums: Floats, of_classes: Floats, n_rows: Floats) -> Floats:
@@ -248,15 +250,10 @@ def _macro_f1(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     return total / occurring
 
 
-def _share(part: Floats, whole: Floats) -> Floats:
-    """Part over whole; 0 where both are 0."""
-    return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), 0.0)
-
-
 def _sum_weighted_f1(sums: Floats, of_classes: Floats, n_rows: Floats) -> Floats:
     occurring = of_classes[:, np.newaxis, :]
     total = (_f1s(sums, of_classes)[0] * occurring).sum(axis=-1)
-    return known(_share(total, occurring.sum(axis=-1)), n_rows)
+    return known(share(total, occurring.sum(axis=-1)), n_rows)
 
 
 register_sums(
@@ -272,11 +269,11 @@ register_sums(
 
 
 def _sum_precision(sums: Floats, of_classes: Floats, n_rows: Floats) -> Floats:
-    return known(_share(sums[:, :, 0, 1], sums[:, :, 1, 1]), n_rows)
+    return known(share(sums[:, :, 0, 1], sums[:, :, 1, 1]), n_rows)
 
 
 def _sum_recall(sums: Floats, of_classes: Floats, n_rows: Floats) -> Floats:
-    return known(_share(sums[:, :, 0, 1], of_classes[:, np.newaxis, 1]), n_rows)
+    return known(share(sums[:, :, 0, 1], of_classes[:, np.newaxis, 1]), n_rows)
 
 
 register_sums(
@@ -300,7 +297,7 @@ register_sums(
 def _f_beta(name: str, beta: float, words: str) -> Metric:
     def finish(sums: Floats, of_classes: Floats, n_rows: Floats) -> Floats:
         agreed, said, true = sums[:, :, 0, 1], sums[:, :, 1, 1], of_classes[:, np.newaxis, 1]
-        return known(_share((1 + beta**2) * agreed, beta**2 * true + said), n_rows)
+        return known(share((1 + beta**2) * agreed, beta**2 * true + said), n_rows)
 
     sums = Sums(agreed_and_said, finish, of_classes)
     return Metric(
@@ -335,8 +332,11 @@ def _matthews(sums: Floats, of_classes: Floats, n_rows: Floats) -> Floats:
     true, said = of_classes[:, np.newaxis, :], sums[:, :, 1]
     agreed = sums[:, :, 0].sum(axis=-1)
     together = agreed * n_rows - (true * said).sum(axis=-1)
-    apart = (n_rows**2 - (said**2).sum(axis=-1)) * (n_rows**2 - (true**2).sum(axis=-1))
-    return known(np.where(apart > 0, together / np.sqrt(np.maximum(apart, 1)), 0.0), n_rows)
+    squared = n_rows**2
+    apart = beyond_rounding(squared - (said**2).sum(axis=-1), squared) * beyond_rounding(
+        squared - (true**2).sum(axis=-1), squared
+    )
+    return known(share(together, np.sqrt(np.maximum(apart, 0.0))), n_rows)
 
 
 register_sums(
@@ -352,6 +352,7 @@ register_sums(
 
 def _cohen_kappa(sums: Floats, of_classes: Floats, n_rows: Floats) -> Floats:
     by_chance = n_rows - (of_classes[:, np.newaxis, :] * sums[:, :, 1]).sum(axis=-1) / n_rows
+    by_chance = beyond_rounding(by_chance, n_rows)
     return np.asarray(1.0 - (n_rows - sums[:, :, 0].sum(axis=-1)) / by_chance, dtype=np.float64)
 
 

@@ -24,16 +24,17 @@ Walk = Callable[["Samples"], Floats]
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Counts of a few samples, rows first: they are gathered row by row.
+    """Counts or weights of a few samples, rows first: they are gathered row by row.
 
     Attributes
     ----------
-    counts : (n, b) of all rows; n_rows : (b,) how many rows count.
+    counts : (n, b) of all rows, int32 or, of weights, float64.
+    n_rows : (b,) how many rows count, or what they weigh together.
     of_positives : (n1, b) of the rows of the second label.
     n_positive, n_negative : (b,) how many rows of each label count.
     """
 
-    counts: NDArray[np.int32]
+    counts: NDArray[Any]
     n_rows: Floats
     of_positives: Floats
     n_positive: Floats
@@ -41,13 +42,13 @@ class Samples:
 
     @classmethod
     def of(cls, counts: NDArray[Any], is_positive: NDArray[np.bool_]) -> Samples:
-        """From counts (b, n)."""
-        columns = np.ascontiguousarray(counts.T, dtype=np.int32)
+        """From counts or weights (b, n)."""
+        is_whole = np.issubdtype(counts.dtype, np.integer)
+        columns = np.ascontiguousarray(counts.T, dtype=np.int32 if is_whole else np.float64)
         of_positives = columns[is_positive].astype(np.float64)
-        n_rows, n_positive = columns.sum(axis=0), of_positives.sum(axis=0)
-        return cls(
-            columns, n_rows.astype(np.float64), of_positives, n_positive, n_rows - n_positive
-        )
+        n_rows = columns.sum(axis=0).astype(np.float64)
+        n_negative = columns[~is_positive].sum(axis=0).astype(np.float64)
+        return cls(columns, n_rows, of_positives, of_positives.sum(axis=0), n_negative)
 
 
 def walked(
@@ -77,7 +78,7 @@ def walked(
     return scores
 
 
-def cumulative(columns: NDArray[np.int32], rows: NDArray[np.int64]) -> NDArray[np.int32]:
+def cumulative(columns: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
     """Sums of the first 0, 1, ... of some rows, (at least len(rows) + 1, b).
 
     In steps of about sqrt(n) rows, all steps at once: ``np.cumsum`` down columns adds one number at
@@ -86,12 +87,12 @@ def cumulative(columns: NDArray[np.int32], rows: NDArray[np.int64]) -> NDArray[n
     n, n_samples = len(rows), columns.shape[1]
     length = math.isqrt(n) + 1
     n_steps = -(-n // length)
-    sums = np.zeros((n_steps * length + 1, n_samples), dtype=np.int32)
+    sums = np.zeros((n_steps * length + 1, n_samples), dtype=columns.dtype)
     columns.take(rows, axis=0, out=sums[1 : n + 1], mode="clip")  # other modes copy `out`
     steps = sums[1:].reshape(n_steps, length, n_samples)
     for at in range(1, length):
         steps[:, at] += steps[:, at - 1]
-    steps[1:] += np.cumsum(steps[:-1, -1], axis=0, dtype=np.int32)[:, np.newaxis]
+    steps[1:] += np.cumsum(steps[:-1, -1], axis=0, dtype=columns.dtype)[:, np.newaxis]
     return sums
 
 

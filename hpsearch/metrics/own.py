@@ -164,6 +164,7 @@ class OwnMetric:
             scorer=takes.score_counted,
             cost="calls",
             own=self,
+            takes_weights=takes.takes_weights,
         )
 
 
@@ -206,6 +207,7 @@ class _Takes:
     answer : labels, or probabilities; has_labels : whether the truth comes as labels too.
     positive : the code of the label whose probability a binary problem's metric gets.
     takes_weights : whether it has a parameter ``sample_weight``.
+    always_weighs : whether it gets weights where all rows weigh the same, too.
     """
 
     own: OwnMetric
@@ -215,24 +217,32 @@ class _Takes:
     has_labels: bool
     positive: int
     takes_weights: bool
+    always_weighs: bool
 
     @classmethod
     def of(cls, own: OwnMetric, called: Called, target: Target) -> _Takes:
         kind, labels, asked = target.kind, target.labels, called.response_method
+        weighs = "sample_weight" in _parameters(called.function)
         if called.is_scorer:
             answer = _answer(own, asked, kind)
             is_first = kind == "binary" and called.kwargs.get("pos_label", labels[1]) == labels[0]
-            return cls(own, kind, labels, answer, True, 0 if is_first else 1, takes_weights=False)
+            return cls(own, kind, labels, answer, True, 0 if is_first else 1, weighs, False)
         is_number = kind in ("regression", "share")
         answer = "predict" if is_number else _answer(own, asked or "predict_proba", kind)
-        weighs = "sample_weight" in _parameters(called.function)
-        return cls(own, kind, labels, answer, answer == "predict", 1, takes_weights=weighs)
+        return cls(own, kind, labels, answer, answer == "predict", 1, weighs, weighs)
 
-    def score(self, kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Floats:
+    def score(
+        self,
+        kind: ProblemKind,
+        y_true: NDArray[Any],
+        y_pred: Floats,
+        weights: Floats | None = None,
+    ) -> Floats:
         """Scores over leading axes, one call for each."""
         n_axes = 1 if kind == "binary" else 2
         arrays = y_pred.reshape(-1, *y_pred.shape[-n_axes:])
-        weights = np.ones(len(y_true)) if self.takes_weights else None
+        if weights is None and self.always_weighs:
+            weights = np.ones(len(y_true))
         scores = np.full(len(arrays), np.nan)
         with self._ready():
             for number, array in enumerate(arrays):
@@ -247,17 +257,18 @@ class _Takes:
     def score_counted(
         self, kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats, times: NDArray[Any]
     ) -> Floats:
-        """Scores of rows that count several times; NaN where a call raises.
+        """Scores of rows that count several times, or weigh; NaN where a call raises.
 
         With ``sample_weight`` each row comes once, with how often it counts; else so often.
         """
+        by_weight = self.always_weighs or not np.issubdtype(times.dtype, np.integer)
         scores = np.full((len(times), len(y_pred)), np.nan)
         finite = [at for at, array in enumerate(y_pred) if np.isfinite(array).all()]
         every_row = np.arange(len(y_true))
         with self._ready():
             for sample, counts in zip(scores, times, strict=True):
-                rows = every_row[counts > 0] if self.takes_weights else np.repeat(every_row, counts)
-                weights = counts[rows].astype(np.float64) if self.takes_weights else None
+                rows = every_row[counts > 0] if by_weight else np.repeat(every_row, counts)
+                weights = counts[rows].astype(np.float64) if by_weight else None
                 for at in finite if len(rows) else ():
                     with contextlib.suppress(MetricError):
                         sample[at] = self._call(y_true[rows], y_pred[at][rows], weights)
@@ -292,7 +303,9 @@ class _Takes:
     ) -> float:
         called = _called(self.own)
         truth, said = self.given(y_true, y_pred)
-        more = dict(called.kwargs) if weights is None else {"sample_weight": weights}
+        more = dict(called.kwargs)
+        if weights is not None:
+            more["sample_weight"] = weights.copy()
         try:
             value = called.function(truth, said, **more)
         except (Exception, SystemExit) as error:

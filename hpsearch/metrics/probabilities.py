@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.metrics.base import FROM_0, PROBABILITY_EPS, SHARE, Floats, register
-from hpsearch.metrics.sums import Sums, mean
+from hpsearch.metrics.sums import Sums, mean, weighted_sums
 from hpsearch.task import ProblemKind
 
 N_BINS: Final = 15
@@ -96,7 +96,8 @@ def _weighted_calibration_error(
 ) -> Floats:
     bins, gaps = _gaps(kind, y_true, y_pred)
     weights = times.astype(np.float64)
-    errors = sum(np.abs(weights @ np.where(bins == at, gaps, 0.0).T) for at in range(N_BINS))
+    in_bins = (weighted_sums(weights, np.where(bins == at, gaps, 0.0)) for at in range(N_BINS))
+    errors = sum(map(np.abs, in_bins))
     return np.asarray(errors / weights.sum(axis=1, keepdims=True), dtype=np.float64)
 
 

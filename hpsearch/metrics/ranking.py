@@ -24,6 +24,7 @@ from hpsearch.metrics.base import (
     register_family,
 )
 from hpsearch.metrics.ordered import Samples, Walk, cumulative, ends_of_ties, ranks, walked
+from hpsearch.metrics.sums import ROUNDING, known, share
 from hpsearch.task import ProblemKind
 
 Sort = Callable[[NDArray[Any], Floats], Walk]
@@ -163,9 +164,8 @@ def _sort_for_precision(is_positive: NDArray[np.bool_], scores: Floats) -> Walk:
         agreed = cumulative(samples.counts, positive).take(true, axis=0)
         said = cumulative(samples.counts, negative).take(false, axis=0)
         said += agreed
-        precisions = agreed / np.maximum(said, 1)
-        summed = np.einsum("ib,ib->b", samples.of_positives, precisions)
-        return np.where(samples.n_rows > 0, summed / np.maximum(samples.n_positive, 1), np.nan)
+        summed = np.einsum("ib,ib->b", samples.of_positives, share(agreed, said))
+        return known(share(summed, samples.n_positive), samples.n_rows)
 
     return walk
 
@@ -198,9 +198,10 @@ def _best_at(other: str, least: float) -> tuple[Any, Scorer]:
     """
 
     def best(agreed: Any, said: Any, n_positive: Any, is_end: Any, axis: int) -> Floats:
-        precision, recall = agreed / np.maximum(said, 1), agreed / n_positive
+        precision, recall = share(agreed, said), agreed / n_positive
         wanted, given = (recall, precision) if other == "precision" else (precision, recall)
-        found = np.where(is_end & (said > 0) & (given >= least), wanted, 0.0).max(axis=axis)
+        reaches = given >= least * (1.0 - ROUNDING)
+        found = np.where(is_end & (said > 0) & reaches, wanted, 0.0).max(axis=axis)
         return np.where(n_positive > 0, found, np.nan)
 
     def function(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:

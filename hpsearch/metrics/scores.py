@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hpsearch.errors import MetricError, OptionError
 from hpsearch.metrics.base import METRICS, Floats, Metric
@@ -33,6 +33,7 @@ def score(
     *,
     kind: ProblemKind | None = None,
     strict: bool = False,
+    weights: ArrayLike | None = None,
 ) -> Floats:
     """Score predictions, over any leading axes at once.
 
@@ -46,16 +47,20 @@ def score(
     kind : the problem type. Without it, classes in ``y_true`` (n,) count as binary where the last
         axis of ``y_pred`` has n entries and no code exceeds 1, else as multiclass.
     strict : whether what a metric of one's own raises is raised; else the scores are NaN then.
+    weights : (n,) what each row weighs, 0 or above, as scikit-learn's ``sample_weight``: a row of
+        weight 2 counts as two rows, one of weight 0 as none. Only what they weigh relative to each
+        other matters: equal weights give the bits that None gives.
 
     Returns
     -------
     Scores, float64, of the leading axes' shape; each has the same bits whatever else is scored in
-    the same call. NaN where a prediction is NaN or infinite, or the
-    metric is not defined (``roc_auc`` of one class).
+    the same call. NaN where a prediction is NaN or infinite (even of a row of weight 0), or the
+    metric is not defined (``roc_auc`` of one class, or no row that weighs).
 
     Raises
     ------
-    OptionError : where there is no such metric, or it doesn't suit the problem type.
+    OptionError : where there is no such metric, it doesn't suit the problem type, or it is one's
+        own and takes no weights.
     ValueError : where the shapes don't fit.
     MetricError : if ``strict``, where a metric of one's own raises or gives no number.
 
@@ -71,13 +76,55 @@ def score(
     axes = (-1,) if kind == "binary" else (-2, -1)
     with np.errstate(all="ignore"):
         try:
-            scores = np.asarray(found.function(kind, truth, predictions), dtype=np.float64)
+            scores = _scored(found, kind, truth, predictions, weights)
         except MetricError:
             if strict:
                 raise
             return np.full(predictions.shape[: -len(axes)], np.nan)
         is_known = np.isfinite(predictions).all(axis=axes) & np.isfinite(scores)
         return np.where(is_known, scores, np.nan)
+
+
+def _scored(
+    metric: Metric,
+    kind: ProblemKind,
+    y_true: NDArray[Any],
+    y_pred: Floats,
+    weights: ArrayLike | None,
+) -> Floats:
+    """Scores over leading axes; rows that weigh nothing are left out."""
+    if weights is None:
+        return np.asarray(metric.function(kind, y_true, y_pred), dtype=np.float64)
+    each = checked_weights(weights, len(y_true))
+    counted, axis = each > 0, -1 if kind == "binary" else -2
+    if not counted.any():
+        return np.full(y_pred.shape[:axis], np.nan)
+    if not counted.all():
+        y_true, y_pred = y_true[counted], np.compress(counted, y_pred, axis=axis)
+        each = each[counted]
+    if metric.own is None and (each == each[0]).all():
+        return np.asarray(metric.function(kind, y_true, y_pred), dtype=np.float64)
+    return np.asarray(metric.of_weights(kind, y_true, y_pred, each), dtype=np.float64)
+
+
+def checked_weights(weights: ArrayLike, n_rows: int) -> Floats:
+    """What each row weighs (n_rows,), finite and 0 or above.
+
+    Raises
+    ------
+    ValueError : where it is something else.
+    """
+    each = np.asarray(weights, dtype=np.float64)
+    if each.shape != (n_rows,) or not (np.isfinite(each) & (each >= 0)).all():
+        raise ValueError(
+            f"`weights` needs a finite number of 0 or above for each of {n_rows} rows; received "
+            f"shape {each.shape}{_least_and_most(each)}."
+        )
+    return each
+
+
+def _least_and_most(weights: Floats) -> str:
+    return f", from {weights.min():g} to {weights.max():g}" if weights.size else ""
 
 
 def resolve_metric(

@@ -1,7 +1,7 @@
 """Metrics that are functions of sums over rows.
 
-Rows that count several times only weigh more in the sums, so that all bootstrap samples of all
-trials come out of one matrix product.
+Rows that count several times, or weigh more by themselves, only weigh more in the sums, so that all
+bootstrap samples of all trials come out of one matrix product.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ class Sums:
     Attributes
     ----------
     of_predictions : problem type, truth and predictions (A, n, ...) to summands (A, ..., n).
-    finish : their weighted sums (B, A, ...), those of the truth (B, ...), and how many rows count
-        (B, 1), to scores (B, A).
+    finish : their weighted sums (B, A, ...), those of the truth (B, ...), and how many rows count,
+        or what they weigh together, (B, 1), to scores (B, A). No score may depend on the unit that
+        weights are in.
     of_truth : problem type, truth and the number of outputs to summands (..., n).
     """
 
@@ -40,11 +41,11 @@ class Sums:
     def weighted(
         self, kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats, times: NDArray[Any]
     ) -> Floats:
-        """The scorer of rows that count several times."""
+        """The scorer of rows that count several times, or weigh."""
         weights = times.astype(np.float64)
         return self.finish(
-            _weighted_sums(weights, self.of_predictions(kind, y_true, y_pred)),
-            _weighted_sums(weights, self.of_truth(kind, y_true, _n_outputs(kind, y_pred))),
+            weighted_sums(weights, self.of_predictions(kind, y_true, y_pred)),
+            weighted_sums(weights, self.of_truth(kind, y_true, _n_outputs(kind, y_pred))),
             weights.sum(axis=1, keepdims=True),
         )
 
@@ -79,9 +80,15 @@ def _sums(summands: NDArray[Any]) -> Floats:
     return np.asarray(rows.sum(axis=-1), dtype=np.float64)[np.newaxis]
 
 
-def _weighted_sums(weights: Floats, summands: NDArray[Any]) -> Floats:
-    """(B, n) and (..., n) to (B, ...)."""
+def weighted_sums(weights: Floats, summands: NDArray[Any]) -> Floats:
+    """(B, n) and (..., n) to (B, ...).
+
+    One sample is summed row by row, as those that count once are: in a matrix product, bits depend
+    on how many arrays there are.
+    """
     rows = summands.reshape(-1, summands.shape[-1]).astype(np.float64, copy=False)
+    if len(weights) == 1:
+        return _sums(rows * weights[0]).reshape(1, *summands.shape[:-1])
     sums: Floats = (weights @ rows.T).reshape(len(weights), *summands.shape[:-1])
     return sums
 
@@ -94,6 +101,20 @@ def mean(sums: Floats, of_truth: Floats, n_rows: Floats) -> Floats:
 def known(scores: Floats, n_rows: Floats) -> Floats:
     """NaN where no row counts."""
     return np.where(n_rows > 0, scores, np.nan)
+
+
+ROUNDING = 1e-12
+"""What differences of sums may be off by, as a share of the sums: weights are no whole numbers."""
+
+
+def share(part: Floats, whole: Floats) -> Floats:
+    """Part over whole; 0 where both are 0."""
+    return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), 0.0)
+
+
+def beyond_rounding(difference: Floats, whole: Floats) -> Floats:
+    """A difference of sums, 0 where it is nothing beside them."""
+    return np.where(np.abs(difference) <= ROUNDING * np.abs(whole), 0.0, difference)
 
 
 # -- what several metrics sum
@@ -132,4 +153,4 @@ def spread(powers: Floats, n_rows: Floats) -> Floats:
     n = n_rows.reshape(-1, *[1] * (first.ndim - 1))
     total = second - first**2 / n
     # Equal values have a total of 0 but for rounding.
-    return np.where(total <= 1e-12 * second, 0.0, total)
+    return np.where(total <= ROUNDING * second, 0.0, total)

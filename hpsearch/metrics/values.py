@@ -33,7 +33,7 @@ from hpsearch.metrics.base import (
     rows_last,
 )
 from hpsearch.metrics.ordered import Samples, Walk, cumulative, ranks, walked
-from hpsearch.metrics.sums import Sums, centred_powers, mean, spread
+from hpsearch.metrics.sums import ROUNDING, Sums, centred_powers, known, mean, spread
 from hpsearch.task import ProblemKind, Target
 
 Loss = Callable[[NDArray[Any], Floats], Floats]
@@ -193,7 +193,20 @@ def _share_of_sums(left: Floats, powers: Floats, n_rows: Floats) -> Floats:
     total = spread(powers, n_rows)[:, np.newaxis, :]
     constant = np.where(left == 0, 1.0, 0.0)
     scores = np.where(total == 0, constant, 1.0 - left / total).mean(axis=-1)
-    return np.where(n_rows >= 2, scores, np.nan)
+    return np.asarray(scores, dtype=np.float64)
+
+
+def _of_two_rows(sums: Sums) -> Scorer:
+    """The scorer of a metric that one row alone, drawn once, doesn't have."""
+
+    def scorer(
+        kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats, times: NDArray[Any]
+    ) -> Floats:
+        several = ((times > 0).sum(axis=1) >= 2) | (times.sum(axis=1) >= 2)
+        scores = sums.weighted(kind, y_true, y_pred, times)
+        return np.where(several[:, np.newaxis], scores, np.nan)
+
+    return scorer
 
 
 def _share(y_true: NDArray[Any], left: Floats, is_met: NDArray[np.bool_]) -> Any:
@@ -214,7 +227,7 @@ def _share(y_true: NDArray[Any], left: Floats, is_met: NDArray[np.bool_]) -> Any
     words="Share of the truth's variance that is predicted; a constant truth gives 1 if met "
     "exactly, else 0. Undefined for one row.",
     bounds=UP_TO_1,
-    scorer=Sums(_of_values(_squares), _share_of_sums, centred_powers).weighted,
+    scorer=_of_two_rows(Sums(_of_values(_squares), _share_of_sums, centred_powers)),
 )
 def _r2(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     residual = over_rows(_squares(y_true, y_pred))
@@ -239,7 +252,7 @@ def _explained(residual: Floats, powers: Floats, n_rows: Floats) -> Floats:
     "share",
     words="As r2, but a constant added to all predictions costs nothing.",
     bounds=UP_TO_1,
-    scorer=Sums(_residual_powers, _explained, centred_powers).weighted,
+    scorer=_of_two_rows(Sums(_residual_powers, _explained, centred_powers)),
 )
 def _explained_variance(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats) -> Any:
     residuals = y_pred - y_true
@@ -272,9 +285,10 @@ def _sort_for_median(y_true: NDArray[Any], y_pred: Floats) -> Walk:
 
     def walk(samples: Samples) -> Floats:
         up_to = cumulative(samples.counts, order)[1 : len(order) + 1]
-        middles = (samples.n_rows - 1) // 2, samples.n_rows // 2
-        at = [np.minimum((up_to <= middle).sum(axis=0), len(order) - 1) for middle in middles]
-        return np.where(samples.n_rows > 0, (errors[at[0]] + errors[at[1]]) / 2, np.nan)
+        half = samples.n_rows / 2  # half of the weight is below one middle or up to the other
+        before = up_to < half * (1.0 - ROUNDING), up_to <= half * (1.0 + ROUNDING)
+        at = [np.minimum(is_before.sum(axis=0), len(order) - 1) for is_before in before]
+        return known((errors[at[0]] + errors[at[1]]) / 2, samples.n_rows)
 
     return walk
 
@@ -300,7 +314,7 @@ def _sort_for_max(y_true: NDArray[Any], y_pred: Floats) -> Walk:
 
     def walk(samples: Samples) -> Floats:
         first = (samples.counts[order] > 0).argmax(axis=0)
-        return np.where(samples.n_rows > 0, errors[first], np.nan)
+        return known(errors[first], samples.n_rows)
 
     return walk
 
@@ -329,7 +343,7 @@ def _doubled_ranks(values: Floats) -> Callable[[Samples], Floats]:
     def centred(samples: Samples) -> Floats:
         up_to = cumulative(samples.counts, order)
         sums = up_to.take(before, axis=0) + up_to.take(through, axis=0)
-        return np.asarray(sums - samples.n_rows, dtype=np.float64)
+        return np.asarray(sums - up_to[len(order)], dtype=np.float64)
 
     return centred
 

@@ -1,5 +1,7 @@
 """Metrics of rows that count several times: bootstrap samples, scored without being made.
 
+What rows weigh by themselves multiplies how often they were drawn.
+
 A bootstrap sample of n rows is how often each row was drawn. Most metrics are functions of sums
 over rows, so that all samples of all trials come out of one matrix product, counts times losses:
 20,000 rows, 300 arrays of predictions and 1,000 samples are 6e9 multiplications, about a second
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpsearch.metrics.base import Floats, Metric, Scorer
-from hpsearch.metrics.scores import resolved
+from hpsearch.metrics.scores import checked_weights, resolved
 from hpsearch.task import ProblemKind
 
 BLOCK_BYTES = 64 * 2**20  # memory for one block of what is derived from predictions
@@ -28,11 +30,13 @@ def weighted_score(
     counts: ArrayLike,
     *,
     kind: ProblemKind | None = None,
+    weights: ArrayLike | None = None,
 ) -> Floats:
     """Score predictions of rows that count several times, over leading axes and many counts.
 
     It is what ``hpsearch.metrics.score`` gives for ``np.repeat(rows, counts[b])``, for every b at
-    once; a row that counts 0 times is as good as left out.
+    once; a row that counts 0 times is as good as left out. Where rows weigh, it is what ``score``
+    gives for weights of ``counts[b] * weights``.
 
     Parameters
     ----------
@@ -40,7 +44,7 @@ def weighted_score(
     y_true : as ``score`` takes it, n rows.
     y_pred : as ``score`` takes it; any dtype, computed in float64 block by block.
     counts : (B, n) whole numbers, 0 or above: how often each row counts in each of B samples.
-    kind : the problem type, as in ``score``.
+    kind, weights : as in ``score``; equal weights give the bits that None gives.
 
     Returns
     -------
@@ -50,7 +54,8 @@ def weighted_score(
 
     Raises
     ------
-    OptionError : where there is no such metric, or it doesn't suit the problem type.
+    OptionError : where there is no such metric, it doesn't suit the problem type, or it is one's
+        own and takes no weights.
     ValueError : where the shapes don't fit.
 
     Examples
@@ -67,6 +72,11 @@ def weighted_score(
             f"`counts` must be (samples, {len(truth)}), one column per row of y_true; received "
             f"shape {times.shape}."
         )
+    if weights is not None:
+        each = checked_weights(weights, len(truth))
+        if found.own is not None or (each != each[0]).any():
+            found.check_weights()
+            times = times * each
     n_axes = 1 if kind == "binary" else 2
     leading, one = predictions.shape[:-n_axes], predictions.shape[-n_axes:]
     arrays = predictions.reshape(-1, *one)

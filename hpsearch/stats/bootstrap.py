@@ -24,13 +24,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpsearch.errors import OptionError
 from hpsearch.metrics import metric_named, weighted_score
+from hpsearch.metrics.scores import checked_weights
 from hpsearch.stats.base import Floats, check_share, losses_of
 from hpsearch.task import Direction, ProblemKind
 
 CHUNK_BYTES = 16 * 2**20  # memory for the counts of the samples that are scored in one go
 
-Metric = str | Callable[[NDArray[Any], NDArray[Any]], float]
-"""A metric, its name in ``hpsearch.metrics``, or a function of truth and predictions of rows."""
+Metric = str | Callable[..., float]
+"""A metric, its name in ``hpsearch.metrics``, or a function of truth and predictions of rows, and
+of ``sample_weight`` where they weigh."""
 Counts = NDArray[np.int64]
 Rule = Callable[[Floats], NDArray[np.int64]]
 """Losses (b, C) of C candidates in b samples to the position that each sample selects, (b,)."""
@@ -96,6 +98,7 @@ def bias_corrected_cv(
     kind: ProblemKind | None = None,
     direction: Direction | None = None,
     blocks: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
     rule: Rule | None = None,
     n_bootstraps: int = 1000,
     level: float = 0.95,
@@ -130,6 +133,9 @@ def bias_corrected_cv(
     direction : whether small or large scores are good; a metric of a name knows.
     blocks : (n,) anything that is equal in rows which belong together, such as groups or copies;
         blocks are then drawn in place of rows.
+    weights : (n,) what each row weighs in scores, as ``hpsearch.metrics.score`` takes it. Rows are
+        drawn as often as others whatever they weigh. A metric that is a function gets them as
+        ``sample_weight``.
     rule : what a sample selects by, where that is not the best score: takes losses (b, T), small
         ones good and infinite where undefined, and gives positions (b,).
     n_bootstraps : B.
@@ -158,7 +164,7 @@ def bias_corrected_cv(
         raise ValueError(
             f"`y_pred` must be (trials, repeats, rows, ...); received shape {predictions.shape}."
         )
-    rows = Rows(metric, np.asarray(y_true), kind, blocks)
+    rows = Rows(metric, np.asarray(y_true), kind, blocks, weights)
     sense = direction_of(metric, direction)
     return _bias_corrected(rows, predictions, sense, rule, n_bootstraps, level, seed, heard)
 
@@ -171,6 +177,7 @@ def bias_corrected_cv_of_epochs(
     kind: ProblemKind | None = None,
     direction: Direction | None = None,
     blocks: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
     rule: Rule | None = None,
     n_bootstraps: int = 1000,
     level: float = 0.95,
@@ -187,7 +194,7 @@ def bias_corrected_cv_of_epochs(
     y_pred : (T, E, P, n) or (T, E, P, n, outputs) out-of-fold predictions after each epoch; NaN
         where a trial has fewer epochs.
     rule : as in ``bias_corrected_cv``; losses are (b, T E), a trial's epochs side by side.
-    metric, y_true, kind, direction, blocks, n_bootstraps, level, seed, heard : as in
+    metric, y_true, kind, direction, blocks, weights, n_bootstraps, level, seed, heard : as in
         ``bias_corrected_cv``.
 
     Raises
@@ -210,7 +217,7 @@ def bias_corrected_cv_of_epochs(
             "`y_pred` must be (trials, epochs, repeats, rows, ...); received shape "
             f"{predictions.shape}."
         )
-    rows = Rows(metric, np.asarray(y_true), kind, blocks)
+    rows = Rows(metric, np.asarray(y_true), kind, blocks, weights)
     sense = direction_of(metric, direction)
     n_trials, n_epochs = predictions.shape[:2]
     candidates = predictions.reshape(-1, *predictions.shape[2:])
@@ -227,6 +234,7 @@ def bootstrap_interval(
     *,
     kind: ProblemKind | None = None,
     blocks: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
     method: Literal["percentile", "bca"] = "percentile",
     n_bootstraps: int = 1000,
     level: float = 0.95,
@@ -246,6 +254,7 @@ def bootstrap_interval(
     y_pred : (n,) or (n, outputs) predictions.
     kind : the problem type, as in ``hpsearch.metrics.score``.
     blocks : (n,) anything that is equal in rows which belong together; blocks are then drawn.
+    weights : as in ``bias_corrected_cv``.
     method : ``"percentile"`` or ``"bca"``.
     n_bootstraps : number of samples.
     level : coverage of the interval.
@@ -269,7 +278,7 @@ def bootstrap_interval(
     check_bootstraps(n_bootstraps, level)
     if method not in ("percentile", "bca"):
         raise OptionError(f"`method` is 'percentile' or 'bca'; received {method!r}.")
-    rows = Rows(metric, np.asarray(y_true), kind, blocks)
+    rows = Rows(metric, np.asarray(y_true), kind, blocks, weights)
     array = np.asarray(y_pred)[np.newaxis]
     score = float(rows.scores(array, np.ones((1, rows.n_rows), dtype=np.int64))[0, 0])
     if not np.isfinite(score):
@@ -284,7 +293,12 @@ def bootstrap_interval(
 
 
 class Rows:
-    """Rows with their truth, the metric that scores them and the blocks that they are drawn by."""
+    """Rows with their truth, the metric that scores them and the blocks that they are drawn by.
+
+    Attributes
+    ----------
+    weights : (n,) what each weighs in scores, or None where all weigh the same.
+    """
 
     def __init__(
         self,
@@ -292,8 +306,10 @@ class Rows:
         y_true: NDArray[Any],
         kind: ProblemKind | None,
         blocks: ArrayLike | None,
+        weights: ArrayLike | None = None,
     ) -> None:
         self.n_rows = len(y_true)
+        self.weights = None if weights is None else checked_weights(weights, self.n_rows)
         self._metric, self._y_true, self._kind = metric, y_true, kind
         self.block_of_row = np.arange(self.n_rows) if blocks is None else _codes(blocks)
         if len(self.block_of_row) != self.n_rows or not self.n_rows:
@@ -311,14 +327,18 @@ class Rows:
                 f"{arrays.shape[1]}."
             )
         if isinstance(self._metric, str):
-            return weighted_score(self._metric, self._y_true, arrays, counts, kind=self._kind)
+            return weighted_score(
+                self._metric, self._y_true, arrays, counts, kind=self._kind, weights=self.weights
+            )
         scores = np.full((len(counts), len(arrays)), np.nan)
         finite = [at for at, array in enumerate(arrays) if np.isfinite(array).all()]
         for sample, times in zip(scores, counts, strict=True):
             drawn = np.repeat(np.arange(self.n_rows), times)
             if len(drawn):
-                truth = self._y_true[drawn]
-                sample[finite] = [self._metric(truth, arrays[at][drawn]) for at in finite]
+                truth, more = self._y_true[drawn], {}
+                if self.weights is not None:
+                    more = {"sample_weight": self.weights[drawn]}
+                sample[finite] = [self._metric(truth, arrays[at][drawn], **more) for at in finite]
         return scores
 
     def samples(self, n_bootstraps: int, n_arrays: int, seed: int) -> Iterator[Counts]:

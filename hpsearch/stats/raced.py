@@ -73,6 +73,7 @@ def bias_corrected_race(
     kind: ProblemKind | None = None,
     direction: Direction | None = None,
     blocks: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
     rule: Rule | None = None,
     n_bootstraps: int = 1000,
     level: float = 0.95,
@@ -97,7 +98,7 @@ def bias_corrected_race(
 
     Parameters
     ----------
-    metric, kind, direction, blocks, n_bootstraps, level, seed, heard : as in
+    metric, kind, direction, blocks, weights, n_bootstraps, level, seed, heard : as in
         ``bias_corrected_cv``.
     y_true : n rows, as ``hpsearch.metrics.score`` takes it.
     y_pred : (T, E, P, n) or (T, E, P, n, outputs), as in ``bias_corrected_cv_of_epochs``: of the
@@ -135,12 +136,12 @@ def bias_corrected_race(
         )
     check_bootstraps(n_bootstraps, level)
     sense = direction_of(metric, direction)
-    rows = Rows(metric, truth, kind, blocks)
+    rows = Rows(metric, truth, kind, blocks, weights)
     n_trials, n_epochs, n_repeats = predictions.shape[:3]
     candidates = predictions.reshape(-1, *predictions.shape[2:])
     select = rule or best_of_samples
     winner, naive = winner_of(rows, candidates, sense, select)
-    before = [_Step.of(step, metric, truth, kind, sense) for step in steps]
+    before = [_Step.of(step, metric, truth, kind, rows.weights, sense) for step in steps]
     replay = _Replay([*before, _Step(rows, np.asarray(trials), predictions, sense)])
     n_arrays = max([len(candidates) * n_repeats, *(step.n_arrays for step in replay.steps)])
     for counts in rows.samples(min(n_bootstraps, SAMPLES_OF_SLOPES), n_arrays, seed):
@@ -192,10 +193,12 @@ class _Step:
         metric: Metric,
         truth: NDArray[Any],
         kind: ProblemKind | None,
+        weights: Floats | None,
         direction: Direction,
     ) -> _Step:
         """A step on the first rows, as many as it has predictions of."""
-        rows = Rows(metric, truth[: step.predictions.shape[3]], kind, None)
+        n = step.predictions.shape[3]
+        rows = Rows(metric, truth[:n], kind, None, None if weights is None else weights[:n])
         return cls(rows, step.trials, step.predictions, direction, step)
 
     def deviations(self, counts: Counts) -> Floats:

@@ -209,6 +209,36 @@ def test_counted_rows_score_as_repeated_ones(either_cost):
     assert_allclose(weighted_score(either_cost, y, p, counts), expected, rtol=1e-12)
 
 
+def test_a_metric_with_sample_weight_gets_what_rows_weigh():
+    rng = np.random.default_rng(2)
+    y, p, counts = rng.integers(0, 2, 20), rng.random((3, 20)), rng.integers(0, 4, (5, 20))
+    weights = rng.uniform(0.0, 3.0, 20) * (rng.random(20) > 0.2)
+    metric = own(good(weighted_cost, better=False))
+    expected = [weighted_cost(y, one, weights) for one in p]
+    assert_allclose(score(metric, y, p, weights=weights), expected, rtol=1e-12)
+    expected = [[weighted_cost(y, one, weights * times) for one in p] for times in counts]
+    assert_allclose(weighted_score(metric, y, p, counts, weights=weights), expected, rtol=1e-12)
+    del weighted_cost.greater_is_better
+
+
+def test_a_scorer_passes_weights_on_where_its_function_takes_them():
+    weights = np.array([0.5, 2.0, 1.0, 3.0])
+    y, p = TRUTHS["binary"], PREDICTIONS["binary"]
+    metric = own(make_scorer(sk.f1_score, pos_label="bad"))
+    expected = sk.f1_score(y == 0, p < 0.5, sample_weight=weights)
+    assert_allclose(score(metric, y, p, weights=weights), expected)
+    counts = np.array([[1, 2, 0, 1]])
+    expected = sk.f1_score(y == 0, p < 0.5, sample_weight=weights * counts[0])
+    assert_allclose(weighted_score(metric, y, p, counts, weights=weights), [expected])
+
+
+def test_a_metric_without_sample_weight_refuses_rows_that_weigh():
+    metric = own(good(cost, better=False))
+    with pytest.raises(OptionError, match="the metric cost doesn't take what they weigh"):
+        score(metric, TRUTHS["binary"], PREDICTIONS["binary"], weights=[1, 2, 1, 1], strict=True)
+    del cost.greater_is_better
+
+
 def test_a_sample_that_it_raises_on_has_no_score_and_harms_no_other():
     def only_large(y_true, y_pred):
         if len(y_true) < 4:

@@ -31,8 +31,9 @@ def labels(probabilities):
     return (probabilities >= 0.5).astype(int)
 
 
-def multilabel_log_loss(y, p):
-    return np.mean([sk.log_loss(y[:, at], p[:, at], labels=[0, 1]) for at in range(y.shape[1])])
+def multilabel_log_loss(y, p, **w):
+    each = (sk.log_loss(y[:, at], p[:, at], labels=[0, 1], **w) for at in range(y.shape[1]))
+    return np.mean(list(each))
 
 
 def one_hot(y, n_classes=4):
@@ -41,39 +42,58 @@ def one_hot(y, n_classes=4):
 
 def of_each_value(metric):
     """A metric of scikit-learn that takes one value, over several: the mean."""
-    return lambda y, p: np.mean([metric(y[:, at], p[:, at]) for at in range(y.shape[1])])
+    return lambda y, p, **w: np.mean([metric(y[:, at], p[:, at], **w) for at in range(y.shape[1])])
 
 
-def smape(y, p):
+def smape(y, p, sample_weight=None):
     rows = [2 * abs(a - b) / (abs(a) + abs(b)) if a or b else 0 for a, b in zip(y, p, strict=True)]
-    return np.mean(rows)
+    return np.average(rows, weights=sample_weight)
+
+
+def max_error(y, p, sample_weight=None):
+    """scikit-learn's has no weights; a row that weighs more is no further off."""
+    return sk.max_error(y, p)
+
+
+def spearman(y, p, sample_weight=None):
+    """SciPy's has no weights: Pearson's correlation of the ranks in a table of repeated rows."""
+    if sample_weight is None:
+        return stats.spearmanr(y, p).statistic
+    w = sample_weight
+    below = [[(w * (v < at)).sum() + (w * (v == at)).sum() / 2 for at in v] for v in (y, p)]
+    first, second = (np.array(v) - np.average(v, weights=w) for v in below)
+    return (w * first * second).sum() / np.sqrt((w * first**2).sum() * (w * second**2).sum())
 
 
 def of_curve(wanted, given, least):
     """The largest of one, precision (0) or recall (1), where the other is large enough."""
 
-    def best(y, p):
+    def best(y, p, **w):
         if not y.any():
             return np.nan
-        curve = sk.precision_recall_curve(y, p)
-        return max(a for a, b in zip(curve[wanted], curve[given], strict=True) if b >= least)
+        curve = sk.precision_recall_curve(y, p, **w)
+        near = least - 1e-9  # sums of weights are rounded
+        return max(a for a, b in zip(curve[wanted], curve[given], strict=True) if b >= near)
 
     return best
 
 
-def calibration_error(hits, confidence):
-    """By scikit-learn's own curve, its bins weighted by their rows."""
-    share, said = calibration_curve(hits, confidence, n_bins=15)
+def calibration_error(hits, confidence, sample_weight=None):
+    """By scikit-learn's own curve, its bins weighted by their rows; of weights, bin by bin."""
     bins = np.searchsorted(np.linspace(0, 1, 16)[1:-1], confidence)
-    return np.abs(share - said) @ (np.bincount(bins, minlength=15) / len(bins))[np.unique(bins)]
+    if sample_weight is None:
+        share, said = calibration_curve(hits, confidence, n_bins=15)
+        return np.abs(share - said) @ (np.bincount(bins, minlength=15) / len(bins))[np.unique(bins)]
+    gaps = [abs((sample_weight * (hits - confidence))[bins == at].sum()) for at in range(15)]
+    return sum(gaps) / sample_weight.sum()
 
 
 def on_labels(metric, **more):
-    return lambda y, p: metric(y, labels(p), **more)
+    return lambda y, p, **w: metric(y, labels(p), **more, **w)
 
 
 def on_classes(metric, **more):
-    return lambda y, p: metric(y, classes(p), **more)
+    return lambda y, p, **w: metric(y, classes(p), **more, **w)
 
 
 def averaged(metric, average, answers):
@@ -84,8 +104,8 @@ F1, AUC, AP = sk.f1_score, sk.roc_auc_score, sk.average_precision_score
 KAPPA = sk.cohen_kappa_score
 CLASSES = {"labels": [0, 1, 2, 3]}
 THEIRS = {
-    ("log_loss", "binary"): lambda y, p: sk.log_loss(y, p, labels=[0, 1]),
-    ("log_loss", "multiclass"): lambda y, p: sk.log_loss(y, p, **CLASSES),
+    ("log_loss", "binary"): lambda y, p, **w: sk.log_loss(y, p, labels=[0, 1], **w),
+    ("log_loss", "multiclass"): lambda y, p, **w: sk.log_loss(y, p, **CLASSES, **w),
     ("log_loss", "multilabel"): multilabel_log_loss,
     ("accuracy", "binary"): on_labels(sk.accuracy_score),
     ("accuracy", "multiclass"): on_classes(sk.accuracy_score),
@@ -98,25 +118,31 @@ THEIRS = {
     ("hamming_loss", "multilabel"): on_labels(sk.hamming_loss),
     ("roc_auc", "binary"): AUC,
     ("roc_auc", "multilabel"): AUC,
-    ("roc_auc_ovr", "multiclass"): lambda y, p: AUC(y, p, multi_class="ovr", **CLASSES),
-    ("roc_auc_ovr_weighted", "multiclass"): lambda y, p: AUC(
-        y, p, multi_class="ovr", average="weighted", **CLASSES
+    ("roc_auc_ovr", "multiclass"): lambda y, p, **w: AUC(y, p, multi_class="ovr", **CLASSES, **w),
+    ("roc_auc_ovr_weighted", "multiclass"): lambda y, p, **w: AUC(
+        y, p, multi_class="ovr", average="weighted", **CLASSES, **w
     ),
     ("average_precision", "binary"): AP,
-    ("average_precision", "multiclass"): lambda y, p: AP(one_hot(y), p),
+    ("average_precision", "multiclass"): lambda y, p, **w: AP(one_hot(y), p, **w),
     ("average_precision", "multilabel"): AP,
     ("precision_at_recall_0.5", "binary"): of_curve(0, 1, 0.5),
     ("precision_at_recall_0.9", "binary"): of_curve(0, 1, 0.9),
     ("recall_at_precision_0.5", "binary"): of_curve(1, 0, 0.5),
     ("recall_at_precision_0.9", "binary"): of_curve(1, 0, 0.9),
-    ("brier", "binary"): lambda y, p: sk.brier_score_loss(y, p, pos_label=1),
-    ("brier", "multiclass"): lambda y, p: sk.brier_score_loss(y, p, scale_by_half=True, **CLASSES),
-    ("calibration_error", "binary"): calibration_error,
-    ("calibration_error", "multiclass"): lambda y, p: calibration_error(
-        classes(p) == y, p.max(axis=1)
+    ("brier", "binary"): lambda y, p, **w: sk.brier_score_loss(y, p, pos_label=1, **w),
+    ("brier", "multiclass"): lambda y, p, **w: sk.brier_score_loss(
+        y, p, scale_by_half=True, **CLASSES, **w
     ),
-    ("top_k_accuracy_2", "multiclass"): lambda y, p: sk.top_k_accuracy_score(y, p, k=2, **CLASSES),
-    ("top_k_accuracy_3", "multiclass"): lambda y, p: sk.top_k_accuracy_score(y, p, k=3, **CLASSES),
+    ("calibration_error", "binary"): calibration_error,
+    ("calibration_error", "multiclass"): lambda y, p, **w: calibration_error(
+        classes(p) == y, p.max(axis=1), **w
+    ),
+    ("top_k_accuracy_2", "multiclass"): lambda y, p, **w: sk.top_k_accuracy_score(
+        y, p, k=2, **CLASSES, **w
+    ),
+    ("top_k_accuracy_3", "multiclass"): lambda y, p, **w: sk.top_k_accuracy_score(
+        y, p, k=3, **CLASSES, **w
+    ),
     ("f1", "binary"): on_labels(F1, zero_division=0),
     ("f_beta_0.5", "binary"): on_labels(sk.fbeta_score, beta=0.5, zero_division=0),
     ("f_beta_2", "binary"): on_labels(sk.fbeta_score, beta=2, zero_division=0),
@@ -142,31 +168,31 @@ THEIRS = {
     ("smape", "regression"): of_each_value(smape),
     ("msle", "regression"): sk.mean_squared_log_error,
     ("rmsle", "regression"): sk.root_mean_squared_log_error,
-    ("pinball_0.1", "regression"): lambda y, p: sk.mean_pinball_loss(y, p, alpha=0.1),
-    ("pinball_0.9", "regression"): lambda y, p: sk.mean_pinball_loss(y, p, alpha=0.9),
+    ("pinball_0.1", "regression"): lambda y, p, **w: sk.mean_pinball_loss(y, p, alpha=0.1, **w),
+    ("pinball_0.9", "regression"): lambda y, p, **w: sk.mean_pinball_loss(y, p, alpha=0.9, **w),
     ("r2", "regression"): sk.r2_score,
     ("explained_variance", "regression"): sk.explained_variance_score,
     ("median_absolute_error", "regression"): sk.median_absolute_error,
-    ("max_error", "regression"): of_each_value(sk.max_error),
-    ("spearman", "regression"): of_each_value(lambda y, p: stats.spearmanr(y, p).statistic),
+    ("max_error", "regression"): of_each_value(max_error),
+    ("spearman", "regression"): of_each_value(spearman),
     ("poisson_deviance", "regression"): of_each_value(sk.mean_poisson_deviance),
     ("gamma_deviance", "regression"): of_each_value(sk.mean_gamma_deviance),
     ("tweedie_deviance_1.5", "regression"): of_each_value(
-        lambda y, p: sk.mean_tweedie_deviance(y, p, power=1.5)
+        lambda y, p, **w: sk.mean_tweedie_deviance(y, p, power=1.5, **w)
     ),
     ("tweedie_deviance_2.5", "regression"): of_each_value(
-        lambda y, p: sk.mean_tweedie_deviance(y, p, power=2.5)
+        lambda y, p, **w: sk.mean_tweedie_deviance(y, p, power=2.5, **w)
     ),
 }
 
 
-def theirs(name, kind, y, p):
+def theirs(name, kind, y, p, **weights):
     """scikit-learn's score; its warnings about what a fold lacks are no part of the number."""
     kind = "regression" if kind == "share" else kind
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", (UserWarning, UndefinedMetricWarning))
         warnings.simplefilter("ignore", (stats.ConstantInputWarning, RuntimeWarning))
-        score = THEIRS[name, kind](y, p)
+        score = THEIRS[name, kind](y, p, **weights)
     return score if np.isfinite(score) else np.nan
 
 
@@ -203,14 +229,55 @@ def test_a_score_is_scikit_learns(name, kind, seed, n, ties):
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 40), ties=st.booleans())
+@settings(max_examples=6, deadline=None)
+def test_rows_weigh_as_scikit_learns_sample_weight(name, kind, seed, n, ties):
+    rng = np.random.default_rng(seed)
+    y, p = predictions(kind, n, rng, ties=ties, name=name)
+    weights = rng.uniform(0.05, 20.0, n)
+    expected = theirs(name, kind, y, p, sample_weight=weights)
+    scores = [score(name, y, p, kind=kind, weights=unit * weights) for unit in (1.0, 1e-3, 1e4)]
+    assert_allclose(scores, [expected] * 3, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS)
+def test_whole_weights_are_repeated_rows_and_rows_of_no_weight_none(name, kind):
+    rng = np.random.default_rng(8)
+    y, p = predictions(kind, 30, rng, (3,), ties=True, name=name)
+    times = rng.integers(0, 4, 30)
+    axis = -1 if kind == "binary" else -2
+    repeated = score(name, np.repeat(y, times, axis=0), np.repeat(p, times, axis=axis), kind=kind)
+    assert_allclose(score(name, y, p, kind=kind, weights=times), repeated, rtol=1e-10, atol=1e-12)
+    some = times > 0
+    left = score(name, y[some], np.compress(some, p, axis=axis), kind=kind)
+    assert_array_equal(score(name, y, p, kind=kind, weights=0.7 * some), left)
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS)
+def test_equal_weights_give_the_bits_of_none_and_no_weight_no_score(name, kind):
+    y, p = predictions(kind, 30, np.random.default_rng(9), (3,), name=name)
+    plain = score(name, y, p, kind=kind)
+    assert_array_equal(score(name, y, p, kind=kind, weights=np.full(30, 0.3)), plain)
+    assert np.isnan(score(name, y, p, kind=kind, weights=np.zeros(30))).all()
+
+
+@pytest.mark.parametrize("weights", [[1, 2], [1, -1, 1], [1, np.inf, 1], [1, np.nan, 1]])
+def test_what_rows_cannot_weigh_is_refused(weights):
+    with pytest.raises(ValueError, match="finite number of 0 or above for each of 3 rows"):
+        score("accuracy", np.array([0, 1, 1]), np.array([0.1, 0.2, 0.3]), weights=weights)
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS)
 @pytest.mark.parametrize("leading", [(), (5,), (2, 3)])
 @pytest.mark.parametrize("ties", [True, False])
 def test_leading_axes_give_the_bits_that_a_loop_gives(name, kind, leading, ties):
     y, p = predictions(kind, 143, np.random.default_rng(3), leading, ties=ties, name=name)
-    together = score(name, y, p, kind=kind)
-    assert together.shape == leading
-    for at in np.ndindex(leading):
-        assert_array_equal(together[at], score(name, y, p[at], kind=kind))
+    weights = np.random.default_rng(4).uniform(0.0, 3.0, 143)
+    for each in (None, weights):
+        together = score(name, y, p, kind=kind, weights=each)
+        assert together.shape == leading
+        for at in np.ndindex(leading):
+            assert_array_equal(together[at], score(name, y, p[at], kind=kind, weights=each))
 
 
 @pytest.mark.parametrize("name", ["mae", "rmse", "r2"])

@@ -74,6 +74,18 @@ def test_counts_are_scikit_learns_sample_weights(name, theirs):
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
+def test_rows_that_weigh_are_drawn_with_their_weights(name, kind):
+    rng = np.random.default_rng(4)
+    y, p = made_up(kind, 25, rng, (2,), ties=True, name=name)
+    counts, weights = rng.multinomial(25, np.full(25, 1 / 25), size=4), rng.uniform(0, 5, 25)
+    scores = weighted_score(name, y, p, counts, kind=kind, weights=weights)
+    expected = [score(name, y, p, kind=kind, weights=times * weights) for times in counts]
+    assert_allclose(scores, expected, rtol=1e-9, atol=1e-12)
+    equal = weighted_score(name, y, p, counts, kind=kind, weights=np.full(25, 0.1))
+    assert_array_equal(equal, weighted_score(name, y, p, counts, kind=kind))
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS)
 def test_no_row_has_no_score(name, kind):
     y, p = made_up(kind, 6, np.random.default_rng(0), name=name)
     assert np.isnan(weighted_score(name, y, p, np.zeros((1, 6), int), kind=kind)).all()
@@ -140,3 +152,5 @@ def test_a_metric_without_a_fast_form_scores_samples_that_are_made():
     found = weighted_score(largest_error, truth, predicted, [[1, 1, 1], [2, 1, 0], [0, 0, 0]])
     assert found[:2].ravel().tolist() == [3.0, 2.0]
     assert np.isnan(found[2]).all()
+    with pytest.raises(OptionError, match="doesn't take what they weigh"):
+        weighted_score(largest_error, truth, predicted, [[1, 1, 1]], weights=[1.0, 2.0, 3.0])

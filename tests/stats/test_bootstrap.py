@@ -110,6 +110,44 @@ def test_copied_rows_that_are_a_block_weigh_as_much_as_once():
     )
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "log_loss", "f1", "roc_auc"])
+def test_a_row_of_weight_k_is_a_block_of_k_copies(metric):
+    y, p = noise(3, n=50)
+    times = np.random.default_rng(0).integers(1, 4, 50)
+    weighted = bias_corrected_cv(metric, y, p, weights=times, n_bootstraps=100)
+    copies = [np.repeat(array, times, axis=-1) for array in (y, p, np.arange(50))]
+    copied = bias_corrected_cv(metric, *copies[:2], blocks=copies[2], n_bootstraps=100)
+    for name in ("estimate", "low", "high", "naive"):
+        assert_allclose(getattr(weighted, name), getattr(copied, name), rtol=1e-10)
+    assert weighted.trial == copied.trial
+    of_test = bootstrap_interval(metric, y, p[0, 0], weights=times, n_bootstraps=100)
+    of_copies = bootstrap_interval(
+        metric, copies[0], copies[1][0, 0], blocks=copies[2], n_bootstraps=100
+    )
+    assert_allclose([of_test.score, of_test.low], [of_copies.score, of_copies.low], rtol=1e-10)
+
+
+def test_equal_weights_change_no_bit():
+    y, p = noise(1)
+    for metric in ("log_loss", "roc_auc"):
+        plain = bias_corrected_cv(metric, y, p, n_bootstraps=50)
+        equal = bias_corrected_cv(metric, y, p, weights=np.full(60, 0.1), n_bootstraps=50)
+        assert (equal.estimate, equal.low, equal.naive) == (plain.estimate, plain.low, plain.naive)
+
+
+def test_a_function_gets_what_rows_weigh():
+    y, p = noise(1, n_trials=3)
+    weights = np.random.default_rng(0).uniform(0.0, 3.0, 60)
+
+    def brier(truth, said, sample_weight):
+        return sk.brier_score_loss(truth, said, sample_weight=sample_weight)
+
+    options = {"weights": weights, "n_bootstraps": 40}
+    given = bias_corrected_cv(brier, y, p, direction="min", **options)
+    named = bias_corrected_cv("brier", y, p, **options)
+    assert_allclose([given.estimate, given.naive], [named.estimate, named.naive], rtol=1e-9)
+
+
 def test_epochs_are_selected_as_candidates_of_their_own():
     rng = np.random.default_rng(6)
     y, p = rng.integers(0, 2, 60), rng.random((3, 5, 2, 60))

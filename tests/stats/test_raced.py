@@ -256,3 +256,19 @@ def test_options_without_a_meaning_are_refused():
         bias_corrected_race("accuracy", y, p, range(12), [], n_bootstraps=0)
     with pytest.raises(ValueError, match="`y_pred` must be"):
         bias_corrected_race("accuracy", y, p[:, 0], range(12), [])
+
+
+def test_a_row_of_weight_k_is_a_block_of_k_copies():
+    y, p = curves(3)
+    times = np.random.default_rng(0).integers(1, 4, len(y))
+    running = raced("log_loss", y, p)
+    copied_y, copied_p, rows = (
+        np.repeat(array, times, axis=-1) for array in (y, p, np.arange(len(y)))
+    )
+    weighted = corrected("log_loss", y, p, running, weights=times, n_bootstraps=60)
+    copied = corrected("log_loss", copied_y, copied_p, running, blocks=rows, n_bootstraps=60)
+    assert_allclose(
+        [weighted.estimate, weighted.low, weighted.naive],
+        [copied.estimate, copied.low, copied.naive],
+        rtol=1e-9,
+    )
