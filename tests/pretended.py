@@ -118,15 +118,18 @@ class Loaded:
     """What a pretended ``model.keras`` holds, with the method of a Keras model that predicts."""
 
     def __init__(self, content):
-        self.layout, self.statistics, self.weights, self.kind = pickle.loads(content)
+        self.layout, self.kind, self.parts = pickle.loads(content)
 
     def predict_on_batch(self, inputs):
+        outputs = [weight * self._outputs(inputs, *part) for weight, *part in self.parts]
+        return sum(outputs[1:], outputs[0]).astype(np.float32)
+
+    def _outputs(self, inputs, statistics, weights):
         arrays = tuple(inputs[f"array_{i}"] for i in range(len(self.layout.arrays)))
         named = {name: inputs.get(name) for name in ("numbers", "codes", "words")}
-        rows = _with_one(design_batch(np, self.layout, self.statistics, **named, arrays=arrays))
-        outputs = _outputs((rows[:, :, None] * self.weights).sum(axis=1), self.kind)
-        scale, centre = self.statistics.target_scale, self.statistics.target_centre
-        return (outputs * scale + centre).astype(np.float32)
+        rows = _with_one(design_batch(np, self.layout, statistics, **named, arrays=arrays))
+        outputs = _outputs((rows[:, :, None] * weights).sum(axis=1), self.kind)
+        return outputs * statistics.target_scale + statistics.target_centre
 
 
 def _train_fold(job, unit, position):
@@ -167,26 +170,40 @@ def check_reload(model_path, check_path):
     pass
 
 
-def refit_and_export(train, job, candidate, n_steps, schema, model_path, check_path, test_rows):
+def refit_and_export(train, job, members, schema, model_path, check_path, test_rows):
     from hpsearch.export.refit import Refitted  # here, so that a worker's import of this is quick
 
-    network = train(job, candidate, n_steps)
-    data, statistics = network.data, network.data.refit_statistics
-    content = pickle.dumps((data.layout, statistics, network.weights, network.kind))
+    networks = _made(train, job, members)
+    layout, kind = networks[0].data.layout, networks[0].kind
+    parts = [
+        (member.weight, network.statistics, network.weights)
+        for member, network in zip(members, networks, strict=True)
+    ]
+    content = pickle.dumps((layout, kind, parts))
     with open(model_path, "wb") as file:
         file.write(content)
     digest = hashlib.sha256(content).hexdigest()
-    predictions = None if test_rows is None else network.predict(test_rows)
-    return Refitted(digest, 9, predictions, tuple(statistics.word_slots.tolist()))
+    predictions = None if test_rows is None else _mean(members, networks, test_rows)
+    slots = tuple(networks[0].statistics.word_slots.tolist())
+    return Refitted(digest, 9 * len(networks), len(content), predictions, slots)
 
 
-def refit_and_predict(train, job, candidate, n_steps, rows):
-    return train(job, candidate, n_steps).predict(rows)
+def refit_and_predict(train, job, members, rows):
+    return _mean(members, _made(train, job, members), rows)
 
 
-def train_on_all_rows(job, candidate, n_steps):
+def _made(train, job, members):
+    return [train(job, m.candidate, m.n_steps, m.number) for m in members]
+
+
+def _mean(members, networks, rows):
+    parts = [m.weight * n.predict(rows) for m, n in zip(members, networks, strict=True)]
+    return sum(parts[1:], parts[0])
+
+
+def train_on_all_rows(job, candidate, n_steps, number=0):
     data = read_fit_data(job.data_path)
-    seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
+    seed = replica_seed(job.options.seed, candidate.trial, REFIT, number)
     network = Network(job, candidate, data.refit_statistics, seed)
     every_row = np.arange(data.encoded.n_rows)
     per_epoch = -(-len(every_row) // network.settings.batch_size)

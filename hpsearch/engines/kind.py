@@ -40,7 +40,8 @@ class EngineKind:
     make : an engine of its workers, a job, the parent's copy of the data, and what scores the
         candidates that it cannot train.
     train_on_all_rows : the trained ``keras.Model`` of a candidate after so many optimizer steps on
-        all rows of a job; runs in a worker, and so do the functions named next.
+        all rows of a job, under the seed of a number; runs in a worker, and so do the functions
+        named next.
     probe : tries a space's default network before any training; as ``probe.probe_space``.
     pins : whether each worker keeps to a core of its own.
     data_obstacle : why it cannot train on such rows with such a space, or None.
@@ -56,7 +57,7 @@ class EngineKind:
     environment: Mapping[str, str]
     warm_up: Callable[[], None] | None
     make: Callable[[Workers, Job, FitData, FallBack], Engine]
-    train_on_all_rows: Callable[[Job, Candidate, int], Any]
+    train_on_all_rows: Callable[[Job, Candidate, int, int], Any]
     probe: Callable[..., Probe] = probe_space
     forks: bool = False
     pins: bool = False

@@ -7,7 +7,7 @@ What is standardised otherwise belongs to ``hpsearch.preprocessing``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,11 @@ class Lookups:
 
     numbers: Mapping[int, Bounds] = field(default_factory=dict)
     channels: Mapping[int, Bounds] = field(default_factory=dict)
+
+    @classmethod
+    def joined(cls, several: Sequence[Lookups]) -> Lookups:
+        """What all of some networks take."""
+        return cls(_common(each.numbers for each in several), _common(e.channels for e in several))
 
     def has(self, position: Position) -> bool:
         """Whether a position of a network's input is looked up."""
@@ -173,6 +178,16 @@ def _within(channel: int, layout: Layout) -> int:
             break
         channel -= shape[-1]
     return channel
+
+
+def _common(several: Iterable[Mapping[int, Bounds]]) -> dict[int, Bounds]:
+    """Bounds that lie within all."""
+    found: dict[int, Bounds] = {}
+    for bounds in several:
+        for at, (least, most) in bounds.items():
+            low, high = found.get(at, (least, most))
+            found[at] = max(least, low), min(most, high)
+    return found
 
 
 # -- rows

@@ -14,7 +14,7 @@ import math
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +30,7 @@ from hpsearch.engines.initial import numpy_draws, zeros_drawn
 from hpsearch.engines.lookups import Lookups
 from hpsearch.engines.network import side_by_side
 from hpsearch.errors import InputError, ModelFileError
+from hpsearch.export.members import Part
 from hpsearch.keras_settings import check_keras_json, keras_settings
 from hpsearch.paths import opened
 from hpsearch.preprocessing import Encoded, Layout, Statistics
@@ -66,9 +67,45 @@ def bundle_model(
     A functional ``keras.Model`` of the named inputs that ``model_inputs`` makes. A binary
     problem's output has the shape (n, 1); values come less the target's offset, in float32.
     """
+    return bundle_ensemble([Part(network, form, statistics)], schema, layout)
+
+
+def bundle_ensemble(parts: Sequence[Part], schema: Schema, layout: Layout) -> Any:
+    """The weighted mean of several networks' canonical predictions, in one graph.
+
+    They share its inputs; each has its own preprocessing, since each learnt its statistics from its
+    own training rows. Canonical predictions are what is averaged: probabilities, and values in the
+    target's own units. Outputs before that have no common scale.
+
+    Parameters
+    ----------
+    parts : the networks; their weights sum to 1.
+
+    Returns
+    -------
+    As ``bundle_model``.
+    """
     import keras
 
     inputs = _symbolic_inputs(layout)
+    found = [
+        _canonical_outputs(part, inputs, schema, layout, "" if len(parts) == 1 else f"member_{i}")
+        for i, part in enumerate(parts)
+    ]
+    outputs = found[0]
+    if len(found) > 1:
+        weights = np.array([part.weight for part in parts], np.float32).reshape(-1, 1, 1)
+        outputs = keras.ops.sum(keras.ops.stack(found) * weights, axis=0)
+    return keras.Model(inputs, outputs, name="hpsearch_model")
+
+
+def _canonical_outputs(
+    part: Part, inputs: Mapping[str, Any], schema: Schema, layout: Layout, name: str
+) -> Any:
+    """A network's canonical predictions of a graph's inputs; where it has one, under a name."""
+    import keras
+
+    statistics = part.statistics
     rows = design_batch(
         keras.ops,
         layout,
@@ -80,22 +117,27 @@ def bundle_model(
     )
     centre = schema.target.less_offset(statistics.target_centre).astype(np.float32)
     scale = statistics.target_scale.astype(np.float32)
-    raw = side_by_side(keras.ops, _uncompiled(network)(rows))
+    raw = side_by_side(keras.ops, _uncompiled(part.network, name)(rows))
     if raw.dtype != "float32":  # of a network in half or double precision
         raw = keras.ops.cast(raw, "float32")
     power = statistics.target_power.astype(np.float32)
-    outputs = form.canonical(keras.ops, schema.target, raw, centre, scale, power)
-    return keras.Model(inputs, outputs, name="hpsearch_model")
+    return part.form.canonical(keras.ops, schema.target, raw, centre, scale, power)
 
 
-def _uncompiled(network: Any) -> Any:
+def _uncompiled(network: Any, name: str) -> Any:
     """A copy of a network without its optimizer and loss, which no prediction needs.
 
     ``keras.models.clone_model`` would compile the copy as the network is.
+
+    Parameters
+    ----------
+    name : of the copy, since no two layers of a graph may share one; empty for the network's own.
     """
     with numpy_draws():  # which needs no compiled program; the weights are replaced
         copy = type(network).from_config(network.get_config())
     copy.set_weights(network.get_weights())
+    if name:
+        copy.name = name
     return copy
 
 

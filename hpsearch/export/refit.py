@@ -8,7 +8,7 @@ kept that does not pass.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.dataset import Schema
+from hpsearch.data.names import listed
 from hpsearch.engines.contract import Job
 from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.lookups import Lookups, looks_up, lookups_of
-from hpsearch.engines.network import OutputForm, numpy_links, side_by_side, single_precision
+from hpsearch.engines.network import numpy_links, side_by_side, single_precision
 from hpsearch.errors import BundleError, HpsearchError
 from hpsearch.export.bundle import (
-    bundle_model,
+    bundle_ensemble,
     canonical,
     file_sha256,
     load_keras_file,
@@ -36,13 +37,11 @@ from hpsearch.export.bundle import (
 )
 from hpsearch.export.inputs import described_model
 from hpsearch.export.inspection import inspect_network
+from hpsearch.export.members import Member, OnAllRows, Part, TrainOnAllRows
 from hpsearch.keras_settings import keras_settings
 from hpsearch.preprocessing import Encoded, design_rows
 from hpsearch.results.files import to_json_text
 from hpsearch.space.space import Candidate
-
-TrainOnAllRows = Callable[[Job, Candidate, int], Any]
-"""Gives the trained ``keras.Model`` of a candidate after so many optimizer steps on all rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +51,8 @@ class Refitted:
     Attributes
     ----------
     sha256 : of ``model.keras``.
-    n_params : parameters of the network.
+    n_params : parameters of all networks together.
+    n_bytes : of ``model.keras``.
     predictions : canonical, of the test rows (n, ...), or None.
     word_slots : the slots of the words, for the manifest.
     inspected : what ``inspection.inspect_network`` says of the network.
@@ -61,6 +61,7 @@ class Refitted:
 
     sha256: str
     n_params: int
+    n_bytes: int
     predictions: NDArray[np.floating[Any]] | None
     word_slots: tuple[int, ...]
     inspected: Mapping[str, Any] = field(default_factory=dict)
@@ -90,8 +91,7 @@ def refit_steps(
 def refit_and_export(
     train: TrainOnAllRows,
     job: Job,
-    candidate: Candidate,
-    n_steps: int,
+    members: Sequence[Member],
     schema: Schema,
     path: str,
     check_path: str,
@@ -102,7 +102,8 @@ def refit_and_export(
     Parameters
     ----------
     train : the engine's ``EngineKind.train_on_all_rows``.
-    n_steps : optimizer steps, see ``refit_steps``.
+    members : the networks whose weighted mean is exported, mostly one; what is inspected is the
+        first.
     path : where ``model.keras`` goes; ``check_path`` gets inputs and predictions for the reload.
     test_rows : rows to predict with the exported model, or None.
 
@@ -115,32 +116,31 @@ def refit_and_export(
     import keras
 
     keras.utils.clear_session()  # names of layers count what a process built before
-    with _told_in_one_line(candidate):
-        return _refitted(train, job, candidate, n_steps, schema, path, check_path, test_rows)
+    with _told_in_one_line([member.candidate for member in members]):
+        return _refitted(train, job, members, schema, path, check_path, test_rows)
 
 
 def _refitted(
     train: TrainOnAllRows,
     job: Job,
-    candidate: Candidate,
-    n_steps: int,
+    members: Sequence[Member],
     schema: Schema,
     path: str,
     check_path: str,
     test_rows: Encoded | None,
 ) -> Refitted:
     data = read_fit_data(job.data_path)
-    network = train(job, candidate, n_steps)
-    form = OutputForm.of(network, data.target)
-    lookups = lookups_of(network, data.raw_range) if looks_up(network) else Lookups()
-    statistics, slots = data.refit_statistics, data.refit_statistics.word_slots
+    parts = [member.made(train, job) for member in members]
+    networks = [part.network for part in parts]
+    lookups = Lookups.joined([lookups_of(n, data.raw_range) for n in networks if looks_up(n)])
+    slots = parts[0].statistics.word_slots
     with keras_settings():  # what the space sets of its own is in the network's layers
-        model = bundle_model(network, form, schema, data.layout, statistics)
+        model = bundle_ensemble(parts, schema, data.layout)
         described = described_model(schema, data.layout, slots.tolist())
         save_keras_file(model, Path(path), to_json_text(described))
     sample = data.encoded.take(slice(0, rows_at_once(data.layout)))
     outputs = predict_encoded(model, sample, data.layout, slots)
-    _check_same(network, form, sample, data, outputs, candidate)
+    _check_same(parts, sample, data, outputs, members)
     inputs: dict[str, Any] = model_inputs(sample, data.layout, slots)
     _save_arrays(check_path, {"outputs": outputs, **inputs})
     predictions = None
@@ -150,16 +150,24 @@ def _refitted(
         predictions = canonical(data.target, outputs)
     return Refitted(
         sha256=file_sha256(Path(path)),
-        n_params=int(network.count_params()),
+        n_params=sum(int(network.count_params()) for network in networks),
+        n_bytes=Path(path).stat().st_size,
         predictions=predictions,
         word_slots=tuple(slots.tolist()),
-        inspected=inspect_network(network, job, candidate, n_steps),
+        inspected=_inspected(networks[0], job, members[0]),
         lookups=lookups.to_json(data.layout),
     )
 
 
+def _inspected(network: Any, job: Job, member: Member) -> dict[str, Any]:
+    """What was looked at in the first network; nothing where it was not trained on all rows."""
+    if not isinstance(member, OnAllRows):
+        return {"modes": None, "learning_rate": None}
+    return inspect_network(network, job, member.candidate, member.n_steps)
+
+
 @contextmanager
-def _told_in_one_line(candidate: Candidate) -> Iterator[None]:
+def _told_in_one_line(candidates: Sequence[Candidate]) -> Iterator[None]:
     """Whatever a space's code, or Keras, raises once all folds are trained is a ``BundleError``."""
     try:
         yield
@@ -167,11 +175,19 @@ def _told_in_one_line(candidate: Candidate) -> Iterator[None]:
         raise
     except BaseException as error:
         raise_if_out_of_memory(error)
+        its, their = ("its", "its") if len(candidates) == 1 else ("their", "the")
         raise BundleError(
-            f"Trial {candidate.trial} trained on its folds, but its final model could not be made: "
+            f"{_named(candidates).capitalize()} trained on {its} folds, but {their} final model "
+            "could not be made: "
             f"{reason_of(error).rstrip('.')}. Everything else is recorded: correct what failed and "
             "resume the run."
         ) from error
+
+
+def _named(candidates: Sequence[Candidate]) -> str:
+    """The trials, in a sentence."""
+    numbers = list(dict.fromkeys(str(candidate.trial) for candidate in candidates))
+    return f"trial{'s' * (len(numbers) > 1)} {listed(numbers, most=5)}"
 
 
 def _save_arrays(path: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -183,46 +199,53 @@ def _save_arrays(path: str, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def refit_and_predict(
-    train: TrainOnAllRows, job: Job, candidate: Candidate, n_steps: int, rows: Encoded
+    train: TrainOnAllRows, job: Job, members: Sequence[Member], rows: Encoded
 ) -> NDArray[np.floating[Any]]:
     """Train on all rows of the job and predict others, canonically; runs in a worker.
 
     What ``refit_and_export`` exports predicts the same, up to the last digits of float32.
     """
     data = read_fit_data(job.data_path)
-    parts, size = [], rows_at_once(data.layout)
-    with _told_in_one_line(candidate):
-        network = train(job, candidate, n_steps)
-        form, statistics = OutputForm.of(network, data.target), data.refit_statistics
-        for first in range(0, rows.n_rows, size):
-            block = rows.take(slice(first, first + size))
-            batch = design_rows(block, data.layout, statistics)
-            raw = side_by_side(numpy_links, network.predict_on_batch(batch))
-            parts.append(form.predictions(data.target, statistics, np.asarray(raw)))
-    return np.concatenate(parts)
+    total: Any = 0.0
+    with _told_in_one_line([member.candidate for member in members]):
+        for member in members:
+            predictions = _predicted(member.made(train, job), data, rows)
+            if len(members) == 1:
+                return predictions
+            total = total + member.weight * predictions.astype(np.float64)
+    return np.asarray(total, data.target.prediction_dtype)
+
+
+def _predicted(part: Part, data: FitData, rows: Encoded) -> NDArray[np.floating[Any]]:
+    """A network's canonical predictions."""
+    blocks, size = [], rows_at_once(data.layout)
+    for first in range(0, rows.n_rows, size):
+        block = rows.take(slice(first, first + size))
+        batch = design_rows(block, data.layout, part.statistics)
+        raw = side_by_side(numpy_links, part.network.predict_on_batch(batch))
+        blocks.append(part.form.predictions(data.target, part.statistics, np.asarray(raw)))
+    return np.concatenate(blocks)
 
 
 def _check_same(
-    network: Any,
-    form: OutputForm,
+    parts: Sequence[Part],
     sample: Encoded,
     data: FitData,
     outputs: NDArray[np.float32],
-    candidate: Candidate,
+    members: Sequence[Member],
 ) -> None:
-    """The exported graph computes in another order than the network alone, so bits may differ."""
+    """The exported graph computes in another order than its networks alone, so bits may differ."""
     if not np.isfinite(outputs).all():
         raise BundleError(
-            f"The refit of trial {candidate.trial} diverged, although none of its folds did. "
+            f"The refit of {_named([m.candidate for m in members])} diverged, although none of "
+            f"{'its' if len(members) == 1 else 'their'} folds did. "
             "Choose another --seed, or narrow its learning rate."
         )
-    statistics = data.refit_statistics
-    rows = design_rows(sample, data.layout, statistics)
-    raw = single_precision(side_by_side(numpy_links, network.predict_on_batch(rows)))
-    scale = statistics.target_scale
-    centre = data.target.less_offset(statistics.target_centre)
-    power = statistics.target_power
-    expected = form.canonical(numpy_links, data.target, raw, centre, scale, power)
+    found = [_outputs_alone(part, sample, data) for part in parts]
+    expected = found[0]
+    if len(parts) > 1:
+        expected = np.average(found, axis=0, weights=[part.weight for part in parts])
+    scale = data.refit_statistics.target_scale
     if data.target.transform:  # the scale is that of the transformed values
         scale = np.maximum(np.abs(expected).max(axis=0), np.finfo(np.float32).tiny)
     if not np.allclose(outputs / scale, expected / scale, rtol=1e-3, atol=1e-4):
@@ -231,6 +254,16 @@ def _check_same(
             "The exported model must predict what the trained network predicts; they differ by "
             f"up to {worst:.3g}. Look for a layer that behaves differently once it is saved."
         )
+
+
+def _outputs_alone(part: Part, sample: Encoded, data: FitData) -> NDArray[Any]:
+    """What a network predicts, less the target's offset, as the exported graph gives it."""
+    statistics = part.statistics
+    rows = design_rows(sample, data.layout, statistics)
+    raw = single_precision(side_by_side(numpy_links, part.network.predict_on_batch(rows)))
+    centre = data.target.less_offset(statistics.target_centre)
+    scale, power = statistics.target_scale, statistics.target_power
+    return np.asarray(part.form.canonical(numpy_links, data.target, raw, centre, scale, power))
 
 
 def check_reload(model_path: str, check_path: str) -> None:

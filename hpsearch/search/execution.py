@@ -19,6 +19,7 @@ from hpsearch.engines import importing
 from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.workers import Begun
 from hpsearch.errors import HpsearchError, SearchFailedError
+from hpsearch.export.members import OnAllRows
 from hpsearch.export.refit import Refitted, check_reload, refit_and_export
 from hpsearch.logs import heard_beside
 from hpsearch.options import documented, taking
@@ -442,8 +443,7 @@ class _Refit:
         self._refitted = self._crew.begin_refit(
             refit_and_export,
             session.job,
-            best.candidate,
-            self.n_steps,
+            [OnAllRows(best.candidate, self.n_steps)],
             plan.dataset.schema,
             str(self._model),
             str(self._sample),

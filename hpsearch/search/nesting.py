@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from hpsearch.data import Dataset
 from hpsearch.errors import FoldError, InputError, SearchFailedError
+from hpsearch.export.members import OnAllRows
 from hpsearch.export.refit import refit_and_predict
 from hpsearch.folds import Fold, choose_splitter, make_folds
 from hpsearch.ledger import Nested, NestedFold, estimates
@@ -200,10 +201,9 @@ def search_within(
         log = TrialLog(plan.metrics, plan.direction)
         score_trials(plan, session, oracle, journal, log, observer)
         best = select(plan, log)
-        n_steps, rows = steps_of_refit(plan, session, best), encode_dataset(new_rows)
-        refit = session.crew.begin_refit(
-            refit_and_predict, session.job, best.candidate, n_steps, rows
-        )
+        winner = OnAllRows(best.candidate, steps_of_refit(plan, session, best))
+        rows = encode_dataset(new_rows)
+        refit = session.crew.begin_refit(refit_and_predict, session.job, [winner], rows)
         predictions, _ = refit.result()
         return best, predictions
 

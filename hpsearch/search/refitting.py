@@ -13,6 +13,7 @@ from typing import Any
 from hpsearch import words
 from hpsearch.data import Dataset
 from hpsearch.export.bundle import load_keras_file
+from hpsearch.export.members import OnAllRows
 from hpsearch.export.refit import refit_and_export, refit_steps
 from hpsearch.results import Run
 from hpsearch.scoring.session import Session
@@ -55,8 +56,7 @@ def models_of_trials(
             session.crew.begin_refit(
                 refit_and_export,
                 session.job,
-                Candidate(trial, values),
-                n_steps,
+                [OnAllRows(Candidate(trial, values), n_steps)],
                 plan.dataset.schema,
                 str(path),
                 str(check),

@@ -10,6 +10,7 @@ import numpy as np
 
 from hpsearch.data import Dataset
 from hpsearch.engines import importing
+from hpsearch.export.members import OnAllRows
 from hpsearch.export.refit import refit_and_export
 from hpsearch.folds import Fold
 from hpsearch.metrics import resolve_metric
@@ -62,8 +63,7 @@ def train(space: Space, dataset: Dataset, options: Options) -> Trained:
         refitted, kind = session.crew.begin_refit(
             refit_and_export,
             session.job,
-            candidate,
-            n_steps,
+            [OnAllRows(candidate, n_steps)],
             dataset.schema,
             str(model),
             str(session.scratch / "check.npz"),

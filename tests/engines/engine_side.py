@@ -38,11 +38,11 @@ def train(engine, job, unit):
     )
 
 
-def refit(engine, job, candidate, n_steps):
-    """Weights after ``n_steps`` optimizer steps on all rows."""
+def refit(engine, job, candidate, n_steps, number=0):
+    """Weights after ``n_steps`` optimizer steps on all rows, under the seed of a number."""
     from hpsearch.engines import engine_kind
 
-    return engine_kind(engine).train_on_all_rows(job, candidate, n_steps).get_weights()
+    return engine_kind(engine).train_on_all_rows(job, candidate, n_steps, number).get_weights()
 
 
 def keras_curves(job, candidate, position, sample_weight=None, class_weight=None):
@@ -108,7 +108,7 @@ def iter_of(batches):
     yield from batches
 
 
-def keras_refit(job, candidate, n_steps):
+def keras_refit(job, candidate, n_steps, number=0):
     """Weights after ``n_steps`` steps of Keras's own training on all rows."""
     from hpsearch.engines.fit_data import read_fit_data
     from hpsearch.engines.plan import REFIT, batch_order, replica_seed
@@ -116,7 +116,7 @@ def keras_refit(job, candidate, n_steps):
 
     data = read_fit_data(job.data_path)
     n_rows, statistics = data.encoded.n_rows, data.refit_statistics
-    seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
+    seed = replica_seed(job.options.seed, candidate.trial, REFIT, number)
     model, settings = network(job, data, candidate, seed, n_train=n_rows)
     x = design_rows(data.encoded, data.layout, statistics)
     steps_per_epoch = -(-n_rows // settings.batch_size)

@@ -639,10 +639,13 @@ def test_a_refit_takes_just_so_many_steps_over_all_rows(table, make_job, engine)
     # 26 rows in batches of 8 are 4 steps an epoch; 7 steps end within the second.
     job = make_job(table("regression"), build, batch_size=8)
     candidate = Candidate(0, {"rate": 0.01, "l2": 0.01})
-    refitted = engine.call("refit", engine.name, job, candidate, 7)
-    expected = engine.call("keras_refit", job, candidate, 7)
-    for mine, theirs in zip(refitted, expected, strict=True):
-        assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
+    refits = []
+    for number in (0, 2):  # networks of one configuration under several seeds
+        refits.append(engine.call("refit", engine.name, job, candidate, 7, number))
+        expected = engine.call("keras_refit", job, candidate, 7, number)
+        for mine, theirs in zip(refits[-1], expected, strict=True):
+            assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
+    assert np.abs(refits[0][0] - refits[1][0]).max() > 0.01
 
 
 def test_a_batch_of_more_rows_than_there_are_is_all_of_them(train, table, make_job, engine):

@@ -67,16 +67,16 @@ def trained(train_here, tmp_path_factory):
     """A finished run, and what went into its exported model."""
     seen = []
 
-    def remember(network, form, schema, layout, statistics):
-        from hpsearch.export.bundle import bundle_model
+    def remember(parts, schema, layout):
+        from hpsearch.export.bundle import bundle_ensemble
 
-        seen.append((network, schema, layout, statistics))
-        return bundle_model(network, form, schema, layout, statistics)
+        seen.append((parts[0].network, schema, layout, parts[0].statistics))
+        return bundle_ensemble(parts, schema, layout)
 
     data = hpsearch.load(patients(), target="days", text="note")
     out = tmp_path_factory.mktemp("predict") / "run"
     with train_here(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hpsearch.export.refit.bundle_model", remember)
+        patch.setattr("hpsearch.export.refit.bundle_ensemble", remember)
         run = hpsearch.Search(build, **BUDGET, engine="reference", out=out).run(data)
     return run, seen[0]
 

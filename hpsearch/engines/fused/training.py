@@ -393,8 +393,12 @@ class FusedReplica(Replica):
         return rates
 
 
-def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
+def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int, number: int = 0) -> Any:
     """The network of a candidate after ``n_steps`` optimizer steps on all rows.
+
+    Parameters
+    ----------
+    number : of the seed, where several networks of one candidate are trained.
 
     Raises
     ------
@@ -407,7 +411,7 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
     data = read_fit_data(job.data_path)
     n_rows = data.encoded.n_rows
     configuration = FusedConfiguration(job, data, candidate.values, n_train=n_rows)
-    seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
+    seed = replica_seed(job.options.seed, candidate.trial, REFIT, number)
     model = configuration.network
     shape = configuration.problem.input_shape
     reason = untraceable_reason(model, shape, has_words=bool(data.layout.words))

@@ -176,12 +176,17 @@ def program_of(job: Job, configuration: Configuration) -> Program:
     return Program(configuration.construct, _row_source(job.data_path), data.target, batch_size)
 
 
-def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int) -> Any:
-    """The network of a candidate after ``n_steps`` optimizer steps on all rows."""
+def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int, number: int = 0) -> Any:
+    """The network of a candidate after ``n_steps`` optimizer steps on all rows.
+
+    Parameters
+    ----------
+    number : of the seed, where several networks of one candidate are trained.
+    """
     data = read_fit_data(job.data_path)
     n_rows = data.encoded.n_rows
     configuration = Configuration(job, data, candidate.values, n_train=n_rows)
-    seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
+    seed = replica_seed(job.options.seed, candidate.trial, REFIT, number)
     program, batch_size = program_of(job, configuration), configuration.settings.batch_size
     program.start(seed)
     tensors, targets = training_tensors(program, data, None)
