@@ -8,6 +8,7 @@ computed belongs to ``hpsearch.metrics``.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -122,18 +123,23 @@ class Target:
         """
         return columns[..., -1] if self.kind == "binary" else columns
 
-    def decode(self, predictions: NDArray[Any]) -> NDArray[Any]:
+    def decode(self, predictions: NDArray[Any], thresholds: Sequence[float] = ()) -> NDArray[Any]:
         """Labels or values for canonical predictions (see ``hpsearch.metrics``).
 
         ``binary`` (n,) probabilities of ``labels[1]`` and ``multiclass`` (n, C) give labels (n,);
         ``multilabel`` gives 0/1 (n, L); regression and shares come back unchanged.
+
+        Parameters
+        ----------
+        thresholds : from which probability on a row has the label, ``labels[1]`` or each of
+            several; by default 0.5.
         """
         if self.kind == "binary":
-            return self._labels((np.asarray(predictions) >= 0.5).astype(int))
+            return self._labels(from_thresholds(predictions, thresholds))
         if self.kind == "multiclass":
             return self._labels(np.asarray(predictions).argmax(axis=-1))
         if self.kind == "multilabel":
-            return (np.asarray(predictions) >= 0.5).astype(int)
+            return from_thresholds(predictions, thresholds)
         return np.asarray(predictions)
 
     def _labels(self, codes: NDArray[Any]) -> NDArray[Any]:
@@ -159,6 +165,19 @@ class Target:
     def number_format(self, name: str) -> str:
         """The form in which a column's numbers were written; empty for plain ones."""
         return dict(zip(self.names, self.number_formats, strict=False)).get(name, "")
+
+
+def from_thresholds(probabilities: NDArray[Any], thresholds: Sequence[float]) -> NDArray[np.int64]:
+    """Which rows have a label: 1 where its probability is at least its threshold, else 0.
+
+    Parameters
+    ----------
+    probabilities : (n,), or (n, L) of several labels.
+    thresholds : one, or one a label; by default 0.5. In float64, whatever the probabilities are:
+        a threshold between two of float32 stays between them.
+    """
+    least = np.asarray(thresholds or (0.5,), dtype=np.float64)
+    return (np.asarray(probabilities, dtype=np.float64) >= least).astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,9 @@ def check_reload(model_path, check_path):
     pass
 
 
-def refit_and_export(train, job, members, schema, model_path, check_path, test_rows):
+def refit_and_export(
+    train, job, members, schema, model_path, check_path, test_rows, decisions=None
+):
     from hpsearch.export.refit import Refitted  # here, so that a worker's import of this is quick
 
     networks = _made(train, job, members)

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpsearch import words
+from hpsearch.console.decided import decided_lines, decided_view
 
 if TYPE_CHECKING:
     from hpsearch.ledger import Baseline, BiasCorrection, Ledger, LedgerWarning, Variance
@@ -61,6 +62,7 @@ class LedgerView:
             self._head(),
             self._estimates(has_styles=console.color_system is not None),
             _choice(self.ledger),
+            decided_view(self.ledger.decided),
             self._baselines(),
             _variance(self.ledger.variance),
             _warnings(self.ledger.warnings),
@@ -77,6 +79,7 @@ class LedgerView:
         also = ", ".join(f"{name} {words.score(value)}" for name, value in others.items())
         lines = [self._head(), *self._verdict()]
         lines += [Text(f"also: {also}", "dim")] if also else []
+        lines += decided_lines(self.ledger.decided)
         parts = [self._baselines(), _warnings(self.ledger.warnings)]
         return Group(*lines, *(item for part in parts if part is not None for item in ("", part)))
 

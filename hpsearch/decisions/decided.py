@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from hpsearch.decisions.threshold import Threshold
 
 
 @dataclass(frozen=True)
@@ -10,4 +13,15 @@ class Decided:
     """What was decided with the selected trial's out-of-fold predictions.
 
     Each field is the record of one decision, or None where it was not asked for.
+
+    Attributes
+    ----------
+    threshold : from which probability on a label is predicted.
     """
+
+    threshold: Threshold | None = None
+
+    @property
+    def for_predicting(self) -> dict[str, Any]:
+        """What predicting needs of it, as the exported model's manifest says it; may be empty."""
+        return {} if self.threshold is None else {"threshold": self.threshold.for_predicting}

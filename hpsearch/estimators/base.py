@@ -13,6 +13,7 @@ from hpsearch.data import Dataset
 from hpsearch.errors import OptionError
 from hpsearch.estimators import rows
 from hpsearch.estimators.fitted import Exported, decided
+from hpsearch.task import from_thresholds
 
 
 class Fittable(BaseEstimator):  # type: ignore[misc]
@@ -66,12 +67,19 @@ class Classifying(ClassifierMixin, Fittable):  # type: ignore[misc]
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable class of each row (n_rows,), or 0 and 1 for each label (n_rows, n).
 
+        Where a threshold was chosen, of two classes or of labels, what is predicted follows it.
+
         Parameters
         ----------
         X : rows with the columns that the estimator was fitted on, in their order.
         """
-        probabilities, several = self.predict_proba(X), self._exported().order is None
-        return decided(probabilities, self.classes_, several=several)
+        probabilities, exported = self.predict_proba(X), self._exported()
+        thresholds, order = exported.bundle.thresholds, exported.order
+        if thresholds and order is not None:  # the model's second class is somewhere in ours
+            second = from_thresholds(probabilities[:, order == 1][:, 0], thresholds)
+            of_model: NDArray[Any] = self.classes_[np.argsort(order)]
+            return of_model[second]
+        return decided(probabilities, self.classes_, thresholds, several=order is None)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """The probability of each class, in the order of ``classes_``, or of each label.

@@ -5,7 +5,7 @@ Owns the exported file's bytes, and how its labels stand for scikit-learn's clas
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from hpsearch.data import Dataset, read_rows
 from hpsearch.estimators import rows
 from hpsearch.export.bundle import Bundle
 from hpsearch.preprocessing import encode
+from hpsearch.task import from_thresholds
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +93,19 @@ def in_order(predictions: NDArray[Any], order: NDArray[np.int64] | None) -> NDAr
 
 
 def decided(
-    probabilities: NDArray[np.float64], classes: NDArray[Any], *, several: bool
+    probabilities: NDArray[np.float64],
+    classes: NDArray[Any],
+    thresholds: Sequence[float] = (),
+    *,
+    several: bool,
 ) -> NDArray[Any]:
-    """Predictions of classes (n_rows,), or 0 and 1 for each of several labels (n_rows, n)."""
+    """Predictions of classes (n_rows,), or 0 and 1 for each of several labels (n_rows, n).
+
+    Parameters
+    ----------
+    thresholds : of each of several labels; by default 0.5.
+    """
     if several:
-        return (probabilities >= 0.5).astype(int)
+        return from_thresholds(probabilities, thresholds)
     found: NDArray[Any] = classes[probabilities.argmax(axis=1)]
     return found

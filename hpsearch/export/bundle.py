@@ -268,6 +268,19 @@ class Bundle:
             )
 
     @cached_property
+    def thresholds(self) -> tuple[float, ...]:
+        """From which probabilities on labels are predicted; empty where that is 0.5."""
+        with self.reading():
+            decided = (self.manifest.get("decisions") or {}).get("threshold")
+            if decided is None:
+                return ()
+            values = tuple(map(float, decided["values"]))
+            n_outputs = self.schema.target.n_outputs
+            if len(values) != n_outputs or not all(map(math.isfinite, values)):
+                raise ValueError(f"there are {n_outputs} thresholds, not {decided['values']}")
+            return values
+
+    @cached_property
     def model(self) -> Any:
         """The Keras model, loaded in safe mode."""
         return load_keras_bytes(self.content, self.path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hpsearch.data.dataset import Column, Schema
@@ -105,16 +105,23 @@ def described_output(target: Target) -> Described:
     return {"columns": columns, "plus": list(target.offset) or 0.0}
 
 
-def described_model(schema: Schema, layout: Layout, word_slots: Sequence[int]) -> Described:
+def described_model(
+    schema: Schema,
+    layout: Layout,
+    word_slots: Sequence[int],
+    decisions: Mapping[str, Any] | None = None,
+) -> Described:
     """What a program must know that predicts with the model: these parts of the manifest.
 
     Parameters
     ----------
     word_slots : the slot of each word of all text columns, -1 where it has none.
+    decisions : what was decided after the selection, where predicting needs it.
     """
     return {
         "schema": schema.to_json(),
         "inputs": described_inputs(schema, layout),
         "output": described_output(schema.target),
         "word_slots": list(word_slots),
+        **({"decisions": dict(decisions)} if decisions else {}),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -44,7 +44,7 @@ def predict(run: str | os.PathLike[str] | Run, data: Any) -> pd.DataFrame:
     -------
     One row per given row. For classes ``prediction`` and ``probability.<label>`` for each label;
     for several labels a row, a 0/1 column and a ``probability.<label>`` each; for regression a
-    column per target.
+    column per target. A label is predicted from the run's threshold on, 0.5 where it chose none.
 
     Warns
     -----
@@ -87,7 +87,8 @@ def predict_rows(run: str | os.PathLike[str] | Run, data: Any) -> Predicted:
     with bundle.reading():
         rows = read_rows(data, bundle.schema)
         encoded = encode(bundle.schema, rows.frame, rows.arrays, len(rows.frame))
-        frame = prediction_frame(bundle.schema.target, bundle.predict(encoded))
+        predictions = bundle.predict(encoded)
+        frame = prediction_frame(bundle.schema.target, predictions, bundle.thresholds)
         beyond = beyond_ranges(rows.frame, bundle.manifest.get("ranges") or {})
         return Predicted(frame, rows.notes, (*rows.unseen, *beyond))
 
@@ -124,8 +125,14 @@ def _state(path: Path) -> tuple[str, int, int, int]:
     return str(path.absolute()), found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def prediction_frame(target: Target, predictions: NDArray[Any]) -> pd.DataFrame:
+def prediction_frame(
+    target: Target, predictions: NDArray[Any], thresholds: Sequence[float] = ()
+) -> pd.DataFrame:
     """Canonical predictions as people read them.
+
+    Parameters
+    ----------
+    thresholds : from which probability on a label is predicted, as ``Target.decode`` takes them.
 
     Examples
     --------
@@ -133,7 +140,7 @@ def prediction_frame(target: Target, predictions: NDArray[Any]) -> pd.DataFrame:
     >>> prediction_frame(target, np.array([0.25, 0.75]))["prediction"].tolist()
     ['no', 'yes']
     """
-    decoded = target.decode(predictions)
+    decoded = target.decode(predictions, thresholds)
     if target.kind in ("regression", "share"):
         return pd.DataFrame(predictions.reshape(len(predictions), -1), columns=list(target.names))
     columns: dict[str, Any] = {}

@@ -96,6 +96,7 @@ def refit_and_export(
     path: str,
     check_path: str,
     test_rows: Encoded | None,
+    decisions: Mapping[str, Any] | None = None,
 ) -> Refitted:
     """Train on all rows and write the exported model; runs in a worker.
 
@@ -106,6 +107,7 @@ def refit_and_export(
         first.
     path : where ``model.keras`` goes; ``check_path`` gets inputs and predictions for the reload.
     test_rows : rows to predict with the exported model, or None.
+    decisions : what predicting needs of what was decided; stands in the file.
 
     Raises
     ------
@@ -117,7 +119,7 @@ def refit_and_export(
 
     keras.utils.clear_session()  # names of layers count what a process built before
     with _told_in_one_line([member.candidate for member in members]):
-        return _refitted(train, job, members, schema, path, check_path, test_rows)
+        return _refitted(train, job, members, schema, path, check_path, test_rows, decisions or {})
 
 
 def _refitted(
@@ -128,6 +130,7 @@ def _refitted(
     path: str,
     check_path: str,
     test_rows: Encoded | None,
+    decisions: Mapping[str, Any],
 ) -> Refitted:
     data = read_fit_data(job.data_path)
     parts = [member.made(train, job) for member in members]
@@ -136,7 +139,7 @@ def _refitted(
     slots = parts[0].statistics.word_slots
     with keras_settings():  # what the space sets of its own is in the network's layers
         model = bundle_ensemble(parts, schema, data.layout)
-        described = described_model(schema, data.layout, slots.tolist())
+        described = described_model(schema, data.layout, slots.tolist(), decisions)
         save_keras_file(model, Path(path), to_json_text(described))
     sample = data.encoded.take(slice(0, rows_at_once(data.layout)))
     outputs = predict_encoded(model, sample, data.layout, slots)

@@ -166,6 +166,8 @@ class NestedFold:
     trial : the inner search's winner; epoch : its best epoch.
     inner_score, outer_score : what its search said of it, and what the rows outside say.
     hyperparameters : its configuration.
+    thresholds : from which probability on its search predicts each label; empty where it chose
+        none. threshold_score : the rule's figure there, on the rows outside.
     """
 
     fold: int
@@ -176,6 +178,8 @@ class NestedFold:
     inner_score: float
     outer_score: float
     hyperparameters: dict[str, Any]
+    thresholds: tuple[float, ...] = ()
+    threshold_score: float | None = None
 
 
 @dataclass(frozen=True)

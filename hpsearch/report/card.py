@@ -43,6 +43,7 @@ def model_card_text(
         ("Model", _model(settings, best, manifest)),
         ("Data and task", _data(settings, manifest)),
         ("Estimates", _estimates(best, ledger)),
+        ("Decisions", _decisions(ledger)),
         ("Limits", _limits(manifest)),
         ("Inputs", _inputs(manifest)),
         ("Hyperparameters", _hyperparameters(best)),
@@ -115,6 +116,32 @@ def _estimates(best: Mapping[str, Any], ledger: Ledger | None) -> Iterator[str]:
         ]
         yield ""
         yield from _table(head, body)
+
+
+def _decisions(ledger: Ledger | None) -> Iterator[str]:
+    """What was decided after the selection, with what it is worth."""
+    if ledger is None or ledger.decided.threshold is None:
+        return
+    threshold = ledger.decided.threshold
+    chosen = f"{threshold.predicts}, the one that {threshold.words}"
+    yield f"Threshold: it predicts {_text(chosen)}."
+    yield ""
+    has_test = any(figure.test is not None for figure in threshold.figures)
+    head = ["at the threshold", "corrected", "95 % interval", "naive", "at 0.5, corrected"]
+    rows = [
+        [
+            figure.name,
+            words.number(figure.value),
+            words.interval(figure.low, figure.high),
+            words.number(figure.naive),
+            words.number(figure.at_half),
+            *([words.number(figure.test)] if has_test else []),
+        ]
+        for figure in threshold.figures
+    ]
+    yield from _table([*head, *(["test rows"] if has_test else [])], rows)
+    yield ""
+    yield _text(" ".join(threshold.remarks()))
 
 
 def _limits(manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -221,6 +248,7 @@ def _use(manifest: Mapping[str, Any]) -> Iterator[str]:
     yield from _table(("input", "dtype", "described entries", "shape of a row"), rows)
     yield ""
     yield from _codes(manifest)
+    yield from _thresholds(manifest)
     schema = manifest.get("schema") or {}
     target = schema.get("target") or {}
     moved = [(column["name"], column.get("offset")) for column in schema.get("columns") or ()]
@@ -231,6 +259,15 @@ def _use(manifest: Mapping[str, Any]) -> Iterator[str]:
         pairs = zip(target["names"], target["offset"], strict=True)
         outputs = [f"{_text(name)} less {_offset([offset])}" for name, offset in pairs if offset]
         yield f"It gives {_listed(outputs)}; `hpsearch predict` adds that in float64."
+
+
+def _thresholds(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """From which outputs on labels are predicted, where that is not 0.5."""
+    decided = (manifest.get("decisions") or {}).get("threshold")
+    if decided:
+        pairs = zip(decided["labels"], decided["values"], strict=True)
+        said = [f"{_text(label)} from {value:.12g} on" for label, value in pairs]
+        yield f"Of the probabilities that it gives, `hpsearch predict` says {_listed(said)}."
 
 
 def _codes(manifest: Mapping[str, Any]) -> Iterator[str]:

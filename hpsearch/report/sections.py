@@ -8,6 +8,7 @@ from hpsearch.report import figures
 from hpsearch.report.blocks import Section
 from hpsearch.report.material import Material
 from hpsearch.report.parts.curves import curves_section
+from hpsearch.report.parts.decided import decided_section
 from hpsearch.report.parts.outcomes import predictions_section
 from hpsearch.report.parts.space import (
     importance_of,
@@ -34,6 +35,7 @@ def sections(material: Material) -> list[Section]:
         importance_section(material, shown, ranks),
         progress_section(material),
         folds_section(material),
+        decided_section(material),
         predictions_section(material),
         again_section(material),
     ]

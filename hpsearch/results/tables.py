@@ -57,6 +57,8 @@ BASELINE_COLUMNS: Final = ("baseline", "repeat", "fold", "n_train", "n_val")
 NESTED_COLUMNS: Final = (
     *("fold", "n_train", "n_test", "trial", "epoch", "inner_score", "outer_score", "error"),
 )
+DECIDED_COLUMNS: Final = ("threshold", "threshold_score")
+"""Of an outer fold, where its search chose a threshold."""
 
 SIGNIFICANT_DIGITS: Final = 12
 DECIMALS: Final = 22
@@ -153,11 +155,13 @@ def baselines_table(rows: Rows, *, metrics: Sequence[str]) -> pd.DataFrame:
 def nested_table(rows: Rows) -> pd.DataFrame:
     """``nested.csv``: one row per outer fold.
 
-    ``rows`` hold keys of ``NESTED_COLUMNS`` and ``hp.<name>`` of the inner search's winner.
+    ``rows`` hold keys of ``NESTED_COLUMNS`` and ``DECIDED_COLUMNS``, and ``hp.<name>`` of the
+    inner search's winner.
     """
     ordered = sorted(rows, key=lambda row: row["fold"])
     hyperparameters = sorted({key for row in ordered for key in row if key.startswith("hp.")})
-    return _frame(ordered, (*NESTED_COLUMNS, *hyperparameters))
+    decided = [name for name in DECIDED_COLUMNS if any(name in row for row in ordered)]
+    return _frame(ordered, (*NESTED_COLUMNS, *decided, *hyperparameters))
 
 
 def fold_predictions(

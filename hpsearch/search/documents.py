@@ -6,10 +6,12 @@ what the journal keeps to ``resuming``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hpsearch import options as rules
 from hpsearch.data import Dataset
+from hpsearch.decisions import Decided
 from hpsearch.export.bundle import BUNDLE_FORMAT, seen_ranges
 from hpsearch.export.inputs import described_model
 from hpsearch.export.refit import Refitted
@@ -112,16 +114,24 @@ def _test_scores(plan: SearchPlan, refitted: Refitted) -> dict[str, float] | Non
 
 
 def manifest(
-    plan: SearchPlan, best: TrialResult, refitted: Refitted, n_steps: int, backend: str
+    plan: SearchPlan,
+    best: TrialResult,
+    refitted: Refitted,
+    n_steps: int,
+    backend: str,
+    decided: Decided,
 ) -> Document:
     """What the exported model of a run expects and gives: model.json.
 
     Parameters
     ----------
     backend : Keras's, on which it was trained and checked.
+    decided : what was decided after the selection.
     """
-    candidate = best.candidate
-    document = manifest_of(plan.dataset, plan.options, candidate, refitted, n_steps, backend)
+    candidate, decisions = best.candidate, decided.for_predicting
+    document = manifest_of(
+        plan.dataset, plan.options, candidate, refitted, n_steps, backend, decisions
+    )
     reloaded = "a fresh process reloads it in safe mode and predicts the same bits"
     return {**document, "checks": [*document["checks"], reloaded]}
 
@@ -133,6 +143,7 @@ def manifest_of(
     refitted: Refitted,
     n_steps: int,
     backend: str,
+    decisions: Mapping[str, Any] | None = None,
 ) -> Document:
     """What an exported model expects and gives; the parameters are as in ``manifest``."""
     schema, max_levels, max_words = dataset.schema, options.max_levels, options.max_words
@@ -141,7 +152,7 @@ def manifest_of(
         "format": BUNDLE_FORMAT,
         "backend": backend,
         "sha256": refitted.sha256,
-        **described_model(schema, layout, refitted.word_slots),
+        **described_model(schema, layout, refitted.word_slots, decisions),
         "ranges": seen_ranges(dataset),
         "limits": {"max_levels": max_levels, "max_words": max_words},
         "lookups": list(refitted.lookups),

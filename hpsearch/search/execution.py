@@ -7,20 +7,20 @@ and telling to ``loop``, options to ``options``, what must not have changed to `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from hpsearch.data import Dataset, load
-from hpsearch.decisions import Decided
 from hpsearch.engines import importing
 from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.workers import Begun
 from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.export.members import OnAllRows
 from hpsearch.export.refit import Refitted, check_reload, refit_and_export
+from hpsearch.ledger import Ledger
 from hpsearch.logs import heard_beside
 from hpsearch.options import documented, taking
 from hpsearch.oracles import make_oracle
@@ -37,6 +37,7 @@ from hpsearch.search import documents, telling
 from hpsearch.search.baselines import BaselineScores, score_baselines
 from hpsearch.search.bookkeeping import Books, positions_of
 from hpsearch.search.budget import Budget
+from hpsearch.search.deciding import Deciding
 from hpsearch.search.loop import score_trials, select, steps_of_refit
 from hpsearch.search.nesting import NestedOutcome, Nesting
 from hpsearch.search.options import OPTIONS, RESUMABLE, Options
@@ -278,16 +279,20 @@ def execute(
             plan = score_trials(plan, session, oracle, journal, log, observer, pacing)
             planned = planned.with_plan(plan)
             best = session.restore_predictions(_select(plan, log, folder, observer), journal)
-            refit = _Refit(plan, session, best)
             books = Books.of(plan, log, best)
+            deciding = Deciding.of(plan, books)
+            refit = _Refit(plan, session, best, deciding.for_predicting)
             corrected = books.bias_corrected(
-                journal, lambda trial: session.restore_predictions(trial, journal)
+                journal,
+                lambda trial: session.restore_predictions(trial, journal),
+                deciding.listeners,
             )
         folder.write_tables(predictions=predictions_table(_prediction_parts(plan, session, best)))
         beside = baselines.scored(positions_of(best, plan.folds), refit.go_on)
         nested = _search_nested(planned, session, folder, observer)
         refitted, kind = refit.finish(folder, observer)
         session.crew.dismiss()
+        decided = deciding.decided(corrected, nested.nested, plan.test, refitted.predictions)
         ledger = books.ledger(
             bias_corrected=corrected,
             baselines=beside,
@@ -296,20 +301,31 @@ def execute(
             test=plan.test,
             test_predictions=refitted.predictions,
             declared=declared,
-            decided=Decided(),
+            decided=decided,
         )
-        manifest = documents.manifest(plan, best, refitted, refit.n_steps, kind.keras_backend)
-        outcome = documents.best_document(plan, best, refitted, refit.n_steps, len(log), ledger)
-        asked = documents.run_document(plan, session)
-        folder.write_json("model.json", manifest)
-        text = model_card_text(asked, outcome, manifest, ledger)
-        folder.write_file("model_card.md", text.encode("utf-8"))
-        folder.finish(outcome)
+        made = (plan, best, refitted, refit.n_steps)
+        manifest = documents.manifest(*made, kind.keras_backend, decided)
+        outcome = documents.best_document(*made, len(log), ledger)
+        _write_outcome(folder, documents.run_document(plan, session), outcome, manifest, ledger)
         run = open_run(folder.path)
         if planned.reports:
             run = _with_texts(run, observer)
     observer.search_ended(run)
     return run
+
+
+def _write_outcome(
+    folder: RunFolder,
+    asked: documents.Document,
+    outcome: documents.Document,
+    manifest: documents.Document,
+    ledger: Ledger,
+) -> None:
+    """Write what became of the search, best.json last: with it the run is finished."""
+    folder.write_json("model.json", manifest)
+    text = model_card_text(asked, outcome, manifest, ledger)
+    folder.write_file("model_card.md", text.encode("utf-8"))
+    folder.finish(outcome)
 
 
 def _begin(
@@ -433,7 +449,13 @@ class _Refit:
     n_steps : its optimizer steps.
     """
 
-    def __init__(self, plan: SearchPlan, session: Session, best: TrialResult) -> None:
+    def __init__(
+        self,
+        plan: SearchPlan,
+        session: Session,
+        best: TrialResult,
+        decisions: Mapping[str, Any],
+    ) -> None:
         self.n_steps = steps_of_refit(plan, session, best)
         self._crew = session.crew
         self._model = session.scratch / "model.keras"
@@ -448,6 +470,7 @@ class _Refit:
             str(self._model),
             str(self._sample),
             None if plan.test is None else encode_dataset(plan.test),
+            decisions,
         )
 
     def go_on(self) -> None:

@@ -14,18 +14,21 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data import Dataset
+from hpsearch.decisions.rules import ThresholdRule
+from hpsearch.decisions.threshold import figures_at
 from hpsearch.errors import FoldError, InputError, SearchFailedError
 from hpsearch.export.members import OnAllRows
 from hpsearch.export.refit import refit_and_predict
 from hpsearch.folds import Fold, choose_splitter, make_folds
 from hpsearch.ledger import Nested, NestedFold, estimates
+from hpsearch.ledger.record import known
 from hpsearch.metrics import score
 from hpsearch.oracles import make_oracle
 from hpsearch.results import RunFolder, forms
@@ -34,6 +37,8 @@ from hpsearch.scoring.observer import Observer, SilentObserver
 from hpsearch.scoring.rows import encode_dataset
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import Row, TrialResult
+from hpsearch.search.bookkeeping import Books
+from hpsearch.search.deciding import Deciding, rule_of
 from hpsearch.search.loop import score_trials, select, steps_of_refit
 from hpsearch.search.plan import SearchPlan, plan_search
 from hpsearch.search.trial_log import TrialLog
@@ -157,9 +162,8 @@ class Nesting:
     ) -> NestedFold:
         """Search on the training rows of an outer fold, and score the winner on the others."""
         outside = self.plan.dataset.take(fold.validation)
-        best, predictions = search_within(
-            self.inner_plan(fold), session, journal, progress, outside
-        )
+        found = search_within(self.inner_plan(fold), session, journal, progress, outside)
+        best, predictions = found.best, found.predictions
         metric = self.plan.metrics[0]
         value = float(score(metric, outside.y, predictions, kind=outside.target.kind))
         if not math.isfinite(value):
@@ -177,12 +181,38 @@ class Nesting:
             inner_score=best.row["score"],
             outer_score=value,
             hyperparameters=dict(best.candidate.values),
+            thresholds=found.thresholds,
+            threshold_score=found.threshold_score(outside),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class FoundWithin:
+    """What a search within another one gave.
+
+    Attributes
+    ----------
+    best : its winner, and predictions : what it says of other rows.
+    rule, thresholds : from which probabilities on labels are predicted, and how that was chosen;
+        None and empty where it was not asked for.
+    """
+
+    best: TrialResult
+    predictions: NDArray[np.float32]
+    rule: ThresholdRule | None
+    thresholds: tuple[float, ...]
+
+    def threshold_score(self, rows: Dataset) -> float | None:
+        """The rule's figure of the rows that were predicted; None where it is not defined."""
+        if self.rule is None:
+            return None
+        found = figures_at(self.rule, self.thresholds, rows.y, self.predictions)
+        return known(found[self.rule.name])
 
 
 def search_within(
     plan: SearchPlan, around: Session, journal: Journal, observer: Observer, new_rows: Dataset
-) -> tuple[TrialResult, NDArray[np.float32]]:
+) -> FoundWithin:
     """Search without leaving any file: the winner, and what it predicts of other rows.
 
     Parameters
@@ -201,11 +231,17 @@ def search_within(
         log = TrialLog(plan.metrics, plan.direction)
         score_trials(plan, session, oracle, journal, log, observer)
         best = select(plan, log)
+        if rule_of(plan.options) is not None:
+            best = session.restore_predictions(best, journal)
+        deciding = Deciding.of(plan, Books.of(plan, log, best))
         winner = OnAllRows(best.candidate, steps_of_refit(plan, session, best))
         rows = encode_dataset(new_rows)
         refit = session.crew.begin_refit(refit_and_predict, session.job, [winner], rows)
+        threshold = deciding.threshold
         predictions, _ = refit.result()
-        return best, predictions
+        return FoundWithin(
+            best, predictions, deciding.rule, () if threshold is None else threshold.values
+        )
 
 
 class _Progress(SilentObserver):
@@ -273,7 +309,8 @@ def _recorded(journal: Journal, asked: Row) -> NestedFold | None:
         _OUTCOME(outcome, "")
     except ValueError:  # it did not end, or something else stands there: it is replayed
         return None
-    return NestedFold(**{each.name: outcome[each.name] for each in fields(NestedFold)})
+    there = {each.name: outcome[each.name] for each in fields(NestedFold) if each.name in outcome}
+    return NestedFold(**{**there, "thresholds": tuple(there.get("thresholds", ()))})
 
 
 _OUTCOME: Final = forms.record(
@@ -281,14 +318,21 @@ _OUTCOME: Final = forms.record(
         **forms.each(forms.count, "fold n_train n_test trial epoch"),
         **forms.each(forms.number, "inner_score outer_score"),
         "hyperparameters": forms.mapping(forms.scalar),
+        "thresholds": forms.listed(forms.number),
+        "threshold_score": forms.number,
     },
-    needs=[each.name for each in fields(NestedFold)],
+    needs=[each.name for each in fields(NestedFold) if each.default is MISSING],
 )
 
 
 def _row(done: NestedFold) -> Row:
     values = {f"hp.{name}": value for name, value in done.hyperparameters.items()}
-    row = {name: value for name, value in asdict(done).items() if name != "hyperparameters"}
+    apart = ("hyperparameters", "thresholds", "threshold_score")
+    row = {name: value for name, value in asdict(done).items() if name not in apart}
+    if done.thresholds:
+        several = " ".join(f"{value:.12g}" for value in done.thresholds)
+        row["threshold"] = done.thresholds[0] if len(done.thresholds) == 1 else several
+        row["threshold_score"] = done.threshold_score
     return {**row, **values}
 
 

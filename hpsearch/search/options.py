@@ -22,6 +22,7 @@ from hpsearch.data.class_weights import (
     write_class_weight,
 )
 from hpsearch.data.options import MAX_LEVELS, MAX_WORDS, TABLE_OPTIONS
+from hpsearch.decisions.rules import threshold_option
 from hpsearch.options import (
     MOST_EPOCHS,
     MOST_FOLDS,
@@ -377,6 +378,17 @@ class Options:
         read=read_class_weight,
         write=write_class_weight,
         for_one_network=True,
+    )
+    threshold: Any = option(
+        None,
+        "From which probability on a label is predicted: chosen out of fold by f1, f_beta_BETA, "
+        "balanced, youden, mcc, kappa, accuracy, cost:FN=A,FP=B, 'recall>=SHARE', "
+        "'precision>=SHARE' or 'specificity>=SHARE', or a number. What it scores is corrected for "
+        "the choice. Default: 0.5. Tables and the selection keep 0.5.",
+        or_none(threshold_option),
+        panel=Panel.DECIDING,
+        metavar="RULE",
+        resumed=Resumed.CHANGES,
     )
     engine: str = option(
         "auto",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data import Dataset, load
+from hpsearch.decisions.rules import ThresholdRule, check_suits
 from hpsearch.engines import AUTO
 from hpsearch.engines.contract import FitOptions
 from hpsearch.engines.workers import Cluster, limit_of_call
@@ -29,7 +30,7 @@ from hpsearch.search.scored import loaded, metrics_of
 from hpsearch.search.usual_race import settled
 from hpsearch.space.guards import time_limit
 from hpsearch.space.space import Space
-from hpsearch.task import Direction
+from hpsearch.task import Direction, Target
 
 MOST_ROW_NUMBERS = 250_000_000
 """Of the rows of all folds together: 2 GB."""
@@ -123,6 +124,7 @@ def plan_search(options: Options, source: Dataset) -> SearchPlan:
     options = loaded(options)
     dataset, rows, test = _part_test_rows(options, source)
     dataset, test = as_learnt(options, dataset, test)
+    check_decisions(options, dataset.target)
     metrics = metrics_of(options, source, test)
     folds, reason = _deal(options, dataset)
     options, note = settled(options, n_repeats=max(fold.repeat for fold in folds) + 1)
@@ -147,6 +149,12 @@ def as_learnt(
     if options.transform is None:
         return dataset, test
     return dataset.learnt_as(options.transform), test and test.learnt_as(options.transform)
+
+
+def check_decisions(options: Options, target: Target) -> None:
+    """Refuse what can't be decided of a target: OptionError."""
+    if options.threshold is not None:
+        check_suits(ThresholdRule.of(options.threshold), target)
 
 
 def plan_in_time(plan: SearchPlan, options: Options, budget: Budget) -> SearchPlan:

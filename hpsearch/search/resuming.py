@@ -17,7 +17,7 @@ from hpsearch import options as rules
 from hpsearch.data import Dataset, load
 from hpsearch.data.fingerprint import fingerprint_of_weights
 from hpsearch.errors import InputError, JournalError, OptionError
-from hpsearch.options import Resumed
+from hpsearch.options import Panel, Resumed
 from hpsearch.oracles import check_oracle_growth, oracle_packages
 from hpsearch.paths import found_at
 from hpsearch.results import forms
@@ -34,6 +34,7 @@ from hpsearch.versions import versions
 Record = dict[str, Any]
 
 GROWS: Final = tuple(each.name for each in OPTIONS if each.resumed is Resumed.GROWS)
+DECIDED: Final = tuple(each.name for each in OPTIONS if each.panel is Panel.DECIDING)
 MAY_CHANGE: Final = (*GROWS, *(o.name for o in OPTIONS if o.resumed is Resumed.CHANGES))
 
 
@@ -297,9 +298,12 @@ def _words(option: str) -> str:
 
 
 def has_grown(was: Record, now: Record) -> bool:
-    """Whether more trials or repeats are asked for, or again for what there was no time for."""
+    """Whether more trials or repeats are asked for, or again for what there was no time for.
+
+    Or another decision: no trial is trained for it, but the books and the model say what it is.
+    """
     old = options_of(was)
-    return any(old[name] != now["options"][name] for name in (*GROWS, "until_decided"))
+    return any(old[name] != now["options"][name] for name in (*GROWS, "until_decided", *DECIDED))
 
 
 # -- what to go on with

@@ -44,13 +44,25 @@ def regressor(search):
 
 
 def test_its_parameters_are_the_options_of_a_search_and_how_tables_are_read():
-    names = {each.name for each in OPTIONS} - {"transform", "class_weight"}
+    of_classes = {"class_weight", "threshold"}
+    names = {each.name for each in OPTIONS} - {"transform"} - of_classes
     names |= {"text", "kinds", "verbose"}
-    for kind, own in (("Classifier", "class_weight"), ("Regressor", "transform_target")):
+    for kind, own in (("Classifier", of_classes), ("Regressor", {"transform_target"})):
         estimator = getattr(hpsearch, f"Search{kind}")
-        assert set(inspect.signature(estimator).parameters) == names | {own}
+        assert set(inspect.signature(estimator).parameters) == names | own
     for each in OPTIONS:
         assert getattr(hpsearch.SearchClassifier(), each.name, each.default) == each.default
+
+
+@pytest.mark.parametrize("classes", [CLASSES, np.where(CLASSES == "ill", 1, 0)])
+def test_a_threshold_decides_what_is_predicted(search, classes):
+    fitted = hpsearch.SearchClassifier(**search, threshold="recall>=0.95").fit(X, classes)
+    [cut] = fitted.ledger_.decided.threshold.cuts
+    assert cut.value != 0.5
+    [positive] = [at for at, name in enumerate(fitted.classes_) if str(name) == cut.label]
+    said = fitted.predict_proba(X)[:, positive] >= cut.value
+    assert_array_equal(fitted.predict(X) == fitted.classes_[positive], said)
+    assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(X), fitted.predict(X))
 
 
 def test_a_transformed_target_is_no_transformer(search):

@@ -467,6 +467,26 @@ const draw = {
     return titled(option);
   },
 
+  thresholds(spec) {
+    const t = state.theme;
+    const [low, high] = spec.interval;
+    const marks = [{ xAxis: spec.mark, lineStyle: { color: t.orange, width: 2, type: "solid" }, label: { formatter: fmt(spec.mark), color: t.text } }];
+    if (spec.mark !== 0.5) marks.push({ xAxis: 0.5, lineStyle: { color: t.grey, width: 1, type: "dashed" }, label: { formatter: "0.5", color: t.muted } });
+    if (spec.bound !== null) marks.push({ yAxis: spec.bound, lineStyle: { color: t.grey, width: 1, type: "dotted" }, label: { show: false } });
+    const option = base({
+      legend: { show: spec.series.length > 1, top: 0, right: 8, textStyle: { color: t.text, fontSize: 12 }, itemWidth: 18, itemHeight: 8, selectedMode: false },
+      xAxis: xAxis(spec.x, { min: 0, max: 1 }),
+      yAxis: yAxis(spec.y, { scale: true }),
+      series: spec.series.map((s, i) => ({ type: "line", name: s.name, data: s.points, showSymbol: false, symbol: "none", lineStyle: { width: 2, color: t.lines[i], type: i ? "dashed" : "solid" }, itemStyle: { color: t.lines[i] },
+        markLine: i ? undefined : { silent: true, symbol: "none", data: marks },
+        markArea: i || low === null ? undefined : { silent: true, itemStyle: { color: faded(t.orange, 0.12) }, data: [[{ xAxis: low }, { xAxis: high }]] } })),
+    });
+    option.tooltip.trigger = "axis";
+    option.tooltip.formatter = (p) => tip(`Predicted from ${fmt(p[0].value[0])} on`, ...p.map((q) => `${q.seriesName} ${fmt(q.value[1])}`));
+    option.grid.bottom = 26;
+    return titled(option);
+  },
+
   calibration(spec) {
     const t = state.theme;
     const points = spec.points;

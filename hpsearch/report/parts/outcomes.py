@@ -48,8 +48,9 @@ Pictured = tuple[Chart, Table]
 
 def _classes_section(material: Material, predicted: Predicted) -> Section | None:
     matrix, bins = confusion(predicted), calibration(predicted)
+    has_threshold = material.ledger is not None and material.ledger.decided.threshold is not None
     pictures = [
-        _confusion_matrix(matrix),
+        _confusion_matrix(matrix, at_half=has_threshold),
         _roc_curves(predicted),
         _calibration(bins),
         _probabilities(predicted),
@@ -62,13 +63,15 @@ def _classes_section(material: Material, predicted: Predicted) -> Section | None
     return Section("predictions", "Out-of-fold predictions", lead, charts, tables, is_grid=True)
 
 
-def _confusion_matrix(matrix: Spec | None) -> Pictured | None:
+def _confusion_matrix(matrix: Spec | None, *, at_half: bool) -> Pictured | None:
     if matrix is None:
         return None
     caption = (
         "Confusion matrix: rows are true classes, columns predicted ones; the darker a "
         "cell, the larger its share of the true class."
     )
+    if at_half:
+        caption += " At a threshold of 0.5, not at the one that was chosen."
     about = "Confusion matrix; the table below has it."
     return Chart("confusion", matrix, caption, about, width="half"), _confusion_table(matrix)
 

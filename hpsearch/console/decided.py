@@ -1,0 +1,71 @@
+"""What was decided after the selection, on a terminal: a block for each decision, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from hpsearch import words
+
+if TYPE_CHECKING:
+    from hpsearch.decisions import Decided
+    from hpsearch.decisions.threshold import Threshold, ThresholdFigure
+
+
+def decided_view(decided: Decided) -> RenderableType | None:
+    """All that was decided, with what it is worth; None where nothing was."""
+    blocks = []
+    if decided.threshold is not None:
+        blocks.append(_threshold(decided.threshold))
+    return Group(*blocks) if blocks else None
+
+
+def decided_lines(decided: Decided) -> Iterator[Text]:
+    """What was decided, a line for each decision."""
+    if decided.threshold is not None:
+        yield _threshold_line(decided.threshold)
+
+
+# -- the threshold
+
+
+def _threshold_line(threshold: Threshold) -> Text:
+    own = threshold.figures[0]
+    return Text.assemble(
+        f"predicts {threshold.predicts}",
+        f", which {threshold.words}: expect {own.name} {_shown(own, own.value)}",
+        f", {bounds}" if (bounds := words.interval(own.low, own.high)) else "",
+        (f" (at 0.5: {_shown(own, own.at_half)})", "dim"),
+    )
+
+
+def _threshold(threshold: Threshold) -> RenderableType:
+    head = Text.assemble(
+        ("threshold", "bold"), f"  {threshold.predicts}: the one that {threshold.words}"
+    )
+    has_test = any(figure.test is not None for figure in threshold.figures)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.show_header, table.header_style = True, "bold"
+    names = ("at the threshold", "corrected", "95 % interval", "naive", "at 0.5")
+    for name in (*names, *(("test rows",) if has_test else ())):
+        table.add_column(name, overflow="fold")
+    for figure in threshold.figures:
+        cells = [
+            figure.name,
+            _shown(figure, figure.value),
+            words.interval(figure.low, figure.high),
+            _shown(figure, figure.naive),
+            _shown(figure, figure.at_half),
+        ]
+        table.add_row(*cells, *((_shown(figure, figure.test),) if has_test else ()))
+    return Group(head, table, *(Text(line, "dim") for line in threshold.remarks()))
+
+
+def _shown(figure: ThresholdFigure, value: float | None) -> str:
+    """A figure to the second digit of its interval's width."""
+    width = None if figure.low is None or figure.high is None else figure.high - figure.low
+    return words.within(value, width)

@@ -1,0 +1,156 @@
+"""What was decided after the selection: each decision in words, pictures and tables, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hpsearch import words
+from hpsearch.decisions.rules import TRADED_FOR, ThresholdRule
+from hpsearch.decisions.threshold import Cut, Threshold, ThresholdFigure
+from hpsearch.report.blocks import Chart, Section, Table, number_cell, table_of
+from hpsearch.report.figures import Spec
+from hpsearch.report.material import Material, short
+
+_LABELS_DRAWN: Final = 6
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One decision on the page."""
+
+    lead: str
+    charts: Sequence[Chart] = ()
+    tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
+
+
+def decided_section(material: Material) -> Section | None:
+    """All that was decided, with what it is worth."""
+    if material.ledger is None:
+        return None
+    shown = list(_shown(material))
+    if not shown:
+        return None
+    return Section(
+        "decided",
+        "What was decided with it",
+        " ".join(each.lead for each in shown),
+        tuple(chart for each in shown for chart in each.charts),
+        tuple(table for each in shown for table in each.tables),
+        tuple(note for each in shown for note in each.notes),
+        is_grid=True,
+    )
+
+
+def _shown(material: Material) -> Iterator[Shown]:
+    assert material.ledger is not None
+    decided = material.ledger.decided
+    if decided.threshold is not None:
+        yield _threshold(decided.threshold, material)
+
+
+# -- the threshold
+
+
+def _threshold(threshold: Threshold, material: Material) -> Shown:
+    own = threshold.figures[0]
+    bounds = words.interval(own.low, own.high).replace(" to ", " and ")
+    lead = (
+        f"The model predicts {threshold.predicts}: the one that {threshold.words}. On new rows "
+        f"expect {_article(own.name)} {own.name} of about {_figure(own, own.value)}"
+        + (f", between {bounds}" if bounds else "")
+        + f"; {_figure(own, own.naive)} on the very rows that chose it, "
+        f"{_figure(own, own.at_half)} at 0.5."
+    )
+    drawn = threshold.cuts[:_LABELS_DRAWN]
+    charts = [
+        chart
+        for number, cut in enumerate(drawn)
+        for chart in _pictures(threshold, cut, number, material)
+    ]
+    return Shown(lead, charts, [_table(threshold)], tuple(threshold.remarks()))
+
+
+def _pictures(threshold: Threshold, cut: Cut, number: int, material: Material) -> Iterator[Chart]:
+    of = f" of {cut.label}" if len(threshold.cuts) > 1 else ""
+    yield Chart(
+        f"threshold-{number}",
+        _curve(threshold, cut),
+        f"{threshold.metric}{of} over all thresholds, on the out-of-fold predictions. The marked "
+        f"one was chosen; choosing on this curve flatters it.",
+        f"{threshold.metric}{of} over all thresholds; {cut.value:g} was chosen.",
+        width="half",
+    )
+    yield Chart(
+        f"threshold-confusion-{number}",
+        _matrix(cut, material),
+        f"Confusion matrix{of} at {cut.value:g}: rows are true, columns predicted ones; means over "
+        "the repeats.",
+        f"Confusion matrix{of} at the threshold.",
+        width="half",
+    )
+
+
+def _curve(threshold: Threshold, cut: Cut) -> Spec:
+    rule = ThresholdRule.of(threshold.rule)
+    series = [(threshold.metric, cut.figures)]
+    if cut.traded:
+        series.append((TRADED_FOR[rule.name], cut.traded))
+    return {
+        "kind": "thresholds",
+        "x": f"probability of {cut.label} from which on it is predicted",
+        "y": " and ".join(name for name, _ in series),
+        "series": [
+            {
+                "name": name,
+                "points": [[short(x, 4), short(y, 4)] for x, y in zip(cut.at, values, strict=True)],
+            }
+            for name, values in series
+        ],
+        "mark": short(cut.value),
+        "interval": [short(cut.low), short(cut.high)],
+        "bound": rule.bound,
+    }
+
+
+def _matrix(cut: Cut, material: Material) -> Spec:
+    names = [str(label) for label in material.target.get("labels") or ()]
+    if material.kind != "binary" or len(names) != 2:
+        names = [f"not {cut.label}", cut.label]
+    counts = [cut.confusion[:2], cut.confusion[2:]]
+    return {
+        "kind": "matrix",
+        "names": names,
+        "counts": [[short(count, 4) for count in row] for row in counts],
+        "shares": [[short(count / (sum(row) or 1.0), 4) for count in row] for row in counts],
+    }
+
+
+def _table(threshold: Threshold) -> Table:
+    has_test = any(figure.test is not None for figure in threshold.figures)
+    heads = ("figure", "corrected", "95 % interval", "naive", "at 0.5, corrected")
+    rows = [
+        (
+            figure.name,
+            number_cell(figure.value),
+            words.interval(figure.low, figure.high) or "none",
+            number_cell(figure.naive),
+            number_cell(figure.at_half),
+            *((number_cell(figure.test),) if has_test else ()),
+        )
+        for figure in threshold.figures
+    ]
+    return table_of(
+        "At the threshold", (*heads, *(("test rows",) if has_test else ())), rows, is_open=True
+    )
+
+
+def _figure(figure: ThresholdFigure, value: float | None) -> str:
+    width = None if figure.low is None or figure.high is None else figure.high - figure.low
+    return words.within(value, width)
+
+
+def _article(name: str) -> str:
+    return "an" if name[0] in "aef" and name != "false" else "a"

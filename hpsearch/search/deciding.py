@@ -1,0 +1,147 @@
+"""What is decided once a trial is selected: which decisions were asked for, in their order.
+
+Gathers what the decisions need and has them made; each belongs to a file of ``hpsearch.decisions``.
+What predicting needs is decided before the selected configuration trains on all rows, since the
+exported file says it; what a decision is worth is known once the bootstrap of the selection, which
+makes it again in each sample, is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.data import Dataset
+from hpsearch.decisions import Decided, OutOfFold
+from hpsearch.decisions.rules import ThresholdRule
+from hpsearch.decisions.threshold import Threshold, ThresholdSamples, decide_threshold
+from hpsearch.ledger import BiasCorrection, Nested
+from hpsearch.ledger.predictions import Arranged
+from hpsearch.search.bookkeeping import Books, Listener
+from hpsearch.search.options import Options
+from hpsearch.search.plan import SearchPlan
+from hpsearch.stats.bootstrap import Heard, Rows
+
+SAMPLES: Final = 1000
+"""Of a decision's own bootstrap, where the selection has none."""
+
+MAX_WORK: Final = 3e8
+"""Predictions of the selected trial times these samples, of which there are 100 or more."""
+
+
+@dataclass
+class Deciding:
+    """The decisions of a search that has selected a trial.
+
+    Attributes
+    ----------
+    rule : what the threshold is chosen by, or None.
+    books : of the search, the selected trial's predictions at hand.
+    """
+
+    rule: ThresholdRule | None
+    books: Books
+    _samples: ThresholdSamples | None = field(default=None, init=False)
+
+    @classmethod
+    def of(cls, plan: SearchPlan, books: Books) -> Deciding:
+        """What a search was asked to decide."""
+        return cls(rule_of(plan.options), books)
+
+    @cached_property
+    def out_of_fold(self) -> OutOfFold:
+        """The selected trial's predictions of rows that it was not trained on."""
+        return self.books.out_of_fold()
+
+    @cached_property
+    def threshold(self) -> Threshold | None:
+        """The threshold, before it is known what it is worth."""
+        return None if self.rule is None else self._threshold(self.rule, None)
+
+    @property
+    def for_predicting(self) -> dict[str, Any]:
+        """What predicting needs of the decisions."""
+        return Decided(threshold=self.threshold).for_predicting
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """What hears of the samples in which the selection is made again."""
+        return [] if self.rule is None else [self._listen]
+
+    def decided(
+        self,
+        corrected: BiasCorrection,
+        outer: Nested | None,
+        test: Dataset | None,
+        test_predictions: NDArray[Any] | None,
+    ) -> Decided:
+        """All decisions with what they are worth.
+
+        Parameters
+        ----------
+        corrected : the bootstrap that the listeners heard of.
+        outer : the nested search, where there is one.
+        test, test_predictions : the test rows, and what the exported model says of them.
+        """
+        if self.rule is None:
+            return Decided()
+        is_of_search = corrected.value is not None
+        if not is_of_search:
+            self._sample_alone(self.rule)
+        threshold = self._threshold(self.rule, self._samples, is_of_search=is_of_search)
+        if outer is not None:
+            threshold = threshold.with_nested([fold.threshold_score for fold in outer.folds])
+        if test is not None and test_predictions is not None:
+            threshold = threshold.with_test(test.y, test_predictions)
+        return Decided(threshold=threshold)
+
+    def _threshold(
+        self, rule: ThresholdRule, samples: ThresholdSamples | None, *, is_of_search: bool = False
+    ) -> Threshold:
+        there = self.out_of_fold
+        return decide_threshold(
+            rule,
+            there.target,
+            there.y,
+            there.predictions,
+            samples,
+            weights=there.weights,
+            is_of_search=is_of_search,
+        )
+
+    def _listen(self, arranged: Arranged) -> Heard:
+        """Begin to hear of samples of all trials' predictions (T, E, P, n, ...)."""
+        assert self.rule is not None
+        candidates = arranged.predictions.reshape(-1, *arranged.predictions.shape[2:])
+        weights = self._weights_of(arranged.rows)
+        self._samples = ThresholdSamples(self.rule, arranged.y_true, candidates, weights)
+        return self._samples
+
+    def _weights_of(self, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """What rows of the table weigh, as the out-of-fold predictions have it."""
+        there = self.out_of_fold
+        if there.weights is None:
+            return None
+        weights = np.ones(self.books.dataset.n_rows)
+        weights[there.rows] = there.weights
+        return np.asarray(weights[rows])
+
+    def _sample_alone(self, rule: ThresholdRule) -> None:
+        """Have the selected trial's rows drawn, where the selection has no bootstrap."""
+        there = self.out_of_fold
+        self._samples = ThresholdSamples(
+            rule, there.y, there.predictions[np.newaxis], there.weights
+        )
+        rows = Rows("accuracy", there.y, there.target.kind, there.blocks)
+        n_samples = int(max(100, min(SAMPLES, MAX_WORK // there.predictions.size)))
+        for counts in rows.samples(n_samples, there.n_repeats, self.books.seed):
+            self._samples(counts, np.zeros(len(counts), dtype=np.int64))
+
+
+def rule_of(options: Options) -> ThresholdRule | None:
+    """What the threshold is chosen by, where one is."""
+    return None if options.threshold is None else ThresholdRule.of(options.threshold)
