@@ -18,6 +18,7 @@ from rich.text import Text
 from hpsearch import words
 from hpsearch.console.curves import curves_view
 from hpsearch.console.findings import findings_line, findings_view
+from hpsearch.console.importance import importance_view
 from hpsearch.console.ledger import LedgerView
 from hpsearch.search.budget import Budget
 
@@ -34,6 +35,7 @@ _FILES: Final = {
     "curves.csv": "every epoch's mean scores",
     "predictions.csv": "the selected trial's held-out predictions",
     "baselines.csv": "models that need no search, on the same folds",
+    "importance.csv": "what the networks lose without each column",
     "nested.csv": "the search inside each outer fold, scored outside",
     "timings.csv": "seconds spent",
     "run.json": "what was asked",
@@ -56,6 +58,7 @@ def run_view(run: Run, *, n_trials: int = 10) -> RenderableType:
         _selected(run),
         _ledger(run) or _estimates(run),
         _curves(run),
+        _importance(run),
         _findings(run),
         _files(run),
     )
@@ -321,6 +324,11 @@ def _curves(run: Run) -> RenderableType | None:
     if not (run.path / "curves.csv").is_file():
         return None
     return curves_view(run.curves, run.best)
+
+
+def _importance(run: Run) -> RenderableType | None:
+    table = run.importance
+    return None if table is None else importance_view(table, str(run.best.get("metric", "score")))
 
 
 def _findings(run: Run, *, in_short: bool = False) -> RenderableType | None:

@@ -81,10 +81,10 @@ class Layout:
         for column in schema.of_kind("number", "date"):
             if column.has_missing:
                 indicators.append(len(numbers))
-            numbers += _number_names(column)
+            numbers += number_names(column)
         categories = schema.of_kind("category")
         words = schema.of_kind("text", "words")
-        n_words = tuple(_word_count(column) for column in words)
+        n_words = tuple(word_count(column) for column in words)
         arrays = schema.of_kind("array")
         return cls(
             numbers=tuple(numbers),
@@ -208,7 +208,8 @@ def _side_by_side(parts: list[NDArray[Any]], n_rows: int, dtype: type[np.generic
     return table
 
 
-def _number_names(column: Column) -> list[str]:
+def number_names(column: Column) -> list[str]:
+    """The number features that a number or date column becomes."""
     if column.kind == "number":
         return [column.name]
     parts = ["days", "year_sin", "year_cos", "week_sin", "week_cos"]
@@ -242,7 +243,8 @@ def _codes(column: Column, cells: pd.Series[Any]) -> NDArray[np.int32]:
     return codes
 
 
-def _word_count(column: Column) -> int:
+def word_count(column: Column) -> int:
+    """The words of a text or word column."""
     return column.shape[0] if column.kind == "words" else len(column.levels)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hpsearch.report import figures
 from hpsearch.report.blocks import Section
 from hpsearch.report.material import Material
+from hpsearch.report.parts.columns import columns_section
 from hpsearch.report.parts.curves import curves_section
 from hpsearch.report.parts.decided import decided_section
 from hpsearch.report.parts.outcomes import predictions_section
@@ -36,6 +37,7 @@ def sections(material: Material) -> list[Section]:
         progress_section(material),
         folds_section(material),
         decided_section(material),
+        columns_section(material),
         predictions_section(material),
         again_section(material),
     ]

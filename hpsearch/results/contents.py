@@ -83,6 +83,11 @@ class Contents:
         return self._table(layout.NESTED_TABLE) if self._has(layout.NESTED_TABLE) else None
 
     @cached_property
+    def importance(self) -> pd.DataFrame | None:
+        """One row per column, what matters most first; None where it was not asked for."""
+        return self._table(layout.IMPORTANCE) if self._has(layout.IMPORTANCE) else None
+
+    @cached_property
     def settings(self) -> dict[str, Any]:
         """What was asked, the data's fingerprint, versions and seed."""
         return with_present_names(read_document(self.path / layout.SETTINGS))

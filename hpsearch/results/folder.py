@@ -319,6 +319,7 @@ class RunFolder:
         timings: pd.DataFrame | None = None,
         baselines: pd.DataFrame | None = None,
         nested: pd.DataFrame | None = None,
+        importance: pd.DataFrame | None = None,
     ) -> None:
         """Write the tables that are given, each whole or not at all."""
         from hpsearch.results.tables import write_table
@@ -331,6 +332,7 @@ class RunFolder:
             layout.TIMINGS: timings,
             layout.BASELINES: baselines,
             layout.NESTED_TABLE: nested,
+            layout.IMPORTANCE: importance,
         }
         with self._writing():
             for name, table in given.items():

@@ -177,7 +177,7 @@ SETTINGS_FORM: Final = record(
         **each(count, "trials folds repeats max_repeats epochs batch_size test_rows nested"),
         **each(count, "patience rungs bracket gap max_levels max_words"),
         **each(number, "test_size trial_timeout minutes"),
-        **each(flag, "baselines until_decided"),
+        **each(flag, "baselines until_decided importance"),
         **each(mapping(anything), "options fix"),
         "tried": listed(mapping(scalar)),
         "space_hyperparameters": listed(DECLARATION),
@@ -414,6 +414,14 @@ TABLES: Final[Mapping[str, TableForm]] = {
         may={
             **dict.fromkeys(("n_train", "n_test", "trial", "epoch"), _is_count),
             **dict.fromkeys(("inner_score", "outer_score"), _is_number),
+        },
+    ),
+    layout.IMPORTANCE: TableForm(
+        needs={"column": _is_anything, "group": _is_count, "told_apart": _is_anything},
+        keys=("column",),
+        may={
+            "n_folds": _is_count,
+            **dict.fromkeys(("importance", "importance_se", "ci_low", "ci_high"), _is_number),
         },
     ),
 }

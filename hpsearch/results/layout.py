@@ -33,8 +33,9 @@ PREDICTIONS: Final = "predictions.csv"
 TIMINGS: Final = "timings.csv"
 BASELINES: Final = "baselines.csv"
 NESTED_TABLE: Final = "nested.csv"
+IMPORTANCE: Final = "importance.csv"
 TABLES: Final = (TRIALS, FOLDS, CURVES, PREDICTIONS, TIMINGS)
-TABLES_ASKED_FOR: Final = (BASELINES, NESTED_TABLE)
+TABLES_ASKED_FOR: Final = (BASELINES, NESTED_TABLE, IMPORTANCE)
 
 SETTINGS: Final = "run.json"
 BEST: Final = "best.json"

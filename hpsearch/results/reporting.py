@@ -24,6 +24,7 @@ from hpsearch.results.contents import Contents
 from hpsearch.results.files import write_atomically
 from hpsearch.results.journal import read_units
 from hpsearch.results.layout import JOURNAL, MODEL_CARD, REPORT
+from hpsearch.results.tables import IMPORTANCE_COLUMNS
 from hpsearch.versions import VERSION
 
 _T = TypeVar("_T")
@@ -86,6 +87,7 @@ def material_of(run: Contents) -> Material:
         curves=_with("trial", "epoch", table=_or(lambda: run.curves, pd.DataFrame())),
         predictions=_or(lambda: run.predictions, pd.DataFrame()),
         timings=_or(lambda: run.timings, pd.DataFrame()),
+        importance=_with(*IMPORTANCE_COLUMNS, table=_importance(run)),
         settings=_or(lambda: run.settings, {}),
         best=best,
         manifest=_or(lambda: run.manifest, {}),
@@ -93,6 +95,11 @@ def material_of(run: Contents) -> Material:
         diagnoses=_or(lambda: diagnose(run.tables), ()),
     )
     return material if run.has_another_journal else _with_fold_curves(material, run.path)
+
+
+def _importance(run: Contents) -> pd.DataFrame:
+    found = _or(lambda: run.importance, None)
+    return pd.DataFrame() if found is None else found
 
 
 def _or(read: Callable[[], _T], otherwise: _T) -> _T:

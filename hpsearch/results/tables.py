@@ -1,9 +1,9 @@
 """The result tables: their columns, their row order, and CSV files that read back exactly.
 
 Owns the canonical form of a cell and the layout of ``trials.csv``, ``folds.csv``,
-``curves.csv``, ``predictions.csv``, ``timings.csv``, ``baselines.csv`` and ``nested.csv``. How
-scores are computed belongs to ``hpsearch.metrics`` and ``hpsearch.stats``; which folder the files
-go to belongs to ``folder``.
+``curves.csv``, ``predictions.csv``, ``timings.csv``, ``baselines.csv``, ``nested.csv`` and
+``importance.csv``. How scores are computed belongs to ``hpsearch.metrics`` and ``hpsearch.stats``;
+which folder the files go to belongs to ``folder``.
 
 Canonical cells, so that ``pandas.read_csv(path)`` without options gives what was in memory:
 
@@ -59,13 +59,17 @@ NESTED_COLUMNS: Final = (
 )
 DECIDED_COLUMNS: Final = ("threshold", "threshold_score")
 """Of an outer fold, where its search chose a threshold."""
+IMPORTANCE_COLUMNS: Final = (
+    *("column", "group", "importance", "importance_se", "ci_low", "ci_high", "n_folds"),
+    "told_apart",
+)
 
 SIGNIFICANT_DIGITS: Final = 12
 DECIMALS: Final = 22
 
 _INTEGER_COLUMNS: Final = frozenset(
     {"trial", "rank", "n_folds", "best_epoch", "epochs", "n_params", "repeat", "fold"}
-    | {"seed", "n_train", "n_val", "n_test", "epoch", "row"}
+    | {"seed", "n_train", "n_val", "n_test", "epoch", "row", "group"}
 )
 _STATUS_ORDER: Final = {"completed": 0, "stopped": 1, "failed": 2}
 _READ_AS_MISSING: Final = frozenset(
@@ -162,6 +166,11 @@ def nested_table(rows: Rows) -> pd.DataFrame:
     hyperparameters = sorted({key for row in ordered for key in row if key.startswith("hp.")})
     decided = [name for name in DECIDED_COLUMNS if any(name in row for row in ordered)]
     return _frame(ordered, (*NESTED_COLUMNS, *decided, *hyperparameters))
+
+
+def importance_table(rows: Rows) -> pd.DataFrame:
+    """``importance.csv``: one row per column, in the order given."""
+    return _frame(list(rows), IMPORTANCE_COLUMNS)
 
 
 def fold_predictions(

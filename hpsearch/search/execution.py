@@ -28,7 +28,12 @@ from hpsearch.report import model_card_text
 from hpsearch.results import Run, RunFolder, free_name, open_run
 from hpsearch.results.journal import Journal
 from hpsearch.results.reporting import write_missing_texts
-from hpsearch.results.tables import baselines_table, nested_table, predictions_table
+from hpsearch.results.tables import (
+    baselines_table,
+    importance_table,
+    nested_table,
+    predictions_table,
+)
 from hpsearch.scoring.observer import Observer, usual_observer
 from hpsearch.scoring.rows import encode_dataset
 from hpsearch.scoring.session import Session
@@ -37,6 +42,7 @@ from hpsearch.search import documents, telling
 from hpsearch.search.baselines import BaselineScores, score_baselines
 from hpsearch.search.bookkeeping import Books, positions_of
 from hpsearch.search.budget import Budget
+from hpsearch.search.column_importance import importance_of_columns
 from hpsearch.search.deciding import Deciding
 from hpsearch.search.loop import score_trials, select, steps_of_refit
 from hpsearch.search.nesting import NestedOutcome, Nesting
@@ -287,6 +293,7 @@ def execute(
                 lambda trial: session.restore_predictions(trial, journal),
                 deciding.listeners,
             )
+            _measure_columns(plan, session, best, journal, folder, observer)
         folder.write_tables(predictions=predictions_table(_prediction_parts(plan, session, best)))
         beside = baselines.scored(positions_of(best, plan.folds), refit.go_on)
         nested = _search_nested(planned, session, folder, observer)
@@ -380,6 +387,21 @@ def _select(plan: SearchPlan, log: TrialLog, folder: RunFolder, observer: Observ
         observer.search_ended(None)
         where = folder.place / "trials.csv"
         raise SearchFailedError(f"{error} See the column 'error' of {where}.") from error
+
+
+def _measure_columns(
+    plan: SearchPlan,
+    session: Session,
+    best: TrialResult,
+    journal: Journal,
+    folder: RunFolder,
+    observer: Observer,
+) -> None:
+    """Measure what the winner's networks lose without each column, where that was asked for."""
+    if plan.options.importance:
+        observer.stage("importance of columns")
+        rows = importance_of_columns(session, plan.dataset, best, journal)
+        folder.write_tables(importance=importance_table(rows))
 
 
 def _prediction_parts(plan: SearchPlan, session: Session, best: TrialResult) -> Any:

@@ -307,6 +307,15 @@ class Options:
         panel=Panel.SEARCH,
         given=bool,
     )
+    importance: bool = option(
+        False,
+        "Measure what the winner's networks lose when a column's cells are shuffled, columns that "
+        "go together at once. A finished run that is resumed with it has it added.",
+        rules.switch,
+        panel=Panel.SEARCH,
+        given=bool,
+        resumed=Resumed.CHANGES,
+    )
     seed: int = option(
         0,
         "Everything random follows from it: one seed, one machine, the same tables, for any "

@@ -300,10 +300,12 @@ def _words(option: str) -> str:
 def has_grown(was: Record, now: Record) -> bool:
     """Whether more trials or repeats are asked for, or again for what there was no time for.
 
-    Or another decision: no trial is trained for it, but the books and the model say what it is.
+    Or another decision: no trial is trained for it, but the books and the model say what it is. Or
+    what is measured of the winner, and was not.
     """
-    old = options_of(was)
-    return any(old[name] != now["options"][name] for name in (*GROWS, "until_decided", *DECIDED))
+    old, new = options_of(was), now["options"]
+    is_more = any(old[name] != new[name] for name in (*GROWS, "until_decided", *DECIDED))
+    return is_more or (new["importance"] and not old["importance"])
 
 
 # -- what to go on with

@@ -37,6 +37,7 @@ OTHER = {
     "max_repeats": 12,
     "select": "one-se",
     "nested": 3,
+    "importance": True,
     "baselines": False,
     "seed": 9,
     "epochs": 11,

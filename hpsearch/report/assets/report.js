@@ -233,7 +233,7 @@ const draw = {
       ],
     });
     option.grid.bottom = 26;
-    option.tooltip.formatter = (p) => tip(rows[p.dataIndex].label, `loss of R² ${fmt(rows[p.dataIndex].value)}`,
+    option.tooltip.formatter = (p) => tip(rows[p.dataIndex].label, `${spec.of} ${fmt(rows[p.dataIndex].value)}`,
       `95 % interval ${fmt(rows[p.dataIndex].low)} to ${fmt(rows[p.dataIndex].high)}`);
     return option;
   },

@@ -206,6 +206,7 @@ def importance_section(
     spec: Spec = {
         "kind": "bars",
         "x": "loss of R² when its values are shuffled",
+        "of": "loss of R²",
         "rows": drawn,
         "range": [short(max(lows, -0.5), 3), short(min(highs, 2.0), 3)],
     }
