@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from hpsearch import engines, metrics
+from hpsearch import engines
 from hpsearch.engines.contract import FoldResult, NetworkWeights, UnitResult
 from hpsearch.engines.fit_data import read_fit_data, training_target
 from hpsearch.engines.kind import EngineKind
@@ -146,10 +146,7 @@ def _train_fold(job, unit, position):
         predictions.append(network.predict(data.encoded))
     predictions = np.stack(predictions)
     curves = {
-        side: {
-            name: metrics.score(name, data.y[rows], predictions[:, rows], kind=data.target.kind)
-            for name in options.metrics
-        }
+        side: {str(name): data.scores(name, rows, predictions[:, rows]) for name in options.metrics}
         for side, rows in (("train", fold.train), ("validation", fold.validation))
     }
     trained = FoldResult(

@@ -133,8 +133,9 @@ class Dataset:
     fingerprint : SHA-256 (hex) of everything above that influences training.
     test : the set's own test rows, where it has some, with the same schema.
     groups_name, time_name : the columns that ``groups`` and ``time`` come from; else empty.
-    weights : what each row weighs in the loss (n_rows,), or None where all weigh the same.
+    weights : what each row weighs (n_rows,), or None where all weigh the same.
     weights_name : the column that they come from; else empty.
+    weighs_scores : whether rows weigh in scores as well as in the loss.
     origin : how to read the same table again, where that can be written down.
     """
 
@@ -153,6 +154,7 @@ class Dataset:
     time_name: str = ""
     weights: NDArray[np.float64] | None = None
     weights_name: str = ""
+    weighs_scores: bool = True
     origin: Origin | None = field(default=None, repr=False)
 
     @property
@@ -164,6 +166,13 @@ class Dataset:
     def target(self) -> Target:
         """The target's names, problem type and label order."""
         return self.schema.target
+
+    @property
+    def score_weights(self) -> NDArray[np.float64] | None:
+        """What each row weighs in scores (n_rows,), or None where all weigh the same."""
+        if self.weights is None or not self.weighs_scores:
+            return None
+        return None if (self.weights == self.weights[0]).all() else self.weights
 
     def describe(self) -> list[str]:
         """All that is to be known of the table before it is used: lines for people.
@@ -232,6 +241,11 @@ class Dataset:
         target = replace(self.target, transform=transform)
         test = None if self.test is None else self.test.learnt_as(transform)
         return replace(self, schema=replace(self.schema, target=target), test=test)
+
+    def scored(self, *, by_weight: bool) -> Dataset:
+        """The same rows, which weigh in scores or all count the same; the test rows alike."""
+        test = None if self.test is None else self.test.scored(by_weight=by_weight)
+        return replace(self, weighs_scores=by_weight, test=test)
 
     def take(self, rows: NDArray[np.integer[Any]]) -> Dataset:
         """The given rows under the same schema, without the test rows and the fingerprint."""

@@ -92,7 +92,8 @@ def load(
     y : the target of arrays and DataFrames: (n_rows,) or (n_rows, n), a Series or a DataFrame,
         whose index must be that of X.
     name : a short name; default: from the source.
-    schema : read the rows as this schema says instead of deciding on kinds, with their target.
+    schema : read the rows as this schema says instead of deciding on kinds, with their target;
+        ``sample_weight`` is the one option that goes with it.
 
     Returns
     -------
@@ -125,12 +126,13 @@ def load(
     if name is not None:
         table = replace(table, name=name)
     if schema is not None:
-        if set(asked.given) - {"path"}:
+        wrong = [name for name in asked.given if name not in ("path", "sample_weight")]
+        if wrong:
             raise OptionError(
                 "Rows that are read under a schema take their target and kinds from it; leave out "
-                f"{listed(asked.given)}."
+                f"{listed(wrong)}."
             )
-        return _under_schema(table, schema)
+        return _under_schema(table, schema, asked.sample_weight)
     if asked.target:
         table = _without_other_targets(table, asked.target)
     roles = _Roles.of(asked, table)
@@ -141,7 +143,27 @@ def load(
         data = replace(data, origin=_origin(source, data.name, roles, asked))
     if table.test is None:
         return data
-    return replace(data, test=_under_schema(table.test, data.schema))
+    return replace(data, test=_test_rows(table.test, data))
+
+
+def load_test(source: Any, data: Dataset) -> Dataset:
+    """Test rows of a dataset, read under its schema, with weights where they have its column.
+
+    Parameters
+    ----------
+    source : as ``load`` takes it.
+
+    Raises
+    ------
+    DataError
+        The rows don't fit the schema, or what they weigh can't be used.
+    """
+    return _test_rows(_read_source(source, None, None, data.schema), data)
+
+
+def _test_rows(table: Table, data: Dataset) -> Dataset:
+    there = data.weights_name in table.names
+    return _under_schema(table, data.schema, data.weights_name if there else None)
 
 
 def _origin(source: Any, name: str, roles: _Roles, asked: TableOptions) -> Origin:
@@ -292,12 +314,39 @@ def _format_notes(columns: Sequence[Column], target: Target) -> list[str]:
     return [f"{meaning} in {listed(known)}." for meaning, known in names.items() if meaning]
 
 
-def _under_schema(table: Table, schema: Schema) -> Dataset:
+def _under_schema(table: Table, schema: Schema, weights: Any = None) -> Dataset:
+    """Rows with their target, and what they weigh: a column, or values."""
+    name = weights if isinstance(weights, str) else ""
+    if name:
+        check_known([name], table.names, "--weights")
+        _check_apart(name, schema)
+    signs = Signs(table.frame, semicolons=table.semicolons)
+    raw = _raw(table, weights, "sample_weight")
+    weighing, doubts = _weights(raw, table.places, signs)
+    if name:
+        table = replace(table, frame=table.frame.drop(columns=name))
     rows = rows_of_table(table, schema, require_target=True)
     assert rows.y is not None
-    notes = (*rows.notes, *rows.unseen)
-    data = Dataset(table.name, schema, rows.frame, rows.arrays, rows.y, notes=notes)
+    data = Dataset(
+        name=table.name,
+        schema=schema,
+        frame=rows.frame,
+        arrays=rows.arrays,
+        y=rows.y,
+        notes=(*rows.notes, *rows.unseen),
+        warnings=tuple(doubts),
+        weights=weighing,
+        weights_name=name,
+    )
     return replace(data, fingerprint=fingerprint(data))
+
+
+def _check_apart(weights: str, schema: Schema) -> None:
+    if weights in names_of(schema):
+        raise DataError(
+            f"A column plays one part; {weights!r} is a column of the model, and is named by "
+            "--weights. Name another one."
+        )
 
 
 def _raw(table: Table, given: Any, option: str) -> tuple[str, pd.Series[Any]] | None:
@@ -410,9 +459,9 @@ def _weights(
         )
     n_without = int((weights == 0).sum())
     warning = (
-        f"{n_without:,} rows weigh nothing by {name!r}: no network learns from their target, but "
-        "they count in statistics of columns, in steps and in scores. Drop them where they are not "
-        "to."
+        f"{n_without:,} rows weigh nothing by {name!r}: no network learns from their target and no "
+        "score that weighs rows knows of them, but they count in statistics of columns and in "
+        "steps. Drop them where they are not to."
     )
     return weights, [warning] if n_without else []
 

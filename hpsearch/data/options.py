@@ -166,8 +166,8 @@ class TableOptions:
     )
     sample_weight: Any = option(
         None,
-        "What each row weighs in the loss: a column of positive numbers, which is no feature then. "
-        "Scores weigh all rows the same.",
+        "What each row weighs, in the loss and in scores: a column of numbers of 0 or above, which "
+        "is no feature then. A row of weight 2 counts as two.",
         rules.anything,
         in_python="A column, or an array or Series (n_rows,).",
         flag="--weights",

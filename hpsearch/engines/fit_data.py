@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hpsearch.engines.workers.files import here
 from hpsearch.folds import Fold
+from hpsearch.metrics import score
 from hpsearch.preprocessing import (
     Bags,
     Encoded,
@@ -43,6 +44,7 @@ class FitData:
     statistics : of each fold's training rows, stacked along the first axis.
     refit_statistics : of all rows, for the refit.
     weights : what rows weigh in the loss, or None where all weigh the same.
+    score_weights : (n_rows,) what rows weigh in scores, or None where all weigh the same.
     bags : the rows' words in pieces, where there are any, once the data were written.
     """
 
@@ -54,6 +56,7 @@ class FitData:
     statistics: Statistics
     refit_statistics: Statistics
     weights: LossWeights | None = None
+    score_weights: NDArray[np.float64] | None = None
     bags: Bags | None = None
 
     @cached_property
@@ -64,6 +67,22 @@ class FitData:
     def loss_weights(self, position: int | None) -> NDArray[np.float32] | None:
         """What each row weighs (n_rows,) in a fold's loss, or in the refit's; None for the same."""
         return None if self.weights is None else self.weights.of(self.y, position)
+
+    def scores(
+        self,
+        metric: str,
+        rows: NDArray[np.integer[Any]],
+        predictions: NDArray[Any],
+        *,
+        strict: bool = False,
+    ) -> NDArray[np.float64]:
+        """What predictions (..., n, ...) of some rows score, each row by what it weighs.
+
+        The parameters are those of ``hpsearch.metrics.score``.
+        """
+        weights = None if self.score_weights is None else self.score_weights[rows]
+        y, kind = self.y[rows], self.target.kind
+        return score(metric, y, predictions, kind=kind, strict=strict, weights=weights)
 
     def without_features(self) -> FitData:
         """What the plan and the tables need; ``encoded`` has as many rows and no column."""

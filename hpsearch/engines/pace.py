@@ -62,6 +62,8 @@ def few_batches(job: Job, candidate: Candidate, n_params: int, folder: Path) -> 
         y=data.y[:n_rows],
         folds=folds,
         statistics=Statistics.stack([data.statistics[0]] * _N_FOLDS),
+        weights=data.weights and data.weights.of_first(n_rows),
+        score_weights=None,
     )
     folder.mkdir()
     return replace(job, data_path=write_fit_data(small, folder))

@@ -13,7 +13,6 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch import metrics
 from hpsearch.engines.contract import FitOptions, FoldResult, ReplicaState, WorkUnit
 from hpsearch.engines.fit_data import FitData
 from hpsearch.engines.network import OutputForm
@@ -115,9 +114,9 @@ class Replica:
         self, side: Side, predictions: NDArray[np.floating[Any]]
     ) -> dict[str, NDArray[np.float64]]:
         """Scores (E,) of each metric; where another than the selecting one raises, NaN."""
-        y, kind = self._data.y[self.rows[side]], self._data.target.kind
+        rows = self.rows[side]
         return {
-            str(metric): metrics.score(metric, y, predictions, kind=kind, strict=place == 0)
+            str(metric): self._data.scores(metric, rows, predictions, strict=place == 0)
             for place, metric in enumerate(self._metrics)
         }
 

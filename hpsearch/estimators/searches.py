@@ -47,7 +47,8 @@ class _Search(Fittable):
         X : a frame of pandas or polars, columns of text included; an array (n_rows, n_features) or
             of more axes; a sparse matrix.
         y : (n_rows,); or (n_rows, n) of 0 and 1 for several labels, of numbers for several outputs.
-        sample_weight : (n_rows,); what each row weighs in the loss. Scores weigh all the same.
+        sample_weight : (n_rows,); what each row weighs in the loss, and in scores with
+            ``weigh_scores``.
         groups : (n_rows,); rows of one group stay on one side of each fold.
         time : (n_rows,) of dates or numbers; folds train on earlier rows than they validate on.
 

@@ -30,7 +30,7 @@ from hpsearch.search.cross_validation import CrossValidation, cross_validate, sp
 from hpsearch.search.options import FOR_ONE_NETWORK, Options
 from hpsearch.search.single import train
 
-_NOT_OF_A_FIT = ("metric", "also", "patience", "jobs", "cluster")
+_NOT_OF_A_FIT = ("metric", "also", "weigh_scores", "patience", "jobs", "cluster")
 OF_A_FIT: Final = tuple(each for each in FOR_ONE_NETWORK if each.name not in _NOT_OF_A_FIT)
 READING: Final = tuple(each for each in TABLE_OPTIONS if each.name in ("text", "kinds"))
 """How frames and arrays are read, where they don't say it themselves."""
@@ -100,8 +100,9 @@ class _Keras(Fittable):
         ----------
         X, y, sample_weight : as in ``fit``.
         cv, groups : as in ``hpsearch.cross_validate``.
-        options : more of ``hpsearch.cross_validate``: ``metric``, ``also``, ``patience``, ``jobs``,
-            ``cluster``, ``epoch``, ``observer``, ``quiet``, which is on unless given.
+        options : more of ``hpsearch.cross_validate``: ``metric``, ``also``, ``weigh_scores``,
+            ``patience``, ``jobs``, ``cluster``, ``epoch``, ``observer``, ``quiet``, which is on
+            unless given.
         """
         with staying():
             by_row = {"groups": groups, "sample_weight": sample_weight}
@@ -135,7 +136,8 @@ class _Keras(Fittable):
     ) -> NDArray[np.float64]:
         """What ``sklearn.model_selection.cross_val_score`` gives, with all folds trained together.
 
-        Scores are those after the last epoch. ``options`` and ``cv`` are as in ``cross_validate``.
+        Scores are those after the last epoch, and weigh all rows the same, as there. ``options``
+        and ``cv`` are as in ``cross_validate``.
 
         Parameters
         ----------

@@ -30,7 +30,6 @@ from hpsearch.engines.network import (
     unwrapped,
 )
 from hpsearch.engines.plan import REFIT, batch_order, replica_seed
-from hpsearch.metrics import score
 from hpsearch.preprocessing import Statistics, design_rows
 from hpsearch.space.network_checks import is_of_keras
 from hpsearch.space.space import Candidate, FitSettings, Space, fit_settings
@@ -86,8 +85,7 @@ def _modes(
     for mode, is_training in (("training", True), ("inference", False)):
         predictions = _predictions(network, data, batches, training=is_training)
         metrics[mode] = {
-            name: float(score(name, data.y[rows], predictions, kind=data.target.kind))
-            for name in job.options.metrics
+            name: float(data.scores(name, rows, predictions)) for name in job.options.metrics
         }
     return {
         "n_rows": len(rows),

@@ -29,6 +29,7 @@ from hpsearch.folds.splitters import (
     Splitter,
 )
 from hpsearch.folds.time_order import TimeOrderedSplit
+from hpsearch.folds.weighing import check_weights, rows_that_weigh
 
 Split = Literal["auto", "kfold", "stratified", "group", "stratified-group", "time", "holdout"]
 SPLITS: tuple[Split, ...] = (
@@ -74,7 +75,8 @@ def make_folds(splitter: Splitter, dataset: Dataset) -> tuple[Fold, ...]:
     Raises
     ------
     FoldError : where the splitter refuses, a side is empty, a group lies on both sides, a class
-        is missing from training rows, or validation rows hold one class only.
+        is missing from training rows, validation rows hold one class only, or the rows of a side
+        weigh nothing.
 
     Examples
     --------
@@ -93,6 +95,7 @@ def make_folds(splitter: Splitter, dataset: Dataset) -> tuple[Fold, ...]:
     for fold in folds:
         _check_sides(fold, dataset.n_rows)
         _check_groups(fold, dataset)
+        check_weights(fold, dataset)
         _check_classes(fold, dataset)
     return folds
 
@@ -239,14 +242,14 @@ def _number_folds(
 def _check_sides(fold: Fold, n_rows: int) -> None:
     for side, rows in (("training", fold.train), ("validation", fold.validation)):
         if not len(rows):
-            raise FoldError(f"{_place(fold)} has no {side} rows. Use fewer or larger folds.")
+            raise FoldError(f"{fold.place} has no {side} rows. Use fewer or larger folds.")
         if rows[0] < 0 or rows[-1] >= n_rows or (np.diff(rows) == 0).any():
             raise FoldError(
-                f"{_place(fold)}: the {side} rows must be different numbers from 0 to "
+                f"{fold.place}: the {side} rows must be different numbers from 0 to "
                 f"{n_rows - 1}; the splitter gave others."
             )
     if np.intersect1d(fold.train, fold.validation).size:
-        raise FoldError(f"{_place(fold)} has rows on both sides. Use a splitter that parts them.")
+        raise FoldError(f"{fold.place} has rows on both sides. Use a splitter that parts them.")
 
 
 def _check_groups(fold: Fold, dataset: Dataset) -> None:
@@ -255,20 +258,20 @@ def _check_groups(fold: Fold, dataset: Dataset) -> None:
     both = np.intersect1d(dataset.groups[fold.train], dataset.groups[fold.validation])
     if both.size:
         raise FoldError(
-            f"{_place(fold)} has rows of {len(both)} groups on both sides. Use a splitter that "
+            f"{fold.place} has rows of {len(both)} groups on both sides. Use a splitter that "
             "keeps groups together, such as IteratedGroupKFold."
         )
 
 
 def _check_classes(fold: Fold, dataset: Dataset) -> None:
-    _check_training_classes(fold, dataset, f"The training rows of {_place(fold)} lack")
+    _check_training_classes(fold, dataset, f"The training rows of {fold.place} lack")
     if not dataset.target.is_classification:
         return
-    codes = dataset.y[fold.validation]
+    codes = dataset.y[rows_that_weigh(dataset, fold.validation)]
     if (codes == codes[0]).all():
         label = dataset.target.labels[int(codes[0])]
         raise FoldError(
-            f"The validation rows of {_place(fold)} hold one class only, {label!r}, so they "
+            f"The validation rows of {fold.place} hold one class only, {label!r}, so they "
             "cannot tell good from bad. Use fewer folds, other groups, or another split."
         )
 
@@ -283,10 +286,6 @@ def _check_training_classes(fold: Fold, dataset: Dataset, complaint: str) -> Non
             f"{complaint} class {labels[missing[0]]!r}, which no network can learn then. "
             "Drop the class, or use other folds, groups or times."
         )
-
-
-def _place(fold: Fold) -> str:
-    return f"repeat {fold.repeat}, fold {fold.fold}"
 
 
 def _refuse_contradictions(

@@ -40,3 +40,8 @@ class Fold:
         for name, value in values.items():
             object.__setattr__(made, name, value)
         return made
+
+    @property
+    def place(self) -> str:
+        """Which one it is, for messages."""
+        return f"repeat {self.repeat}, fold {self.fold}"

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.folds import Fold
+from hpsearch.folds.weighing import effective_rows
 from hpsearch.ledger.record import Baseline, LedgerWarning, Row, TestScore
 from hpsearch.space.hyperparameters import Range
 from hpsearch.task import Target
@@ -140,9 +141,33 @@ def few_trials(n_tried: int, names: Sequence[str]) -> Iterator[LedgerWarning]:
     )
 
 
-def small_folds(folds: Sequence[Fold], y: NDArray[Any], target: Target) -> Iterator[LedgerWarning]:
-    """Validation folds with few rows, or few of a class or label."""
+def small_folds(
+    folds: Sequence[Fold],
+    y: NDArray[Any],
+    target: Target,
+    weights: NDArray[np.float64] | None = None,
+) -> Iterator[LedgerWarning]:
+    """Validation folds with few rows, or few of a class or label, or few that weigh anything.
+
+    Parameters
+    ----------
+    weights : what each row of the table weighs in scores, or None where all weigh the same.
+    """
     sizes = [len(fold.validation) for fold in folds]
+    effective = [
+        size if weights is None else effective_rows(weights[fold.validation])
+        for size, fold in zip(sizes, folds, strict=True)
+    ]
+    if min(effective) < SMALLEST_FOLD <= min(sizes):
+        least = round(min(effective), 1)
+        yield LedgerWarning(
+            "small_folds",
+            f"The validation rows of a fold say as much as {least:g} rows that weigh the same; "
+            f"with fewer than {SMALLEST_FOLD} a few rows decide its score.",
+            {"smallest": least, "limit": SMALLEST_FOLD},
+            "Look at the largest weights, lower --folds, and read the interval in place of the "
+            "mean.",
+        )
     if min(sizes) < SMALLEST_FOLD:
         yield LedgerWarning(
             "small_folds",

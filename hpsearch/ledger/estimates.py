@@ -92,6 +92,7 @@ def bias_correction(
     kind: ProblemKind,
     *,
     blocks: str,
+    weights: ArrayLike | None = None,
     rule: Rule | None = None,
     n_bootstraps: int = 1000,
     seed: int = 0,
@@ -109,6 +110,7 @@ def bias_correction(
         for as well.
     metric, kind : the selecting metric, and the problem type.
     blocks : the name of what ``arranged.blocks`` keeps together.
+    weights : (n,) what the rows weigh in scores, or None where all weigh the same.
     rule : what selects, where that is not the best score.
     n_bootstraps, seed : samples, and what they follow from.
     notes : what was limited before.
@@ -136,6 +138,7 @@ def bias_correction(
             arranged.predictions,
             kind=kind,
             blocks=arranged.blocks,
+            weights=weights,
             rule=rule,
             n_bootstraps=n_bootstraps,
             seed=seed,
@@ -211,6 +214,7 @@ def on_test_rows(
     blocks: ArrayLike,
     blocks_name: str,
     promised: Promise,
+    weights: ArrayLike | None = None,
     seed: int = 0,
 ) -> TestScore | None:
     """The score on test rows, and whether it lies within what was promised.
@@ -221,12 +225,15 @@ def on_test_rows(
     y_true, y_pred : the test rows' targets and canonical predictions.
     blocks, blocks_name : what is drawn together, and its name.
     promised : what was expected before.
+    weights : (n,) what the rows weigh in scores, or None where all weigh the same.
 
     Returns
     -------
     None where the selecting metric is not defined on the test rows.
     """
-    values = {name: known(score(name, y_true, y_pred, kind=kind)) for name in metrics}
+    values = {
+        name: known(score(name, y_true, y_pred, kind=kind, weights=weights)) for name in metrics
+    }
     value = values[metrics[0]]
     if value is None:
         return None
@@ -239,6 +246,7 @@ def on_test_rows(
             y_pred,
             kind=kind,
             blocks=blocks,
+            weights=weights,
             n_bootstraps=int(max(100, min(TEST_BOOTSTRAPS, MAX_TEST_WORK // cells))),
             seed=seed,
         )

@@ -366,24 +366,33 @@ def _answer(own: OwnMetric, asked: Any, kind: ProblemKind) -> Answer:
 # -- the check
 
 
-def check_own(metric: Metric, target: Target, y: NDArray[Any]) -> None:
+def check_own(metric: Metric, target: Target, y: NDArray[Any], *, weighs: bool = False) -> None:
     """Try a metric on some of a table's rows, with predictions made up: at random, and right ones.
+
+    Parameters
+    ----------
+    weighs : whether rows weigh in scores.
 
     Raises
     ------
     MetricError
         If it raises, gives no number, or is finite for none.
+    OptionError
+        If rows weigh, and it doesn't take what they weigh.
     """
     own, takes = metric.own, getattr(metric.function, "__self__", None)
     if own is None or takes is None:
         return
+    if weighs:
+        metric.check_weights()
     rows = np.unique(np.linspace(0, len(y) - 1, MOST_CHECKED).astype(np.int64))
     truth = y[rows].reshape(len(rows), -1) if target.kind in ("regression", "share") else y[rows]
     truth = truth.astype(np.float64 if target.kind in ("regression", "share") else np.int64)
     made_up = _made_up(target, truth)
+    weights = np.random.default_rng(1).uniform(0.5, 2.0, len(truth)) if weighs else None
     with blame(own.name, "check", own.source.filenames, of="metric", error_type=MetricError):
         try:
-            scores = [float(metric.function(target.kind, truth, said)) for said in made_up]
+            scores = [takes.score(target.kind, truth, said, weights).item() for said in made_up]
         except MetricError as error:
             given = (f"{a.dtype} {a.shape}" for a in takes.given(truth, made_up[0]))
             shown = " and ".join(

@@ -47,6 +47,10 @@ class LossWeights:
             weights = weights * of_class[y.astype(np.int64)]
         return weights.astype(np.float32)
 
+    def of_first(self, n_rows: int) -> LossWeights:
+        """The same of the first rows of the table alone."""
+        return LossWeights(self.classes, None if self.rows is None else self.rows[:n_rows])
+
 
 def check_class_weight(asked: ClassWeight | None, target: Target) -> None:
     """Raise ``OptionError`` where a target has no classes, or not those that are given weights."""

@@ -177,7 +177,7 @@ SETTINGS_FORM: Final = record(
         **each(count, "trials folds repeats max_repeats epochs batch_size test_rows nested"),
         **each(count, "patience rungs bracket gap max_levels max_words"),
         **each(number, "test_size trial_timeout minutes"),
-        **each(flag, "baselines until_decided importance"),
+        **each(flag, "baselines until_decided importance weigh_scores"),
         **each(mapping(anything), "options fix"),
         "tried": listed(mapping(scalar)),
         "space_hyperparameters": listed(DECLARATION),
@@ -190,7 +190,7 @@ SETTINGS_FORM: Final = record(
         "warnings": listed(text),
         "data": record(
             {
-                **each(text, "name fingerprint groups time weights"),
+                **each(text, "name fingerprint groups time weights score_weights"),
                 **each(count, "n_rows n_columns"),
                 "task": _KIND,
                 "target": listed(text),
@@ -208,6 +208,7 @@ _BEST: Final = record(
         **each(_SCORES, "metrics test"),
         "metric": metric,
         "direction": _DIRECTION,
+        "scores_weigh_by": text,
         "hyperparameters": mapping(scalar),
         "refit": mapping(count),
         "selected_by": mapping(text),
@@ -313,6 +314,11 @@ def _is_key(column: pd.Series) -> bool:
     return bool(column.notna().all()) and _is_count(column)
 
 
+def _is_weight(column: pd.Series) -> bool:
+    """Finite numbers from 0, in every cell."""
+    return _is_number(column) and bool(((column >= 0) & (column < math.inf)).all())
+
+
 def _is_status(column: pd.Series) -> bool:
     return bool(column.isin(("completed", "stopped", "failed")).all())
 
@@ -326,6 +332,7 @@ _WANTED: Final[Mapping[ColumnForm, str]] = {
     _is_count: "whole numbers from 0",
     _is_key: "whole numbers from 0 in every row",
     _is_status: "completed, stopped or failed",
+    _is_weight: "finite numbers from 0 in every row",
     _is_anything: "anything",
 }
 
@@ -398,6 +405,7 @@ TABLES: Final[Mapping[str, TableForm]] = {
     layout.PREDICTIONS: TableForm(
         needs=dict.fromkeys(("row", "repeat", "fold"), _is_key),
         keys=("row", "repeat", "fold"),
+        may={"weight": _is_weight},
         prefixes={"y_pred": _is_number},
         some=("y_true", "y_pred"),
     ),

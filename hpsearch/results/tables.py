@@ -181,6 +181,7 @@ def fold_predictions(
     rows: NDArray[np.integer[Any]],
     y_true: NDArray[Any],
     y_pred: NDArray[Any],
+    weights: NDArray[np.float64] | None = None,
 ) -> pd.DataFrame:
     """One fold's part of ``predictions.csv``.
 
@@ -191,13 +192,17 @@ def fold_predictions(
     y_pred : their canonical predictions: ``binary`` (n,) probabilities of ``labels[1]``,
         ``multiclass`` and ``multilabel`` (n, n_labels), else (n, n_values) in the target's units.
 
+    weights : what the rows weigh in scores (n,), or None where all weigh the same.
+
     Returns
     -------
-    A frame with ``row``, ``repeat``, ``fold``; ``y_true`` as decoded labels, or in its own units;
-    and ``y_pred``. Where there are several predictions a row, ``y_pred.<label>`` for each; where
-    there are several targets, ``y_true.<name>`` too.
+    A frame with ``row``, ``repeat``, ``fold``, and ``weight`` where rows weigh; ``y_true`` as
+    decoded labels, or in its own units; and ``y_pred``. Where there are several predictions a row,
+    ``y_pred.<label>`` for each; where there are several targets, ``y_true.<name>`` too.
     """
     frame = pd.DataFrame({"row": rows, "repeat": repeat, "fold": fold})
+    if weights is not None:
+        frame["weight"] = weights
     truth = np.asarray(y_true).reshape(len(frame), -1)
     predicted = np.asarray(y_pred).reshape(len(frame), -1)
     names = [str(name) for name in (target.labels or target.names)]

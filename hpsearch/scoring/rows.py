@@ -60,4 +60,5 @@ def fit_data(
         weights=fit_loss_weights(
             dataset.weights, class_weight, dataset.target, dataset.y, training_rows
         ),
+        score_weights=dataset.score_weights,
     )

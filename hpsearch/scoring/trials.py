@@ -214,6 +214,7 @@ def prediction_parts(trial: TrialResult, data: FitData) -> Iterator[pd.DataFrame
             rows=fold.validation,
             y_true=data.y[fold.validation],
             y_pred=predictions,
+            weights=None if data.score_weights is None else data.score_weights[fold.validation],
         )
 
 

@@ -8,7 +8,7 @@ Three models, by scikit-learn with its defaults: a constant (the mean, or the cl
 frequencies), a linear one (logistic regression; ridge regression for numbers), and boosted trees
 (histogram gradient boosting, one ensemble a target column). Their features are the rows that a
 network sees: every statistic is fitted on a fold's training rows alone. Rows weigh in fitting what
-they weigh in a network's loss.
+they weigh in a network's loss, and in scores what they weigh in a network's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from scipy import sparse
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.workers import Lost, Workers
-from hpsearch.metrics import score
 from hpsearch.preprocessing import Statistics, design_rows
 from hpsearch.preprocessing.statistics import ABSENT
 from hpsearch.scoring.trials import Row
@@ -178,8 +177,8 @@ def _score_one(task: BaselineTask, name: str, data: FitData) -> Row:
         predicted = fit_and_predict(name, data, statistics, rows, fold.validation, weights)
     except Exception as error:  # a baseline is no cause to lose a search
         return {**head, "error": f"It could not be fitted: {reason_of(error)}."}
-    truth, kind = data.y[fold.validation], data.target.kind
-    return head | {f"val_{m}": float(score(m, truth, predicted, kind=kind)) for m in task.metrics}
+    scores = {m: float(data.scores(m, fold.validation, predicted)) for m in task.metrics}
+    return head | {f"val_{m}": value for m, value in scores.items()}
 
 
 def fit_and_predict(

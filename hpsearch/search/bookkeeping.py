@@ -154,6 +154,7 @@ class Books:
             fold=np.asarray(positions)[arranged.fold],
             rows=arranged.rows,
             blocks=arranged.blocks,
+            weights=self._weights_of(arranged.rows),
         )
 
     def bias_corrected(
@@ -200,6 +201,7 @@ class Books:
             self.metrics[0],
             self.dataset.target.kind,
             blocks=name,
+            weights=self._weights_of(arranged.rows),
             rule=rule_of_samples(rows, self.rule, arranged.predictions.shape[1]),
             n_bootstraps=plan.n_bootstraps,
             seed=self.seed,
@@ -276,9 +278,15 @@ class Books:
             test.target.kind,
             blocks=blocks,
             blocks_name=name,
+            weights=test.score_weights,
             promised=promised,
             seed=self.seed,
         )
+
+    def _weights_of(self, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """What rows of the table weigh in scores; None where all weigh the same."""
+        weights = self.dataset.score_weights
+        return None if weights is None else weights[rows]
 
     def _folds_in_common(self) -> list[int]:
         """Positions of the folds that every completed trial was scored on."""
@@ -373,6 +381,7 @@ class Books:
                 [self.folds[position] for position in positions_of(self.best, self.folds)],
                 self.dataset.y,
                 self.dataset.target,
+                self.dataset.score_weights,
             ),
             *cautions.ties(rows, self.best.candidate.trial),
         )

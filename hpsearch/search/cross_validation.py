@@ -25,6 +25,7 @@ from hpsearch.scoring.trials import TrialResult, prediction_parts
 from hpsearch.search.options import FOR_ONE_NETWORK, Options
 from hpsearch.search.plan import as_learnt, session_plan
 from hpsearch.search.scored import loaded, metrics_of
+from hpsearch.search.telling import weighing_told
 from hpsearch.space.hyperparameters import active_values
 from hpsearch.space.space import Candidate, Space
 
@@ -137,7 +138,7 @@ def cross_validate(
         importing(asked.engine, asked.cluster),
     ):
         dataset = load(data, y, task=task, groups=groups, sample_weight=sample_weight)
-        dataset, _ = as_learnt(asked, dataset)
+        dataset, _ = as_learnt(asked, dataset.scored(by_weight=asked.weigh_scores))
         folds = make_folds(_splitter(cv, dataset, asked), dataset)
         metrics = metrics_of(asked, dataset)
         plan = session_plan(asked, asked.space, metrics, must_save=False)
@@ -153,6 +154,8 @@ def _scored(
 ) -> CrossValidation:
     for text in dataset.warnings:
         observer.warn(text)
+    for text in weighing_told(dataset):
+        observer.note(text)
     with Session(plan, dataset, folds) as session:
         declared = session.prepare()
         for text in session.probe.warnings:

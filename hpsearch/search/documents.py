@@ -11,6 +11,7 @@ from typing import Any
 
 from hpsearch import options as rules
 from hpsearch.data import Dataset
+from hpsearch.data.fingerprint import fingerprint_of_weights
 from hpsearch.decisions import Decided
 from hpsearch.export.bundle import BUNDLE_FORMAT, seen_ranges
 from hpsearch.export.inputs import described_model
@@ -74,7 +75,8 @@ def _data(data: Dataset) -> Document:
         "task": data.target.kind,
         "target": list(data.target.names),
         "groups": data.groups_name or None,
-        **({} if data.weights is None else {"weights": data.weights_name or "given by row"}),
+        **({} if data.weights is None else {"weights": weights_named(data)}),
+        **({} if data.score_weights is None else {"score_weights": fingerprint_of_weights(data)}),
         "time": data.time_name or None,
     }
 
@@ -95,6 +97,7 @@ def best_document(
         "metric": plan.metrics[0],
         "direction": plan.direction,
         "metrics": {name: best.row[f"metric.{name}"] for name in plan.metrics},
+        **_weighing(plan.dataset),
         "hyperparameters": dict(best.candidate.values),
         "n_params": refitted.n_params,
         "n_trials": n_trials,
@@ -106,11 +109,24 @@ def best_document(
     }
 
 
+def _weighing(data: Dataset) -> Document:
+    """By which column rows weigh in all scores, where they do."""
+    return {} if data.score_weights is None else {"scores_weigh_by": weights_named(data)}
+
+
+def weights_named(data: Dataset) -> str:
+    """What a table's weights are called."""
+    return data.weights_name or "given by row"
+
+
 def _test_scores(plan: SearchPlan, refitted: Refitted) -> dict[str, float] | None:
     if plan.test is None or refitted.predictions is None:
         return None
-    kind, y = plan.test.target.kind, plan.test.y
-    return {name: float(score(name, y, refitted.predictions, kind=kind)) for name in plan.metrics}
+    kind, y, weights = plan.test.target.kind, plan.test.y, plan.test.score_weights
+    return {
+        name: float(score(name, y, refitted.predictions, kind=kind, weights=weights))
+        for name in plan.metrics
+    }
 
 
 def manifest(

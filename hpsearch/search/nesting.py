@@ -165,7 +165,15 @@ class Nesting:
         found = search_within(self.inner_plan(fold), session, journal, progress, outside)
         best, predictions = found.best, found.predictions
         metric = self.plan.metrics[0]
-        value = float(score(metric, outside.y, predictions, kind=outside.target.kind))
+        value = float(
+            score(
+                metric,
+                outside.y,
+                predictions,
+                kind=outside.target.kind,
+                weights=outside.score_weights,
+            )
+        )
         if not math.isfinite(value):
             raise SearchFailedError(
                 f"The winner of outer fold {fold.fold}, trial {best.candidate.trial}, has no "

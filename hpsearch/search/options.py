@@ -236,6 +236,17 @@ class Options:
         record=asked_metrics.names_of,
         for_one_network=True,
     )
+    weigh_scores: bool = option(
+        True,
+        "Where rows have weights (`--weights`, `sample_weight`), weigh them in everything that is "
+        "scored as in the loss; else they count in the loss alone, and scores weigh all rows the "
+        "same.",
+        rules.switch,
+        panel=Panel.SEARCH,
+        given=bool,
+        for_one_network=True,
+        before=False,
+    )
     race: Race = option(
         "auto",
         "After each repeat, end trials that can't win: corrected-t (those that a corrected paired "
@@ -379,8 +390,7 @@ class Options:
     class_weight: ClassWeight | None = option(
         None,
         "What rows of a class weigh in the loss: balanced (every class as much as any other, by a "
-        "fold's training rows) or weights of labels, 1 where none is given. Scores weigh all rows "
-        "the same.",
+        "fold's training rows) or weights of labels, 1 where none is given. They change no score.",
         or_none(class_weight),
         panel=Panel.TRAINING,
         metavar="balanced|LABEL=W,...",

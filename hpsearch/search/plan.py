@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.data import Dataset, load
+from hpsearch.data import Dataset
+from hpsearch.data.loading import load_test
 from hpsearch.decisions.rules import ThresholdRule, check_suits
 from hpsearch.engines import AUTO
 from hpsearch.engines.contract import FitOptions
 from hpsearch.engines.workers import Cluster, limit_of_call
 from hpsearch.errors import FoldError, OptionError
 from hpsearch.folds import Fold, choose_splitter, hold_back, make_folds
+from hpsearch.folds.weighing import check_test_weights
 from hpsearch.metrics import Metric
 from hpsearch.oracles.base import OraclePlan
 from hpsearch.preprocessing.transforms import check_transform
@@ -122,7 +124,10 @@ def plan_search(options: Options, source: Dataset) -> SearchPlan:
     with time_limit(limit_of_call(options.trial_timeout)):
         space = Space.load(options.space)
     options = loaded(options)
+    source = source.scored(by_weight=options.weigh_scores)
     dataset, rows, test = _part_test_rows(options, source)
+    if test is not None:
+        check_test_weights(test)
     dataset, test = as_learnt(options, dataset, test)
     check_decisions(options, dataset.target)
     metrics = metrics_of(options, source, test)
@@ -215,7 +220,8 @@ def _part_test_rows(
     """The rows to search on, their numbers in the table, and the test rows."""
     every_row = np.arange(source.n_rows)
     if options.test_data is not None:
-        return source, every_row, _test_rows(options.test_data, source)
+        test = _test_rows(options.test_data, source)
+        return source, every_row, test.scored(by_weight=options.weigh_scores)
     if options.test_size is not None and not options.holds_out:
         rows, test_rows = hold_back(
             source,
@@ -231,7 +237,7 @@ def _part_test_rows(
 def _test_rows(given: Any, dataset: Dataset) -> Dataset:
     """Test rows under the schema of the rows to search on."""
     if not isinstance(given, Dataset):
-        return load(given, schema=dataset.schema)
+        return load_test(given, dataset)
     if given.schema != dataset.schema:
         raise OptionError(
             "`test_data` must have been read under the schema of the data; received a Dataset "

@@ -53,7 +53,7 @@ def metrics_of(options: Options, dataset: Dataset, *others: Dataset | None) -> t
     OptionError
         One doesn't suit the problem, or has no value for the target.
     MetricError
-        One of one's own doesn't do with predictions that are made up.
+        One of one's own doesn't do with predictions that are made up, or with rows that weigh.
     """
     target = dataset.target
     with time_limit(limit_of_call(options.trial_timeout)):
@@ -62,8 +62,12 @@ def metrics_of(options: Options, dataset: Dataset, *others: Dataset | None) -> t
             for spec in (options.metric, *(options.also or ()))
         ]
         metrics = resolve_metric(target.kind, asked[0], asked[1:])
+        weighs = options.weigh_scores and any(
+            rows.scored(by_weight=True).score_weights is not None
+            for rows in filter(None, (dataset, *others))
+        )
         for metric in metrics:
-            check_own(metric, target, dataset.y)
+            check_own(metric, target, dataset.y, weighs=weighs)
     for rows in filter(None, (dataset, *others)):
         for metric in metrics:
             metric.check_target(rows.target, rows.y)

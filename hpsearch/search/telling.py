@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpsearch.data import Dataset
+from hpsearch.folds.weighing import effective_rows
 from hpsearch.oracles import oracle_remark
 from hpsearch.results.journal import Journal
 from hpsearch.scoring.observer import Observer
@@ -21,13 +24,41 @@ def tell_what_was_understood(plan: SearchPlan, observer: Observer) -> None:
     source, test = plan.source, plan.test
     for line in (*source.taken_for(), *source.notes):
         observer.note(line)
+    for line in weighing_told(plan.dataset):
+        observer.note(line)
     for text in source.warnings:
         observer.warn(text)
     observer.note(f"Split: {plan.split_reason}")
     if test is not None:
         observer.note(f"Test: {test.n_rows} rows, scored once, after everything is decided.")
-        for text in test.notes if plan.options.test_data is not None else ():
+        if plan.dataset.score_weights is not None and test.weights is None:
+            observer.warn(
+                "The test rows have no weights, so that each counts the same in their score, and "
+                "in no other one. That is right where they are drawn as new rows will be; else "
+                "give them the column."
+            )
+        is_given = plan.options.test_data is not None
+        for text in test.notes if is_given else ():
             observer.note(f"Test: {text}")
+        for text in test.warnings if is_given else ():
+            observer.warn(f"Test: {text}")
+
+
+def weighing_told(data: Dataset) -> Iterator[str]:
+    """What the rows' weights count in, a sentence where they have some."""
+    if data.weights is None:
+        return
+    by = f" by {data.weights_name!r}" if data.weights_name else ""
+    if data.score_weights is not None:
+        worth = effective_rows(data.score_weights)
+        yield (
+            f"Rows weigh in all scores as in the loss{by}: they tell as much as {worth:,.0f} rows "
+            "that weigh the same."
+        )
+    elif data.weighs_scores:
+        yield f"All rows weigh the same{by}."
+    else:
+        yield f"Rows weigh in the loss alone{by}; scores weigh all of them the same."
 
 
 def tell_where_results_go(folder: Path, observer: Observer) -> None:

@@ -27,7 +27,12 @@ def data_of(n_folds):
         Fold(0, fold, np.setdiff1d(rows, part), part)
         for fold, part in enumerate(np.split(rows, 4)[:n_folds])
     )
-    return SimpleNamespace(folds=folds, target=Target(("y",), "regression"), y=rows[:, None] / 10)
+    return data_with(folds, rows)
+
+
+def data_with(folds, rows):
+    target = Target(("y",), "regression")
+    return SimpleNamespace(folds=folds, target=target, y=rows[:, None] / 10, score_weights=None)
 
 
 def fold_result(position, curve, *, metric="mae"):
@@ -138,7 +143,7 @@ def test_what_a_rung_compared_keeps_its_predictions_whatever_spans_it_was_traine
     monkeypatch.setattr(trials, "KEPT_BYTES", 0)
     rows, metrics = np.arange(N_ROWS), ("mae", "r2")
     folds = tuple(Fold(repeat, 0, rows[2:], rows[:2]) for repeat in range(2))
-    data = SimpleNamespace(folds=folds, target=Target(("y",), "regression"), y=rows[:, None] / 10)
+    data = data_with(folds, rows)
     first, second = [5.0, 4.0, 3.0, 6.0, 2.0], [9.0, 9.0, 9.0, 9.0, 9.0]
 
     def unit(position, fold, since=0):

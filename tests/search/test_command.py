@@ -39,6 +39,7 @@ OTHER = {
     "nested": 3,
     "importance": True,
     "baselines": False,
+    "weigh_scores": False,
     "seed": 9,
     "epochs": 11,
     "batch_size": 13,
