@@ -271,3 +271,21 @@ def counted(count: int, noun: str) -> str:
     ('1 trial', '2 trials')
     """
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def weights(data: Mapping[str, Any]) -> str:
+    """What a run's rows weigh by, and in what; empty where they have no weights.
+
+    Parameters
+    ----------
+    data : the entry of ``run.json``.
+
+    Examples
+    --------
+    >>> weights({"weights": "trust"})
+    'trust, in the loss alone'
+    """
+    if not data.get("weights"):
+        return ""
+    where = "in the loss and in scores" if data.get("score_weights") else "in the loss alone"
+    return f"{data['weights']}, {where}"

@@ -168,6 +168,7 @@ def _settings(run: Run) -> RenderableType:
     split = settings.get("split_reason") or settings.get("split")
     facts = {
         "data": ", ".join(filter(None, [data.get("name"), data.get("task"), *size])),
+        "weights": words.one_line(words.weights(data)),
         "budget": ", ".join(filter(None, budget)),
         "time": _done_in_time(run),
         "split": words.one_line(str(split or "")),

@@ -90,6 +90,7 @@ def _rows_in(tables: Tables, places: Sequence[Place]) -> list[list[int | float]]
     if outcomes is None:
         return []
     table = tables.predictions[["row", "repeat", "fold"]].assign(loss=outcomes.row_losses)
+    table = table if outcomes.weights is None else table[outcomes.weights > 0]
     errors = table.groupby("row")["loss"].mean()
     inside = pd.MultiIndex.from_frame(table[["repeat", "fold"]]).isin(list(places))
     often = table[inside].groupby("row").size()
@@ -108,7 +109,8 @@ def _worst_row_of(tables: Tables, place: Place) -> str:
     if outcomes is None:
         return ""
     others = tables.places()[place]
-    worst = int(np.argmax(np.where(others, outcomes.row_losses, -np.inf)))
+    weights = 1.0 if outcomes.weights is None else outcomes.weights
+    worst = int(np.argmax(np.where(others, outcomes.row_losses * weights, -np.inf)))
     others[worst] = False
     row = int(tables.predictions["row"].iloc[worst])
     without = outcomes.score(tables.metric, others) if others.any() else np.nan

@@ -88,11 +88,12 @@ def class_never_predicted(tables: Tables) -> Iterator[Diagnosis]:
         return
     once = ~tables.predictions["row"].duplicated().to_numpy()
     rows = [int(occurs[code][once].sum()) for code in missing]
+    shares = [outcomes.share_of(occurs[code]) for code in missing]
     names = [str(tables.labels[code]) for code in missing]
     each = [
-        f"{name!r}, true of {counted(n, 'row')} ({percent(n / once.sum())}), gets at most "
+        f"{name!r}, true of {counted(n, 'row')} ({percent(share)}), gets at most "
         f"{short(float(chance[code].max()))}"
-        for name, n, code in zip(names, rows, missing, strict=True)
+        for name, n, share, code in zip(names, rows, shares, missing, strict=True)
     ]
     yield Diagnosis(
         code="class_never_predicted",
@@ -102,8 +103,8 @@ def class_never_predicted(tables: Tables) -> Iterator[Diagnosis]:
         evidence="Over all folds and repeats " + "; ".join(each) + " probability.",
         advice=(
             "If its rows matter more than their number says, select by --metric macro_f1 or "
-            "balanced_accuracy, weigh its rows in the space's loss, or predict it from a lower "
-            "probability on."
+            "balanced_accuracy, let them weigh more in the loss with --class-weight balanced, or "
+            "predict it from a lower probability on."
         ),
         severity="hint",
         chart="predictions",

@@ -82,12 +82,13 @@ def dominating_row(tables: Tables) -> Iterator[Diagnosis]:
 
 
 def _costs(outcomes: Outcomes) -> tuple[Floats, str]:
-    """What each prediction costs where large errors count most, and its name."""
+    """What each prediction costs where large errors count most, by its weight, and its name."""
+    weights = 1.0 if outcomes.weights is None else outcomes.weights
     if outcomes.kind in ("regression", "share"):
         spread = outcomes.truth.std(axis=0)
         wrong = (outcomes.predicted - outcomes.truth) / np.where(spread > 0, spread, 1.0)
-        return (wrong**2).sum(axis=1), "the squared errors"
-    return outcomes.row_losses, "the log loss"
+        return (wrong**2).sum(axis=1) * weights, "the squared errors"
+    return outcomes.row_losses * weights, "the log loss"
 
 
 def _is_absurd(outcomes: Outcomes, at: int) -> bool:

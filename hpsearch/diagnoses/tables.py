@@ -80,7 +80,9 @@ class Tables:
         if self.outcomes is None or self.metric not in METRICS:
             return None
         once = ~self.predictions["row"].duplicated().to_numpy()
-        return best_constant_score(self.metric, self.kind, self.outcomes.truth[once])
+        known = self.outcomes
+        weights = None if known.weights is None else known.weights[once]
+        return best_constant_score(self.metric, self.kind, known.truth[once], weights)
 
     def places(self) -> dict[tuple[int, int], Bools]:
         """For each repeat and fold the lines of ``predictions`` that belong to it."""
@@ -201,24 +203,27 @@ class Outcomes:
     kind : the problem type.
     truth : codes (n,), or values or 0/1 (n, V).
     predicted : as ``hpsearch.metrics`` wants them: (n,) for a binary problem, else (n, V).
+    weights : what each row weighs in scores (n,), or None where all weigh the same.
     """
 
     kind: ProblemKind
     truth: NDArray[Any]
     predicted: Floats
+    weights: Floats | None = None
 
     @classmethod
     def of(cls, table: pd.DataFrame, kind: ProblemKind, labels: Sequence[Any]) -> Outcomes | None:
         """Read them; None where a label of the table is not among ``labels``."""
         predicted = _columns(table, "y_pred").to_numpy(np.float64)
+        weights = table["weight"].to_numpy(np.float64) if "weight" in table.columns else None
         if kind not in ("binary", "multiclass"):
-            return cls(kind, _columns(table, "y_true").to_numpy(np.float64), predicted)
+            return cls(kind, _columns(table, "y_true").to_numpy(np.float64), predicted, weights)
         codes = [_code(cell, labels) for cell in table["y_true"].unique()]
         if None in codes:
             return None
         truth = table["y_true"].map(dict(zip(table["y_true"].unique(), codes, strict=True)))
         values = predicted[:, 0] if kind == "binary" else predicted
-        return cls(kind, truth.to_numpy(np.int64), values)
+        return cls(kind, truth.to_numpy(np.int64), values, weights)
 
     @cached_property
     def row_losses(self) -> Floats:
@@ -240,14 +245,23 @@ class Outcomes:
         """The metric of some rows of the table; NaN of one's own, whose code is not run here."""
         if metric not in METRICS:
             return float("nan")
-        return float(score(metric, self.truth[rows], self.predicted[rows], kind=self.kind))
+        weights = None if self.weights is None else self.weights[rows]
+        truth, predicted = self.truth[rows], self.predicted[rows]
+        return float(score(metric, truth, predicted, kind=self.kind, weights=weights))
+
+    def share_of(self, rows: Bools) -> float:
+        """How much of all rows some are, by what they weigh in scores."""
+        weights = np.ones(len(rows)) if self.weights is None else self.weights
+        return float(weights[rows].sum() / weights.sum())
 
 
-def best_constant_score(metric: str, kind: ProblemKind, truth: NDArray[Any]) -> float | None:
+def best_constant_score(
+    metric: str, kind: ProblemKind, truth: NDArray[Any], weights: Floats | None = None
+) -> float | None:
     """The metric of the best prediction that is the same for every row.
 
     Tried are the classes' or labels' shares, the most frequent class or labels, and for values mean
-    and median. None where the metric is defined for none of them.
+    and median, of rows by what they weigh. None where the metric is defined for none of them.
 
     Examples
     --------
@@ -256,25 +270,30 @@ def best_constant_score(metric: str, kind: ProblemKind, truth: NDArray[Any]) -> 
     >>> print(best_constant_score("mae", "regression", np.array([[0.0], [0.0], [3.0]])))
     1.0
     """
+    n = len(truth)
     scores = [
-        float(score(metric, truth, np.broadcast_to(row, (len(truth), *row.shape)), kind=kind))
-        for row in _constants(kind, truth)
+        float(
+            score(metric, truth, np.broadcast_to(row, (n, *row.shape)), kind=kind, weights=weights)
+        )
+        for row in _constants(kind, truth, weights)
     ]
     finite = [value for value in scores if np.isfinite(value)]
     best = min if METRICS[metric].direction == "min" else max
     return best(finite) if finite else None
 
 
-def _constants(kind: ProblemKind, truth: NDArray[Any]) -> list[Floats]:
+def _constants(kind: ProblemKind, truth: NDArray[Any], weights: Floats | None) -> list[Floats]:
+    shares = np.average(truth, axis=0, weights=weights)
     if kind == "binary":
-        return [np.array(share) for share in (truth.mean(), 0.0, 1.0)]
+        return [np.array(share) for share in (shares, 0.0, 1.0)]
     if kind == "multiclass":
-        counts = np.bincount(truth)
-        return [counts / len(truth), (np.arange(len(counts)) == counts.argmax()).astype(float)]
-    shares = truth.mean(axis=0)
+        counts = np.bincount(truth, weights)
+        return [counts / counts.sum(), (np.arange(len(counts)) == counts.argmax()).astype(float)]
     if kind == "multilabel":
         return [shares, *((shares >= share).astype(float) for share in np.unique(shares))]
-    return [shares, np.median(truth, axis=0)]
+    if weights is None:
+        return [shares, np.median(truth, axis=0)]
+    return [shares, np.quantile(truth, 0.5, axis=0, weights=weights, method="inverted_cdf")]
 
 
 def _columns(table: pd.DataFrame, prefix: str) -> pd.DataFrame:

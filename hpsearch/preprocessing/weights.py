@@ -90,6 +90,8 @@ def fit_loss_weights(
     rows : weights of their own (n_rows,), or None; asked : those of classes, or None.
     training_rows : of each fold, and last all rows.
     """
+    if rows is not None and (rows == 1).all():
+        rows = None
     if asked is None:
         return None if rows is None else LossWeights(None, rows)
     weights = np.ones((len(training_rows), len(target.labels)))

@@ -86,6 +86,8 @@ def _data(settings: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[
         yield f"- Positive class: {_text(labels[-1])}; the other: {_text(labels[0])}"
     elif labels:
         yield f"- Classes or labels, in the order of the outputs: {_text(_listed(labels))}"
+    if data.get("weights"):
+        yield f"- Weights of the rows: {_text(words.weights(data))}"
     if settings.get("split_reason"):
         yield f"- Validation: {_text(settings['split_reason'])}"
     for warning in settings.get("warnings") or ():
@@ -102,6 +104,11 @@ def _estimates(best: Mapping[str, Any], ledger: Ledger | None) -> Iterator[str]:
             f"Expect a {_text(metric)} of about {expected.shown} on new rows of the "
             f"same kind{f' (95 % interval {bounds})' if bounds else ''}; {better} is better."
         )
+        if best.get("scores_weigh_by"):
+            yield (
+                f"Scores weigh rows by {_text(best['scores_weigh_by'])}: they are those of rows "
+                "that come as often as these weigh."
+            )
         yield ""
     found = estimates(best, ledger)
     rows = [[e.label, e.shown, e.interval, e.about] for e in found]

@@ -2,13 +2,14 @@
 
 Every row is predicted once a repeat, by a network that has not seen it. Repeats are pooled: each
 prediction counts as a case, since the mean over repeats would be the prediction of an ensemble
-that nobody exports. Counts are means over repeats.
+that nobody exports. Counts are means over repeats. Where rows weigh in scores, they weigh here: a
+count is a sum of weights then, and a row of weight 0 is no case.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
+from hpsearch.folds.weighing import effective_rows
 from hpsearch.report.figures import Spec, thinned
 from hpsearch.report.material import label, short
 
@@ -39,6 +41,7 @@ class Predicted:
     truth : positions in ``names`` (n,) for ``binary`` and ``multiclass``, else values (n, V).
     predicted : ``binary`` probabilities of ``names[1]`` (n,), else (n, C) or (n, V).
     rows, repeats : row of the table and repeat (n,).
+    weights : what the rows weigh in scores (n,), or None where all weigh the same.
     """
 
     kind: str
@@ -47,6 +50,34 @@ class Predicted:
     predicted: Floats
     rows: NDArray[np.int64]
     repeats: NDArray[np.int64]
+    weights: Floats | None = None
+
+    def mean(self, values: NDArray[Any], members: Any = slice(None)) -> float:
+        """The mean of some cases' values, by what they weigh."""
+        weights = None if self.weights is None else self.weights[members]
+        return float(np.average(values[members], weights=weights))
+
+    def quantiles(self, values: NDArray[Any], shares: Any) -> Floats:
+        """Quantiles of a value of every case, by what they weigh."""
+        if self.weights is None:
+            return np.asarray(np.quantile(values, shares))
+        return np.asarray(np.quantile(values, shares, weights=self.weights, method="inverted_cdf"))
+
+    def n_rows(self, members: Any = slice(None)) -> float:
+        """How many rows some cases are; where they weigh, how many of equal weight they are worth.
+
+        A row counts once, not once a repeat.
+        """
+        if self.weights is None:
+            return len(self.rows[members]) / self.n_repeats
+        return effective_rows(self.weights[members]) / self.n_repeats
+
+    def times(self, n: int) -> Predicted:
+        """The same cases n times, one after the other, as several questions of each have them."""
+        if n == 1:
+            return self
+        weights = None if self.weights is None else np.tile(self.weights, n)
+        return replace(self, rows=np.tile(self.rows, n), weights=weights)
 
     @property
     def n_repeats(self) -> int:
@@ -68,6 +99,12 @@ class Predicted:
         pred, true = _columns(table, "y_pred"), _columns(table, "y_true")
         if not pred or not true:
             return None
+        weights = None
+        if "weight" in table.columns:
+            table = table[table["weight"] > 0]
+            weights = table["weight"].to_numpy(np.float64)
+            if table.empty:
+                return None
         predicted = table[pred].to_numpy(dtype=np.float64)
         rows, repeats = table["row"].to_numpy(np.int64), table["repeat"].to_numpy(np.int64)
         names = tuple(label(name.removeprefix("y_pred.")) for name in pred)
@@ -89,7 +126,7 @@ class Predicted:
                 return None
             if pred == ["y_pred"]:
                 names = tuple(map(str, target.get("names") or ("target",)))[:1]
-        return cls(kind, names, truth, predicted, rows, repeats)
+        return cls(kind, names, truth, predicted, rows, repeats, weights)
 
 
 def _columns(table: pd.DataFrame, prefix: str) -> list[str]:
@@ -123,7 +160,8 @@ def confusion(predicted: Predicted) -> Spec | None:
     scores = predicted.predicted
     chosen = (scores >= 0.5).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
     counts = np.zeros((len(names), len(names)))
-    np.add.at(counts, (predicted.truth, chosen), 1.0 / predicted.n_repeats)
+    each = 1.0 if predicted.weights is None else predicted.weights
+    np.add.at(counts, (predicted.truth, chosen), each / predicted.n_repeats)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
     return {
@@ -157,11 +195,12 @@ def roc(predicted: Predicted, *, most: int = 8) -> Spec | None:
     """
     if predicted.kind not in ("binary", "multiclass", "multilabel"):
         return None
-    parts = _binary_parts(predicted)
+    weights = predicted.weights
+    parts = [(*part, weights) for part in _binary_parts(predicted)]
     if predicted.kind == "binary":
-        _, truth, scores = parts[0]
+        _, truth, scores, _ = parts[0]
         parts = [
-            (f"repeat {repeat}", truth[predicted.repeats == repeat], scores[own])
+            (f"repeat {repeat}", truth[own], scores[own], None if weights is None else weights[own])
             for repeat in np.unique(predicted.repeats)
             for own in [predicted.repeats == repeat]
         ]
@@ -180,12 +219,14 @@ def roc(predicted: Predicted, *, most: int = 8) -> Spec | None:
     }
 
 
-def _roc_line(name: str, truth: NDArray[np.bool_], scores: Floats) -> Spec | None:
+def _roc_line(
+    name: str, truth: NDArray[np.bool_], scores: Floats, weights: Floats | None
+) -> Spec | None:
     from sklearn.metrics import auc, roc_curve
 
     if truth.all() or not truth.any():
         return None
-    false, true, _ = roc_curve(truth, scores)
+    false, true, _ = roc_curve(truth, scores, sample_weight=weights)
     kept = thinned(len(false), _CURVE_POINTS)
     points = [[short(false[i], 4), short(true[i], 4)] for i in kept]
     return {"name": name, "points": points, "auc": short(auc(false, true))}
@@ -196,7 +237,8 @@ def calibration(predicted: Predicted) -> Spec | None:
 
     Binary problems take the positive class, multilabel ones all labels together, multiclass ones
     the predicted class. ``points`` are mean probability, share that came true, and its 95 %
-    interval by Jeffreys (Brown, Cai & DasGupta 2001), with a row counted once, not once a repeat.
+    interval by Jeffreys (Brown, Cai & DasGupta 2001), with a row counted once, not once a repeat,
+    and what weighs for as many rows as it is worth.
     """
     if predicted.kind == "multiclass":
         scores = predicted.predicted.max(axis=1)
@@ -205,14 +247,15 @@ def calibration(predicted: Predicted) -> Spec | None:
         parts = _binary_parts(predicted)
         truth = np.concatenate([part[1] for part in parts])
         scores = np.concatenate([part[2] for part in parts])
+        predicted = predicted.times(len(parts))
     else:
         return None
     points = []
     for members in _bins(scores):
-        n = len(members) / predicted.n_repeats
-        share = float(truth[members].mean())
+        n = predicted.n_rows(members)
+        share = predicted.mean(truth, members)
         low, high = jeffreys(share * n, n)
-        points.append([*map(short, (scores[members].mean(), share, low, high, n))])
+        points.append([*map(short, (predicted.mean(scores, members), share, low, high, n))])
     return {
         "kind": "calibration",
         "x": "mean predicted probability",
@@ -229,11 +272,11 @@ def spread(predicted: Predicted) -> Spec | None:
     it, all labels together; of the true class in a multiclass problem. ``shares`` add up to 1.
     """
     edges = np.linspace(0, 1, 21)
-    parts: list[tuple[str, Floats]]
+    parts: list[tuple[str, Floats, Floats | None]]
     if predicted.kind == "multiclass":
         of = "the true class"
         own = np.take_along_axis(predicted.predicted, predicted.truth[:, np.newaxis], axis=1)
-        parts = [("rows", own[:, 0])]
+        parts = [("rows", own[:, 0], predicted.weights)]
     elif predicted.kind in ("binary", "multilabel"):
         questions = _binary_parts(predicted)
         truth = np.concatenate([part[1] for part in questions])
@@ -241,19 +284,24 @@ def spread(predicted: Predicted) -> Spec | None:
         is_binary = predicted.kind == "binary"
         of = predicted.names[1] if is_binary else "a label"
         names = predicted.names if is_binary else ("without the label", "with the label")
-        parts = [(names[0], scores[~truth]), (names[1], scores[truth])]
+        weights = predicted.times(len(questions)).weights
+        parts = [
+            (name, scores[own], None if weights is None else weights[own])
+            for name, own in zip(names, (~truth, truth), strict=True)
+        ]
     else:
         return None
     series = [
-        {"name": name, "shares": [short(n / len(values), 4) for n in _counts(values, edges)]}
-        for name, values in parts
+        {"name": name, "shares": [short(share, 4) for share in _shares(values, edges, weights)]}
+        for name, values, weights in parts
         if len(values)
     ]
     return {"kind": "shares", "of": of, "edges": [short(e, 4) for e in edges], "series": series}
 
 
-def _counts(values: Floats, edges: Floats) -> list[int]:
-    return [int(n) for n in np.histogram(np.clip(values, 0, 1), bins=edges)[0]]
+def _shares(values: Floats, edges: Floats, weights: Floats | None) -> list[float]:
+    counts = np.histogram(np.clip(values, 0, 1), bins=edges, weights=weights)[0]
+    return [float(n / (len(values) if weights is None else weights.sum())) for n in counts]
 
 
 def jeffreys(successes: float, n: float) -> tuple[float, float]:
@@ -295,7 +343,11 @@ def fitted(predicted: Predicted, column: int = 0) -> Spec | None:
     kept = first[thinned(len(first), MOST_POINTS)]
     digits = 5 + digits_of_offset(truth)
     bins = [
-        [short(guess[m].mean(), digits), short(truth[m].mean(), digits), len(m)]
+        [
+            short(predicted.mean(guess, m), digits),
+            short(predicted.mean(truth, m), digits),
+            len(m) if predicted.weights is None else short(predicted.weights[m].sum(), 4),
+        ]
         for m in _bins(guess)
     ]
     return {
@@ -334,9 +386,12 @@ def residuals(predicted: Predicted, column: int = 0) -> Spec | None:
     if predicted.kind not in ("regression", "share"):
         return None
     errors = predicted.predicted[:, column] - predicted.truth[:, column]
-    errors = errors[np.isfinite(errors)]
+    is_known = np.isfinite(errors)
+    errors = errors[is_known]
     if not len(errors):
         return None
+    each = np.ones(len(errors)) if predicted.weights is None else predicted.weights[is_known]
+    each = each / predicted.n_repeats
     first, third = np.quantile(errors, [0.25, 0.75])
     reach = 3 * (third - first)
     low = max(float(errors.min()), float(first - reach))
@@ -344,14 +399,15 @@ def residuals(predicted: Predicted, column: int = 0) -> Spec | None:
     if high <= low:
         low, high = low - 0.5, high + 0.5
     n_bins = int(np.clip(np.sqrt(len(errors)), 8, 40))
-    counts, edges = np.histogram(np.clip(errors, low, high), bins=n_bins, range=(low, high))
+    clipped = np.clip(errors, low, high)
+    counts, edges = np.histogram(clipped, bins=n_bins, range=(low, high), weights=each)
     return {
         "kind": "histogram",
         "name": predicted.names[column],
         "x": "residual (predicted minus true)",
         "edges": [short(edge) for edge in edges],
-        "counts": [short(count / predicted.n_repeats, 4) for count in counts],
-        "below": short(float((errors < low).sum()) / predicted.n_repeats, 4),
-        "above": short(float((errors > high).sum()) / predicted.n_repeats, 4),
+        "counts": [short(count, 4) for count in counts],
+        "below": short(float(each[errors < low].sum()), 4),
+        "above": short(float(each[errors > high].sum()), 4),
         "reach": [short(errors.min()), short(errors.max())],
     }

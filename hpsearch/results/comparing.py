@@ -7,7 +7,7 @@ The tests themselves belong to ``stats.comparison``.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -111,7 +111,8 @@ def compare(
     Raises
     ------
     InputError
-        If the runs' metric, data or folds differ, or a trial is not there or has no scores.
+        If the runs' metric, data, folds or weights in scores differ, or a trial is not there or
+        has no scores.
     OptionError
         If ``rope`` is below 0.
 
@@ -248,13 +249,15 @@ def believed(run: str | os.PathLike[str] | Run) -> Run:
 def folds_key(run: Run) -> tuple[Any, ...]:
     """What runs have in common whose scores by one metric can be compared.
 
-    The rows, what deals them to folds, and the metric's code where it is one's own.
+    The rows, what deals them to folds, what they weigh in scores, and the metric's code where it is
+    one's own.
     """
     data = run.settings.get("data") or {}
     metric = str(run.best["metric"])
     source = None if metric in METRICS else str(_source_of(run, metric))
     dealt = [str(run.settings.get(name)) for name in _SETTINGS_OF_FOLDS]
-    return data.get("fingerprint"), *dealt, data.get("groups"), data.get("time"), source
+    roles = (data.get(name) for name in ("groups", "time", "score_weights"))
+    return data.get("fingerprint"), *dealt, *roles, source
 
 
 def _source_of(run: Run, metric: str) -> Any:
@@ -288,10 +291,25 @@ def _check_same_folds(a: Run, b: Run) -> None:
             f"{str(a.path)!r} and of {rows_b.get('name')!r} in {str(b.path)!r} differ. Run one "
             "again on the other's table, columns and target."
         )
+    if rows_a.get("score_weights") != rows_b.get("score_weights"):
+        said_a, said_b = map(_weighing, (rows_a, rows_b))
+        said_b = "by other weights" if said_a == said_b else said_b
+        raise InputError(
+            f"Runs are compared by scores that weigh rows alike; they weigh {said_a} in "
+            f"{str(a.path)!r}, {said_b} in {str(b.path)!r}. Run one again with the other's "
+            "--weights, or both with --no-weigh-scores."
+        )
     for name, option in _SETTINGS_OF_FOLDS.items():
         _check_equal(option, a, a.settings.get(name), b, b.settings.get(name))
     for name in ("groups", "time"):
         _check_equal(f"--{name}", a, rows_a.get(name), b, rows_b.get(name))
+
+
+def _weighing(rows: Mapping[str, Any]) -> str:
+    """By what the rows of a run weigh in its scores."""
+    if rows.get("score_weights") is None:
+        return "all rows the same"
+    return f"rows by {rows.get('weights')!r}"
 
 
 def _check_equal(option: str, a: Run, value_a: Any, b: Run, value_b: Any) -> None:

@@ -75,7 +75,7 @@ def _data(data: Dataset) -> Document:
         "task": data.target.kind,
         "target": list(data.target.names),
         "groups": data.groups_name or None,
-        **({} if data.weights is None else {"weights": weights_named(data)}),
+        **({} if data.weights is None else {"weights": data.weights_name or "given by row"}),
         **({} if data.score_weights is None else {"score_weights": fingerprint_of_weights(data)}),
         "time": data.time_name or None,
     }
@@ -111,12 +111,8 @@ def best_document(
 
 def _weighing(data: Dataset) -> Document:
     """By which column rows weigh in all scores, where they do."""
-    return {} if data.score_weights is None else {"scores_weigh_by": weights_named(data)}
-
-
-def weights_named(data: Dataset) -> str:
-    """What a table's weights are called."""
-    return data.weights_name or "given by row"
+    name = data.weights_name or "sample_weight"
+    return {} if data.score_weights is None else {"scores_weigh_by": name}
 
 
 def _test_scores(plan: SearchPlan, refitted: Refitted) -> dict[str, float] | None:

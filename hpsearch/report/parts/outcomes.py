@@ -50,7 +50,7 @@ def _classes_section(material: Material, predicted: Predicted) -> Section | None
     matrix, bins = confusion(predicted), calibration(predicted)
     has_threshold = material.ledger is not None and material.ledger.decided.threshold is not None
     pictures = [
-        _confusion_matrix(matrix, at_half=has_threshold),
+        _confusion_matrix(predicted, matrix, at_half=has_threshold),
         _roc_curves(predicted),
         _calibration(bins),
         _probabilities(predicted),
@@ -63,7 +63,9 @@ def _classes_section(material: Material, predicted: Predicted) -> Section | None
     return Section("predictions", "Out-of-fold predictions", lead, charts, tables, is_grid=True)
 
 
-def _confusion_matrix(matrix: Spec | None, *, at_half: bool) -> Pictured | None:
+def _confusion_matrix(
+    predicted: Predicted, matrix: Spec | None, *, at_half: bool
+) -> Pictured | None:
     if matrix is None:
         return None
     caption = (
@@ -73,7 +75,9 @@ def _confusion_matrix(matrix: Spec | None, *, at_half: bool) -> Pictured | None:
     if at_half:
         caption += " At a threshold of 0.5, not at the one that was chosen."
     about = "Confusion matrix; the table below has it."
-    return Chart("confusion", matrix, caption, about, width="half"), _confusion_table(matrix)
+    counted = "rows of the table" if predicted.weights is None else "weights of the rows"
+    table = _confusion_table(matrix, counted)
+    return Chart("confusion", matrix, caption, about, width="half"), table
 
 
 def _roc_curves(predicted: Predicted) -> Pictured | None:
@@ -122,14 +126,14 @@ def _probabilities(predicted: Predicted) -> Pictured | None:
     )
 
 
-def _confusion_table(matrix: Spec) -> Table:
+def _confusion_table(matrix: Spec, counted: str) -> Table:
     names = matrix["names"]
     rows = [
         (name, *(Cell(f"{count:.1f}") for count in counts))
         for name, counts in zip(names, matrix["counts"], strict=True)
     ]
     return table_of(
-        "Confusion matrix (rows of the table, mean over repeats)",
+        f"Confusion matrix ({counted}, mean over repeats)",
         ("true \\ predicted", *names),
         rows,
     )
@@ -156,13 +160,20 @@ def _classes_lead(predicted: Predicted, matrix: Spec | None) -> str:
         f"Networks that had not seen a row put {right:.0f} of {total:.0f} into the right class "
         "(mean over repeats)."
     )
+    unit = "rows"
+    if predicted.weights is not None:
+        unit = "of the weight"
+        text = (
+            f"Networks that had not seen a row put rows with {right / total:.1%} of all weight "
+            "into the right class (mean over repeats)."
+        )
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
     if wrong.max() > 0:
         true, guess = np.unravel_index(int(wrong.argmax()), wrong.shape)
         text += (
             f" The commonest mistake: {names[true]} taken for {names[guess]}, "
-            f"{wrong.max():.1f} of {counts[true].sum():.0f} rows."
+            f"{wrong.max():.1f} of {counts[true].sum():.0f} {unit}."
         )
     return text
 
@@ -240,7 +251,9 @@ def _bias_table(points: Spec, name: str, digits: int) -> Table:
 def _residual_table(predicted: Predicted, column: int, name: str) -> Table:
     errors = predicted.predicted[:, column] - predicted.truth[:, column]
     shares = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-    rows = [(f"{share:.0%}", number_cell(float(np.quantile(errors, share)))) for share in shares]
+    rows = [
+        (f"{share:.0%}", number_cell(float(predicted.quantiles(errors, share)))) for share in shares
+    ]
     return table_of(f"Quantiles of the residuals{name}", ("share of rows below", "residual"), rows)
 
 
@@ -248,9 +261,10 @@ def _values_lead(predicted: Predicted) -> str:
     said = []
     for column, name in enumerate(predicted.names[:3]):
         errors = predicted.predicted[:, column] - predicted.truth[:, column]
-        half = float(np.median(np.abs(errors)))
-        bias = float(errors.mean())
-        se = float(errors.std()) / math.sqrt(max(1, len(errors) / predicted.n_repeats))
+        half = float(predicted.quantiles(np.abs(errors), 0.5))
+        bias = predicted.mean(errors)
+        deviation = math.sqrt(predicted.mean((errors - bias) ** 2))
+        se = deviation / math.sqrt(max(1.0, predicted.n_rows()))
         side = "too high" if bias > 0 else "too low"
         lean = (
             f"on average {words.number(abs(bias), digits=3)} {side}"

@@ -99,6 +99,7 @@ def subtitle(material: Material) -> str:
         kind + (f" of {target}" if target else ""),
         f"trial {material.selected} selected by {material.metric}",
         f"each trial scored on {plan}" if plan else "",
+        f"scores weigh rows by {by}" if (by := material.best.get("scores_weigh_by")) else "",
     ]
     text = "; ".join(part for part in parts if part)
     return text[:1].upper() + text[1:] + "."
