@@ -29,11 +29,10 @@ from numpy.typing import NDArray
 from hpsearch.data import Dataset
 from hpsearch.data.associations import column_groups
 from hpsearch.engines.contract import Job
-from hpsearch.engines.fit_data import FitData
 from hpsearch.engines.workers import Lost
 from hpsearch.errors import HpsearchError
 from hpsearch.folds import Fold
-from hpsearch.metrics import metric_named, score
+from hpsearch.metrics import metric_named
 from hpsearch.preprocessing.columns import ColumnParts
 from hpsearch.results.journal import Recorder
 from hpsearch.scoring.fold_networks import FoldModel, FoldNetwork
@@ -149,15 +148,11 @@ def losses_of_fold(task: ShufflingTask) -> tuple[int, Floats]:
     rows, seed = data.encoded.take(fold.validation), task.job.options.seed
     generator = np.random.default_rng([seed, fold.repeat, fold.fold])
     orders = [generator.permutation(rows.n_rows) for _ in range(SHUFFLES)]
-    whole = _scored(data, fold, metric, model.predict(rows))
+    whole = float(data.scores(metric, fold.validation, model.predict(rows)))
     sign = loss_sign(metric_named(metric).direction)
     losses = np.zeros(len(task.groups))
     for number, parts in enumerate(task.groups):
         shuffled = (model.predict(parts.taken_from(rows, order)) for order in orders)
-        scores = [_scored(data, fold, metric, predictions) for predictions in shuffled]
+        scores = [data.scores(metric, fold.validation, said) for said in shuffled]
         losses[number] = sign * (np.mean(scores) - whole)
     return task.fold.position, losses
-
-
-def _scored(data: FitData, fold: Fold, metric: str, predictions: NDArray[Any]) -> float:
-    return float(score(metric, data.y[fold.validation], predictions, kind=data.target.kind))

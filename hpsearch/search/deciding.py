@@ -96,7 +96,7 @@ class Deciding:
         if outer is not None:
             threshold = threshold.with_nested([fold.threshold_score for fold in outer.folds])
         if test is not None and test_predictions is not None:
-            threshold = threshold.with_test(test.y, test_predictions)
+            threshold = threshold.with_test(test.y, test_predictions, test.score_weights)
         return Decided(threshold=threshold)
 
     def _threshold(

@@ -214,7 +214,7 @@ class FoundWithin:
         """The rule's figure of the rows that were predicted; None where it is not defined."""
         if self.rule is None:
             return None
-        found = figures_at(self.rule, self.thresholds, rows.y, self.predictions)
+        found = figures_at(self.rule, self.thresholds, rows.y, self.predictions, rows.score_weights)
         return known(found[self.rule.name])
 
 

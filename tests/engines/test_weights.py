@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from hpsearch.engines.contract import WorkUnit
 from hpsearch.engines.fit_data import read_fit_data
+from hpsearch.metrics import score
 from hpsearch.space.space import Candidate
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the spaces below go to a worker
@@ -108,6 +109,31 @@ def test_weights_of_rows_count_as_in_keras(engine, table, make_job, kind, networ
     rows[::5] = 0.0
     job = make_job(replace(data, weights=rows), network, epochs=2, class_weight=of_classes)
     assert_as_keras(engine, job)
+
+
+def test_what_validation_rows_weigh_reaches_their_scores_and_no_training(engine, table, make_job):
+    data, rng = table("binary"), np.random.default_rng(1)
+    weights = rng.uniform(0.1, 4.0, data.n_rows)
+    first = make_job(replace(data, weights=weights), build, epochs=2)
+    held = read_fit_data(first.data_path).folds[0].validation
+    other = weights.copy()
+    other[held] = rng.uniform(0.1, 4.0, len(held))
+    second = make_job(replace(data, weights=other), build, epochs=2)
+    [[one], [two]] = (engine.train(job, WorkUnit(Candidate(0, {}), (0,))).folds
+                      for job in (first, second))  # fmt: skip
+    assert_array_equal(one.predictions, two.predictions)
+    assert_array_equal(one.train_loss, two.train_loss)
+    for name in one.train:
+        assert_array_equal(one.train[name], two.train[name])
+    for fold, given in ((one, weights), (two, other)):
+        for name, curve in fold.validation.items():
+            expected = score(name, data.y[held], fold.predictions, weights=given[held])
+            assert_array_equal(curve, expected)
+        unweighted = score("log_loss", data.y[held], fold.predictions)
+        assert not np.allclose(fold.validation["log_loss"], unweighted)
+    ones = [read_fit_data(job.data_path).statistics for job in (first, second)]
+    for mine, theirs in zip(*(vars(each).values() for each in ones), strict=True):
+        assert_array_equal(mine, theirs)
 
 
 def test_weights_of_one_change_no_bit_of_what_is_learnt(engine, table, make_job):

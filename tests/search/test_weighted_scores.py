@@ -136,6 +136,18 @@ def test_outer_folds_and_test_rows_weigh_rows(pretend_here, search):
     assert_allclose(alike.best["test"]["log_loss"], score("log_loss", codes, said), rtol=1e-5)
 
 
+def test_a_threshold_and_the_importance_of_columns_weigh_rows(search):
+    asked = {"test_data": visits(30, seed=1), "threshold": "f1", "importance": True, "trials": 1}
+    asked |= {"epochs": 1, "nested": 2}
+    found, alike = (search(weighted(visits()), weigh_scores=w, **asked) for w in (True, False))
+    of_each = [run.ledger.decided.threshold.figures[0] for run in (found, alike)]
+    assert of_each[0].test != of_each[1].test
+    assert of_each[0].value != of_each[1].value
+    assert (found.nested["threshold_score"] != alike.nested["threshold_score"]).all()
+    losses = [pd.read_csv(run.path / "importance.csv")["importance"] for run in (found, alike)]
+    assert (losses[0] != losses[1]).all()
+
+
 def test_weights_in_scores_change_no_training(run, search):
     alike = search(weighted(visits()), weigh_scores=False, race="off")
     chosen = [frame.set_index(["trial", "epoch"]) for frame in (run.curves, alike.curves)]
