@@ -63,7 +63,7 @@ class Network:
         self.settings = fit_settings(candidate.values, job.options.batch_size, job.options.epochs)
         target = self.data.target
         self.kind = target.kind
-        y = training_target(target, self.data.y, statistics)
+        y = training_target(self.data, statistics)
         n = target.n_outputs
         self.y = np.eye(n)[y] if self.kind == "multiclass" else y.reshape(len(y), n)
         weights = self.data.weights
@@ -85,6 +85,8 @@ class Network:
         """Canonical predictions."""
         outputs = _outputs(self._design(encoded) @ self.weights, self.kind)
         canonical = outputs * self.statistics.target_scale + self.statistics.target_centre
+        if encoded.exposure is not None:
+            canonical = canonical * encoded.exposure[:, np.newaxis]
         return (canonical[:, 0] if self.kind == "binary" else canonical).astype(np.float32)
 
     def _design(self, encoded):

@@ -17,7 +17,7 @@ from scipy import sparse
 from hpsearch import snippets
 from hpsearch.task import Target
 
-ColumnKind = Literal["number", "category", "text", "date", "words", "array"]
+ColumnKind = Literal["number", "category", "text", "date", "words", "array", "exposure"]
 ArrayKind = Literal["image", "sequence", "numbers"]
 
 
@@ -29,7 +29,8 @@ class Column:
     ----------
     name : the column's name.
     kind : ``number``, ``category``, ``text`` (free text), ``date``, ``words`` (a multi-hot matrix
-        of word numbers) or ``array`` (an array per row).
+        of word numbers) or ``array`` (an array per row); ``exposure`` is no feature, but what a
+        predicted count is multiplied by.
     reason : why it was taken for that, for people.
     levels : for ``category`` the levels as text, sorted; for ``text`` the words found in it,
         sorted; for ``words`` the words' names where they are known. Names only: which of them a
@@ -72,6 +73,11 @@ class Schema:
     def of_kind(self, *kinds: ColumnKind) -> tuple[Column, ...]:
         """The columns of the given kinds, in the schema's order."""
         return tuple(column for column in self.columns if column.kind in kinds)
+
+    @property
+    def n_features(self) -> int:
+        """Columns that networks see something of."""
+        return len(self.columns) - len(self.of_kind("exposure"))
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary; ``from_json`` is its inverse."""
@@ -125,7 +131,7 @@ class Dataset:
     arrays : the ``array`` columns (n_rows, ...) in their own dtype, and the ``words`` columns as
         ``scipy.sparse.csr_array`` (n_rows, n_words) of float32 ones.
     y : ``binary`` and ``multiclass``: int32 codes (n_rows,); ``multilabel``: float32 0/1
-        (n_rows, n_labels); ``regression`` and ``share``: float64 (n_rows, n_values).
+        (n_rows, n_labels); else float64 (n_rows, n_values).
     groups : group of each row (n_rows,) as integer codes, or None.
     time : a sortable int64 or float64 for each row (n_rows,), or None.
     notes : what was inferred, dropped or handled, a sentence each, for people.
@@ -191,10 +197,10 @@ class Dataset:
 
     def taken_for(self) -> list[str]:
         """What the columns and the target were taken for, and why, without notes and warnings."""
-        columns = self.schema.columns
+        n_features = self.schema.n_features
         lines = [
-            f"{self.name}: {self.n_rows:,} rows, {len(columns):,} feature "
-            f"column{'' if len(columns) == 1 else 's'}"
+            f"{self.name}: {self.n_rows:,} rows, {n_features:,} feature "
+            f"column{'' if n_features == 1 else 's'}"
         ]
         for kind in get_args(ColumnKind):
             found = self.schema.of_kind(kind)

@@ -21,6 +21,7 @@ from hpsearch.data.arrow import is_arrow, series_of
 from hpsearch.data.cells import as_levels, interpret
 from hpsearch.data.characters import straightened
 from hpsearch.data.dataset import ArrayKind, Column, Dataset, Origin, Schema
+from hpsearch.data.exposure import exposure_name, read_exposure
 from hpsearch.data.fingerprint import fingerprint
 from hpsearch.data.hints import target_leaks
 from hpsearch.data.kinds import check_range, read_feature
@@ -50,6 +51,7 @@ class _Roles:
     groups: str | None
     time: str | None
     weights: str | None
+    exposure: str | None = None
     kinds: Mapping[str, ArrayKind] = field(default_factory=dict)
 
     @classmethod
@@ -62,14 +64,15 @@ class _Roles:
             asked.groups if isinstance(asked.groups, str) else None,
             asked.time if isinstance(asked.time, str) else None,
             asked.sample_weight if isinstance(asked.sample_weight, str) else None,
+            exposure_name(asked.exposure),
             asked.kinds,
         )
 
     @property
     def apart(self) -> set[str]:
         """Columns that are no features."""
-        named = {n for n in (self.groups, self.time, self.weights) if n is not None}
-        return {*self.target, *self.drop} | named
+        named = (self.groups, self.time, self.weights, self.exposure)
+        return {*self.target, *self.drop, *(name for name in named if name is not None)}
 
 
 @taking(TABLE_OPTIONS)
@@ -215,6 +218,7 @@ def _check_roles(roles: _Roles, table: Table) -> None:
             f"The last one, for instance: --target {names[-1]}."
         )
     single = {"--groups": roles.groups, "--time": roles.time, "--weights": roles.weights}
+    single["--exposure"] = roles.exposure
     named = {"--target": roles.target, "--drop": roles.drop, "--text": roles.text}
     named |= {option: (name,) for option, name in single.items() if name is not None}
     part: dict[str, str] = {}
@@ -264,13 +268,12 @@ def _decide(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
         found_array = array_column(array, name, roles.kinds.get(name))
         columns.append(found_array.column)
         notes += found_array.notes
-    if not columns:
-        raise DataError(
-            f"A table needs features besides its target; {quoted(table.name)} has none left. "
-            + " ".join([note for note in [*notes, *warnings] if "was left out" in note][:3])
-        )
+    _check_any_is_left(columns, table, [*notes, *warnings])
     frame = pd.DataFrame(values, index=range(table.n_rows))
     warnings += target_leaks(frame, found.target, found.y)
+    for column, units in read_exposure(table.frame, roles.exposure, places, signs, found.target):
+        columns.append(column)
+        frame[column.name] = units
     schema, *said = with_offsets(Schema(tuple(columns), found.target), frame, arrays, found.y)
     notes += said[0]
     warnings += said[1]
@@ -293,6 +296,14 @@ def _decide(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
         weights_name=roles.weights or "",
     )
     return replace(data, fingerprint=fingerprint(data))
+
+
+def _check_any_is_left(columns: Sequence[Column], table: Table, said: Sequence[str]) -> None:
+    if not columns:
+        raise DataError(
+            f"A table needs features besides its target; {quoted(table.name)} has none left. "
+            + " ".join([note for note in said if "was left out" in note][:3])
+        )
 
 
 def _target(table: Table, roles: _Roles, task: str | None, signs: Signs) -> TargetColumn:

@@ -103,7 +103,8 @@ class TableOptions:
     )
     task: Any = option(
         None,
-        "The problem type: binary, multiclass, multilabel, regression or share. Default: inferred.",
+        "The problem type: binary, multiclass, multilabel, regression, share or count. Default: "
+        "inferred, which count never is.",
         rules.anything,
         panel=Panel.DATA,
         metavar="KIND",
@@ -147,6 +148,14 @@ class TableOptions:
         rules.anything,
         panel=Panel.DATA,
         metavar="FILE",
+    )
+    exposure: Any = option(
+        None,
+        "With --task count, the column that says how long, or over how much, each row was counted: "
+        "rates are learnt, and predictions are rates times it. It is no feature then.",
+        rules.anything,
+        panel=Panel.DATA,
+        metavar="COLUMN",
     )
     groups: Any = option(
         None,

@@ -17,6 +17,7 @@ from scipy import sparse
 from hpsearch.data.arrays import settled
 from hpsearch.data.cells import as_dates, as_levels, as_numbers
 from hpsearch.data.dataset import Column, Schema
+from hpsearch.data.exposure import check_exposure_is_there, exposure_of_rows
 from hpsearch.data.kinds import check_range
 from hpsearch.data.levels import form_note, in_known_form
 from hpsearch.data.names import listed
@@ -74,6 +75,7 @@ def rows_of_table(table: Table, schema: Schema, *, require_target: bool = False)
     table = _with_target_names(table, schema)
     target_names = schema.target.names
     wanted = [column.name for column in schema.columns]
+    check_exposure_is_there(schema, table.names)
     _check_present(wanted + (list(target_names) if require_target else []), table.names)
     known = {*wanted, *target_names}
     extra = [name for name in table.names if name not in known]
@@ -145,6 +147,8 @@ def _cells(table: Table, column: Column) -> tuple[pd.Series[Any], tuple[str, ...
         return pd.Series(values), ()
     if column.kind == "date":
         return as_dates(raw, column.name, table.places, column.date_format), ()
+    if column.kind == "exposure":
+        return exposure_of_rows(raw, column, table.places), ()
     text = as_levels(raw)
     if column.kind == "text":
         return text, ()

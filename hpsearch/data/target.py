@@ -24,11 +24,14 @@ from hpsearch.data.signs import Signs
 from hpsearch.data.understood import MISSING_WORDS, Cells, Places, quoted
 from hpsearch.data.variants import CORRECT_LEVELS
 from hpsearch.errors import DataError, OptionError
-from hpsearch.task import TASKS, Label, ProblemKind, Target
+from hpsearch.task import OF_NUMBERS, TASKS, Label, ProblemKind, Target
 
 _MOST_INFERRED_CLASSES = 20
 _MOST_INFERRED_SHARE = 0.05
 _FEWEST_OF_A_CLASS = 5
+_COUNTS = (
+    "The target {!r} holds whole numbers from 0 or 1 on: if it counts something, use --task count."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +123,7 @@ def read_known_target(frame: pd.DataFrame, places: Places, target: Target) -> ND
     if target.kind == "multilabel":
         _check_zero_one(values, target.names, places)
         return values.astype(np.float32)
-    if target.kind == "share":
-        _check_share(values, target.names, places)
+    _check_range(values, target, places)
     return values
 
 
@@ -217,15 +219,26 @@ def _check_zero_one(values: NDArray[np.float64], names: Sequence[str], places: P
         )
 
 
-def _check_share(values: NDArray[np.float64], names: Sequence[str], places: Places) -> None:
-    wrong = (values < 0) | (values > 1)
+def _check_range(values: NDArray[np.float64], target: Target, places: Places) -> None:
+    """Refuse values that are no shares, or no counts, where these are wanted."""
+    if target.kind == "share":
+        wrong, rule = (values < 0) | (values > 1), "A share lies between 0 and 1; {!r} does not"
+        remedy = "Divide it by its largest possible value, or use --task regression."
+    elif target.kind == "count":
+        wrong, rule = (
+            (values < 0) | (values != values.round()),
+            "A count is 0, 1, 2 or more; {!r} is not",
+        )
+        remedy = (
+            "Correct these cells, or use --task regression; counts that were divided by how long "
+            "they took are to be counts again, with --exposure for the time."
+        )
+    else:
+        return
     if wrong.any():
         column = int(wrong.any(axis=0).argmax())
         at = places.with_cells(wrong[:, column], values[:, column].tolist())
-        raise DataError(
-            f"A share lies between 0 and 1; {names[column]!r} does not in {at}. "
-            "Divide it by its largest possible value, or use --task regression."
-        )
+        raise DataError(f"{rule.format(target.names[column])} in {at}. {remedy}")
 
 
 def _check_varies(values: pd.Series[Any], name: str) -> None:
@@ -246,7 +259,7 @@ def _one_column(cells: Cells, name: str, places: Places, task: str | None) -> Ta
     if task is not None:
         reason = f"as asked with --task {task}"
         kind = _asked_kind(task)
-    if kind in ("regression", "share"):
+    if kind in OF_NUMBERS:
         return _numbers(cells, name, places, kind, reason)
     return _classes(cells, name, kind, reason)
 
@@ -281,17 +294,20 @@ def _numbers(
         )
     values = as_numbers(cells.series, name, places)[:, None]
     notes: tuple[str, ...] = ()
-    if kind == "share":
-        _check_share(values, (name,), places)
-    elif values.min() >= 0 and values.max() <= 1 and not cells.whole:
+    formats = (cells.number_format,) if cells.number_format else ()
+    target = Target((name,), kind, reason=reason, number_formats=formats)
+    _check_range(values, target, places)
+    if kind != "regression":
+        return TargetColumn(target, values)
+    if values.min() >= 0 and values.max() <= 1 and not cells.whole:
         notes = (f"The target {name!r} lies between 0 and 1: if it is a share, use --task share.",)
     elif cells.whole and len(np.unique(values)) <= _MOST_INFERRED_CLASSES:
         notes = (
             f"The target {name!r} has {len(np.unique(values))} different whole numbers: if they "
             "are classes, use --task multiclass.",
         )
-    formats = (cells.number_format,) if cells.number_format else ()
-    target = Target((name,), kind, reason=reason, number_formats=formats)
+    if cells.whole and values.min() in (0, 1):
+        notes += (_COUNTS.format(name),)
     return TargetColumn(target, values, notes)
 
 
@@ -320,6 +336,8 @@ def _classes(cells: Cells, name: str, kind: ProblemKind, reason: str) -> TargetC
     notes: tuple[str, ...] = ()
     if kind == "binary":
         notes = (f"The positive class of {name!r} is {labels[1]!r}, the other {labels[0]!r}.",)
+    elif cells.form == "number" and _look_like_counts(codes, labels):
+        notes = (_COUNTS.format(name),)
     words = [label for label in labels if str(label).lower() in MISSING_WORDS]
     if words:
         notes += (
@@ -331,6 +349,12 @@ def _classes(cells: Cells, name: str, kind: ProblemKind, reason: str) -> TargetC
     notes += tuple(f"The target {name!r} {said}." for said in cells.notes)
     warnings = tuple(f"The target {name!r} {said}. {CORRECT_LEVELS}" for said in cells.warnings)
     return TargetColumn(target, codes.astype(np.int32), notes, warnings)
+
+
+def _look_like_counts(codes: NDArray[Any], labels: tuple[Label, ...]) -> bool:
+    """Whether labels are 0, 1, 2, 3 and so on, each of fewer rows than the one before it."""
+    falls = bool((np.diff(np.bincount(codes)) < 0).all())
+    return len(labels) > 3 and labels == tuple(range(len(labels))) and falls
 
 
 def _other_task(cells: Cells) -> str:
@@ -396,7 +420,6 @@ def _several_columns(cells: dict[str, Cells], places: Places, task: str | None) 
     if kind == "multilabel":
         _check_zero_one(values, names, places)
         return TargetColumn(Target(names, kind, names, reason=reason), values.astype(np.float32))
-    if kind == "share":
-        _check_share(values, names, places)
     target = Target(names, kind, reason=reason, number_formats=formats)
+    _check_range(values, target, places)
     return TargetColumn(target, values)

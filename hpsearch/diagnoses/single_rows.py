@@ -8,6 +8,8 @@ import numpy as np
 
 from hpsearch.diagnoses.base import Diagnosis, percent, short
 from hpsearch.diagnoses.tables import Floats, Outcomes, Tables
+from hpsearch.metrics.deviances import poisson_deviances
+from hpsearch.task import OF_NUMBERS
 
 FEWEST_PREDICTIONS = 50
 """Fewer have large shares by themselves."""
@@ -84,7 +86,10 @@ def dominating_row(tables: Tables) -> Iterator[Diagnosis]:
 def _costs(outcomes: Outcomes) -> tuple[Floats, str]:
     """What each prediction costs where large errors count most, by its weight, and its name."""
     weights = 1.0 if outcomes.weights is None else outcomes.weights
-    if outcomes.kind in ("regression", "share"):
+    if outcomes.kind == "count":
+        costs = poisson_deviances(outcomes.truth, outcomes.predicted).sum(axis=1)
+        return costs * weights, "the deviance"
+    if outcomes.kind in OF_NUMBERS:
         spread = outcomes.truth.std(axis=0)
         wrong = (outcomes.predicted - outcomes.truth) / np.where(spread > 0, spread, 1.0)
         return (wrong**2).sum(axis=1) * weights, "the squared errors"
@@ -93,7 +98,7 @@ def _costs(outcomes: Outcomes) -> tuple[Floats, str]:
 
 def _is_absurd(outcomes: Outcomes, at: int) -> bool:
     """Whether a predicted value lies beyond all true ones by more than their whole range."""
-    if outcomes.kind != "regression":
+    if outcomes.kind not in ("regression", "count"):
         return False
     low, high = outcomes.truth.min(axis=0), outcomes.truth.max(axis=0)
     beyond = np.maximum(low - outcomes.predicted[at], outcomes.predicted[at] - high)
@@ -102,7 +107,7 @@ def _is_absurd(outcomes: Outcomes, at: int) -> bool:
 
 def _said(outcomes: Outcomes, at: int) -> str:
     """What a prediction was, and what was true."""
-    if outcomes.kind in ("regression", "share"):
+    if outcomes.kind in OF_NUMBERS:
         each = zip(outcomes.truth[at], outcomes.predicted[at], strict=True)
         true, predicted = max(each, key=lambda pair: abs(pair[1] - pair[0]))
         return f"is {short(float(true))} and is predicted at {short(float(predicted))}"

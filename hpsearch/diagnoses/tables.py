@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hpsearch.diagnoses.base import short
 from hpsearch.metrics import METRICS, direction_said, score
-from hpsearch.task import Direction, ProblemKind
+from hpsearch.task import OF_NUMBERS, Direction, ProblemKind
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -228,7 +228,7 @@ class Outcomes:
     @cached_property
     def row_losses(self) -> Floats:
         """How wrong each prediction is (n,): -log of the truth's probability, or absolute error."""
-        if self.kind in ("regression", "share"):
+        if self.kind in OF_NUMBERS:
             wrong: Floats = np.abs(self.predicted - self.truth).mean(axis=1)
             return wrong
         chance = self.predicted if self.predicted.ndim > 1 else self.predicted[:, np.newaxis]

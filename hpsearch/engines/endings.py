@@ -139,12 +139,14 @@ class Needs:
     loss : its name; takes_logits : whether it is told ``from_logits=True``.
     is_probability : whether the problem scores probabilities; excludes : whether those of a row
         are of classes of which one is true.
+    takes_any : whether the loss takes any number, and makes of it what the problem needs.
     """
 
     loss: str
     takes_logits: bool
     is_probability: bool
     excludes: bool
+    takes_any: bool = False
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -170,6 +172,11 @@ class Needs:
             )
         if self.takes_logits:
             return self._against_logits(ending)
+        if self.takes_any and ending.is_exact and min(-ending.low, ending.high) < math.inf:
+            return (
+                f"problem.loss ({self.loss}) takes any number, and makes predictions of it; "
+                f"{ending.words}. Use problem.output_activation for it, or a loss of Keras's."
+            )
         if not ending.is_exact or self.are_met_by(ending):
             return None
         if not self.is_probability:

@@ -26,10 +26,11 @@ from hpsearch.preprocessing import (
     LossWeights,
     RawRange,
     Statistics,
+    per_exposure,
     raw_range,
 )
 from hpsearch.preprocessing.transforms import transformed
-from hpsearch.task import Problem, Target
+from hpsearch.task import OF_NUMBERS, Problem, Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,8 @@ class FitData:
         """What the plan and the tables need; ``encoded`` has as many rows and no column."""
         n_rows = self.encoded.n_rows
         numbers, codes = np.empty((n_rows, 0), np.float32), np.empty((n_rows, 0), np.int32)
-        return replace(self, encoded=Encoded(numbers, codes, None, ()), bags=None)
+        encoded = Encoded(numbers, codes, None, (), self.encoded.exposure)
+        return replace(self, encoded=encoded, bags=None)
 
 
 def write_fit_data(data: FitData, folder: Path) -> str:
@@ -124,7 +126,7 @@ def read_fit_data(path: str) -> FitData:
         data, words, n_dense, sizes = joblib.load(path, mmap_mode="r")
     folds = _folds_in(np.asarray(np.load(_fold_file(Path(path)), mmap_mode="r")), sizes)
     numbers, codes, *arrays = (np.load(f, mmap_mode="r") for f in _row_files(Path(path), n_dense))
-    encoded = Encoded(numbers, codes, words, tuple(arrays))
+    encoded = Encoded(numbers, codes, words, tuple(arrays), data.encoded.exposure)
     bags = None
     if words is not None:
         files = (_bag_file(Path(path), name) for name in ("pieces", "first"))
@@ -155,10 +157,15 @@ def _row_files(path: Path, n: int) -> list[Path]:
     return [path.with_name(f"rows-{number}.npy") for number in range(n)]
 
 
-def training_target(target: Target, y: NDArray[Any], statistics: Statistics) -> NDArray[Any]:
-    """The target that the loss sees: standardised values, codes (n,), or 0/1 columns."""
-    if target.kind in ("regression", "share"):
-        learnt = transformed(target.transform, y, statistics.target_power)
+def training_target(data: FitData, statistics: Statistics) -> NDArray[Any]:
+    """The target that the loss sees: scaled values, codes (n,), or 0/1 columns.
+
+    Counts are learnt for one unit of exposure; the loss weighs them by it.
+    """
+    target, y = data.target, data.y
+    if target.kind in OF_NUMBERS:
+        rates = per_exposure(y, data.encoded.exposure)
+        learnt = transformed(target.transform, rates, statistics.target_power)
         scaled = (learnt - statistics.target_centre) / statistics.target_scale
         return scaled.astype(np.float32)
     if target.kind == "binary":

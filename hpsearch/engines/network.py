@@ -20,7 +20,8 @@ from hpsearch.engines.endings import Ending, Needs, last_operation, wrong_probab
 from hpsearch.errors import SpaceError
 from hpsearch.preprocessing import Statistics
 from hpsearch.preprocessing.transforms import restored
-from hpsearch.task import Target
+from hpsearch.task import OF_NUMBERS, Target
+from hpsearch.task.links import Link
 
 TargetForm = Literal["column", "codes", "one_hot", "values"]
 
@@ -35,6 +36,7 @@ class Head:
         (n, C) or ``values`` (n, n_values).
     from_logits : whether the loss, and so a prediction, still needs the link function.
     n_units : units of the output.
+    link : what makes predictions of outputs that a loss of ours takes as any number, or None.
     is_sure : whether its last layer shows that it gives what the problem needs; else predictions
         are looked at.
     """
@@ -42,13 +44,15 @@ class Head:
     target_form: TargetForm
     from_logits: bool
     n_units: int
+    link: Link | None = None
     is_sure: bool = field(default=True, compare=False)
 
     @classmethod
     def of(cls, loss: OutputLoss, units: int, target: Target) -> Head:
         """Read the form off an output's loss and its units, which fit the target."""
         if not target.is_classification:
-            return cls("values", loss.from_logits and target.kind != "regression", units)
+            is_share = target.kind in ("share", "multilabel")
+            return cls("values", loss.from_logits and is_share, units, loss.link)
         if target.kind == "binary" and units == 1:
             return cls("column", loss.from_logits, units)
         is_sparse = loss.name.startswith("sparse_")
@@ -68,7 +72,9 @@ class Head:
         return self.target_form in ("codes", "one_hot")
 
     def linked(self, xp: Any, output: Any) -> Any:
-        """The output behind its link function, where it gives logits."""
+        """The output behind its link function, where it has one."""
+        if self.link is not None:
+            return self.link.linked(xp, output)
         if not self.from_logits:
             return output
         return xp.softmax(output) if self.excludes else xp.sigmoid(output)
@@ -148,38 +154,53 @@ class OutputForm:
         return next((fault for fault in faults if fault is not None), None)
 
     def canonical(
-        self, xp: Any, target: Target, output: Any, centre: Any, scale: Any, power: Any = 1.0
+        self,
+        xp: Any,
+        target: Target,
+        output: Any,
+        centre: Any,
+        scale: Any,
+        power: Any = 1.0,
+        exposure: Any = None,
     ) -> Any:
         """Canonical predictions of raw outputs (n, n_units), which are ``side_by_side``.
 
         ``xp`` is ``keras.ops`` or works like it. A binary problem keeps its column (n, 1) here,
         so that every result has two axes. ``centre``, ``scale`` and ``power`` are the target's
-        statistics.
+        statistics, ``exposure`` (n, 1) what counts are multiplied by.
         """
-        if any(head.from_logits for head in self.heads):
+        if any(head.from_logits or head.link for head in self.heads):
             parts = split_columns(output, [head.n_units for head in self.heads])
             linked = [head.linked(xp, part) for head, part in zip(self.heads, parts, strict=True)]
             output = _joined(xp, linked)
-        if target.kind in ("regression", "share"):
-            return restored(xp, target.transform, output * scale + centre, power)
+        if target.kind in OF_NUMBERS:
+            values = restored(xp, target.transform, output * scale + centre, power)
+            return values if exposure is None else values * exposure
         if target.kind == "binary" and self.n_units == 2:
             return output[:, 1:]
         return output
 
     def predictions(
-        self, target: Target, statistics: Statistics, outputs: NDArray[Any]
+        self,
+        target: Target,
+        statistics: Statistics,
+        outputs: NDArray[Any],
+        exposure: NDArray[np.float64] | None = None,
     ) -> NDArray[np.floating[Any]]:
         """Canonical predictions (..., n, ...) of raw outputs (..., n, n_units), in NumPy.
 
         Parameters
         ----------
         statistics : by which the target was scaled.
+        exposure : of the rows (n,), or None.
         """
+        if exposure is not None:
+            exposure = np.broadcast_to(exposure, outputs.shape[:-1]).reshape(-1, 1)
         rows = single_precision(outputs).reshape(-1, outputs.shape[-1])
         centre, scale = statistics.target_centre, statistics.target_scale
         with np.errstate(over="ignore"):  # a diverging network; what is infinite is noticed
             power = statistics.target_power
-            columns = self.canonical(numpy_links, target, rows, centre, scale, power)
+            columns = self.canonical(numpy_links, target, rows, centre, scale, power, exposure)
             columns = np.ascontiguousarray(columns, target.prediction_dtype)
         return target.without_column(columns.reshape(*outputs.shape[:-1], -1))
 
@@ -235,8 +256,10 @@ def output_units(model: Any) -> list[int]:
 
 def _checked(head: Head, output: Any, loss: OutputLoss, target: Target) -> Head:
     """The head, sure where its last layer shows that it gives what the problem needs."""
-    is_probability = target.kind not in ("regression", "share")
-    needs = Needs(loss.name, head.from_logits, is_probability, head.excludes)
+    is_probability = target.kind not in OF_NUMBERS
+    needs = Needs(
+        loss.name, head.from_logits, is_probability, head.excludes, takes_any=head.link is not None
+    )
     ending = Ending.of(output)
     fault = needs.contradiction(ending)
     if fault is not None:
@@ -297,6 +320,11 @@ class OutputLoss:
     def function(self) -> Any:
         """What computes it: the function that Keras wraps, or the loss itself."""
         return getattr(self.loss, "fn", self.loss)
+
+    @property
+    def link(self) -> Link | None:
+        """The loss as one of ours that has a link, or None."""
+        return self.function if isinstance(self.function, Link) else None
 
     @property
     def name(self) -> str:
@@ -362,7 +390,7 @@ class numpy_links:  # noqa: N801  (stands for a module)
         """The arrays in a row along an axis."""
         return np.concatenate(parts, axis=axis)
 
-    exp, expm1, log, maximum, square, where = (
+    exp, expm1, log, maximum, minimum, square, where = (
         staticmethod(function)
-        for function in (np.exp, np.expm1, np.log, np.maximum, np.square, np.where)
+        for function in (np.exp, np.expm1, np.log, np.maximum, np.minimum, np.square, np.where)
     )

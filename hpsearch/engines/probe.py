@@ -48,7 +48,7 @@ class Probe:
     under_if : hyperparameters declared under a Python ``if``.
     failures : what some networks raised that were built to find the hyperparameters.
     complete : whether enough networks were built to try every branch of the space.
-    scalable_target : whether a standardised regression target suits the network.
+    scalable_target : whether a scaled target suits the network.
     untraceable : under JAX, why the network cannot train in a fused program; else None.
     n_params : parameters; convolves : whether it has convolutions.
     on_gpu : whether JAX found a GPU.
@@ -81,7 +81,7 @@ class Probe:
         ----------
         y : every row's target (n, n_outputs), scaled where targets are.
         """
-        if target.kind != "regression" or not self.endings:
+        if target.kind not in ("regression", "count") or not self.endings:
             return self
         columns = np.split(y, np.cumsum([ending.n_units for ending in self.endings])[:-1], axis=1)
         pairs = zip(self.endings, columns, strict=True)
@@ -195,7 +195,7 @@ def _probe(
     return Probe(
         found,
         under_if=discovery.under_if if discovery else (),
-        scalable_target=_scalable_target(model),
+        scalable_target=_scalable_target(model, target),
         failures=discovery.failures if discovery else (),
         complete=discovery.complete if discovery else True,
         untraceable=untraceable,
@@ -331,8 +331,17 @@ def _made_up_target(target: Target) -> Any:
     return np.full((_N_ROWS, target.n_outputs), 0.5, np.float32)
 
 
-def _scalable_target(model: Any) -> bool:
-    """Whether every output is linear and every loss measures a distance."""
+def _scalable_target(model: Any, target: Target) -> bool:
+    """Whether every output is linear and every loss measures a distance.
+
+    Of counts, which are divided by their mean alone, whether every output may be as large as any
+    number, and a loss knows a factor as well.
+    """
+    if target.kind == "count":
+        known = (*_DISTANCE_LOSSES, "poisson")
+        return all(Ending.of(output).high == np.inf for output in model.outputs) and all(
+            loss.link is not None or loss.name in known for loss in losses_of(model)
+        )
     return all(Ending.of(output).is_linear for output in model.outputs) and all(
         loss.name in _DISTANCE_LOSSES for loss in losses_of(model)
     )

@@ -92,8 +92,15 @@ class Replica:
         if self.failure is not None:
             return
         target = self._data.target
+        exposure = self._data.encoded.exposure
         predictions = {
-            side: form.predictions(target, self.statistics, outputs[side]) for side in SIDES
+            side: form.predictions(
+                target,
+                self.statistics,
+                outputs[side],
+                None if exposure is None else exposure[self.rows[side]],
+            )
+            for side in SIDES
         }
         self.failure = self._divergence(losses, predictions) or self._fault(form, outputs)
         if self.failure is not None:

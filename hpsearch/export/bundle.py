@@ -121,7 +121,8 @@ def _canonical_outputs(
     if raw.dtype != "float32":  # of a network in half or double precision
         raw = keras.ops.cast(raw, "float32")
     power = statistics.target_power.astype(np.float32)
-    return part.form.canonical(keras.ops, schema.target, raw, centre, scale, power)
+    exposure = inputs.get("exposure")
+    return part.form.canonical(keras.ops, schema.target, raw, centre, scale, power, exposure)
 
 
 def _uncompiled(network: Any, name: str) -> Any:
@@ -157,6 +158,8 @@ def model_inputs(
         inputs["words"] = multi_hot(encoded.words, layout, slot_of_word)
     for i, array in enumerate(encoded.arrays):
         inputs[f"array_{i}"] = array.astype(np.float32)
+    if encoded.exposure is not None:
+        inputs["exposure"] = encoded.exposure.astype(np.float32)[:, np.newaxis]
     return inputs
 
 
@@ -429,4 +432,6 @@ def _symbolic_inputs(layout: Layout) -> dict[str, Any]:
         inputs["words"] = keras.Input((sum(layout.word_slots),), name="words")
     for i, array_shape in enumerate(layout.array_shapes):
         inputs[f"array_{i}"] = keras.Input(array_shape, name=f"array_{i}")
+    if layout.has_exposure:
+        inputs["exposure"] = keras.Input((1,), name="exposure")
     return inputs

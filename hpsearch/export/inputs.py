@@ -20,7 +20,7 @@ def described_inputs(schema: Schema, layout: Layout) -> list[Described]:
     day. ``codes`` hold a number for each level. ``words`` hold 1 in the slots of a text's words:
     word k of all columns' words, one column after the other, has slot ``word_slots[k]`` of the
     manifest, none where that is -1. Arrays come as they are, less a constant for each index of the
-    last axis.
+    last axis. ``exposure`` is what the predicted counts of one unit of it are multiplied by.
 
     Examples
     --------
@@ -64,6 +64,12 @@ def _inputs(schema: Schema, layout: Layout) -> Iterator[Described]:
             "shape": list(shape),
             "features": [{"column": column.name, "less": less}],
         }
+    yield {
+        "name": "exposure",
+        "dtype": "float32",
+        "shape": [1],
+        "features": [{"column": column.name} for column in schema.of_kind("exposure")],
+    }
 
 
 def _numbers(column: Column) -> Iterator[Described]:

@@ -127,8 +127,11 @@ def _predictions(
     raw = single_precision(np.concatenate(list(outputs)))
     centre, scale = statistics.target_centre, statistics.target_scale
     power = statistics.target_power
-    values = np.asarray(form.canonical(numpy_links, data.target, raw, centre, scale, power))
-    return data.target.without_column(values)
+    exposure = (
+        None if data.encoded.exposure is None else data.encoded.exposure[batches.ravel(), None]
+    )
+    values = form.canonical(numpy_links, data.target, raw, centre, scale, power, exposure)
+    return data.target.without_column(np.asarray(values))
 
 
 def _outputs(

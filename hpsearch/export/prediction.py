@@ -20,7 +20,7 @@ from hpsearch.export.bundle import Bundle
 from hpsearch.preprocessing import encode
 from hpsearch.results import Run, open_run
 from hpsearch.results.layout import MANIFEST, OUTCOME
-from hpsearch.task import Target
+from hpsearch.task import OF_NUMBERS, Target
 
 MODELS_KEPT: Final = 4
 """Models that a process keeps open, those used last."""
@@ -141,7 +141,7 @@ def prediction_frame(
     ['no', 'yes']
     """
     decoded = target.decode(predictions, thresholds)
-    if target.kind in ("regression", "share"):
+    if target.kind in OF_NUMBERS:
         return pd.DataFrame(predictions.reshape(len(predictions), -1), columns=list(target.names))
     columns: dict[str, Any] = {}
     if target.kind == "multilabel":

@@ -226,7 +226,9 @@ def _predicted(part: Part, data: FitData, rows: Encoded) -> NDArray[np.floating[
         block = rows.take(slice(first, first + size))
         batch = design_rows(block, data.layout, part.statistics)
         raw = side_by_side(numpy_links, part.network.predict_on_batch(batch))
-        blocks.append(part.form.predictions(data.target, part.statistics, np.asarray(raw)))
+        raw = np.asarray(raw)
+        found = part.form.predictions(data.target, part.statistics, raw, block.exposure)
+        blocks.append(found)
     return np.concatenate(blocks)
 
 
@@ -249,7 +251,7 @@ def _check_same(
     if len(parts) > 1:
         expected = np.average(found, axis=0, weights=[part.weight for part in parts])
     scale = data.refit_statistics.target_scale
-    if data.target.transform:  # the scale is that of the transformed values
+    if data.target.transform or data.target.kind == "count":  # the scale is another one
         scale = np.maximum(np.abs(expected).max(axis=0), np.finfo(np.float32).tiny)
     if not np.allclose(outputs / scale, expected / scale, rtol=1e-3, atol=1e-4):
         worst = float(np.abs(outputs - expected).max())
@@ -265,8 +267,9 @@ def _outputs_alone(part: Part, sample: Encoded, data: FitData) -> NDArray[Any]:
     rows = design_rows(sample, data.layout, statistics)
     raw = single_precision(side_by_side(numpy_links, part.network.predict_on_batch(rows)))
     centre = data.target.less_offset(statistics.target_centre)
-    scale, power = statistics.target_scale, statistics.target_power
-    return np.asarray(part.form.canonical(numpy_links, data.target, raw, centre, scale, power))
+    learnt = centre, statistics.target_scale, statistics.target_power
+    exposure = None if sample.exposure is None else sample.exposure[:, np.newaxis]
+    return np.asarray(part.form.canonical(numpy_links, data.target, raw, *learnt, exposure))
 
 
 def check_reload(model_path: str, check_path: str) -> None:

@@ -53,7 +53,7 @@ def _type_of(column: Column, seen: Any) -> Any:
     from mlflow.types.schema import AnyType, Array, DataType
 
     either = AnyType()  # type: ignore[no-untyped-call]
-    if column.kind == "number" and not column.number_format:
+    if column.kind in ("number", "exposure") and not column.number_format:
         ends = [end for end in seen or () if end is not None]
         has_fractions = any(float(end) % 1 for end in ends)
         return DataType.double if has_fractions else either

@@ -27,7 +27,8 @@ def _above_0(y_pred: Floats) -> Floats:
     return np.maximum(y_pred, EPS)
 
 
-def _poisson(y_true: NDArray[Any], y_pred: Floats) -> Floats:
+def poisson_deviances(y_true: NDArray[Any], y_pred: Floats) -> Floats:
+    """The deviance of each count; NaN of a negative one."""
     mean = _above_0(y_pred)
     of_zero = np.where(y_true == 0, 1.0, y_true)
     logs = np.where(y_true == 0, 0.0, y_true * np.log(of_zero / mean))
@@ -46,13 +47,13 @@ def _tweedie(power: float) -> Loss:
         of_both = y_true * np.power(mean, 1 - p) / (1 - p)
         return np.asarray(2.0 * (of_truth - of_both + np.power(mean, 2 - p) / (2 - p)))
 
-    return {1.0: _poisson, 2.0: _gamma}.get(power, loss)
+    return {1.0: poisson_deviances, 2.0: _gamma}.get(power, loss)
 
 
 for _metric in (
     loss_metric(
         "poisson_deviance",
-        _poisson,
+        poisson_deviances,
         "Mean Poisson deviance, for counts; " + _POSITIVE,
         rule=_NOT_BELOW_0,
     ),

@@ -35,7 +35,7 @@ from hpsearch.space.guards import blame, line_of, text_of
 from hpsearch.space.local_modules import importable
 from hpsearch.space.objects import source_of_object
 from hpsearch.space.source import SpaceSource, run, source_of_file
-from hpsearch.task import Label, ProblemKind, Target
+from hpsearch.task import OF_NUMBERS, Label, ProblemKind, Target
 
 Answer = Literal["predict", "predict_proba"]
 """What it takes: labels, or probabilities."""
@@ -227,7 +227,7 @@ class _Takes:
             answer = _answer(own, asked, kind)
             is_first = kind == "binary" and called.kwargs.get("pos_label", labels[1]) == labels[0]
             return cls(own, kind, labels, answer, True, 0 if is_first else 1, weighs, False)
-        is_number = kind in ("regression", "share")
+        is_number = kind in OF_NUMBERS
         answer = "predict" if is_number else _answer(own, asked or "predict_proba", kind)
         return cls(own, kind, labels, answer, answer == "predict", 1, weighs, weighs)
 
@@ -276,7 +276,7 @@ class _Takes:
 
     def given(self, y_true: NDArray[Any], y_pred: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
         """Truth and predictions as the metric gets them; copies, which it may change."""
-        if self.kind in ("regression", "share"):
+        if self.kind in OF_NUMBERS:
             one = y_true.shape[-1] == 1
             return tuple(np.array(a[:, 0] if one else a) for a in (y_true, y_pred))  # type: ignore[return-value]
         said: NDArray[Any] = np.array(y_pred)
@@ -350,7 +350,7 @@ def _parameters(function: Any) -> Mapping[str, Any]:
 
 def _answer(own: OwnMetric, asked: Any, kind: ProblemKind) -> Answer:
     """What a network answers a metric with, of the methods that it asks for."""
-    of_values = kind in ("regression", "share")
+    of_values = kind in OF_NUMBERS
     methods = (asked,) if isinstance(asked, str) else tuple(asked or ())
     if "predict_proba" in methods and not of_values:
         return "predict_proba"
@@ -386,8 +386,8 @@ def check_own(metric: Metric, target: Target, y: NDArray[Any], *, weighs: bool =
     if weighs:
         metric.check_weights()
     rows = np.unique(np.linspace(0, len(y) - 1, MOST_CHECKED).astype(np.int64))
-    truth = y[rows].reshape(len(rows), -1) if target.kind in ("regression", "share") else y[rows]
-    truth = truth.astype(np.float64 if target.kind in ("regression", "share") else np.int64)
+    truth = y[rows].reshape(len(rows), -1) if target.kind in OF_NUMBERS else y[rows]
+    truth = truth.astype(np.float64 if target.kind in OF_NUMBERS else np.int64)
     made_up = _made_up(target, truth)
     weights = np.random.default_rng(1).uniform(0.5, 2.0, len(truth)) if weighs else None
     with blame(own.name, "check", own.source.filenames, of="metric", error_type=MetricError):
@@ -422,4 +422,5 @@ def _made_up(target: Target, truth: NDArray[Any]) -> list[Floats]:
         drawn = rng.random(right.shape) + 0.01
         return [p / p.sum(axis=1, keepdims=True) for p in (drawn, right)]
     drawn = truth + rng.normal(size=truth.shape) * (truth.std(axis=0) + 1e-6)
-    return [np.clip(drawn, 0.0, 1.0) if target.kind == "share" else drawn, truth.copy()]
+    low, high = {"share": (0.0, 1.0), "count": (0.0, np.inf)}.get(target.kind, (-np.inf, np.inf))
+    return [np.clip(drawn, low, high), truth.copy()]

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpsearch.errors import MetricError, OptionError
 from hpsearch.metrics.base import METRICS, Floats, Metric
-from hpsearch.task import TASKS, Direction, ProblemKind
+from hpsearch.task import OF_NUMBERS, TASKS, Direction, ProblemKind
 
 
 def score(
@@ -248,7 +248,7 @@ def _aligned(
     kind: ProblemKind, y_true: NDArray[Any], y_pred: NDArray[Any]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Truth as integer codes or float64, and predictions; values always (n, V) and (..., n, V)."""
-    if kind in ("regression", "share"):
+    if kind in OF_NUMBERS:
         y_true = y_true.astype(np.float64)
         if y_true.ndim == 1:
             y_true, y_pred = y_true[:, np.newaxis], y_pred[..., np.newaxis]

@@ -34,7 +34,7 @@ from hpsearch.metrics.base import (
 )
 from hpsearch.metrics.ordered import Samples, Walk, cumulative, ranks, walked
 from hpsearch.metrics.sums import ROUNDING, Sums, centred_powers, known, mean, spread
-from hpsearch.task import ProblemKind, Target
+from hpsearch.task import OF_NUMBERS, ProblemKind, Target
 
 Loss = Callable[[NDArray[Any], Floats], Floats]
 """Truth (n, V) and predictions (..., n, V) to losses (..., n, V)."""
@@ -74,7 +74,7 @@ def loss_metric(
     return Metric(
         name,
         "min",
-        ("regression", "share"),
+        OF_NUMBERS,
         words=words,
         bounds=bounds,
         function=function,
@@ -222,8 +222,7 @@ def _share(y_true: NDArray[Any], left: Floats, is_met: NDArray[np.bool_]) -> Any
 @register(
     "r2",
     "max",
-    "regression",
-    "share",
+    *OF_NUMBERS,
     words="Share of the truth's variance that is predicted; a constant truth gives 1 if met "
     "exactly, else 0. Undefined for one row.",
     bounds=UP_TO_1,
@@ -248,8 +247,7 @@ def _explained(residual: Floats, powers: Floats, n_rows: Floats) -> Floats:
 @register(
     "explained_variance",
     "max",
-    "regression",
-    "share",
+    *OF_NUMBERS,
     words="As r2, but a constant added to all predictions costs nothing.",
     bounds=UP_TO_1,
     scorer=_of_two_rows(Sums(_residual_powers, _explained, centred_powers)),
@@ -296,8 +294,7 @@ def _sort_for_median(y_true: NDArray[Any], y_pred: Floats) -> Walk:
 @register(
     "median_absolute_error",
     "min",
-    "regression",
-    "share",
+    *OF_NUMBERS,
     words="Median of the absolute errors.",
     bounds=FROM_0,
     scorer=_over_values(_sort_for_median),
@@ -322,8 +319,7 @@ def _sort_for_max(y_true: NDArray[Any], y_pred: Floats) -> Walk:
 @register(
     "max_error",
     "min",
-    "regression",
-    "share",
+    *OF_NUMBERS,
     words="The largest absolute error; of several values the mean of theirs.",
     bounds=FROM_0,
     scorer=_over_values(_sort_for_max),
@@ -369,8 +365,7 @@ def _correlation(true: Floats, said: Floats, counts: NDArray[Any]) -> Floats:
 @register(
     "spearman",
     "max",
-    "regression",
-    "share",
+    *OF_NUMBERS,
     words="Spearman's correlation of the ranks of truth and predictions; undefined where either "
     "is constant.",
     bounds=CORRELATION,

@@ -4,7 +4,7 @@ from hpsearch.preprocessing.bags import Bags
 from hpsearch.preprocessing.design import design_rows
 from hpsearch.preprocessing.encoding import Encoded, Layout, encode
 from hpsearch.preprocessing.ranges import RawRange, raw_range
-from hpsearch.preprocessing.statistics import Statistics, fit_statistics
+from hpsearch.preprocessing.statistics import Statistics, fit_statistics, per_exposure
 from hpsearch.preprocessing.weights import LossWeights, fit_loss_weights
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "encode",
     "fit_loss_weights",
     "fit_statistics",
+    "per_exposure",
     "raw_range",
 ]

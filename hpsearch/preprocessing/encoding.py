@@ -50,6 +50,7 @@ class Layout:
     token_numbers, token_channels : positions in ``numbers``, and among the channels of all arrays,
         of whole numbers that networks look up in a table: they are no quantities, and stay as
         they are.
+    has_exposure : whether rows have an exposure, which no network sees.
     """
 
     numbers: tuple[str, ...] = ()
@@ -66,6 +67,7 @@ class Layout:
     array_shapes: tuple[tuple[int, ...], ...] = ()
     token_numbers: tuple[int, ...] = ()
     token_channels: tuple[int, ...] = ()
+    has_exposure: bool = False
 
     @classmethod
     def of(
@@ -99,6 +101,7 @@ class Layout:
             word_slots=tuple(min(count, max_words) for count in n_words),
             arrays=tuple(c.name for c in arrays),
             array_shapes=tuple(network_shape(c) for c in arrays),
+            has_exposure=bool(schema.of_kind("exposure")),
         )
 
     @property
@@ -136,12 +139,15 @@ class Encoded:
     codes : int32 (n_rows, n_categories), see ``Layout.n_levels``.
     words : float32 ``csr_array`` (n_rows, sum of ``n_words``) of ones, or None.
     arrays : each (n_rows, *shape) in its own dtype, see ``Layout.array_shapes``.
+    exposure : float64 (n_rows,), by which counts are multiplied that are predicted for one unit of
+        it; None where they are not.
     """
 
     numbers: NDArray[np.float32]
     codes: NDArray[np.int32]
     words: sparse.csr_array | None
     arrays: tuple[NDArray[Any], ...]
+    exposure: NDArray[np.float64] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -155,6 +161,7 @@ class Encoded:
             self.codes[rows],
             None if self.words is None else self.words[rows],
             tuple(array[rows] for array in self.arrays),
+            None if self.exposure is None else self.exposure[rows],
         )
 
 
@@ -184,11 +191,13 @@ def encode(
         _bag(c, frame[c.name]) if c.kind == "text" else sparse.csr_array(arrays[c.name])
         for c in schema.of_kind("text", "words")
     ]
+    exposures = [frame[c.name].to_numpy(np.float64) for c in schema.of_kind("exposure")]
     return Encoded(
         numbers=_side_by_side(numbers, n_rows, np.float32),
         codes=_side_by_side(codes, n_rows, np.int32),
         words=sparse.hstack(words, format="csr", dtype=np.float32) if words else None,
         arrays=tuple(_array(c, np.asarray(arrays[c.name])) for c in schema.of_kind("array")),
+        exposure=exposures[0] if exposures else None,
     )
 
 

@@ -40,7 +40,8 @@ class Statistics:
     array_centre, array_scale : float32 (channels of all arrays,), over training rows, steps and
         pixels: a channel is an index of the last axis, such as a sequence's feature.
     target_centre, target_scale : float64 (n_values,): mean and standard deviation of a regression
-        target, transformed where that is asked for, or 0 and 1.
+        target, transformed where that is asked for; 0 and the mean of counts, for one unit of
+        exposure; or 0 and 1.
     target_power : float64 (n_values,): the power of the target's transform, 1 where it has none.
     """
 
@@ -72,6 +73,7 @@ def fit_statistics(
     layout: Layout,
     *,
     scale_target: bool,
+    counts: bool = False,
     transform: str = "",
 ) -> Statistics:
     """Fit every statistic on the given training rows; no other row is read.
@@ -82,6 +84,9 @@ def fit_statistics(
     rows : the training rows' numbers.
     layout : the schema's layout.
     scale_target : whether the target (n_rows, n_values) is standardised.
+    counts : whether it counts something, so that it is divided by its mean instead: the Poisson
+        loss of counts so scaled is the same one but for a factor, and a network whose output is
+        near 1 begins with their mean.
     transform : of the target, before that; see ``transforms``.
 
     Examples
@@ -102,7 +107,10 @@ def fit_statistics(
         values[list(layout.token_channels)] = neutral
     power = fit_powers(transform, y[rows])
     learnt = transformed(transform, y[rows], power)
-    target_centre, target_scale = _target_statistics(learnt, scale_target)
+    if counts and scale_target:
+        target_centre, target_scale = _mean_counts(learnt, encoded.exposure, rows)
+    else:
+        target_centre, target_scale = _target_statistics(learnt, scale_target)
     return Statistics(
         fill=fill,
         centre=centre,
@@ -181,6 +189,28 @@ def _target_statistics(
     deviation = y.std(axis=0, dtype=np.float64)
     least = np.maximum(1e-14 * np.abs(centre), np.finfo(np.float32).tiny)  # less is rounding
     return centre, np.where(deviation > least, deviation, 1.0)
+
+
+def _mean_counts(
+    y: NDArray[np.float64],
+    exposure: NDArray[np.float64] | None,
+    rows: NDArray[np.integer[Any]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """No centre, and the mean count for one unit of exposure; 1 where nothing was counted."""
+    units = len(rows) if exposure is None else exposure[rows].sum()
+    rates = y.sum(axis=0) / units
+    return np.zeros_like(rates), np.where(rates > 0, rates, 1.0)
+
+
+def per_exposure(y: NDArray[Any], exposure: NDArray[np.float64] | None) -> NDArray[Any]:
+    """Counts (n, n_values) for one unit of exposure; as they are where there is none.
+
+    Examples
+    --------
+    >>> per_exposure(np.array([[3.0], [1.0]]), np.array([2.0, 4.0])).tolist()
+    [[1.5], [0.25]]
+    """
+    return y if exposure is None else y / exposure[:, np.newaxis]
 
 
 def _category_slots(codes: NDArray[np.int32], layout: Layout) -> NDArray[np.int32]:

@@ -1,6 +1,7 @@
 """What rows weigh in the loss: weights of their own, times those of their classes.
 
-Balanced weights of classes follow the training rows of each fold alone.
+Balanced weights of classes follow the training rows of each fold alone. A count for one unit of
+exposure weighs its exposure, so that the Poisson loss is that of the counts themselves.
 
 Owns ``LossWeights``. How class weights are given belongs to ``data.class_weights``, how a loss
 takes weights to the engines.
@@ -9,7 +10,7 @@ takes weights to the engines.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,15 @@ class LossWeights:
     classes : float64 (n_folds + 1, n_classes), a class's weight in each fold, and last in the refit
         on all rows; or None.
     rows : float64 (n_rows,), weights of their own, or None.
+    exposure : float64 (n_rows,), or None.
+    exposure_units : float64 (n_folds + 1,), the mean exposure of each fold's training rows, and
+        last of all rows, which weighs 1; or None.
     """
 
     classes: NDArray[np.float64] | None
     rows: NDArray[np.float64] | None = None
+    exposure: NDArray[np.float64] | None = None
+    exposure_units: NDArray[np.float64] | None = None
 
     def of(self, y: NDArray[Any], position: int | None) -> NDArray[np.float32]:
         """What each row weighs (n_rows,) in a fold; None for the refit on all rows.
@@ -41,15 +47,18 @@ class LossWeights:
         ----------
         y : the rows' class codes.
         """
+        at = -1 if position is None else position
         weights = np.ones(len(y)) if self.rows is None else self.rows
         if self.classes is not None:
-            of_class = self.classes[-1 if position is None else position]
-            weights = weights * of_class[y.astype(np.int64)]
+            weights = weights * self.classes[at][y.astype(np.int64)]
+        if self.exposure is not None and self.exposure_units is not None:
+            weights = weights * (self.exposure / self.exposure_units[at])
         return weights.astype(np.float32)
 
     def of_first(self, n_rows: int) -> LossWeights:
         """The same of the first rows of the table alone."""
-        return LossWeights(self.classes, None if self.rows is None else self.rows[:n_rows])
+        rows, exposure = (v if v is None else v[:n_rows] for v in (self.rows, self.exposure))
+        return replace(self, rows=rows, exposure=exposure)
 
 
 def check_class_weight(asked: ClassWeight | None, target: Target) -> None:
@@ -79,6 +88,7 @@ def fit_loss_weights(
     target: Target,
     y: NDArray[Any],
     training_rows: Sequence[NDArray[np.integer[Any]]],
+    exposure: NDArray[np.float64] | None = None,
 ) -> LossWeights | None:
     """What rows weigh in each fold; None where all weigh the same.
 
@@ -89,9 +99,13 @@ def fit_loss_weights(
     ----------
     rows : weights of their own (n_rows,), or None; asked : those of classes, or None.
     training_rows : of each fold, and last all rows.
+    exposure : of each row (n_rows,), or None.
     """
     if rows is not None and (rows == 1).all():
         rows = None
+    if exposure is not None:
+        units = np.array([exposure[chosen].mean() for chosen in training_rows])
+        return LossWeights(None, rows, exposure, units)
     if asked is None:
         return None if rows is None else LossWeights(None, rows)
     weights = np.ones((len(training_rows), len(target.labels)))

@@ -20,6 +20,7 @@ from scipy.special import betaincinv
 from hpsearch.folds.weighing import effective_rows
 from hpsearch.report.figures import Spec, thinned
 from hpsearch.report.material import label, short
+from hpsearch.task import OF_NUMBERS
 
 MOST_POINTS: Final = 1500
 """Rows of a scatter plot; more are thinned evenly over the table's rows."""
@@ -336,7 +337,7 @@ def fitted(predicted: Predicted, column: int = 0) -> Spec | None:
     ``points`` are true value, predicted value, row; of one repeat, since the others tell the same
     rows again. ``bias`` has bins of the prediction: mean prediction, mean truth.
     """
-    if predicted.kind not in ("regression", "share"):
+    if predicted.kind not in OF_NUMBERS:
         return None
     truth, guess = predicted.truth[:, column], predicted.predicted[:, column]
     first = np.flatnonzero(predicted.repeats == predicted.repeats.min())
@@ -383,7 +384,7 @@ def residuals(predicted: Predicted, column: int = 0) -> Spec | None:
     Far residuals (beyond three interquartile ranges) are counted in the outermost bins; ``below``
     and ``above`` say how many of their rows lie beyond the axis, and ``reach`` how far.
     """
-    if predicted.kind not in ("regression", "share"):
+    if predicted.kind not in OF_NUMBERS:
         return None
     errors = predicted.predicted[:, column] - predicted.truth[:, column]
     is_known = np.isfinite(errors)

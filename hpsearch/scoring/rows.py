@@ -44,6 +44,7 @@ def fit_data(
             rows,
             layout,
             scale_target=scale_target,
+            counts=dataset.target.kind == "count",
             transform=dataset.target.transform,
         )
 
@@ -58,7 +59,12 @@ def fit_data(
         statistics=Statistics.stack([statistics(fold.train) for fold in folds]),
         refit_statistics=statistics(every_row),
         weights=fit_loss_weights(
-            dataset.weights, class_weight, dataset.target, dataset.y, training_rows
+            dataset.weights,
+            class_weight,
+            dataset.target,
+            dataset.y,
+            training_rows,
+            encoded.exposure,
         ),
         score_weights=dataset.score_weights,
     )

@@ -159,7 +159,7 @@ class Session:
             declared = HyperParameters.from_config(probe.hyperparameters)
         check_steering(declared)
         self.declared = declared
-        self.scales_target = target.kind == "regression" and (
+        self.scales_target = target.kind in ("regression", "count") and (
             probe.scalable_target if plan.scale_target == "auto" else plan.scale_target
         )
         data = fit_data(
@@ -171,7 +171,7 @@ class Session:
             class_weight=plan.class_weight,
         )
         self.data = data.without_features()
-        self.probe = probe.facing(target, training_target(target, data.y, data.refit_statistics))
+        self.probe = probe.facing(target, training_target(data, data.refit_statistics))
         folder = self.scratch / "data"
         folder.mkdir()
         self.job = Job(

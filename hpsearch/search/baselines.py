@@ -5,10 +5,12 @@ collects the rows of ``baselines.csv``. What the winner is worth beside them bel
 ``hpsearch.ledger.baselines``.
 
 Three models, by scikit-learn with its defaults: a constant (the mean, or the classes'
-frequencies), a linear one (logistic regression; ridge regression for numbers), and boosted trees
-(histogram gradient boosting, one ensemble a target column). Their features are the rows that a
-network sees: every statistic is fitted on a fold's training rows alone. Rows weigh in fitting what
-they weigh in a network's loss, and in scores what they weigh in a network's.
+frequencies), a linear one (logistic regression; ridge regression for numbers, Poisson regression
+for counts), and boosted trees (histogram gradient boosting, one ensemble a target column, by
+Poisson's deviance for counts). Poisson regression is penalised as ridge regression is; counts are
+fitted for one unit of exposure, weighed by it. Features are the rows that a network sees: every
+statistic is fitted on a fold's training rows alone. Rows weigh in fitting what they weigh in a
+network's loss, and in scores what they weigh in a network's.
 """
 
 from __future__ import annotations
@@ -25,10 +27,10 @@ from scipy import sparse
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.workers import Lost, Workers
-from hpsearch.preprocessing import Statistics, design_rows
+from hpsearch.preprocessing import Statistics, design_rows, per_exposure
 from hpsearch.preprocessing.statistics import ABSENT
 from hpsearch.scoring.trials import Row
-from hpsearch.task import ProblemKind, Target
+from hpsearch.task import OF_NUMBERS, ProblemKind, Target
 
 NAMES: Final = ("constant", "linear", "trees")
 
@@ -133,12 +135,14 @@ def label_of(name: str, target: Target) -> str:
     >>> label_of("constant", Target(("y",), "regression"))
     'mean of the target'
     """
-    of_values = target.kind in ("regression", "share")
+    of_values = target.kind in OF_NUMBERS
     labels = {
         "constant": "mean of the target" if of_values else "class frequencies",
         "linear": "ridge regression" if of_values else "logistic regression",
         "trees": "boosted trees",
     }
+    if target.kind == "count":
+        labels |= {"constant": "mean rate", "linear": "Poisson regression"}
     if target.kind == "multilabel":
         labels["constant"] = "label frequencies"
     return labels[name]
@@ -198,12 +202,14 @@ def fit_and_predict(
     rows, new_rows : the rows to fit on, and to predict.
     weights : what each row of the table weighs in the loss; None where all weigh the same.
     """
-    y = data.target.less_offset(data.y[rows].reshape(len(rows), -1))
+    exposure = data.encoded.exposure
+    units, new_units = (None if exposure is None else exposure[each] for each in (rows, new_rows))
+    y = per_exposure(data.y[rows].reshape(len(rows), -1), units)
+    y = data.target.less_offset(y)
     weights = None if weights is None else weights[rows]
     if name == "constant":
-        return _canonical(
-            data.target, np.tile(_frequencies(data.target, y, weights), (len(new_rows), 1))
-        )
+        same = np.tile(_frequencies(data.target, y, weights), (len(new_rows), 1))
+        return _canonical(data.target, same, new_units)
     features = _features(data, statistics, rows)
     columns = [y[:, 0]] if data.target.is_classification else list(y.T)
     fitted = [_fitted(name, data.target, features, column, weights) for column in columns]
@@ -213,7 +219,7 @@ def fit_and_predict(
         for start in range(0, len(new_rows), step)
         for chunk in [_features(data, statistics, new_rows[start : start + step])]
     ]
-    return _canonical(data.target, np.concatenate(parts))
+    return _canonical(data.target, np.concatenate(parts), new_units)
 
 
 def _frequencies(target: Target, y: NDArray[Any], weights: Any) -> NDArray[np.float64]:
@@ -234,25 +240,39 @@ class _Constant:
         return np.ones((features.shape[0], 1))
 
 
+class _Nothing:
+    """Stands for a model of counts where nothing was counted in the training rows."""
+
+    def predict(self, features: Any) -> NDArray[np.float64]:
+        return np.zeros(features.shape[0])
+
+
 def _fitted(name: str, target: Target, features: Any, y: NDArray[Any], weights: Any) -> Any:
     """A model of one target column, or of the classes."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 
-    of_values = target.kind in ("regression", "share")
+    of_values = target.kind in OF_NUMBERS
     if not of_values and len(np.unique(y)) == 1:
         return _Constant(y[0])
+    counts = target.kind == "count"
+    if counts and not y.any():
+        return _Nothing()
     if name == "linear":
         model = Ridge() if of_values else LogisticRegression()
+        if counts:  # whose penalty is for a mean over rows, and a mean count of 1
+            alpha = float(np.average(y, weights=weights)) / len(y)
+            model = PoissonRegressor(alpha=alpha, max_iter=300)
     else:
         trees = HistGradientBoostingRegressor if of_values else HistGradientBoostingClassifier
-        model = trees(early_stopping=False, random_state=0)
+        loss = {"loss": "poisson"} if counts else {}
+        model = trees(early_stopping=False, random_state=0, **loss)
     return model.fit(features, y if of_values else y.astype(np.int64), sample_weight=weights)
 
 
 def _outputs(target: Target, model: Any, features: Any) -> NDArray[np.float64]:
     """(n, 1) values or a label's probability, or (n, C) of the classes."""
-    if target.kind in ("regression", "share"):
+    if target.kind in OF_NUMBERS:
         return np.asarray(model.predict(features), dtype=np.float64).reshape(-1, 1)
     n_classes = len(target.labels) if target.is_classification else 2
     known = np.asarray(model.predict_proba(features), dtype=np.float64)
@@ -261,9 +281,13 @@ def _outputs(target: Target, model: Any, features: Any) -> NDArray[np.float64]:
     return probabilities if target.is_classification else probabilities[:, 1:]
 
 
-def _canonical(target: Target, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+def _canonical(
+    target: Target, outputs: NDArray[np.float64], exposure: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
     if target.kind == "share":
         return np.clip(outputs, 0.0, 1.0)
+    if exposure is not None:
+        outputs = outputs * exposure[:, np.newaxis]
     return target.without_column(target.plus_offset(outputs))
 
 

@@ -70,7 +70,7 @@ def _data(data: Dataset) -> Document:
     return {
         "name": data.name,
         "n_rows": data.n_rows,
-        "n_columns": len(data.schema.columns),
+        "n_columns": data.schema.n_features,
         "fingerprint": data.fingerprint,
         "task": data.target.kind,
         "target": list(data.target.names),

@@ -65,7 +65,7 @@ def _table(dataset: Dataset) -> Record:
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
         "n_rows": dataset.n_rows,
-        "n_columns": len(dataset.schema.columns),
+        "n_columns": dataset.schema.n_features,
         "weights": fingerprint_of_weights(dataset),
     }
 

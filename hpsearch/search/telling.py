@@ -103,9 +103,11 @@ def tell_how_networks_are_trained(session: Session, observer: Observer) -> None:
             "units. What is learnt best there is nearer to the target's median than to its mean."
         )
     if session.scales_target:
+        is_count = session.data.target.kind == "count"
+        what = "divided by its mean in" if is_count else "standardised with"
         observer.note(
-            "The target is standardised with each fold's training rows; scores and "
-            "predictions are in its own units."
+            f"The target is {what} each fold's training rows; scores and predictions are in its "
+            "own units."
         )
     elif session.data.target.offset:
         observer.warn(

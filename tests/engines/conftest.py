@@ -116,7 +116,11 @@ def table():
             "two values": np.stack([1000.0 + 50.0 * signal, -x[:, 1]], axis=1),
             "three values": np.stack([1000.0 + 50.0 * signal, -x[:, 1], x[:, 0] ** 2], axis=1),
             "share": 1.0 / (1.0 + np.exp(-signal)),
+            "count": rng.poisson(np.exp(0.5 + 0.4 * signal)),
         }[kind]
+        if kind == "count":
+            years = rng.uniform(0.2, 3.0, (n_rows, 1))
+            return hpsearch.load(np.hstack([x, years]), y, task=kind, exposure="x3")
         return hpsearch.load(x, y, task="share" if kind == "share" else None)
 
     return table
@@ -143,7 +147,8 @@ def make_job(tmp_path_factory):
         class_weight=None,
     ):
         splitter = splitter or IteratedKFold(n_folds, repeats, random_state=0)
-        scales = dataset.target.kind == "regression" if scale_target is None else scale_target
+        is_scaled = dataset.target.kind in ("regression", "count")
+        scales = is_scaled if scale_target is None else scale_target
         data = fit_data(
             dataset,
             encode_dataset(dataset),

@@ -20,6 +20,7 @@ from hpsearch.preprocessing import design_rows
 from hpsearch.preprocessing.transforms import transformed
 from hpsearch.space.space import Candidate
 from hpsearch.stats import patience_stop
+from hpsearch.task.links import STEEPEST
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the spaces below go to a worker
 
@@ -125,7 +126,7 @@ def test_every_epoch_visits_every_row_once_in_an_order_of_its_own():
 # -- equal to Keras
 
 
-KINDS = ["regression", "two values", "share", "binary", "multiclass", "multilabel"]
+KINDS = ["regression", "two values", "share", "count", "binary", "multiclass", "multilabel"]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -138,9 +139,18 @@ def trained(request, train, table, make_job):
 
 def test_curves_and_predictions_are_those_of_keras_fit_and_predict(trained, engine):
     job, fold, kind = trained
-    losses, outputs = engine.call("keras_curves", job, Candidate(0, {"l2": 0.01}), 1)
     data = read_fit_data(job.data_path)
+    weights = None
+    if kind == "count":  # a rate weighs its exposure, which makes the loss that of the counts
+        units = data.encoded.exposure
+        weights = units / units[data.folds[1].train].mean()
+    candidate = Candidate(0, {"l2": 0.01})
+    losses, outputs = engine.call("keras_curves", job, candidate, 1, weights)
     predictions = outputs[:, data.folds[1].validation]
+    if kind == "count":
+        assert predictions.max() < STEEPEST
+        units = units[data.folds[1].validation, np.newaxis]
+        predictions = np.exp(predictions) * data.statistics[1].target_scale * units
     if kind in ("regression", "two values"):
         stats = data.statistics[1]
         predictions = predictions * stats.target_scale + stats.target_centre

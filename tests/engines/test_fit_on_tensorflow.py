@@ -123,7 +123,7 @@ def fit(job, number, weights, result):
     data = read_fit_data(job.data_path)
     fold, statistics = data.folds[result.position], data.statistics[result.position]
     x = design_rows(data.encoded, data.layout, statistics)
-    y = training_target(data.target, data.y, statistics)
+    y = training_target(data, statistics)
     problem = problem_of(
         data.target, data.layout, n_train=min(len(f.train) for f in data.folds), epochs=EPOCHS
     )

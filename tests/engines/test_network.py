@@ -20,6 +20,7 @@ from hpsearch.task import Target
 TARGETS = {
     "regression": Target(("a", "b"), "regression"),
     "share": Target(("a", "b"), "share"),
+    "count": Target(("a", "b"), "count"),
     "binary": Target(("y",), "binary", ("no", "yes")),
     "multiclass": Target(("y",), "multiclass", ("a", "b", "c")),
     "multilabel": Target(("a", "b"), "multilabel", ("a", "b")),
@@ -47,6 +48,7 @@ def losses():
     [
         ("regression", 2, "mse", ("values", False)),
         ("share", 2, "binary_crossentropy", ("values", False)),
+        ("count", 2, "poisson", ("values", False)),
         ("binary", 1, "binary_crossentropy", ("column", False)),
         ("binary", 1, lambda: losses().BinaryCrossentropy(from_logits=True), ("column", True)),
         ("binary", 1, "mse", ("column", False)),

@@ -20,7 +20,12 @@ from hpsearch.metrics import METRICS, PROBABILITY_EPS, metric_named, resolve_met
 from hpsearch.metrics.base import tables
 from hpsearch.task import TASKS, Target
 
-PAIRS = [(metric.name, kind) for metric in METRICS.every_kind() for kind in metric.kinds]
+PAIRS = [
+    (metric.name, kind)
+    for metric in METRICS.every_kind()
+    for kind in metric.kinds
+    if kind != "count"  # whose functions are those of a regression
+]
 
 
 def classes(probabilities):

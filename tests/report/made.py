@@ -42,6 +42,7 @@ TARGETS = {
     "regression": Target(("price",), "regression"),
     "several": Target(("north", "south"), "regression"),
     "share": Target(("part",), "share"),
+    "count": Target(("claims",), "count"),
 }
 HOSTILE = "<img src=x onerror=alert(1)>"
 DIRECTIONS = {"accuracy": "max", "roc_auc": "max", "micro_f1": "max", "r2": "max"}
@@ -226,6 +227,8 @@ class _Made:
                 y, p = signal.argmax(axis=1), np.exp(noisy) / np.exp(noisy).sum(1, keepdims=True)
             elif kind == "multilabel":
                 y, p = (signal > 0).astype(float), chance
+            elif kind == "count":
+                y, p = rng.poisson(np.exp(0.5 * signal)), np.exp(0.5 * signal + 0.1 * noisy)
             elif kind == "share":
                 y, p = 1 / (1 + np.exp(-2 * signal)), chance
             else:

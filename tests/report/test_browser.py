@@ -12,7 +12,7 @@ from hpsearch.report import report_html
 from hpsearch.results.reporting import material_of
 
 DRAWN = "html[data-drawn]"
-PROBLEMS = ("binary", "multiclass", "multilabel", "regression", "several", "share")
+PROBLEMS = ("binary", "multiclass", "multilabel", "regression", "several", "share", "count")
 
 
 @pytest.fixture(scope="module")

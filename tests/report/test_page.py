@@ -123,12 +123,12 @@ def test_only_known_scripts_may_run(whole):
 
 
 @pytest.mark.parametrize(
-    "problem", ["binary", "multiclass", "multilabel", "regression", "several", "share"]
+    "problem", ["binary", "multiclass", "multilabel", "regression", "several", "share", "count"]
 )
 def test_every_problem_type_has_its_predictions(made, tmp_path, problem):
     page = page_of(made.make_run(tmp_path / "run", problem=problem, n_trials=3))
     drawn = {name.split("-")[0] for name in page.specs()}
-    if problem in ("regression", "several", "share"):
+    if problem in ("regression", "several", "share", "count"):
         assert {"fitted", "residuals"} <= drawn
         n_targets = 2 if problem == "several" else 1
         assert len([name for name in page.specs() if name.startswith("fitted")]) == n_targets

@@ -34,6 +34,7 @@ TARGETS = {
     "multilabel": np.stack([SIGNAL > 0, X[:, 2] > 0], axis=1).astype(int),
     "regression": np.stack([3 * SIGNAL + 10, X[:, 2]], axis=1),
     "share": 1 / (1 + np.exp(-SIGNAL)),
+    "count": RNG.poisson(np.exp(1.0 + 0.7 * SIGNAL)),
 }
 
 
@@ -64,7 +65,7 @@ def test_models_that_look_at_the_columns_beat_the_constant(kind, tmp_path, worke
     found = score_baselines(workers, path, data, [0, 1, 2], metrics, 0)
     assert [scores.name for scores in found] == list(NAMES)
     assert [len(scores.rows) for scores in found] == [3, 3, 3]
-    sign = 1 if metrics[0] in ("log_loss", "mae") else -1
+    sign = 1 if metrics[0] in ("log_loss", "mae", "poisson_deviance") else -1
     constant, linear, trees = (
         sign * np.mean([row[f"val_{metrics[0]}"] for row in scores.rows]) for scores in found
     )
@@ -119,6 +120,49 @@ def test_validation_rows_teach_a_baseline_nothing(name):
         for found in (prepared(data)[0], prepared(other)[0])
     ]
     assert_array_equal(*said)
+
+
+def counts_with_exposure():
+    years = np.random.default_rng(5).uniform(0.1, 4.0, N)
+    y = np.random.default_rng(6).poisson(years * np.exp(0.3 + 0.7 * SIGNAL))
+    return years, hpsearch.load(np.c_[X, years], y, task="count", exposure="x3")
+
+
+def test_the_constant_of_counts_is_the_rate_of_the_training_rows_times_exposure():
+    years, table = counts_with_exposure()
+    data, _ = prepared(table)
+    fold = data.folds[0]
+    args = data, data.statistics[0], fold.train, fold.validation, data.loss_weights(0)
+    rate = table.y[fold.train].sum() / years[fold.train].sum()
+    assert_allclose(
+        fit_and_predict("constant", *args)[:, 0], rate * years[fold.validation], rtol=1e-6
+    )
+
+
+def test_a_linear_model_of_counts_is_scikit_learns_with_an_offset():
+    from sklearn.linear_model import PoissonRegressor
+    from sklearn.preprocessing import StandardScaler
+
+    years, table = counts_with_exposure()
+    data, _ = prepared(table)
+    fold = data.folds[0]
+    args = data, data.statistics[0], fold.train, fold.validation, data.loss_weights(0)
+    scaler = StandardScaler().fit(X[fold.train])
+    rates, units = table.y[fold.train, 0] / years[fold.train], years[fold.train]
+    alpha = np.average(rates, weights=units) / len(units)
+    model = PoissonRegressor(alpha=alpha, max_iter=300)
+    model.fit(scaler.transform(X[fold.train]), rates, sample_weight=units)
+    expected = model.predict(scaler.transform(X[fold.validation])) * years[fold.validation]
+    assert_allclose(fit_and_predict("linear", *args)[:, 0], expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_counts_of_nothing_in_the_training_rows_are_predicted_as_none(name):
+    y = np.zeros(N, int)
+    y[0] = 3
+    data, _ = prepared(hpsearch.load(X, y, task="count"))
+    said = fit_and_predict(name, data, data.statistics[0], np.arange(1, N), np.array([0]))
+    assert said.tolist() == [[0.0]]
 
 
 def test_a_share_stays_between_0_and_1():

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hpsearch import keras_internals
 from hpsearch.engines.network import OutputLoss, losses_of
 from hpsearch.space.network_checks import foreign_code, is_of_keras
+from hpsearch.task.links import Link
 
 _TABLE_BLOCK = 4096
 """Steps whose learning rates are computed at once: one size, so that JAX compiles once."""
@@ -75,12 +76,18 @@ def structure_key(model: Any, batch_size: int, values: Mapping[str, Any]) -> str
 
 def _has_foreign_code(model: Any) -> bool:
     compiled = [*(one.function for one in losses_of(model)), model.optimizer]
-    return foreign_code(model) is not None or not all(map(is_of_keras, compiled))
+    return foreign_code(model) is not None or not all(map(_is_known, compiled))
+
+
+def _is_known(thing: Any) -> bool:
+    return isinstance(thing, Link) or is_of_keras(thing)
 
 
 def _describe_loss(one: OutputLoss) -> Any:
     import keras
 
+    if one.link is not None:
+        return repr(one.link)
     if is_of_keras(one.function):
         return keras.saving.serialize_keras_object(one.loss)
     return one.name

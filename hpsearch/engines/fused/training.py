@@ -371,8 +371,8 @@ class FusedReplica(Replica):
 
     @cached_property
     def scaled_target(self) -> NDArray[np.float32]:
-        """The regression target of every row as this fold's training rows scale it."""
-        return training_target(self._data.target, self._data.y, self.statistics)
+        """The target of every row, numbers, as this fold's training rows scale it."""
+        return training_target(self._data, self.statistics)
 
     def orders(self, shapes: Shapes, first_epoch: int) -> NDArray[np.int32]:
         """Row numbers of each step of a block (E, S, B); padding repeats row numbers."""
@@ -465,7 +465,7 @@ def _inputs_of_all_rows(
     from hpsearch.engines.fused.program import block_inputs
 
     numbers, statistics = configuration.numbers(1), data.refit_statistics
-    y = None if shared_target(data) else training_target(data.target, data.y, statistics)[None]
+    y = None if shared_target(data) else training_target(data, statistics)[None]
     return block_inputs(
         **loss_weights(data, [None]),
         n_train=np.array([data.encoded.n_rows], np.int32),
@@ -499,7 +499,7 @@ def _table(data_path: str, target_form: str, n_classes: int) -> Table:
     y = None
     if shared_target(data):
         head = Head(target_form, False, 0)  # type: ignore[arg-type]
-        y = head.loss_target(training_target(data.target, data.y, data.statistics[0]), n_classes)
+        y = head.loss_target(training_target(data, data.statistics[0]), n_classes)
     return Table.of(data.encoded, data.layout, y)
 
 

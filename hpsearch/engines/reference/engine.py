@@ -209,7 +209,7 @@ def training_tensors(
     import tensorflow as tf
 
     statistics = data.refit_statistics if position is None else data.statistics[position]
-    y = training_target(data.target, data.y, statistics)
+    y = training_target(data, statistics)
     y = program.form.loss_target(y, len(data.target.labels))
     targets, weights = {"y": tf.constant(y)}, data.loss_weights(position)
     if weights is not None:

@@ -31,6 +31,7 @@ OUTPUT: Final = "output"
 _DAYS_OF_A_YEAR: Final = 365.2425
 _HOLDS: Final = {
     "number": "a number, NaN where it is missing",
+    "exposure": "a number above 0",
     "date": "days since 2000-01-01 with their fraction, NaN where it is missing",
     "category": "one of `levels`, another text for an unknown one, empty where it is missing",
     "text": "the text, in composed characters (NFC)",
@@ -73,7 +74,7 @@ class Cells:
     def tensor(self, cells: Any) -> NDArray[Any]:
         """The tensor of cells as ``Dataset`` has them."""
         match self.kind:
-            case "number":
+            case "number" | "exposure":
                 return np.asarray(cells.to_numpy(dtype=np.float64, na_value=np.nan))
             case "date":
                 return days_since_2000(cells)
@@ -109,7 +110,7 @@ def cells_of(bundle: Bundle, *, splits_text: bool) -> tuple[Cells, ...]:
 def _cells(column: Column, taken: set[str], splits_text: bool) -> Cells:
     name = tensor_name(column.name, taken)
     match column.kind:
-        case "number" | "date":
+        case "number" | "date" | "exposure":
             return Cells(column, column.kind, name, "float64")
         case "text" if splits_text and _can_be_split(column):
             return Cells(column, "text", name, "string")
@@ -203,6 +204,8 @@ def encoded(bundle: Bundle, cells: Iterable[Cells], given: Mapping[str, Any]) ->
         if column.offset:
             rows -= tf.constant(column.offset, tf.float64)
         inputs[f"array_{number}"] = tf.cast(rows, tf.float32)
+    for column in bundle.schema.of_kind("exposure"):
+        inputs["exposure"] = tf.cast(given[column.name], tf.float32)[:, tf.newaxis]
     return inputs
 
 

@@ -45,6 +45,8 @@ def made_up_rows(bundle: Bundle, n: int = N_ROWS) -> tuple[pd.DataFrame, dict[st
                 frame[column.name] = rng.integers(least, most + 1, n).astype(np.float64)
             case "number" | "date":
                 frame[column.name] = _within(rng, column, ranges.get(column.name), n)
+            case "exposure":
+                frame[column.name] = rng.uniform(0.5, 2.0, n)
             case "category":
                 frame[column.name] = _levels(rng, column, n)
             case "text":

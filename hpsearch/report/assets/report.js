@@ -521,7 +521,7 @@ const draw = {
     const n = spec.series.length;
     const option = base({
       legend: { show: n > 1, top: 0, right: 8, textStyle: { color: t.text, fontSize: 12 }, itemWidth: 14, itemHeight: 10, icon: "rect", selectedMode: false },
-      xAxis: xAxis("predicted probability", { min: 0, max: 1, splitLine: { show: false } }),
+      xAxis: xAxis(spec.x || "predicted probability", { min: edges[0], max: edges[edges.length - 1], splitLine: { show: false } }),
       yAxis: yAxis("share of rows", { min: 0, axisLabel: { color: t.muted, fontSize: 12, formatter: (v) => `${Math.round(100 * v)} %` } }),
       series: spec.series.map((line, k) => ({ type: "custom", name: line.name, itemStyle: { color: tones[k] }, encode: { x: [0, 1], y: 2 }, data: line.shares.map((s, i) => [edges[i], edges[i + 1], s]), renderItem: (_, api) => {
         const [x0, y0] = api.coord([api.value(0), api.value(2)]), [x1, y1] = api.coord([api.value(1), 0]);
@@ -529,7 +529,7 @@ const draw = {
         return { type: "rect", shape: { x: x0 + 1 + k * width, y: y0, width: Math.max(1, width), height: y1 - y0 }, style: { fill: tones[k] } };
       } })),
     });
-    option.tooltip.formatter = (p) => tip(p.seriesName, `probability ${fmt(p.value[0])} to ${fmt(p.value[1])}`, `${(100 * p.value[2]).toFixed(1)} % of these rows`);
+    option.tooltip.formatter = (p) => tip(p.seriesName, `${spec.what || "probability"} ${fmt(p.value[0])} to ${fmt(p.value[1])}`, `${(100 * p.value[2]).toFixed(1)} % of these rows`);
     option.grid.bottom = 26;
     return titled(option);
   },

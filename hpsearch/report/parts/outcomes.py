@@ -17,6 +17,7 @@ from hpsearch.report.blocks import (
     number_cell,
     table_of,
 )
+from hpsearch.report.counts import dispersion, frequencies
 from hpsearch.report.figures import Spec
 from hpsearch.report.material import Material
 from hpsearch.report.predictions import (
@@ -29,6 +30,7 @@ from hpsearch.report.predictions import (
     roc,
     spread,
 )
+from hpsearch.task import OF_NUMBERS
 
 _TARGETS_DRAWN: Final = 6
 
@@ -38,7 +40,7 @@ def predictions_section(material: Material) -> Section | None:
     predicted = Predicted.of(material.predictions, material.kind, material.target)
     if predicted is None:
         return None
-    if material.kind in ("regression", "share"):
+    if material.kind in OF_NUMBERS:
         return _values_section(material, predicted)
     return _classes_section(material, predicted)
 
@@ -211,6 +213,10 @@ def _values_section(material: Material, predicted: Predicted) -> Section:
         charts.append(Chart(f"residuals-{column}", spread, caption, about, width="half"))
         digits = 4 + digits_of_offset(predicted.truth[:, column])
         tables += [_bias_table(points, name, digits), _residual_table(predicted, column, name)]
+        counted = frequencies(predicted, column)
+        if counted is not None:
+            charts.append(_counts_chart(counted, column, name))
+            tables.append(_counts_table(counted, name))
     notes: tuple[str, ...] = ()
     if n_targets > _TARGETS_DRAWN:
         notes = (f"The first {_TARGETS_DRAWN} of {n_targets} targets are drawn.",)
@@ -224,6 +230,32 @@ def _values_section(material: Material, predicted: Predicted) -> Section:
         notes,
         is_grid=True,
     )
+
+
+def _counts_chart(spec: Spec, column: int, name: str) -> Chart:
+    caption = (
+        f"How often each count{name} occurs, and how often it would by Poisson's distribution "
+        "around each prediction; the last bar has all larger ones."
+    )
+    about = f"Frequencies of counts{name}; the table below has them."
+    return Chart(f"counts-{column}", spec, caption, about, width="half")
+
+
+def _counts_table(spec: Spec, name: str) -> Table:
+    ends = [(math.ceil(low), math.floor(high)) for low, high in pairwise(spec["edges"])]
+    texts = [f"{low}" if low == high else f"{low} to {high}" for low, high in ends]
+    texts[-1] = f"{ends[-1][0]} or more"
+    parts = zip(texts, *(line["shares"] for line in spec["series"]), strict=True)
+    rows = [(text, *(Cell(f"{share:.1%}") for share in shares)) for text, *shares in parts]
+    return table_of(f"How often each count{name} occurs", ("count", "observed", "expected"), rows)
+
+
+def _dispersion_text(predicted: Predicted, column: int) -> str:
+    times = dispersion(predicted, column)
+    if not np.isfinite(times) or 0.8 < times < 1.25:
+        return ""
+    side = "more" if times > 1 else "less"
+    return f", and varies {side} than Poisson's distribution has it ({times:.2g} times as much)"
 
 
 def _beyond_text(spread: Spec) -> str:
@@ -274,5 +306,6 @@ def _values_lead(predicted: Predicted) -> str:
         said.append(
             f"{name}: half of the predictions are within {words.number(half, digits=3)} of the "
             f"true value, {lean}"
+            + (_dispersion_text(predicted, column) if predicted.kind == "count" else "")
         )
     return f"From networks that had not seen the row. {'; '.join(said)}."

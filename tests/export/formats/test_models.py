@@ -17,7 +17,7 @@ from hpsearch.export.bundle import Bundle, bundle_model, predict_encoded, save_k
 from hpsearch.export.formats import _cells, _child, onnx, saved_model, tflite
 from hpsearch.export.formats._rows import made_up_rows
 from hpsearch.preprocessing import Layout, encode, fit_statistics
-from hpsearch.task import Target
+from hpsearch.task import PoissonOfLogs, Target
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -31,10 +31,12 @@ TARGETS = {
     "multilabel": Target(("a", "b"), "multilabel", ("a", "b")),
     "share": Target(("a", "b"), "share"),
     "regression": Target(("y", "z"), "regression", offset=(2459000.0, 0.0)),
+    "count": Target(("y",), "count"),
 }
 LOSSES = {
     "multiclass": ("softmax", "sparse_categorical_crossentropy"),
     "regression": ("linear", "mse"),
+    "count": ("linear", PoissonOfLogs()),
 }
 
 
@@ -50,8 +52,9 @@ def bundle_of(tmp_path):
         rows = encode(schema, frame, arrays, 40)
         layout = Layout.of(schema, max_levels=4, max_words=max_words)
         y = 10.0 + np.random.default_rng(1).normal(size=(40, target.n_outputs))
-        scaled = target.kind == "regression"
-        statistics = fit_statistics(rows, y, np.arange(40), layout, scale_target=scaled)
+        scaled = target.kind in ("regression", "count")
+        how = {"scale_target": scaled, "counts": target.kind == "count"}
+        statistics = fit_statistics(rows, y, np.arange(40), layout, **how)
         activation, loss = LOSSES.get(target.kind, ("sigmoid", "binary_crossentropy"))
         keras.utils.set_random_seed(3)
         last = keras.layers.Dense(target.n_outputs, activation)
@@ -84,6 +87,8 @@ SOME = ("age", "colour", "day")
 
 def some_columns(schema, target, *names):
     columns = tuple(column for column in schema.columns if column.name in names)
+    if target == "count":
+        columns = (*columns, Column("years", "exposure"))
     return Schema(columns, TARGETS[target])
 
 
@@ -111,6 +116,7 @@ def test_a_model_of_every_kind_of_column_is_held(name, bundle_of, mixed_schema, 
         ("multiclass", ["saved-model", "onnx", "tflite"]),
         ("multilabel", ["onnx"]),
         ("share", ["tflite"]),
+        ("count", ["saved-model", "onnx", "tflite"]),
     ],
 )
 def test_each_problem_is_held(target, names, bundle_of, mixed_schema, tmp_path):

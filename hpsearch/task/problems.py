@@ -10,12 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-ProblemKind = Literal["binary", "multiclass", "multilabel", "regression", "share"]
+from hpsearch.task.links import Link, PoissonOfLogs
+
+ProblemKind = Literal["binary", "multiclass", "multilabel", "regression", "share", "count"]
+
+OF_NUMBERS: Final[tuple[ProblemKind, ...]] = ("regression", "share", "count")
+"""Problem types whose predictions are numbers in the target's units, one for each column."""
+
 Direction = Literal["min", "max"]
 """Whether small or large scores are good."""
 Label = str | int | float | bool
@@ -38,7 +44,7 @@ class Task:
 
     kind: ProblemKind
     output_activation: str
-    loss: str
+    loss: str | Link
     metrics: tuple[str, ...]
 
 
@@ -50,6 +56,7 @@ TASKS: dict[ProblemKind, Task] = {
         Task("multilabel", "sigmoid", "binary_crossentropy", ("log_loss", "micro_f1")),
         Task("regression", "linear", "mse", ("mae", "rmse", "r2")),
         Task("share", "sigmoid", "mse", ("mae", "rmse")),
+        Task("count", "linear", PoissonOfLogs(), ("poisson_deviance", "mae", "rmse")),
     )
 }
 
@@ -127,7 +134,7 @@ class Target:
         """Labels or values for canonical predictions (see ``hpsearch.metrics``).
 
         ``binary`` (n,) probabilities of ``labels[1]`` and ``multiclass`` (n, C) give labels (n,);
-        ``multilabel`` gives 0/1 (n, L); regression and shares come back unchanged.
+        ``multilabel`` gives 0/1 (n, L); numbers come back unchanged.
 
         Parameters
         ----------
@@ -189,7 +196,8 @@ class Problem:
     kind : the problem type.
     input_shape : shape of one preprocessed row, without the batch axis: ``(n_features,)`` for a
         table, ``(height, width, channels)`` for images, ``(steps, features)`` for sequences.
-    n_outputs, output_activation, loss : the last layer and the loss of the problem type.
+    n_outputs, output_activation, loss : the last layer and the loss of the problem type, for
+        ``compile``: a name of Keras's, or an object where Keras has no such loss.
     n_train : rows of the smallest training set of the first repeat; learning-rate schedules count
         their steps by it.
     epochs : passes over the training rows that the search's budget allows.
@@ -199,7 +207,7 @@ class Problem:
     input_shape: tuple[int, ...]
     n_outputs: int
     output_activation: str
-    loss: str
+    loss: str | Link
     n_train: int
     epochs: int
 
