@@ -194,7 +194,12 @@ def refit_and_predict(train, job, members, rows):
 
 
 def _made(train, job, members):
-    return [train(job, m.candidate, m.n_steps, m.number) for m in members]
+    return [
+        FoldModel.of(job, m.candidate, m.fold)
+        if hasattr(m, "fold")
+        else train(job, m.candidate, m.n_steps, m.number)
+        for m in members
+    ]
 
 
 def _mean(members, networks, rows):

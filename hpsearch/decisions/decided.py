@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hpsearch.decisions.ensembles import Ensemble
 from hpsearch.decisions.threshold import Threshold
 
 
@@ -16,9 +17,11 @@ class Decided:
 
     Attributes
     ----------
+    ensemble : networks that are averaged in place of the winner's.
     threshold : from which probability on a label is predicted.
     """
 
+    ensemble: Ensemble | None = None
     threshold: Threshold | None = None
 
     @property

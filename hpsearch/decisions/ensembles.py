@@ -17,16 +17,16 @@ Proceedings of the 21st International Conference on Machine Learning (2004).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.stats.base import Floats, losses_of
-from hpsearch.stats.bootstrap import Counts, Rows, mean_scores
-from hpsearch.task import Direction
+from hpsearch.stats.bootstrap import Counts, Heard, Rows, mean_scores
+from hpsearch.task import Direction, loss_sign
 
 STEPS: Final = 20
 """Members that are chosen one after the other: no weight is finer than a 20th."""
@@ -38,31 +38,144 @@ FEWEST_SAMPLES: Final = 50
 MAX_WORK: Final = 1.5e9
 """Numbers that are averaged and scored in all samples: some ten seconds of one core."""
 
+LEAST_GAIN: Final = 1e-7
+"""What one more member must better, as a share of the loss: less is float32's last digits."""
+
+SHARES_OF_WORK: Final = {"sums": 1.0, "ordered": 0.1, "calls": 0.1}
+"""What of it a metric can afford that walks the rows in order, or is a function of Python."""
+
+FEWEST_ROWS: Final = 1000
+
+Kind = Literal["folds", "seeds", "trials"]
 Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class EnsembleMember:
+    """A configuration of an ensemble.
+
+    Attributes
+    ----------
+    trial : its number; epoch : its best epoch, from 1.
+    weight : its share of the mean; n_networks : networks of it, which share that evenly.
+    """
+
+    trial: int
+    epoch: int
+    weight: float
+    n_networks: int
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """What is exported in place of a single network, and what that is worth.
+
+    Scores are in the selecting metric, computed as ``BiasCorrection`` does; None where ``missing``
+    says why there are none.
+
+    Attributes
+    ----------
+    kind : ``"folds"``, the winner's networks of all folds; ``"seeds"``, networks of the winner's
+        configuration on all rows; ``"trials"``, the best trials weighted, each on all rows.
+    members : what is averaged.
+    n_networks : in the exported file; n_averaged : whose average the estimate is of.
+    naive : the score on the rows that chose it, not corrected; single_naive : the winner's.
+    value, low, high : the estimate, decided and scored on other rows, and its 95 % interval.
+    single : the winner's own estimate.
+    gain, gain_low, gain_high : by how much the ensemble scores better than the single network on
+        rows left out, paired, with a 95 % interval; below 0 where it is worse.
+    n_bootstraps : samples in which it was decided again.
+    n_params : parameters of all networks; single_n_params : of the winner's.
+    n_bytes : of ``model.keras``.
+    notes : what was limited, a sentence each.
+    missing : why there is no estimate; empty where there is one.
+    """
+
+    kind: Kind
+    members: tuple[EnsembleMember, ...]
+    n_networks: int
+    n_averaged: int = 1
+    naive: float | None = None
+    single_naive: float | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    single: float | None = None
+    gain: float | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None
+    n_bootstraps: int = 0
+    n_params: int = 0
+    single_n_params: int = 0
+    n_bytes: int = 0
+    notes: tuple[str, ...] = ()
+    missing: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class Gain:
-    """What an ensemble scores, and what that is better than the single network.
+    """What an ensemble scores, and how much better that is than the single network.
 
     Attributes
     ----------
     naive : its score on the rows that chose it; single_naive : the single network's.
-    gains : (B,) by how much its score is better on the rows left out, in each sample that counts.
-    scores : (B,) its score there.
+    scores : (B,) its scores on the rows left out, in each sample that counts.
+    differences : (B,) these less the single network's.
     """
 
     naive: float
     single_naive: float
-    gains: Floats
-    scores: Floats
+    scores: Floats = field(repr=False)
+    differences: Floats = field(repr=False)
+
+    def estimate(self, single: float, direction: Direction) -> dict[str, Any]:
+        """Fields of ``Ensemble``: the single network's estimate, and what averaging adds to it.
+
+        The single network's is corrected for every step of a race, in more samples; the difference
+        is paired, so that it needs few.
+
+        Parameters
+        ----------
+        single : the single network's corrected score.
+        """
+        if not len(self.scores):
+            return {"missing": "The metric is not defined on any sample that was drawn."}
+        value = single + float(self.differences.mean())
+        scores = self.scores + (value - self.scores.mean())
+        gains = -loss_sign(direction) * self.differences
+        low, high = np.quantile(scores, _TAILS)
+        gain_low, gain_high = np.quantile(gains, _TAILS)
+        return {
+            "naive": self.naive,
+            "single_naive": self.single_naive,
+            "value": value,
+            "low": float(low),
+            "high": float(high),
+            "single": single,
+            "gain": float(gains.mean()),
+            "gain_low": float(gain_low),
+            "gain_high": float(gain_high),
+            "n_bootstraps": len(self.scores),
+        }
+
+
+_TAILS: Final = (0.025, 0.975)
 
 
 class Decide(Protocol):
-    """How an ensemble is decided on some rows, and scored on others."""
+    """How an ensemble is decided on some rows."""
 
-    def scores(self, counts: Counts, left_out: Counts, selected: Integers) -> Floats:
-        """(b,) scores where rows count ``left_out`` times, of what they decide by ``counts``."""
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(P, n, ...) of an ensemble's predictions."""
+
+    def means(self, counts: Counts, selected: Integers) -> Iterator[tuple[NDArray[Any], Integers]]:
+        """The predictions (P, n, ...) that samples decide on, and the samples that do, (k,).
+
+        Parameters
+        ----------
+        counts : (b, n) how often each row was drawn; selected : (b,) the candidate selected alone.
+        """
 
 
 class Samples:
@@ -74,19 +187,27 @@ class Samples:
     candidates : (C, P, n, ...) out-of-fold predictions that a sample selects one of.
     decide : how an ensemble is decided.
     most : samples that are heard; later ones are left out.
+    places : (m,) of ``rows`` among those that are drawn; all by default.
+
+    Attributes
+    ----------
+    means : (1, P, n, ...) the predictions of the ensemble that ``others`` hear of.
+    others : decisions that come after, which hear of each ensemble as candidate 0.
     """
 
     def __init__(
         self,
         rows: Rows,
         candidates: NDArray[Any],
-        direction: Direction,
         decide: Decide,
         most: int | None = None,
+        places: Integers | None = None,
     ) -> None:
         self._rows, self._candidates, self._decide = rows, candidates, decide
-        self._sign = -1.0 if direction == "min" else 1.0
         self._left = most
+        self.places = np.arange(rows.n_rows) if places is None else places
+        self.means = np.full((1, *decide.shape), np.nan, candidates.dtype)
+        self.others: Sequence[Heard] = ()
         self._scores: list[Floats] = []
         self._singles: list[Floats] = []
 
@@ -99,29 +220,49 @@ class Samples:
         counts, selected = counts[there], selected[there]
         if not len(counts):
             return
+        counts = counts[:, self.places]
         left_out = (counts == 0).astype(np.int64)
-        self._scores.append(self._decide.scores(counts, left_out, selected))
+        self._scores.append(self._of_ensembles(counts, left_out, selected, self.others))
         self._singles.append(self._of_single(left_out, selected))
 
     def gain(self, winner: int) -> Gain:
         """What was heard, and the same on all rows, which select ``winner``."""
         once = np.ones((1, self._rows.n_rows), dtype=np.int64)
         selected = np.array([winner])
-        naive = self._decide.scores(once, once, selected)[0]
+        naive = self._of_ensembles(once, once, selected)[0]
         scores = np.concatenate([*self._scores, np.zeros(0)])
         singles = np.concatenate([*self._singles, np.zeros(0)])
         known = np.isfinite(scores) & np.isfinite(singles)
         return Gain(
             naive=float(naive),
             single_naive=float(self._of_single(once, selected)[0]),
-            gains=self._sign * (scores - singles)[known],
             scores=scores[known],
+            differences=(scores - singles)[known],
         )
 
+    def _of_ensembles(
+        self,
+        counts: Counts,
+        left_out: Counts,
+        selected: Integers,
+        others: Sequence[Heard] = (),
+    ) -> Floats:
+        """(b,) scores where rows count ``left_out`` times, of what they decide by ``counts``."""
+        found = np.full(len(counts), np.nan)
+        for mean, here in self._decide.means(counts, selected):
+            self.means[0] = mean
+            found[here] = mean_scores(self._rows, self.means, left_out[here])[:, 0]
+            for heard in others:
+                heard(counts[here], np.zeros(len(here), dtype=np.int64))
+        return found
+
     def _of_single(self, counts: Counts, selected: Integers) -> Floats:
-        return _in_groups(
-            self._rows, selected, counts, lambda number: self._candidates[number, np.newaxis]
-        )
+        found = np.full(len(selected), np.nan)
+        for number in np.unique(selected):
+            here = selected == number
+            alone = self._candidates[number, np.newaxis]
+            found[here] = mean_scores(self._rows, alone, counts[here])[:, 0]
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,19 +271,21 @@ class Repeats:
 
     Attributes
     ----------
-    rows, candidates : as in ``Samples``.
+    candidates : as in ``Samples``.
     """
 
-    rows: Rows
     candidates: NDArray[Any]
 
-    def scores(self, counts: Counts, left_out: Counts, selected: Integers) -> Floats:
-        """(b,) scores of the averages."""
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(1, n, ...)."""
+        return (1, *self.candidates.shape[2:])
 
-        def averaged(number: int) -> NDArray[Any]:
-            return np.asarray(self.candidates[number].mean(axis=0))[np.newaxis, np.newaxis]
-
-        return _in_groups(self.rows, selected, left_out, averaged)
+    def means(self, counts: Counts, selected: Integers) -> Iterator[tuple[NDArray[Any], Integers]]:
+        """The average of what samples select, and the samples that do."""
+        for number in np.unique(selected):
+            mean = self.candidates[number].mean(axis=0, keepdims=True)
+            yield mean, np.flatnonzero(selected == number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,15 +312,17 @@ class Library:
         """(T E, P, n, ...)."""
         return self.predictions.reshape(-1, *self.predictions.shape[2:])
 
-    def scores(self, counts: Counts, left_out: Counts, selected: Integers) -> Floats:
-        """(b,) scores of the ensembles; what is selected alone plays no part."""
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(P, n, ...)."""
+        return self.predictions.shape[2:]
+
+    def means(self, counts: Counts, selected: Integers) -> Iterator[tuple[NDArray[Any], Integers]]:
+        """What samples choose, and the samples that do; what they select alone plays no part."""
         members, times = self.chosen(counts)
-        found = np.full(len(counts), np.nan)
         for numbers, of_each, here in _compositions(members, times):
             if of_each.sum():
-                averaged = _averaged(self.candidates, numbers, of_each)
-                found[here] = mean_scores(self.rows, averaged[np.newaxis], left_out[here])[:, 0]
-        return found
+                yield _weighted_sum(self.candidates, numbers, of_each) / of_each.sum(), here
 
     def chosen(self, counts: Counts) -> tuple[Integers, Integers]:
         """The library of each sample, and how often each of it is chosen: both (b, N).
@@ -212,8 +357,9 @@ class Library:
                 losses = self._with_one_more(members, times, alone, counts)
             taken = losses.argmin(axis=1)
             loss = losses[every, taken]
-            times[every[np.isfinite(loss)], taken[np.isfinite(loss)]] += 1
-            better = loss < best_loss
+            known = np.isfinite(loss)
+            times[every[known], taken[known]] += 1
+            better = known & (np.where(known, loss + LEAST_GAIN * np.abs(loss), 0.0) < best_loss)
             best[better], best_loss[better] = times[better], loss[better]
         return best
 
@@ -232,20 +378,27 @@ class Library:
         return found
 
 
-def samples_affordable(library_size: int, cells: int, steps: int = STEPS) -> int:
-    """Samples in which an ensemble can be chosen again, 50 to 300.
+def affordable(
+    library_size: int, n_rows: int, cells: int, cost: str, steps: int = STEPS
+) -> tuple[int, int]:
+    """Samples in which an ensemble can be chosen again, and rows of each that take part.
+
+    First there are fewer samples, down to 50, then fewer rows, down to 1,000.
 
     Parameters
     ----------
-    library_size : trials that are chosen from; cells : numbers predicted by one of them.
+    library_size : trials that are chosen from.
+    cells : numbers that one of them predicts for a row, in all repeats.
+    cost : the metric's, as ``hpsearch.metrics.Metric.cost`` has it.
 
     Examples
     --------
-    >>> samples_affordable(10, 3 * 500), samples_affordable(20, 3 * 54_000)
-    (300, 50)
+    >>> affordable(10, 500, 3, "sums"), affordable(20, 54_000, 3 * 7, "sums")
+    ((300, 500), (50, 3571))
     """
-    work = steps * library_size * cells
-    return int(max(FEWEST_SAMPLES, min(SAMPLES, MAX_WORK // work)))
+    work = MAX_WORK * SHARES_OF_WORK[cost] / (steps * library_size * cells)
+    samples = int(max(FEWEST_SAMPLES, min(SAMPLES, work // n_rows)))
+    return samples, int(min(n_rows, max(FEWEST_ROWS, work // samples)))
 
 
 def _compositions(
@@ -267,17 +420,3 @@ def _weighted_sum(candidates: NDArray[Any], numbers: Integers, times: Integers) 
     for number, of_it in zip(numbers[taken], times[taken], strict=True):
         total += candidates.dtype.type(of_it) * candidates[number]
     return total
-
-
-def _averaged(candidates: NDArray[Any], numbers: Integers, times: Integers) -> NDArray[Any]:
-    """(P, n, ...) weighted means, each repeat's of its own."""
-    return np.asarray(_weighted_sum(candidates, numbers, times) / times.sum())
-
-
-def _in_groups(rows: Rows, selected: Integers, counts: Counts, predictions: Any) -> Floats:
-    """(b,) scores of what each sample selects; ``predictions`` gives it, (1, P, n, ...)."""
-    found = np.full(len(selected), np.nan)
-    for number in np.unique(selected):
-        here = selected == number
-        found[here] = mean_scores(rows, predictions(number), counts[here])[:, 0]
-    return found

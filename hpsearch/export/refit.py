@@ -10,7 +10,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from hpsearch.data.dataset import Schema
 from hpsearch.data.names import listed
+from hpsearch.decisions.ensembles import Ensemble
 from hpsearch.engines.contract import Job
 from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
@@ -66,6 +67,10 @@ class Refitted:
     word_slots: tuple[int, ...]
     inspected: Mapping[str, Any] = field(default_factory=dict)
     lookups: Sequence[Mapping[str, Any]] = ()
+
+    def measured(self, ensemble: Ensemble) -> Ensemble:
+        """The record of an ensemble, with the size of the file that holds it."""
+        return replace(ensemble, n_params=self.n_params, n_bytes=self.n_bytes)
 
 
 def refit_steps(

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hpsearch.decisions.ensembles import Ensemble
 from hpsearch.errors import OptionError
 from hpsearch.ledger.predictions import Arranged
 from hpsearch.ledger.record import (
@@ -196,10 +197,22 @@ def nested(folds: Sequence[NestedFold]) -> Nested:
     )
 
 
-def promise(mean: FoldMean, corrected: BiasCorrection, outer: Nested | None) -> Promise:
-    """What to expect on new rows: nested, else bias-corrected, else the mean over the folds."""
+def promise(
+    mean: FoldMean,
+    corrected: BiasCorrection,
+    outer: Nested | None,
+    ensemble: Ensemble | None = None,
+) -> Promise:
+    """What to expect on new rows: nested, else bias-corrected, else the mean over the folds.
+
+    Parameters
+    ----------
+    ensemble : what is exported in place of the winner's network; nested searches average, too.
+    """
     if outer is not None and np.isfinite(outer.value):
         return Promise("nested", outer.value, outer.corrected.low, outer.corrected.high)
+    if ensemble is not None and ensemble.value is not None:
+        return Promise("bias_corrected", ensemble.value, ensemble.low, ensemble.high)
     if corrected.value is not None:
         return Promise("bias_corrected", corrected.value, corrected.low, corrected.high)
     return Promise("mean", mean.value, mean.corrected.low, mean.corrected.high)

@@ -57,6 +57,7 @@ class Arranged:
     epochs : (T, E) the epochs from 1, 0 where there is none.
     n_rows : different rows of the table among the n; n_repeats : P, or the repeats that the n
         entries stand for.
+    trials : (T,) their numbers, where they are known.
     """
 
     y_true: NDArray[Any]
@@ -67,6 +68,7 @@ class Arranged:
     epochs: NDArray[np.int64]
     n_rows: int
     n_repeats: int
+    trials: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

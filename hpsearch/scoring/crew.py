@@ -157,13 +157,14 @@ class Crew:
         return found
 
     def begin_refit(
-        self, function: Callable[..., R], *arguments: Any
+        self, function: Callable[..., R], *arguments: Any, n_networks: int = 1
     ) -> Begun[tuple[R, EngineKind]]:
         """Have the winner trained on all rows by the engine that trained its folds.
 
         Parameters
         ----------
         function : what a worker calls, with the engine's ``train_on_all_rows`` and the arguments.
+        n_networks : how many are trained.
 
         Returns
         -------
@@ -171,14 +172,15 @@ class Crew:
         the network. It is a ``BundleError`` if that takes longer than ``--trial-timeout`` allows.
         """
         kind = self.choice.kind
-        begun = self._begin_refit(self.workers, function, kind, arguments)
+        begun = self._begin_refit(self.workers, function, kind, arguments, n_networks)
 
         def result() -> tuple[R, EngineKind]:
             try:
                 return begun.result(), kind
             except UntraceableError:
                 other = engine_kind(str(kind.fallback))
-                again = self._begin_refit(self._second_workers, function, other, arguments)
+                workers = self._second_workers
+                again = self._begin_refit(workers, function, other, arguments, n_networks)
                 return again.result(), other
 
         return Begun(begun.is_over, result)
@@ -189,9 +191,11 @@ class Crew:
         function: Callable[..., R],
         kind: EngineKind,
         arguments: Sequence[Any],
+        n_networks: int,
     ) -> Begun[R]:
         """Begin what trains on all rows, which may take as long as a few work units."""
-        limit = limit_of_call(self._plan.trial_timeout, n_tasks=UNITS_OF_A_REFIT)
+        n_units = UNITS_OF_A_REFIT * n_networks
+        limit = limit_of_call(self._plan.trial_timeout, n_tasks=n_units)
         begun = workers.begin(function, kind.train_on_all_rows, *arguments, limit=limit)
 
         def result() -> R:
@@ -199,7 +203,7 @@ class Crew:
                 return begun.result()
             except LateCallError as error:
                 raise BundleError(
-                    f"The final model must be trained within {limit:g} s, {UNITS_OF_A_REFIT} times "
+                    f"The final model must be trained within {limit:g} s, {n_units} times "
                     "--trial-timeout, and was not. Everything else is recorded: resume the run "
                     "with a larger --trial-timeout."
                 ) from error

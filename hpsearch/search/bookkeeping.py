@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ from hpsearch.search.plan import SearchPlan
 from hpsearch.search.race_steps import Raced
 from hpsearch.search.trial_log import TrialLog
 from hpsearch.space.hyperparameters import active_ranges
-from hpsearch.stats.bootstrap import Heard
+from hpsearch.stats.bootstrap import Heard, Rows
 from hpsearch.task import Direction, loss_sign
 from hpsearch.words import counted
 
@@ -147,10 +147,19 @@ class Books:
         folds = [self.folds[position] for position in positions]
         blocks, _ = row_blocks(self.dataset, together=self.keeps_copies_together)
         arranged = arrange([by_epoch], [[1]], folds, self.dataset.y, blocks)
+        return self._out_of_fold(arranged, arranged.predictions[0, 0], positions)
+
+    def out_of_fold_of(self, arranged: Arranged, predictions: NDArray[Any]) -> OutOfFold:
+        """What several trials of ``library`` together said (P, n, ...)."""
+        return self._out_of_fold(arranged, predictions, self._folds_in_common())
+
+    def _out_of_fold(
+        self, arranged: Arranged, predictions: NDArray[Any], positions: Sequence[int]
+    ) -> OutOfFold:
         return OutOfFold(
             target=self.dataset.target,
             y=arranged.y_true,
-            predictions=arranged.predictions[0, 0],
+            predictions=predictions,
             fold=np.asarray(positions)[arranged.fold],
             rows=arranged.rows,
             blocks=arranged.blocks,
@@ -182,7 +191,8 @@ class Books:
             units[result.candidate.trial] = journal.units(result.candidate.trial)
             trials.append(_predictions(units[result.candidate.trial], compared_folds, epochs))
         blocks, name = row_blocks(self.dataset, together=self.keeps_copies_together)
-        arranged = arrange(trials, wanted, folds, self.dataset.y, blocks)
+        numbers = tuple(result.candidate.trial for result in taking_part)
+        arranged = replace(arrange(trials, wanted, folds, self.dataset.y, blocks), trials=numbers)
         rows = [result.row for result in taking_part]
         ended = self.stopped[: plan.n_trials - len(taking_part)]
         units |= {r.candidate.trial: journal.units(r.candidate.trial) for r in ended}
@@ -206,10 +216,49 @@ class Books:
             n_bootstraps=plan.n_bootstraps,
             seed=self.seed,
             notes=[*plan.notes, *self._remarks(plan, folds, arranged.epochs)],
-            trials=[result.candidate.trial for result in taking_part],
+            trials=numbers,
             steps=list(raced.steps(plan.n_epochs)),
             n_ended=len(ended),
             heard=_told([listener(arranged) for listener in listeners]),
+        )
+
+    def library(
+        self, journal: Recorder, restore: Restore, n: int
+    ) -> tuple[list[TrialResult], Arranged | None]:
+        """The n best trials, and what they said at their best epochs on the folds of them all.
+
+        None where no fold was scored by every completed trial.
+
+        Parameters
+        ----------
+        journal, restore : as in ``bias_corrected``.
+        """
+        compared_folds = self._folds_in_common()
+        sign = loss_sign(self.direction)
+        trials = sorted(self.completed, key=lambda r: sign * (r.score or 0.0))[:n]
+        if not compared_folds:
+            return trials, None
+        wanted = [[int(result.row["best_epoch"])] for result in trials]
+        found = []
+        for result, epochs in zip(trials, wanted, strict=True):
+            restore(result)
+            units = journal.units(result.candidate.trial)
+            found.append(_predictions(units, compared_folds, epochs))
+        folds = [self.folds[position] for position in compared_folds]
+        blocks, _ = row_blocks(self.dataset, together=self.keeps_copies_together)
+        numbers = tuple(result.candidate.trial for result in trials)
+        arranged = arrange(found, wanted, folds, self.dataset.y, blocks)
+        return trials, replace(arranged, trials=numbers)
+
+    def scored_rows(self, arranged: Arranged, places: NDArray[np.int64] | None = None) -> Rows:
+        """The rows of some predictions, or those at some places, with what scores them."""
+        at: Any = slice(None) if places is None else places
+        return Rows(
+            self.metrics[0],
+            arranged.y_true[at],
+            self.dataset.target.kind,
+            arranged.blocks[at],
+            self._weights_of(arranged.rows[at]),
         )
 
     def ledger(
@@ -240,7 +289,7 @@ class Books:
             [row["n_val"] for row in folds],
             [row["repeat"] for row in folds],
         )
-        promised = estimates.promise(mean, bias_corrected, outer)
+        promised = estimates.promise(mean, bias_corrected, outer, decided.ensemble)
         beside = tuple(self._compared(scores) for scores in baselines)
         rows = [result.row for result in self._of_equal_rank()]
         ledger = Ledger(

@@ -19,9 +19,11 @@ from hpsearch.data import Dataset
 from hpsearch.decisions import Decided, OutOfFold
 from hpsearch.decisions.rules import ThresholdRule
 from hpsearch.decisions.threshold import Threshold, ThresholdSamples, decide_threshold
+from hpsearch.export.refit import Refitted
 from hpsearch.ledger import BiasCorrection, Nested
 from hpsearch.ledger.predictions import Arranged
 from hpsearch.search.bookkeeping import Books, Listener
+from hpsearch.search.ensembling import Ensembling
 from hpsearch.search.options import Options
 from hpsearch.search.plan import SearchPlan
 from hpsearch.stats.bootstrap import Heard, Rows
@@ -41,21 +43,23 @@ class Deciding:
     ----------
     rule : what the threshold is chosen by, or None.
     books : of the search, the selected trial's predictions at hand.
+    ensembling : what is exported, whose predictions all other decisions are about.
     """
 
     rule: ThresholdRule | None
     books: Books
+    ensembling: Ensembling
     _samples: ThresholdSamples | None = field(default=None, init=False)
 
     @classmethod
-    def of(cls, plan: SearchPlan, books: Books) -> Deciding:
+    def of(cls, plan: SearchPlan, books: Books, ensembling: Ensembling) -> Deciding:
         """What a search was asked to decide."""
-        return cls(rule_of(plan.options), books)
+        return cls(rule_of(plan.options), books, ensembling)
 
     @cached_property
     def out_of_fold(self) -> OutOfFold:
-        """The selected trial's predictions of rows that it was not trained on."""
-        return self.books.out_of_fold()
+        """What is exported, as it predicts rows that none of its networks was trained on."""
+        return self.ensembling.out_of_fold()
 
     @cached_property
     def threshold(self) -> Threshold | None:
@@ -70,14 +74,14 @@ class Deciding:
     @property
     def listeners(self) -> list[Listener]:
         """What hears of the samples in which the selection is made again."""
-        return [] if self.rule is None else [self._listen]
+        return self.ensembling.listeners([] if self.rule is None else [self._listen])
 
     def decided(
         self,
         corrected: BiasCorrection,
         outer: Nested | None,
         test: Dataset | None,
-        test_predictions: NDArray[Any] | None,
+        refitted: Refitted,
     ) -> Decided:
         """All decisions with what they are worth.
 
@@ -85,19 +89,21 @@ class Deciding:
         ----------
         corrected : the bootstrap that the listeners heard of.
         outer : the nested search, where there is one.
-        test, test_predictions : the test rows, and what the exported model says of them.
+        test : the test rows; refitted : the exported model, and what it says of them.
         """
+        ensemble = self.ensembling.record(corrected)
+        ensemble = ensemble and refitted.measured(ensemble)
         if self.rule is None:
-            return Decided()
+            return Decided(ensemble=ensemble)
         is_of_search = corrected.value is not None
         if not is_of_search:
             self._sample_alone(self.rule)
         threshold = self._threshold(self.rule, self._samples, is_of_search=is_of_search)
         if outer is not None:
             threshold = threshold.with_nested([fold.threshold_score for fold in outer.folds])
-        if test is not None and test_predictions is not None:
-            threshold = threshold.with_test(test.y, test_predictions, test.score_weights)
-        return Decided(threshold=threshold)
+        if test is not None and refitted.predictions is not None:
+            threshold = threshold.with_test(test.y, refitted.predictions, test.score_weights)
+        return Decided(ensemble=ensemble, threshold=threshold)
 
     def _threshold(
         self, rule: ThresholdRule, samples: ThresholdSamples | None, *, is_of_search: bool = False

@@ -7,7 +7,7 @@ and telling to ``loop``, options to ``options``, what must not have changed to `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,9 +18,8 @@ from hpsearch.engines import importing
 from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.workers import Begun
 from hpsearch.errors import HpsearchError, SearchFailedError
-from hpsearch.export.members import OnAllRows
 from hpsearch.export.refit import Refitted, check_reload, refit_and_export
-from hpsearch.ledger import Ledger
+from hpsearch.ledger import BiasCorrection, Ledger
 from hpsearch.logs import heard_beside
 from hpsearch.options import documented, taking
 from hpsearch.oracles import make_oracle
@@ -44,6 +43,7 @@ from hpsearch.search.bookkeeping import Books, positions_of
 from hpsearch.search.budget import Budget
 from hpsearch.search.column_importance import importance_of_columns
 from hpsearch.search.deciding import Deciding
+from hpsearch.search.ensembling import Ensembling, check_ensemble, check_size
 from hpsearch.search.loop import score_trials, select, steps_of_refit
 from hpsearch.search.nesting import NestedOutcome, Nesting
 from hpsearch.search.options import OPTIONS, RESUMABLE, Options
@@ -240,6 +240,7 @@ class _Planned:
         cls, options: Options, dataset: Dataset, began: float, budget: Budget | None
     ) -> _Planned:
         plan = replace(plan_search(options, dataset), budget=budget)
+        check_ensemble(plan)
         return cls(plan, Nesting.of(plan), began)
 
     @property
@@ -273,6 +274,7 @@ def execute(
     with Session(plan.for_the_session(engine), plan.dataset, plan.folds, observer.note) as session:
         observer.stage("check")
         declared = session.prepare()
+        check_size(plan, session)
         if plan.test is not None:
             session.check_new_rows(plan.test)
         telling.tell_of_what_is_tried(plan, declared, observer)
@@ -286,20 +288,16 @@ def execute(
             planned = planned.with_plan(plan)
             best = session.restore_predictions(_select(plan, log, folder, observer), journal)
             books = Books.of(plan, log, best)
-            deciding = Deciding.of(plan, books)
-            refit = _Refit(plan, session, best, deciding.for_predicting)
-            corrected = books.bias_corrected(
-                journal,
-                lambda trial: session.restore_predictions(trial, journal),
-                deciding.listeners,
-            )
+            deciding = Deciding.of(plan, books, Ensembling(plan, session, books, best, journal))
+            refit = _Refit(plan, session, best, deciding)
+            corrected = _bias_corrected(books, session, journal, deciding)
             _measure_columns(plan, session, best, journal, folder, observer)
         folder.write_tables(predictions=predictions_table(_prediction_parts(plan, session, best)))
         beside = baselines.scored(positions_of(best, plan.folds), refit.go_on)
         nested = _search_nested(planned, session, folder, observer)
         refitted, kind = refit.finish(folder, observer)
         session.crew.dismiss()
-        decided = deciding.decided(corrected, nested.nested, plan.test, refitted.predictions)
+        decided = deciding.decided(corrected, nested.nested, plan.test, refitted)
         ledger = books.ledger(
             bias_corrected=corrected,
             baselines=beside,
@@ -319,6 +317,17 @@ def execute(
             run = _with_texts(run, observer)
     observer.search_ended(run)
     return run
+
+
+def _bias_corrected(
+    books: Books, session: Session, journal: Journal, deciding: Deciding
+) -> BiasCorrection:
+    """The selection's score, in whose samples what comes after it is decided again."""
+
+    def restore(trial: TrialResult) -> TrialResult:
+        return session.restore_predictions(trial, journal)
+
+    return books.bias_corrected(journal, restore, deciding.listeners)
 
 
 def _write_outcome(
@@ -464,7 +473,7 @@ def _search_nested(
 
 
 class _Refit:
-    """The selected configuration trains on all rows, from the first, while the books are kept.
+    """What is exported trains, from the first, while the books are kept.
 
     Attributes
     ----------
@@ -476,8 +485,9 @@ class _Refit:
         plan: SearchPlan,
         session: Session,
         best: TrialResult,
-        decisions: Mapping[str, Any],
+        deciding: Deciding,
     ) -> None:
+        members = deciding.ensembling.members
         self.n_steps = steps_of_refit(plan, session, best)
         self._crew = session.crew
         self._model = session.scratch / "model.keras"
@@ -487,12 +497,13 @@ class _Refit:
         self._refitted = self._crew.begin_refit(
             refit_and_export,
             session.job,
-            [OnAllRows(best.candidate, self.n_steps)],
+            members,
             plan.dataset.schema,
             str(self._model),
             str(self._sample),
             None if plan.test is None else encode_dataset(plan.test),
-            decisions,
+            deciding.for_predicting,
+            n_networks=len(members),
         )
 
     def go_on(self) -> None:

@@ -24,7 +24,6 @@ from hpsearch.data import Dataset
 from hpsearch.decisions.rules import ThresholdRule
 from hpsearch.decisions.threshold import figures_at
 from hpsearch.errors import FoldError, InputError, SearchFailedError
-from hpsearch.export.members import OnAllRows
 from hpsearch.export.refit import refit_and_predict
 from hpsearch.folds import Fold, choose_splitter, make_folds
 from hpsearch.ledger import Nested, NestedFold, estimates
@@ -39,7 +38,8 @@ from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import Row, TrialResult
 from hpsearch.search.bookkeeping import Books
 from hpsearch.search.deciding import Deciding, rule_of
-from hpsearch.search.loop import score_trials, select, steps_of_refit
+from hpsearch.search.ensembling import Ensembling
+from hpsearch.search.loop import score_trials, select
 from hpsearch.search.plan import SearchPlan, plan_search
 from hpsearch.search.trial_log import TrialLog
 
@@ -241,10 +241,13 @@ def search_within(
         best = select(plan, log)
         if rule_of(plan.options) is not None:
             best = session.restore_predictions(best, journal)
-        deciding = Deciding.of(plan, Books.of(plan, log, best))
-        winner = OnAllRows(best.candidate, steps_of_refit(plan, session, best))
+        books = Books.of(plan, log, best)
+        ensembling = Ensembling(plan, session, books, best, journal)
+        members, deciding = ensembling.members, Deciding.of(plan, books, ensembling)
         rows = encode_dataset(new_rows)
-        refit = session.crew.begin_refit(refit_and_predict, session.job, [winner], rows)
+        refit = session.crew.begin_refit(
+            refit_and_predict, session.job, members, rows, n_networks=len(members)
+        )
         threshold = deciding.threshold
         predictions, _ = refit.result()
         return FoundWithin(

@@ -7,11 +7,15 @@ Rules that any option may have belong to ``hpsearch.options``; which option has 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from hpsearch.errors import OptionError
 
 ScaleTarget = Literal["auto", True, False]
+EnsembleChoice = int | Literal["folds", "seeds"] | None
+
+MOST_MEMBERS: Final = 100
+"""Trials that an ensemble may take."""
 
 
 def target_scaling(name: str, value: Any) -> ScaleTarget:
@@ -21,6 +25,39 @@ def target_scaling(name: str, value: Any) -> ScaleTarget:
     if type(value).__name__ == "bool":
         return bool(value)
     raise OptionError(f"`{name}` is 'auto', True or False; received {value!r}.")
+
+
+def ensemble_choice(name: str, value: Any) -> EnsembleChoice:
+    """'folds', 'seeds', or how many trials; None or 'none' for one network."""
+    if value is None or value == "none":
+        return None
+    if value in ("folds", "seeds"):
+        return "folds" if value == "folds" else "seeds"
+    value = read_ensemble(value)
+    number = getattr(value, "__index__", lambda: None)()
+    if number is None or isinstance(value, bool):
+        raise OptionError(
+            f"`{name}` is folds, seeds, none or how many of the best trials are averaged; received "
+            f"{value!r}."
+        )
+    if not 2 <= number <= MOST_MEMBERS:
+        raise OptionError(
+            f"`{name}` averages 2 to {MOST_MEMBERS} trials; received {number:,}. Give such a "
+            "number, or none for one network."
+        )
+    return int(number)
+
+
+def read_ensemble(given: Any) -> Any:
+    """A number of trials where a text is one; else as it is.
+
+    Examples
+    --------
+    >>> read_ensemble("5"), read_ensemble("seeds")
+    (5, 'seeds')
+    """
+    is_number = isinstance(given, str) and given.strip().lstrip("+-").isdecimal()
+    return int(given[:20]) if is_number else given  # of more digits Python may read none
 
 
 def splits() -> Sequence[str]:

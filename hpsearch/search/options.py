@@ -39,9 +39,12 @@ from hpsearch.oracles import check_oracle
 from hpsearch.search import asked_metrics
 from hpsearch.search.contradictions import check_together
 from hpsearch.search.option_rules import (
+    EnsembleChoice,
     ScaleTarget,
     cluster_address,
     engine_name,
+    ensemble_choice,
+    read_ensemble,
     read_fixes,
     splits,
     target_scaling,
@@ -450,6 +453,17 @@ class Options:
         resumed=Resumed.ANEW,
         for_one_network=True,
         instead_of=("backend", "address"),
+    )
+    ensemble: EnsembleChoice = option(
+        None,
+        "What is exported in place of one network: the mean of the winner's networks of all folds "
+        "(folds), of its configuration under several seeds (seeds), or of the N best trials, "
+        "weighted by their out-of-fold predictions (N). none: one network.",
+        ensemble_choice,
+        panel=Panel.DECIDING,
+        metavar="folds|seeds|N",
+        read=read_ensemble,
+        resumed=Resumed.CHANGES,
     )
     out: str | Path | None = option(
         None,

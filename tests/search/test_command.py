@@ -48,6 +48,7 @@ OTHER = {
     "transform": "log1p",
     "class_weight": {"a b": 2.5, "c": 1e-05},
     "threshold": "recall>=0.9",
+    "ensemble": 4,
     "engine": "fused",
     "trial_timeout": 15.0,
     "log": ("tensorboard", "mlflow"),

@@ -155,8 +155,8 @@ def test_where_the_selection_has_no_bootstrap_the_threshold_has_its_own():
     rng = np.random.default_rng(0)
     y, p = rng.integers(0, 2, 80), rng.random((2, 80))
     there = OutOfFold(DATA.target, y, p, np.zeros((2, 80), int), np.arange(80), np.arange(80) // 2)
-    books = SimpleNamespace(out_of_fold=lambda: there, seed=0)
-    deciding = Deciding(ThresholdRule.of("f1"), books)
+    single = SimpleNamespace(out_of_fold=lambda: there, record=lambda corrected: None)
+    deciding = Deciding(ThresholdRule.of("f1"), SimpleNamespace(seed=0), single)
     threshold = deciding.decided(BiasCorrection(missing="None."), None, None, None).threshold
     assert not threshold.is_of_search
     assert threshold.n_bootstraps == 1000
