@@ -7,7 +7,7 @@ import hpsearch
 
 NO_REPETITION = (
     "weights are those of a loss, as in Keras: a row of weight 2 is dealt to one fold, counts once "
-    "in statistics and scores, and takes no further steps"
+    "in statistics, and takes no further steps"
 )
 EXPECTED = {
     "check_sample_weight_equivalence_on_dense_data": NO_REPETITION,
