@@ -13,12 +13,15 @@ from hpsearch import words
 
 if TYPE_CHECKING:
     from hpsearch.decisions import Decided
+    from hpsearch.decisions.ensembles import Ensemble
     from hpsearch.decisions.threshold import Threshold, ThresholdFigure
 
 
 def decided_view(decided: Decided) -> RenderableType | None:
     """All that was decided, with what it is worth; None where nothing was."""
     blocks = []
+    if decided.ensemble is not None:
+        blocks.append(_ensemble(decided.ensemble))
     if decided.threshold is not None:
         blocks.append(_threshold(decided.threshold))
     return Group(*blocks) if blocks else None
@@ -26,8 +29,45 @@ def decided_view(decided: Decided) -> RenderableType | None:
 
 def decided_lines(decided: Decided) -> Iterator[Text]:
     """What was decided, a line for each decision."""
+    if decided.ensemble is not None:
+        yield _ensemble_line(decided.ensemble)
     if decided.threshold is not None:
         yield _threshold_line(decided.threshold)
+
+
+# -- the ensemble
+
+
+def _ensemble_line(ensemble: Ensemble) -> Text:
+    return Text.assemble(
+        f"exports {ensemble.words}",
+        (f" (one network: {_score(ensemble, ensemble.single)})", "dim") if ensemble.single else "",
+    )
+
+
+def _ensemble(ensemble: Ensemble) -> RenderableType:
+    head = Text.assemble(("ensemble", "bold"), f"  {ensemble.words}")
+    remarks = [Text(line, "dim") for line in ensemble.remarks()]
+    if ensemble.value is None:
+        return Group(head, *remarks)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.show_header, table.header_style = True, "bold"
+    for name in ("", "corrected", "95 % interval", "naive"):
+        table.add_column(name, overflow="fold")
+    bounds = words.interval(ensemble.low, ensemble.high)
+    both = (
+        ("the mean", ensemble.value, bounds, ensemble.naive),
+        ("one network", ensemble.single, "", ensemble.single_naive),
+    )
+    for name, value, within, naive in both:
+        table.add_row(name, _score(ensemble, value), within, _score(ensemble, naive))
+    return Group(head, table, *remarks)
+
+
+def _score(ensemble: Ensemble, value: float | None) -> str:
+    """A score to the second digit of what may lie between both."""
+    low, high = ensemble.gain_low, ensemble.gain_high
+    return words.within(value, None if low is None or high is None else high - low)
 
 
 # -- the threshold

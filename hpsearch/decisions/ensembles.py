@@ -24,6 +24,7 @@ from typing import Any, Final, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch import words
 from hpsearch.stats.base import Floats, losses_of
 from hpsearch.stats.bootstrap import Counts, Heard, Rows, mean_scores
 from hpsearch.task import Direction, loss_sign
@@ -110,6 +111,68 @@ class Ensemble:
     n_bytes: int = 0
     notes: tuple[str, ...] = ()
     missing: str = ""
+
+    @property
+    def words(self) -> str:
+        """What is exported, in a sentence.
+
+        Examples
+        --------
+        >>> members = (EnsembleMember(7, 12, 0.75, 1), EnsembleMember(2, 30, 0.25, 1))
+        >>> Ensemble("trials", members, n_networks=2).words
+        'the weighted mean of the networks of trial 7 (75 %) and trial 2 (25 %)'
+        >>> Ensemble("seeds", (EnsembleMember(7, 12, 1.0, 3),), n_networks=3).words
+        "the mean of 3 networks of trial 7's configuration, each from a seed of its own"
+        """
+        first = self.members[0].trial
+        if self.kind == "folds":
+            return f"the mean of the networks of trial {first}'s {self.n_networks} folds"
+        if self.kind == "seeds":
+            return (
+                f"the mean of {self.n_networks} networks of trial {first}'s configuration, each "
+                "from a seed of its own"
+            )
+        if len(self.members) == 1:
+            return f"the network of trial {first} alone"
+        parts = [f"trial {member.trial} ({member.weight:.0%})" for member in self.members]
+        shares = [part.replace("%", " %") for part in parts]
+        return f"the weighted mean of the networks of {', '.join(shares[:-1])} and {shares[-1]}"
+
+    @property
+    def gained(self) -> str:
+        """What averaging brings, a sentence; empty where nothing measures it."""
+        if self.gain is None or self.gain_low is None or self.gain_high is None:
+            return ""
+        width = self.gain_high - self.gain_low
+        amount, bounds = (
+            words.within(abs(self.gain), width),
+            words.interval(self.gain_low, self.gain_high),
+        )
+        verb = "better" if self.gain >= 0 else "worse"
+        chance = self.gain_low <= 0 <= self.gain_high
+        return (
+            f"On rows left out it scores {amount} {verb} than the single network ({bounds})"
+            f"{', which may be chance' if chance else ''}."
+        )
+
+    @property
+    def costs(self) -> str:
+        """What it costs, a sentence."""
+        one = f", where one network has {self.single_n_params:,}" if self.single_n_params else ""
+        return (
+            f"The file has {self.n_networks} networks with {self.n_params:,} parameters{one}; "
+            f"{self.n_bytes / 1e6:,.2f} MB."
+        )
+
+    def remarks(self) -> Iterator[str]:
+        """What there is to say beside the figures, a sentence each."""
+        if self.gained:
+            yield self.gained
+        if self.missing:
+            yield self.missing
+        yield from self.notes
+        if self.n_bytes:
+            yield self.costs
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hpsearch import words
+from hpsearch.decisions.ensembles import Ensemble
+from hpsearch.decisions.threshold import Threshold
 from hpsearch.ledger import Ledger
 from hpsearch.report.estimates import estimates, promised
 
@@ -63,6 +65,13 @@ def _model(
     settings: Mapping[str, Any], best: Mapping[str, Any], manifest: Mapping[str, Any]
 ) -> Iterator[str]:
     trained = manifest.get("trained_on") or best.get("refit") or {}
+    if manifest.get("ensemble"):
+        yield (
+            "A Keras model that takes raw cells, with its preprocessing inside: the mean of the "
+            f"networks that stand under Decisions, of {best.get('n_trials')} trials that hpsearch "
+            f"tried. They have {_count(manifest.get('n_params'))} parameters."
+        )
+        return
     yield (
         "A Keras network that takes raw cells, with its preprocessing inside: trial "
         f"{best.get('trial')} of {best.get('n_trials', settings.get('trials'))} that hpsearch "
@@ -127,9 +136,36 @@ def _estimates(best: Mapping[str, Any], ledger: Ledger | None) -> Iterator[str]:
 
 def _decisions(ledger: Ledger | None) -> Iterator[str]:
     """What was decided after the selection, with what it is worth."""
-    if ledger is None or ledger.decided.threshold is None:
+    if ledger is None:
         return
-    threshold = ledger.decided.threshold
+    decided = ledger.decided
+    if decided.ensemble is not None:
+        yield from _ensemble(decided.ensemble)
+    if decided.threshold is not None:
+        if decided.ensemble is not None:
+            yield ""
+        yield from _threshold(decided.threshold)
+
+
+def _ensemble(ensemble: Ensemble) -> Iterator[str]:
+    yield f"Ensemble: the model is {_text(ensemble.words)}."
+    if ensemble.value is not None:
+        yield ""
+        bounds = words.interval(ensemble.low, ensemble.high)
+        both = (
+            ("the mean", ensemble.value, bounds, ensemble.naive),
+            ("one network", ensemble.single, "", ensemble.single_naive),
+        )
+        rows = [
+            [name, words.number(value), within, words.number(naive)]
+            for name, value, within, naive in both
+        ]
+        yield from _table(["what scores", "corrected", "95 % interval", "naive"], rows)
+    yield ""
+    yield _text(" ".join(ensemble.remarks()))
+
+
+def _threshold(threshold: Threshold) -> Iterator[str]:
     chosen = f"{threshold.predicts}, the one that {threshold.words}"
     yield f"Threshold: it predicts {_text(chosen)}."
     yield ""

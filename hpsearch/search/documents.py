@@ -13,6 +13,7 @@ from hpsearch import options as rules
 from hpsearch.data import Dataset
 from hpsearch.data.fingerprint import fingerprint_of_weights
 from hpsearch.decisions import Decided
+from hpsearch.decisions.ensembles import Ensemble
 from hpsearch.export.bundle import BUNDLE_FORMAT, seen_ranges
 from hpsearch.export.inputs import described_model
 from hpsearch.export.refit import Refitted
@@ -145,7 +146,16 @@ def manifest(
         plan.dataset, plan.options, candidate, refitted, n_steps, backend, decisions
     )
     reloaded = "a fresh process reloads it in safe mode and predicts the same bits"
-    return {**document, "checks": [*document["checks"], reloaded]}
+    averaged = {} if decided.ensemble is None else {"ensemble": _averaged(decided.ensemble)}
+    return {**document, **averaged, "checks": [*document["checks"], reloaded]}
+
+
+def _averaged(ensemble: Ensemble) -> Document:
+    """The networks whose mean the exported model is."""
+    members = [
+        {"trial": m.trial, "weight": m.weight, "networks": m.n_networks} for m in ensemble.members
+    ]
+    return {"kind": ensemble.kind, "members": members}
 
 
 def manifest_of(

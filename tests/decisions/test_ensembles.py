@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from hpsearch.decisions.ensembles import Ensemble, Gain, Library, Repeats, Samples, affordable
+from hpsearch.decisions.ensembles import (
+    Ensemble,
+    EnsembleMember,
+    Gain,
+    Library,
+    Repeats,
+    Samples,
+    affordable,
+)
 from hpsearch.ledger.estimates import promise
 from hpsearch.ledger.record import BiasCorrection, FoldMean, Spread
 from hpsearch.metrics import score
@@ -189,3 +197,37 @@ def test_a_metric_that_walks_the_rows_can_afford_less():
     assert affordable(10, 3000, 3, "ordered") == (83, 3000)
     assert affordable(10, 10**6, 3, "ordered") == (50, 5000)
     assert affordable(100, 10**6, 3, "ordered") == (50, 1000)
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "words"),
+    [
+        (Ensemble("folds", (EnsembleMember(3, 9, 1.0, 12),), 12), "of trial 3's 12 folds"),
+        (Ensemble("trials", (EnsembleMember(3, 9, 1.0, 1),), 1), "the network of trial 3 alone"),
+    ],
+)
+def test_what_is_exported_is_said(ensemble, words):
+    assert words in ensemble.words
+
+
+@pytest.mark.parametrize(
+    ("gain", "low", "high", "said"),
+    [
+        (0.05, 0.02, 0.08, "scores 0.050 better than the single network (0.020 to 0.080)."),
+        (-0.01, -0.03, 0.01, "worse than the single network (-0.030 to 0.010), which may be"),
+        (None, None, None, ""),
+    ],
+)
+def test_what_averaging_brings_is_said_with_its_interval(gain, low, high, said):
+    members = (EnsembleMember(3, 9, 1.0, 2),)
+    ensemble = Ensemble("seeds", members, 2, gain=gain, gain_low=low, gain_high=high)
+    assert said in ensemble.gained
+    assert bool(ensemble.gained) == bool(said)
+
+
+def test_a_reason_and_the_notes_are_remarks():
+    members = (EnsembleMember(3, 9, 1.0, 3),)
+    ensemble = Ensemble("seeds", members, 3, notes=("One.",), missing="None.", n_bytes=2_500_000)
+    assert [*ensemble.remarks()] == [
+        *("None.", "One.", "The file has 3 networks with 0 parameters; 2.50 MB."),
+    ]

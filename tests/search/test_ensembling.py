@@ -1,12 +1,15 @@
 """Ensembles of a search: who is a member, what is exported, what is promised, and going on."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 import hpsearch
+from hpsearch.console.decided import decided_lines, decided_view
 from hpsearch.errors import BundleError, InputError, OptionError
 from hpsearch.export.prediction import predict_rows
 from hpsearch.ledger import Ledger
@@ -128,6 +131,20 @@ def test_what_is_promised_and_tested_is_the_mean(single, weighted, of_rows):
     truth, test = flats(30, seed=1)["rent"], weighted.best["test"]
     predicted = of_rows(weighted, flats(30, seed=1))
     assert test["rmse"] == pytest.approx(float(np.sqrt(np.mean((predicted - truth) ** 2))))
+
+
+def test_it_is_shown_on_a_terminal_in_the_report_and_in_the_card(weighted):
+    ensemble = weighted.ledger.decided.ensemble
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(decided_view(weighted.ledger.decided), *decided_lines(weighted.ledger.decided))
+    shown = console.export_text()
+    page = (weighted.path / "report.html").read_text()
+    card = (weighted.path / "model_card.md").read_text()
+    for text in (shown, page, card):
+        assert f"the weighted mean of the networks of trial {ensemble.members[0].trial}" in text
+        assert "one network" in text
+        assert f"{ensemble.n_params:,} parameters" in text
+    assert weighted.manifest["ensemble"]["members"][0]["weight"] == ensemble.members[0].weight
 
 
 def test_the_ledger_is_read_back(weighted):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from hpsearch import words
+from hpsearch.decisions.ensembles import Ensemble
 from hpsearch.decisions.rules import TRADED_FOR, ThresholdRule
 from hpsearch.decisions.threshold import Cut, Threshold, ThresholdFigure
-from hpsearch.report.blocks import Chart, Section, Table, number_cell, table_of
+from hpsearch.report.blocks import Chart, Section, Table, number_cell, score_cell, table_of
 from hpsearch.report.figures import Spec
 from hpsearch.report.material import Material, short
 
@@ -47,8 +48,49 @@ def decided_section(material: Material) -> Section | None:
 def _shown(material: Material) -> Iterator[Shown]:
     assert material.ledger is not None
     decided = material.ledger.decided
+    if decided.ensemble is not None:
+        yield _ensemble(decided.ensemble, material)
     if decided.threshold is not None:
         yield _threshold(decided.threshold, material)
+
+
+# -- the ensemble
+
+
+def _ensemble(ensemble: Ensemble, material: Material) -> Shown:
+    lead = f"The model is {ensemble.words}. {ensemble.gained}".rstrip()
+    if ensemble.value is None:
+        return Shown(lead, notes=[note for note in ensemble.remarks() if note != ensemble.gained])
+    scores = (
+        ("the mean", ensemble.value, (ensemble.low, ensemble.high), ensemble.naive),
+        ("one network", ensemble.single, (None, None), ensemble.single_naive),
+    )
+    rows = [
+        (
+            name,
+            score_cell(material, value),
+            material.interval(*bounds) or "",
+            score_cell(material, naive),
+        )
+        for name, value, bounds, naive in scores
+    ]
+    figures = table_of(
+        "What averaging scores",
+        (f"{material.metric} of", "corrected", "95 % interval", "naive"),
+        rows,
+        is_open=True,
+    )
+    members = table_of(
+        "Members",
+        ("trial", "share", "networks", "epoch"),
+        [
+            (str(m.trial), number_cell(m.weight), str(m.n_networks), str(m.epoch))
+            for m in ensemble.members
+        ],
+        is_open=len(ensemble.members) > 1,
+    )
+    notes = [note for note in ensemble.remarks() if note != ensemble.gained]
+    return Shown(lead, (), [figures, members], notes)
 
 
 # -- the threshold
