@@ -27,7 +27,7 @@ from hpsearch.results import RunFolder
 from hpsearch.results.comparing import Contender, TrialComparison
 from hpsearch.search.execution import Search
 from hpsearch.search.option_rules import read_fixes
-from hpsearch.search.options import OPTIONS
+from hpsearch.search.options import OPTIONS, RESUMABLE
 from hpsearch.stats import Comparison, PairedTest
 
 ROOT = Path(__file__).parent.parent
@@ -106,7 +106,7 @@ def test_run_without_options_uses_the_defaults_of_the_python_api(calls):
 def test_run_hands_the_datas_options_to_load(calls):
     arguments = (
         "run a.csv --target x,y --target z --task regression --drop a,b --text note "
-        "--array sequence"
+        "--array sequence --positive yes"
     )
     assert (
         main(
@@ -124,10 +124,11 @@ def test_run_hands_the_datas_options_to_load(calls):
         )
         == 0
     )
-    assert calls["load"] == {
+    assert {k: v for k, v in calls["load"].items() if v is not None} == {
         "source": "a.csv",
         "target": ["x", "y", "z"],
         "task": "regression",
+        "positive": "yes",
         "drop": ["a", "b"],
         "text": ["note"],
         "groups": "g",
@@ -334,20 +335,8 @@ def resumed(replace):
 def test_resume_needs_nothing_but_the_folder(resumed):
     assert main(["resume", "results/wine"]) == 0
     del resumed["observer"], resumed["began"]
-    assert resumed == {
-        "path": Path("results/wine"),
-        "data": None,
-        "trials": None,
-        "minutes": None,
-        "repeats": None,
-        "max_repeats": None,
-        "test_data": None,
-        "jobs": None,
-        "cluster": None,
-        "trial_timeout": None,
-        "log": None,
-        "accept_changes": False,
-    }
+    own = {"path": Path("results/wine"), "data": None, "test_data": None, "accept_changes": False}
+    assert resumed == {each.name: None for each in RESUMABLE} | own
 
 
 @pytest.mark.parametrize(

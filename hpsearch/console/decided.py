@@ -12,7 +12,7 @@ from rich.text import Text
 from hpsearch import words
 
 if TYPE_CHECKING:
-    from hpsearch.decisions import Decided
+    from hpsearch.decisions.decided import Decided
     from hpsearch.decisions.ensembles import Ensemble
     from hpsearch.decisions.threshold import Threshold, ThresholdFigure
 

@@ -29,6 +29,7 @@ from hpsearch.data.names import check_known, listed
 from hpsearch.data.numerals import NumberForm
 from hpsearch.data.offsets import with_offsets
 from hpsearch.data.options import TABLE_OPTIONS, TableOptions
+from hpsearch.data.positive import with_positive
 from hpsearch.data.rows import Arrays, names_of, rows_of_table, word_count
 from hpsearch.data.signs import Signs
 from hpsearch.data.tables import Table, check_index, read_table
@@ -241,7 +242,7 @@ def _check_roles(roles: _Roles, table: Table) -> None:
 def _decide(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
     places = table.places
     signs = Signs(table.frame, semicolons=table.semicolons)
-    found = _target(table, roles, asked.task, signs)
+    found = _target(table, roles, asked, signs)
     notes: list[str] = [*table.notes, *found.notes]
     warnings: list[str] = [*found.warnings]
     columns: list[Column] = []
@@ -306,8 +307,13 @@ def _check_any_is_left(columns: Sequence[Column], table: Table, said: Sequence[s
         )
 
 
-def _target(table: Table, roles: _Roles, task: str | None, signs: Signs) -> TargetColumn:
+def _target(table: Table, roles: _Roles, asked: TableOptions, signs: Signs) -> TargetColumn:
     """The target as it was asked for, as is known of a set with a name, or as its cells look."""
+    found = _target_of(table, roles, asked.task, signs)
+    return found if asked.positive is None else with_positive(found, asked.positive)
+
+
+def _target_of(table: Table, roles: _Roles, task: str | None, signs: Signs) -> TargetColumn:
     frame, known = table.frame[list(roles.target)], table.task
     if task is not None or known is None or roles.target != table.target:
         return read_target(frame, table.places, task, signs)

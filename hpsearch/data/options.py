@@ -109,6 +109,14 @@ class TableOptions:
         panel=Panel.DATA,
         metavar="KIND",
     )
+    positive: Any = option(
+        None,
+        "Of two labels the positive one, whose probability is predicted and which precision, "
+        "recall, F1 and a threshold are about. Default: the second one in their order.",
+        rules.anything,
+        panel=Panel.DATA,
+        metavar="LABEL",
+    )
     drop: Any = option(
         (),
         "Columns to leave out. Repeatable, or separated by commas.",

@@ -20,6 +20,7 @@ from hpsearch.data.durations import STYLES
 from hpsearch.data.kinds import LARGEST_FLOAT32
 from hpsearch.data.names import listed
 from hpsearch.data.numerals import NumberForm
+from hpsearch.data.positive import told
 from hpsearch.data.signs import Signs
 from hpsearch.data.understood import MISSING_WORDS, Cells, Places, quoted
 from hpsearch.data.variants import CORRECT_LEVELS
@@ -333,9 +334,11 @@ def _classes(cells: Cells, name: str, kind: ProblemKind, reason: str) -> TargetC
         codes = np.searchsorted(known, cells.series.to_numpy(dtype=np.float64))
     else:
         codes = pd.Index([str(label) for label in labels]).get_indexer(pd.Index(cells.series))
+    formats = (cells.number_format,) if cells.number_format else ()
+    target = Target((name,), kind, labels, reason=reason, number_formats=formats)
     notes: tuple[str, ...] = ()
     if kind == "binary":
-        notes = (f"The positive class of {name!r} is {labels[1]!r}, the other {labels[0]!r}.",)
+        notes = (told(target),)
     elif cells.form == "number" and _look_like_counts(codes, labels):
         notes = (_COUNTS.format(name),)
     words = [label for label in labels if str(label).lower() in MISSING_WORDS]
@@ -344,8 +347,6 @@ def _classes(cells: Cells, name: str, kind: ProblemKind, reason: str) -> TargetC
             f"The target {name!r}: {', '.join(map(repr, words))} is a label like any other; only "
             "an empty cell is missing.",
         )
-    formats = (cells.number_format,) if cells.number_format else ()
-    target = Target((name,), kind, labels, reason=reason, number_formats=formats)
     notes += tuple(f"The target {name!r} {said}." for said in cells.notes)
     warnings = tuple(f"The target {name!r} {said}. {CORRECT_LEVELS}" for said in cells.warnings)
     return TargetColumn(target, codes.astype(np.int32), notes, warnings)

@@ -4,9 +4,6 @@ A file a decision, each pure functions of predictions and a frozen record. What 
 is told by rows that did not decide it: it is made again in each bootstrap sample of the selection,
 on the rows drawn, and scored on those left out. Which trial is selected belongs to
 ``hpsearch.search``; what stands in the ledger to ``hpsearch.ledger``.
+
+Nothing is imported here, since options are checked by one of the files before anything heavy is.
 """
-
-from hpsearch.decisions.decided import Decided
-from hpsearch.decisions.out_of_fold import OutOfFold
-
-__all__ = ["Decided", "OutOfFold"]

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-from hpsearch.decisions import Decided
+from hpsearch.decisions.decided import Decided
 from hpsearch.task import Direction
 
 LEDGER_FORMAT: Final = "hpsearch ledger 1"

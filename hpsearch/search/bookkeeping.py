@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data import Dataset
-from hpsearch.decisions import Decided, OutOfFold
+from hpsearch.decisions.decided import Decided
+from hpsearch.decisions.out_of_fold import OutOfFold
 from hpsearch.engines.contract import UnitResult
 from hpsearch.folds import Fold
 from hpsearch.ledger import (

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data import Dataset
-from hpsearch.decisions import Decided, OutOfFold
+from hpsearch.decisions.decided import Decided
+from hpsearch.decisions.out_of_fold import OutOfFold
 from hpsearch.decisions.rules import ThresholdRule
 from hpsearch.decisions.threshold import Threshold, ThresholdSamples, decide_threshold
 from hpsearch.export.refit import Refitted

@@ -12,7 +12,7 @@ from typing import Any
 from hpsearch import options as rules
 from hpsearch.data import Dataset
 from hpsearch.data.fingerprint import fingerprint_of_weights
-from hpsearch.decisions import Decided
+from hpsearch.decisions.decided import Decided
 from hpsearch.decisions.ensembles import Ensemble
 from hpsearch.export.bundle import BUNDLE_FORMAT, seen_ranges
 from hpsearch.export.inputs import described_model

@@ -15,7 +15,6 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.decisions import OutOfFold
 from hpsearch.decisions.ensembles import (
     Ensemble,
     EnsembleMember,
@@ -24,6 +23,7 @@ from hpsearch.decisions.ensembles import (
     Samples,
     affordable,
 )
+from hpsearch.decisions.out_of_fold import OutOfFold
 from hpsearch.engines import engine_kind
 from hpsearch.engines.contract import Job
 from hpsearch.engines.failures import UntraceableError

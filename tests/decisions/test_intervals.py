@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from hpsearch.decisions import OutOfFold
 from hpsearch.decisions.intervals import (
     LEVELS,
     Conformity,
@@ -18,6 +17,7 @@ from hpsearch.decisions.intervals import (
     intervals,
     on_test_rows,
 )
+from hpsearch.decisions.out_of_fold import OutOfFold
 from hpsearch.errors import OptionError
 from hpsearch.task import Target
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hpsearch.decisions import Decided
+from hpsearch.decisions.decided import Decided
 from hpsearch.decisions.rules import ThresholdRule
 from hpsearch.decisions.threshold import ThresholdSamples, decide_threshold, figures_at
 from hpsearch.metrics import score

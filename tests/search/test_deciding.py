@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import hpsearch
-from hpsearch.decisions import OutOfFold
+from hpsearch.decisions.out_of_fold import OutOfFold
 from hpsearch.decisions.rules import ThresholdRule
 from hpsearch.decisions.threshold import figures_at
 from hpsearch.errors import ModelFileError, OptionError
