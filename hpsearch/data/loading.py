@@ -470,6 +470,13 @@ def _weights(
             f"--weights needs numbers that are not negative; column {name!r} has some in "
             f"{places(weights < 0)}. Correct these cells or drop their rows."
         )
+    lost = (weights > 0) & (weights.astype(np.float32) == 0)
+    if lost.any():
+        raise DataError(
+            f"--weights needs 0, or numbers that float32 can hold; column {name!r} has smaller "
+            f"ones in {places(lost)}. Weigh in a smaller unit, since only what rows weigh relative "
+            "to each other matters in scores."
+        )
     if not weights.any():
         raise DataError(
             f"--weights needs some row that weighs more than zero; in {name!r} none does."

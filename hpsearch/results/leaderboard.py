@@ -248,7 +248,9 @@ def _folds_in_words(settings: Any) -> str:
     folds, seed = settings.get("folds"), settings.get("seed")
     split = settings.get("split")
     dealt = "" if split in (None, "auto") else f" ({split})"
-    return f"{words.counted(int(folds or 0), 'fold')} a repeat{dealt}, seed {seed}"
+    data = settings.get("data") or {}
+    weighed = f", rows weigh by {data.get('weights')}" if data.get("score_weights") else ""
+    return f"{words.counted(int(folds or 0), 'fold')} a repeat{dealt}, seed {seed}{weighed}"
 
 
 def _standing(name: str, rank: int, run: Run, metric: str) -> Standing:

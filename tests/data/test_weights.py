@@ -44,6 +44,8 @@ def test_weights_are_read_as_any_number_is():
         ([1, 2, None, 1, 1, 1], "--weights needs a value in every row; 'w' has 1 missing"),
         ([1, 2, -3, 1, 1, 1], "not negative; column 'w' has some in row 2"),
         ([1, 2, np.inf, 1, 1, 1], "'w'"),
+        ([1, 2, 1e-60, 1, 1, 1], "float32 can hold; column 'w' has smaller ones in row 2"),
+        ([1, 2, 1e60, 1, 1, 1], "'w'"),
         ([0] * 6, "some row that weighs more than zero"),
         (list("abcdef"), "--weights needs numbers; column 'w'"),
     ],
@@ -56,6 +58,27 @@ def test_what_weighs_nothing_sensible_is_refused_with_its_rows(weights, message)
 def test_rows_that_weigh_nothing_are_warned_of():
     data = hpsearch.load(frame(w=[0, 2, 0, 1, 1, 1]), target="y", sample_weight="w")
     assert [text for text in data.warnings if "2 rows weigh nothing by 'w'" in text]
+
+
+def test_new_rows_have_weights_where_they_are_asked_for():
+    data = hpsearch.load(frame(w=[1, 2, 0.5, 4, 1, 1]), target="y", sample_weight="w")
+    rows = hpsearch.load(frame(w=[3, 2, 1, 1, 1, 1]), schema=data.schema, sample_weight="w")
+    assert_array_equal(rows.weights, [3, 2, 1, 1, 1, 1])
+    assert not rows.notes  # the column is no stranger
+    given = hpsearch.load(frame(), schema=data.schema, sample_weight=range(6))
+    assert_array_equal(given.weights, range(6))
+    with pytest.raises(DataError, match="'w'"):
+        hpsearch.load(frame(), schema=data.schema, sample_weight="w")
+    with pytest.raises(DataError, match="'x' is a column of the model"):
+        hpsearch.load(frame(), schema=data.schema, sample_weight="x")
+
+
+def test_equal_weights_weigh_in_no_score():
+    data = hpsearch.load(frame(w=[2.5] * 6), target="y", sample_weight="w")
+    assert data.score_weights is None
+    data = hpsearch.load(frame(w=range(1, 7)), target="y", sample_weight="w")
+    assert_array_equal(data.score_weights, range(1, 7))
+    assert data.scored(by_weight=False).take(np.arange(3)).score_weights is None
 
 
 def test_a_column_plays_one_part():

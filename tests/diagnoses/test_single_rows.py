@@ -46,6 +46,17 @@ def test_one_absurd_prediction_is_named_with_what_it_costs(tables, prices):
     assert found.numbers["score_without"] < 550 < found.numbers["score"]
 
 
+def test_a_row_that_weighs_much_costs_as_much(tables, prices):
+    table = predictions(*prices).assign(weight=np.where(np.arange(400) == 9, 2000.0, 1.0))
+    [found] = [d for d in diagnose(tables(CALM, predictions=table)) if d.code == "dominating_row"]
+    assert found.numbers["rows"][0][0] == 109
+    assert not [
+        d
+        for d in diagnose(tables(CALM, predictions=table.assign(weight=2.0)))
+        if d.code == "dominating_row"
+    ]
+
+
 def test_fair_predictions_have_no_such_row(tables, prices):
     assert found_in(tables, *prices) == []
 

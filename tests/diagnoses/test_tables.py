@@ -34,6 +34,20 @@ def test_the_best_constant_prediction_is_that_of_the_metric(metric, kind, truth,
     assert best_constant_score(metric, kind, truth) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("metric", "kind", "truth"),
+    [
+        *((name, "multiclass", CLASSES) for name in ("accuracy", "log_loss")),
+        *((name, "multilabel", LABELS) for name in ("micro_f1", "log_loss")),
+        *((name, "regression", VALUES) for name in ("mae", "rmse")),
+    ],
+)
+def test_a_constant_is_measured_by_what_rows_weigh(metric, kind, truth):
+    times = np.arange(len(truth)) % 3 + 1
+    repeated = best_constant_score(metric, kind, np.repeat(truth, times, axis=0))
+    assert best_constant_score(metric, kind, truth, times * 0.5) == pytest.approx(repeated)
+
+
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_no_probability_guesses_better_than_the_constant_does(seed, probability):

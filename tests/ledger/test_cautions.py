@@ -98,6 +98,15 @@ def test_small_validation_folds():
     assert not list(cautions.small_folds([fold(*range(20))], y, NUMBERS))
 
 
+def test_validation_rows_that_weigh_as_much_as_few():
+    y, weights = np.zeros((40, 1)), np.ones(40)
+    assert not list(cautions.small_folds([fold(*range(40))], y, NUMBERS, weights))
+    weights[3] = 20.0
+    [warning] = cautions.small_folds([fold(*range(40))], y, NUMBERS, weights)
+    assert (warning.code, warning.evidence["smallest"]) == ("small_folds", 7.9)
+    assert "as much as 7.9 rows that weigh the same" in warning.text
+
+
 def test_few_validation_rows_of_a_class_or_label():
     y = np.array([0] * 20 + [1] * 20 + [2] * 4)
     [warning] = cautions.small_folds([fold(*range(44))], y, CLASSES)

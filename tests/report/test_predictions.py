@@ -198,3 +198,60 @@ def test_residuals_beyond_the_axis_are_counted_apart():
     said = _beyond_text(spec)
     assert said.startswith(" The bars at the ends hold all beyond them: 2 below -")
     assert " and 1 above " in said
+
+
+# -- rows that weigh
+
+
+def repeated(table):
+    """The same cases, each as often as it weighs."""
+    return table.loc[table.index.repeat(table["weight"])].drop(columns="weight")
+
+
+@pytest.fixture
+def weighing():
+    """Two repeats of rows that weigh whole numbers, some of them nothing."""
+    rng = np.random.default_rng(3)
+    y, weights, tables = rng.integers(0, 2, 80), rng.integers(0, 4, 80), []
+    for repeat in range(2):
+        chance = np.round(np.clip(0.4 * y + 0.6 * rng.random(80), 0, 1), 2)
+        tables.append(binary(np.array(["no", "yes"])[y], chance, repeat).assign(weight=weights))
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_a_row_of_weight_k_is_drawn_as_k_rows(weighing):
+    one, other = (Predicted.of(t, "binary", BINARY) for t in (weighing, repeated(weighing)))
+    assert confusion(one) == confusion(other)
+    assert spread(one) == spread(other)
+    for mine, theirs in zip(roc(one)["series"], roc(other)["series"], strict=True):
+        assert mine["auc"] == theirs["auc"]
+
+
+def test_calibration_weighs_what_came_true_and_counts_rows_by_what_they_are_worth(weighing):
+    one = Predicted.of(weighing, "binary", BINARY)
+    for mean, share, low, high, n in calibration(one)["points"]:
+        assert low <= share <= high
+        assert n < 8
+        assert 0 < mean < 1
+    known = weighing[weighing["weight"] > 0]
+    total = sum(known["weight"] * (known["y_true"] == "yes")) / sum(known["weight"])
+    assert one.mean(one.truth) == pytest.approx(total)
+
+
+def test_numbers_are_drawn_by_what_they_weigh():
+    rng = np.random.default_rng(4)
+    truth, weights = rng.normal(size=50), rng.integers(0, 4, 50)
+    table = pd.DataFrame({"row": range(50), "repeat": 0, "fold": 0, "weight": weights,
+                          "y_true": truth, "y_pred": truth + rng.normal(size=50)})  # fmt: skip
+    one, other = (Predicted.of(t, "regression", {}) for t in (table, repeated(table)))
+    totals = [sum(residuals(each)["counts"]) for each in (one, other)]
+    assert totals == [weights.sum(), weights.sum()]
+    errors = [each.predicted[:, 0] - each.truth[:, 0] for each in (one, other)]
+    assert one.quantiles(errors[0], 0.5) == pytest.approx(
+        float(np.quantile(errors[1], 0.5, method="inverted_cdf"))
+    )
+    assert one.mean(errors[0]) == pytest.approx(errors[1].mean())
+
+
+def test_rows_that_weigh_nothing_are_no_cases(weighing):
+    assert Predicted.of(weighing.assign(weight=0.0), "binary", BINARY) is None
