@@ -68,7 +68,8 @@ class Network:
         self.y = np.eye(n)[y] if self.kind == "multiclass" else y.reshape(len(y), n)
         weights = self.data.weights
         counts = np.ones(len(y)) if weights is None else weights.of(self.data.y, position)
-        self.counts = counts.astype(np.float64)
+        trained = slice(None) if position is None else self.data.folds[position].train
+        self.counts = counts.astype(np.float64) / counts[trained].mean()
         self.rows = self._design(self.data.encoded)
         self.weights = np.random.default_rng(seed).normal(0.0, 0.3, (self.rows.shape[1], n))
 

@@ -181,6 +181,9 @@ def test_rows_weigh_what_they_are_given(search):
     even = (estimator.fit(X, CLASSES).predict(X) == "well").mean()
     weighed = (estimator.fit(X, CLASSES, weights).predict(X) == "well").mean()
     assert weighed > even + 0.2
+    assert estimator.run_.best["scores_weigh_by"] == "sample_weight"
+    alike = clone(estimator).set_params(weigh_scores=False).fit(X, CLASSES, weights)
+    assert alike.best_score_ != estimator.best_score_
 
 
 @pytest.mark.parametrize("classes", [["ill", "well"], [" a", "a"], [False, True]])
