@@ -331,6 +331,14 @@ def predict(
             help="A .csv or .parquet file to write. Default: CSV on standard output.",
         ),
     ] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Also give ranges of numbers, or sets of classes, that hold this share of what "
+            "comes, such as 0.9.",
+        ),
+    ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Predict labels or values for new rows with a run's model."""
@@ -340,7 +348,7 @@ def predict(
     _use_the_workers_environment(str(opened.manifest.get("backend")))
     from hpsearch.export.prediction import predict_rows
 
-    predicted = predict_rows(opened, data)
+    predicted = predict_rows(opened, data, interval)
     for text in predicted.notes:
         process.say("note: ", "dim", text)
     for text in predicted.unseen:

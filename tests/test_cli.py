@@ -472,7 +472,11 @@ def predictions(monkeypatch):
     frame = pd.DataFrame({"prediction": ["yes", "=no"], "probability.yes": [0.75, 1 / 3]})
     notes, unseen = "Column 'city': '1' was read as 'yes'.", "Column 'city': 'Rome' did not occur."
     predicted = Predicted(frame, (notes,), (unseen,))
-    monkeypatch.setattr("hpsearch.export.prediction.predict_rows", lambda run, data: predicted)
+
+    def predict_rows(run, data, interval):
+        return predicted if interval is None else Predicted(frame.assign(asked=interval))
+
+    monkeypatch.setattr("hpsearch.export.prediction.predict_rows", predict_rows)
     return "prediction,probability.yes\nyes,0.75\n'=no,0.333333333333\n"
 
 
@@ -560,6 +564,11 @@ def test_predict_says_on_standard_error_what_it_noticed(run, predictions, capsys
         "note: Column 'city': '1' was read as 'yes'.",
         "warning: Column 'city': 'Rome' did not occur.",
     ]
+
+
+def test_predict_asks_for_ranges_or_sets(run, predictions, capsys):
+    assert main(["predict", run, "new.csv", "--interval", "0.9"]) == 0
+    assert "yes,0.75,0.9" in capsys.readouterr().out
 
 
 def test_predict_writes_csv(run, predictions, capsys):

@@ -14,17 +14,21 @@ from hpsearch import words
 if TYPE_CHECKING:
     from hpsearch.decisions.decided import Decided
     from hpsearch.decisions.ensembles import Ensemble
+    from hpsearch.decisions.intervals import Intervals
     from hpsearch.decisions.threshold import Threshold, ThresholdFigure
 
 
 def decided_view(decided: Decided) -> RenderableType | None:
     """All that was decided, with what it is worth; None where nothing was."""
-    blocks = []
+    blocks: list[RenderableType] = []
     if decided.ensemble is not None:
         blocks.append(_ensemble(decided.ensemble))
     if decided.threshold is not None:
         blocks.append(_threshold(decided.threshold))
-    return Group(*blocks) if blocks else None
+    if decided.intervals is not None and decided.intervals.reached:
+        blocks.append(_intervals(decided.intervals))
+    spaced = [part for block in blocks for part in ("", block)]
+    return Group(*spaced[1:]) if blocks else None
 
 
 def decided_lines(decided: Decided) -> Iterator[Text]:
@@ -103,6 +107,35 @@ def _threshold(threshold: Threshold) -> RenderableType:
         ]
         table.add_row(*cells, *((_shown(figure, figure.test),) if has_test else ()))
     return Group(head, table, *(Text(line, "dim") for line in threshold.remarks()))
+
+
+# -- ranges and sets
+
+
+def _intervals(found: Intervals) -> RenderableType:
+    what = "ranges of numbers" if found.form == "range" else "sets of classes"
+    head = Text.assemble(
+        ("intervals", "bold"), f"  {what} that hold what comes, by `hpsearch predict --interval`"
+    )
+    has_test = any(reached.test is not None for reached in found.reached)
+    several = len({reached.name for reached in found.reached}) > 1
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.show_header, table.header_style = True, "bold"
+    names = (*(("target",) if several else ()), "asked", "held out of fold", found.size_name)
+    for name in (*names, *(("test rows",) if has_test else ())):
+        table.add_column(name, overflow="fold")
+    for reached in found.reached:
+        table.add_row(
+            *((words.one_line(reached.name),) if several else ()),
+            f"{reached.level:g}",
+            words.score(reached.share, reached.se),
+            words.number(reached.size),
+            *((words.number(reached.test, digits=3),) if has_test else ()),
+        )
+    return Group(head, table, *(Text(line, "dim") for line in found.remarks()))
+
+
+# -- the threshold's figures
 
 
 def _shown(figure: ThresholdFigure, value: float | None) -> str:

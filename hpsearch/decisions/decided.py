@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.decisions.ensembles import Ensemble
+from hpsearch.decisions.intervals import Intervals
 from hpsearch.decisions.threshold import Threshold
 
 
@@ -19,12 +20,17 @@ class Decided:
     ----------
     ensemble : networks that are averaged in place of the winner's.
     threshold : from which probability on a label is predicted.
+    intervals : what ranges of numbers, or sets of classes, hold; None where there are neither.
     """
 
     ensemble: Ensemble | None = None
     threshold: Threshold | None = None
+    intervals: Intervals | None = None
 
     @property
     def for_predicting(self) -> dict[str, Any]:
-        """What predicting needs of it, as the exported model's manifest says it; may be empty."""
+        """What predicting needs of it, as the exported model's manifest says it; may be empty.
+
+        What ranges and sets are predicted with, a ``Conformity``, comes beside it.
+        """
         return {} if self.threshold is None else {"threshold": self.threshold.for_predicting}

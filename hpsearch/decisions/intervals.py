@@ -3,8 +3,9 @@
 Owns the conformity scores, their quantiles, what is predicted with them, and how much of the
 out-of-fold and of the test rows that held. Conformal prediction from the out-of-fold predictions
 that there are anyway: for a number the score of a row is ``|t(y) - t(prediction)|``, ``t`` what the
-networks learnt in its place (``--transform``), and the range is ``t(prediction)`` and so much on
-both sides, turned back; for a class it is ``1 - p(its class)``, and the set holds each class whose
+networks learnt in its place (``--transform``), for a count the square root, whose errors are as
+large for many as for few; and the range is ``t(prediction)`` and so much on both sides, turned
+back; for a class it is ``1 - p(its class)``, and the set holds each class whose
 score is no higher. With ``m`` blocks of rows that are drawn together (groups, copies; else rows)
 the score taken is at the share ``level (m + 1) / m`` of all rows.
 
@@ -36,7 +37,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Self
 
 import numpy as np
@@ -56,6 +57,7 @@ LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
 FORMS: Final[Mapping[ProblemKind, Form]] = {
     "regression": "range",
     "share": "range",
+    "count": "range",
     "binary": "set",
     "multiclass": "set",
 }
@@ -108,6 +110,34 @@ class Intervals:
     in_time: bool
     reached: tuple[Reached, ...] = ()
 
+    @property
+    def size_name(self) -> str:
+        """What the size of a range or set is."""
+        return "median width" if self.form == "range" else "classes in a set"
+
+    @property
+    def highest_shown(self) -> str:
+        """The highest level, rounded down."""
+        return f"{_rounded_down(self.highest):g}"
+
+    def remarks(self) -> tuple[str, ...]:
+        """What must be known to read it, a sentence each."""
+        said = [
+            f"Of each fold, by the scores of {'earlier' if self.in_time else 'the other'} folds: "
+            "no row took part in what it is held against."
+        ]
+        if self.in_time:
+            said.append(
+                "In the order of time nothing is promised but that errors to come are like past "
+                "ones."
+            )
+        if self.n_blocks < self.n_rows:
+            said.append(
+                f"The {self.n_rows:,} rows are in {self.n_blocks:,} groups, of which each counts "
+                f"once: levels up to {self.highest_shown} can be asked for."
+            )
+        return tuple(said)
+
     def at(self, level: float) -> tuple[Reached, ...]:
         """What was reached at a level, for each target."""
         return tuple(reached for reached in self.reached if reached.level == level)
@@ -139,7 +169,7 @@ class Conformity:
         powers : of the target's transform, as the network of all rows learnt it.
         """
         pooled = _Pooled.of(out, powers)
-        return cls._of_pooled(pooled, np.ones(pooled.scores.shape[1], dtype=bool), powers)
+        return cls._of_pooled(pooled, pooled.weights > 0, powers)
 
     @classmethod
     def _of_pooled(cls, pooled: _Pooled, takes_part: NDArray[np.bool_], powers: Floats) -> Self:
@@ -295,43 +325,49 @@ def intervals(out: OutOfFold, powers: Floats, *, in_time: bool) -> Intervals | N
 
 
 def on_test_rows(
-    found: Intervals, conformity: Conformity, target: Target, y: NDArray[Any], predictions: Any
+    found: Intervals,
+    conformity: Conformity,
+    target: Target,
+    y: NDArray[Any],
+    predictions: NDArray[Any],
+    weights: Floats | None = None,
 ) -> Intervals:
     """The same with the share of test rows that each level held.
 
     Parameters
     ----------
     y, predictions : the test rows' targets, and what the exported model says of them.
+    weights : (n,) what these rows weigh; None where they weigh the same.
     """
+    powers = conformity.powers
     shares = {
-        level: held_by(conformity.quantiles(level), target, y, predictions, conformity.powers)
+        level: held_by(conformity.quantiles(level), target, y, predictions, powers, weights)
         for level in {reached.level for reached in found.reached}
     }
     numbers = {name: i for i, name in enumerate(target.names)} if found.form == "range" else {"": 0}
-    return Intervals(
-        form=found.form,
-        n_rows=found.n_rows,
-        n_blocks=found.n_blocks,
-        highest=found.highest,
-        in_time=found.in_time,
-        reached=tuple(
-            Reached(r.name, r.level, r.share, r.se, r.size, float(shares[r.level][numbers[r.name]]))
-            for r in found.reached
-        ),
+    reached = (
+        replace(each, test=float(shares[each.level][numbers[each.name]])) for each in found.reached
     )
+    return replace(found, reached=tuple(reached))
 
 
 def held_by(
-    quantiles: Floats, target: Target, y: NDArray[Any], predictions: NDArray[Any], powers: Any
+    quantiles: Floats,
+    target: Target,
+    y: NDArray[Any],
+    predictions: NDArray[Any],
+    powers: Any,
+    weights: Floats | None = None,
 ) -> Floats:
     """The share of rows that ranges or sets of these scores hold, for each column."""
     if FORMS[target.kind] == "set":
         members = _members(_probabilities(target, predictions), quantiles[0])
-        return np.array([members[np.arange(len(y)), y.astype(np.int64)].mean()])
-    low, high = _ends(target, predictions, quantiles, np.asarray(powers))
-    values = np.asarray(y, np.float64).reshape(len(y), -1)
-    found: Floats = ((values >= low) & (values <= high)).mean(axis=0)
-    return found
+        held = members[np.arange(len(y)), y.astype(np.int64)][:, None]
+    else:
+        low, high = _ends(target, predictions, quantiles, np.asarray(powers))
+        values = np.asarray(y, np.float64).reshape(len(y), -1)
+        held = (values >= low) & (values <= high)
+    return np.asarray(np.average(held, axis=0, weights=weights))
 
 
 @dataclass(frozen=True, eq=False)
@@ -374,6 +410,7 @@ class _Held:
         self._others: dict[int, Conformity | None] = {}
         for fold in np.unique(pooled.folds):
             takes_part = ~np.isin(pooled.rows, pooled.rows[pooled.folds == fold])
+            takes_part &= pooled.weights > 0
             if in_time:
                 takes_part &= pooled.folds < fold
             others = Conformity._of_pooled(pooled, takes_part, powers) if takes_part.any() else None
@@ -397,7 +434,7 @@ class _Held:
             else:
                 low, high = _ends(target, predictions, quantiles, self._powers)
                 sizes[of_fold] = (high - low)[:, column]
-        there = np.isfinite(held)
+        there = np.isfinite(held) & (pooled.weights > 0)
         if not there.any():
             return Reached(name, level, None, None, None)
         share, se = _mean(held[there], pooled.weights[there], pooled.blocks[there])
@@ -427,8 +464,10 @@ def _scores(target: Target, y: NDArray[Any], predictions: NDArray[Any], powers: 
 
 
 def _learnt(target: Target, values: NDArray[Any], powers: Floats) -> Floats:
-    """Values (n, n_values) as the networks learn them, before they are standardised."""
+    """Values (n, n_values) on the scale that errors are compared on."""
     columns = np.asarray(values, np.float64).reshape(len(values), -1)
+    if target.kind == "count":
+        return np.sqrt(np.maximum(columns, 0.0))
     with np.errstate(all="ignore"):
         return transformed(target.transform, columns, powers)
 
@@ -437,6 +476,11 @@ def _ends(
     target: Target, predictions: NDArray[Any], quantiles: Floats, powers: Floats
 ) -> tuple[Floats, Floats]:
     centre = _learnt(target, predictions, powers)
+    if target.kind == "count":  # whole numbers: none lies between
+        low, high = np.maximum(centre - quantiles, 0.0) ** 2, (centre + quantiles) ** 2
+        low, high = np.ceil(low * (1 - 1e-12)), np.floor(high * (1 + 1e-12))
+        nearest = np.round(centre**2)
+        return np.where(low > high, nearest, low), np.where(low > high, nearest, high)
     ends = [
         np.asarray(restored(np, target.transform, centre + sign * quantiles, powers), np.float64)
         for sign in (-1.0, 1.0)

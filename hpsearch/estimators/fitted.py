@@ -64,6 +64,21 @@ class Exported:
         """Of each class, or of each label, (n_rows, n)."""
         return in_order(self._canonical(X), self.order)
 
+    def ranges(self, X: Any, level: float) -> NDArray[np.float64]:
+        """The ends (n_rows, 2) of each number's range, or (n_rows, n_outputs, 2) of several."""
+        conformity = self.bundle.conformity
+        conformity.quantiles(level)  # refused before anything is predicted
+        ends = conformity.ranges(self.bundle.schema.target, self._canonical(X), level)
+        found = np.stack(ends, axis=-1)
+        return found if self.as_column or found.shape[1] > 1 else found[:, 0]
+
+    def sets(self, X: Any, level: float) -> NDArray[np.bool_]:
+        """Which classes (n_rows, n_classes) each row's set holds, in scikit-learn's order."""
+        conformity = self.bundle.conformity
+        conformity.quantiles(level)
+        members = conformity.sets(self.bundle.schema.target, self._canonical(X), level)
+        return members if self.order is None else members[:, self.order]
+
     def _canonical(self, X: Any) -> NDArray[np.float64]:
         """Canonical predictions; what rows hold that the training rows didn't is no matter here."""
         bundle = self.bundle

@@ -8,6 +8,9 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hpsearch.console.notebook import observer_in_python
 from hpsearch.data import Dataset
 from hpsearch.engines.workers.fork_server import staying
@@ -207,6 +210,25 @@ class SearchClassifier(Classifying, _Search):
 
     _winner = KerasClassifier
 
+    def predict_set(self, X: Any, level: float = 0.9) -> NDArray[np.bool_]:
+        """The classes of each row that hold the right one with a chosen probability.
+
+        Parameters
+        ----------
+        X : as in ``predict``; level : that probability, above 0 and below 1.
+
+        Returns
+        -------
+        (n_rows, n_classes), True for the classes in a row's set, in the order of ``classes_``.
+
+        Raises
+        ------
+        InputError
+            The level is none, or the search had too few rows for it, or rows have several labels.
+        """
+        exported = self._exported()
+        return exported.sets(rows.checked_rows(self, X, fits=False), level)
+
 
 @constructed_with(
     for_regressors(_PARAMETERS),
@@ -248,3 +270,22 @@ class SearchRegressor(Regressing, _Search):
     """
 
     _winner = KerasRegressor
+
+    def predict_interval(self, X: Any, level: float = 0.9) -> NDArray[np.float64]:
+        """The range of each row that holds its number with a chosen probability.
+
+        Parameters
+        ----------
+        X : as in ``predict``; level : that probability, above 0 and below 1.
+
+        Returns
+        -------
+        (n_rows, 2), the lower and the upper end; of several numbers (n_rows, n_outputs, 2).
+
+        Raises
+        ------
+        InputError
+            The level is none, or the search had too few rows for it.
+        """
+        exported = self._exported()
+        return exported.ranges(rows.checked_rows(self, X, fits=False), level)

@@ -25,11 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.dataset import Dataset, Schema
+from hpsearch.decisions.intervals import Conformity, check_form
 from hpsearch.engines.backend import import_keras_quietly
 from hpsearch.engines.initial import numpy_draws, zeros_drawn
 from hpsearch.engines.lookups import Lookups
 from hpsearch.engines.network import side_by_side
-from hpsearch.errors import InputError, ModelFileError
+from hpsearch.errors import InputError, ModelFileError, OptionError
 from hpsearch.export.members import Part
 from hpsearch.keras_settings import check_keras_json, keras_settings
 from hpsearch.paths import opened
@@ -282,6 +283,32 @@ class Bundle:
             if len(values) != n_outputs or not all(map(math.isfinite, values)):
                 raise ValueError(f"there are {n_outputs} thresholds, not {decided['values']}")
             return values
+
+    @cached_property
+    def conformity(self) -> Conformity:
+        """What ranges or sets are predicted with.
+
+        Raises
+        ------
+        OptionError
+            If there are none for such a target, or the run was made before there were any.
+        """
+        with self.reading():
+            check_form(self.schema.target)
+            kept = (self.manifest.get("decisions") or {}).get("intervals")
+            if kept is None:
+                raise OptionError(
+                    f"`interval` needs what the search kept of its out-of-fold predictions; "
+                    f"model.json of {str(self.path.parent)!r} has none of it, as an older version "
+                    "wrote it. Run the search again with this one."
+                )
+            found = Conformity.from_json(kept)
+            n_columns = len(self.schema.target.names) if len(found.scores) > 1 else 1
+            if len(found.scores) != n_columns or any(
+                len(column) != len(found.shares) or not column for column in found.scores
+            ):
+                raise ValueError("the scores of `intervals` have another number than the columns")
+            return found
 
     @cached_property
     def model(self) -> Any:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hpsearch.data import read_rows
 from hpsearch.data.unseen import beyond_ranges
+from hpsearch.decisions.intervals import check_form
 from hpsearch.errors import DataWarning
 from hpsearch.export.bundle import Bundle
 from hpsearch.preprocessing import encode
@@ -28,7 +29,9 @@ MODELS_KEPT: Final = 4
 _opened: dict[Hashable, Bundle] = {}
 
 
-def predict(run: str | os.PathLike[str] | Run, data: Any) -> pd.DataFrame:
+def predict(
+    run: str | os.PathLike[str] | Run, data: Any, *, interval: float | None = None
+) -> pd.DataFrame:
     """Predict raw rows: labels and probabilities, or values in the target's own units.
 
     A row is read as the run's schema says, whatever the other rows hold and whatever form it comes
@@ -39,12 +42,16 @@ def predict(run: str | os.PathLike[str] | Run, data: Any) -> pd.DataFrame:
     run : a finished run or its folder.
     data : a file, a DataFrame or arrays with the columns that the model was trained on, in any
         order; cells may be missing, levels unseen, further columns are ignored.
+    interval : the share of what comes that ranges of numbers, or sets of classes, are to hold, for
+        example 0.9; ``docs/decisions.md`` says what is promised. By default there are none.
 
     Returns
     -------
     One row per given row. For classes ``prediction`` and ``probability.<label>`` for each label;
     for several labels a row, a 0/1 column and a ``probability.<label>`` each; for regression a
     column per target. A label is predicted from the run's threshold on, 0.5 where it chose none.
+    With ``interval``: ``low.<target>`` and ``high.<target>`` for each number, in its own units;
+    ``set`` for classes, those that it holds with `` | `` between them.
 
     Warns
     -----
@@ -55,11 +62,13 @@ def predict(run: str | os.PathLike[str] | Run, data: Any) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the folder holds no finished run, or the rows lack a column or hold unusable cells.
+        If the folder holds no finished run, or the rows lack a column or hold unusable cells; if
+        ``interval`` is not between 0 and 1, needs more rows than the run had, or has no meaning
+        for several labels a row.
     ModelFileError
         If the exported model is missing, damaged or not the one that the run wrote.
     """
-    predicted = predict_rows(run, data)
+    predicted = predict_rows(run, data, interval)
     for text in predicted.unseen:
         warnings.warn(text, DataWarning, stacklevel=2)
     return predicted.frame
@@ -81,14 +90,20 @@ class Predicted:
     unseen: tuple[str, ...] = ()
 
 
-def predict_rows(run: str | os.PathLike[str] | Run, data: Any) -> Predicted:
+def predict_rows(
+    run: str | os.PathLike[str] | Run, data: Any, interval: float | None = None
+) -> Predicted:
     """``predict``, with what there is to say about the rows instead of warnings."""
     bundle = _kept(open_run(run))
+    if interval is not None:
+        bundle.conformity.quantiles(interval)  # refused before the rows are read
     with bundle.reading():
         rows = read_rows(data, bundle.schema)
         encoded = encode(bundle.schema, rows.frame, rows.arrays, len(rows.frame))
         predictions = bundle.predict(encoded)
         frame = prediction_frame(bundle.schema.target, predictions, bundle.thresholds)
+        if interval is not None:
+            frame = with_intervals(frame, bundle, predictions, interval)
         beyond = beyond_ranges(rows.frame, bundle.manifest.get("ranges") or {})
         return Predicted(frame, rows.notes, (*rows.unseen, *beyond))
 
@@ -123,6 +138,32 @@ def _state(path: Path) -> tuple[str, int, int, int]:
     except OSError:
         return str(path.absolute()), 0, 0, 0  # which opening it tells
     return str(path.absolute()), found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def with_intervals(
+    frame: pd.DataFrame, bundle: Bundle, predictions: NDArray[Any], level: float
+) -> pd.DataFrame:
+    """Predictions as people read them, with their ranges or sets.
+
+    Parameters
+    ----------
+    frame : of ``prediction_frame``; predictions : canonical.
+    level : what ranges or sets are to hold of what comes.
+    """
+    target, conformity = bundle.schema.target, bundle.conformity
+    if check_form(target) == "range":
+        ends = conformity.ranges(target, predictions, level)
+        columns = {
+            f"{side}.{name}": values[:, number]
+            for number, name in enumerate(target.names)
+            for side, values in zip(("low", "high"), ends, strict=True)
+        }
+        return frame.assign(**columns)
+    members = conformity.sets(target, predictions, level)
+    labels = np.array([str(label) for label in target.labels], dtype=object)
+    sets = [" | ".join(labels[row]) for row in members]
+    frame.insert(1, "set", sets)
+    return frame
 
 
 def prediction_frame(

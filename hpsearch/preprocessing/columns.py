@@ -27,12 +27,14 @@ class ColumnParts:
     numbers, codes, arrays : positions in those parts of ``Encoded``.
     words : columns of its sparse matrix, each text or word column's first one and the one after its
         last.
+    exposure : whether the exposure is one of them.
     """
 
     numbers: tuple[int, ...] = ()
     codes: tuple[int, ...] = ()
     words: tuple[tuple[int, int], ...] = ()
     arrays: tuple[int, ...] = ()
+    exposure: bool = False
 
     @classmethod
     def of(cls, schema: Schema, names: Sequence[str]) -> Self:
@@ -54,7 +56,8 @@ class ColumnParts:
             of_kind = enumerate(schema.of_kind(kind))
             return tuple(place for place, column in of_kind if column.name in wanted)
 
-        return cls(tuple(numbers), places("category"), tuple(words), places("array"))
+        exposure = bool(places("exposure"))
+        return cls(tuple(numbers), places("category"), tuple(words), places("array"), exposure)
 
     def taken_from(self, rows: Encoded, order: NDArray[np.integer]) -> Encoded:
         """Rows whose parts here come from other ones among them.
@@ -74,7 +77,10 @@ class ColumnParts:
             array[order] if place in self.arrays else array
             for place, array in enumerate(rows.arrays)
         )
-        return Encoded(numbers, codes, self._words(rows.words, order), arrays)
+        exposure = rows.exposure
+        if exposure is not None and self.exposure:
+            exposure = exposure[order]
+        return Encoded(numbers, codes, self._words(rows.words, order), arrays, exposure)
 
     def _words(
         self, words: sparse.csr_array | None, order: NDArray[np.integer]

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from hpsearch import words
 from hpsearch.decisions.ensembles import Ensemble
+from hpsearch.decisions.intervals import Intervals
 from hpsearch.decisions.threshold import Threshold
 from hpsearch.ledger import Ledger
 from hpsearch.report.estimates import estimates, promised
@@ -139,12 +140,13 @@ def _decisions(ledger: Ledger | None) -> Iterator[str]:
     if ledger is None:
         return
     decided = ledger.decided
-    if decided.ensemble is not None:
-        yield from _ensemble(decided.ensemble)
-    if decided.threshold is not None:
-        if decided.ensemble is not None:
-            yield ""
-        yield from _threshold(decided.threshold)
+    parts = [
+        list(_ensemble(decided.ensemble)) if decided.ensemble else [],
+        list(_threshold(decided.threshold)) if decided.threshold else [],
+        list(_intervals(decided.intervals)) if decided.intervals else [],
+    ]
+    spaced = [line for part in parts if part for line in ("", *part)]
+    yield from spaced[1:]
 
 
 def _ensemble(ensemble: Ensemble) -> Iterator[str]:
@@ -163,6 +165,34 @@ def _ensemble(ensemble: Ensemble) -> Iterator[str]:
         yield from _table(["what scores", "corrected", "95 % interval", "naive"], rows)
     yield ""
     yield _text(" ".join(ensemble.remarks()))
+
+
+def _intervals(found: Intervals) -> Iterator[str]:
+    if not found.reached:
+        return
+    what = "ranges" if found.form == "range" else "sets of classes"
+    yield (
+        f"Intervals: `hpsearch predict --interval 0.9` gives {what} that hold what comes as often "
+        "as was asked, on average over rows like the training rows; up to "
+        f"{found.highest_shown} can be asked for."
+    )
+    yield ""
+    has_test = any(each.test is not None for each in found.reached)
+    named = found.form == "range"
+    head = [*(["target"] if named else []), "asked", "held out of fold", found.size_name]
+    rows = [
+        [
+            *([each.name] if named else []),
+            f"{each.level:g}",
+            words.score(each.share, each.se),
+            words.number(each.size),
+            *([words.number(each.test, digits=3)] if has_test else []),
+        ]
+        for each in found.reached
+    ]
+    yield from _table([*head, *(["test rows"] if has_test else [])], rows)
+    yield ""
+    yield _text(" ".join(found.remarks()))
 
 
 def _threshold(threshold: Threshold) -> Iterator[str]:

@@ -131,7 +131,8 @@ class FoldModel:
             batch = design_rows(rows.take(filled), self.data.layout, self.statistics)
             raw = side_by_side(numpy_links, self.network.predict_on_batch(batch))
             parts.append(np.asarray(raw)[: len(numbers)])
-        return self.form.predictions(self.data.target, self.statistics, np.concatenate(parts))
+        raw = np.concatenate(parts)
+        return self.form.predictions(self.data.target, self.statistics, raw, rows.exposure)
 
 
 def _filled(n_rows: int) -> int:

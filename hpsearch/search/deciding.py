@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hpsearch.data import Dataset
 from hpsearch.decisions.decided import Decided
+from hpsearch.decisions.intervals import FORMS, Conformity, Intervals, intervals, on_test_rows
 from hpsearch.decisions.out_of_fold import OutOfFold
 from hpsearch.decisions.rules import ThresholdRule
 from hpsearch.decisions.threshold import Threshold, ThresholdSamples, decide_threshold
@@ -45,17 +46,19 @@ class Deciding:
     rule : what the threshold is chosen by, or None.
     books : of the search, the selected trial's predictions at hand.
     ensembling : what is exported, whose predictions all other decisions are about.
+    powers : of the target's transform, as the network of all rows learns it.
     """
 
     rule: ThresholdRule | None
     books: Books
     ensembling: Ensembling
+    powers: NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
     _samples: ThresholdSamples | None = field(default=None, init=False)
 
     @classmethod
     def of(cls, plan: SearchPlan, books: Books, ensembling: Ensembling) -> Deciding:
         """What a search was asked to decide."""
-        return cls(rule_of(plan.options), books, ensembling)
+        return cls(rule_of(plan.options), books, ensembling, ensembling.target_powers)
 
     @cached_property
     def out_of_fold(self) -> OutOfFold:
@@ -67,10 +70,19 @@ class Deciding:
         """The threshold, before it is known what it is worth."""
         return None if self.rule is None else self._threshold(self.rule, None)
 
+    @cached_property
+    def conformity(self) -> Conformity | None:
+        """What ranges or sets are predicted with; None where there are neither."""
+        there = self.out_of_fold
+        return Conformity.of(there, self.powers) if there.target.kind in FORMS else None
+
     @property
     def for_predicting(self) -> dict[str, Any]:
         """What predicting needs of the decisions."""
-        return Decided(threshold=self.threshold).for_predicting
+        needs = Decided(threshold=self.threshold).for_predicting
+        return (
+            needs if self.conformity is None else needs | {"intervals": self.conformity.to_json()}
+        )
 
     @property
     def listeners(self) -> list[Listener]:
@@ -93,9 +105,21 @@ class Deciding:
         test : the test rows; refitted : the exported model, and what it says of them.
         """
         ensemble = self.ensembling.record(corrected)
-        ensemble = ensemble and refitted.measured(ensemble)
+        return Decided(
+            ensemble=ensemble and refitted.measured(ensemble),
+            threshold=self._scored_threshold(corrected, outer, test, refitted),
+            intervals=self._intervals(test, refitted),
+        )
+
+    def _scored_threshold(
+        self,
+        corrected: BiasCorrection,
+        outer: Nested | None,
+        test: Dataset | None,
+        refitted: Refitted,
+    ) -> Threshold | None:
         if self.rule is None:
-            return Decided(ensemble=ensemble)
+            return None
         is_of_search = corrected.value is not None
         if not is_of_search:
             self._sample_alone(self.rule)
@@ -104,7 +128,16 @@ class Deciding:
             threshold = threshold.with_nested([fold.threshold_score for fold in outer.folds])
         if test is not None and refitted.predictions is not None:
             threshold = threshold.with_test(test.y, refitted.predictions, test.score_weights)
-        return Decided(ensemble=ensemble, threshold=threshold)
+        return threshold
+
+    def _intervals(self, test: Dataset | None, refitted: Refitted) -> Intervals | None:
+        """What ranges or sets held of rows that took no part in them."""
+        there, conformity = self.out_of_fold, self.conformity
+        found = intervals(there, self.powers, in_time=self.books.dataset.time is not None)
+        if found is None or conformity is None or test is None or refitted.predictions is None:
+            return found
+        said, weights = refitted.predictions, test.score_weights
+        return on_test_rows(found, conformity, there.target, test.y, said, weights)
 
     def _threshold(
         self, rule: ThresholdRule, samples: ThresholdSamples | None, *, is_of_search: bool = False

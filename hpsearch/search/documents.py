@@ -133,17 +133,17 @@ def manifest(
     n_steps: int,
     backend: str,
     decided: Decided,
+    decisions: Mapping[str, Any],
 ) -> Document:
     """What the exported model of a run expects and gives: model.json.
 
     Parameters
     ----------
     backend : Keras's, on which it was trained and checked.
-    decided : what was decided after the selection.
+    decided : what was decided after the selection; decisions : what predicting needs of it.
     """
-    candidate, decisions = best.candidate, decided.for_predicting
     document = manifest_of(
-        plan.dataset, plan.options, candidate, refitted, n_steps, backend, decisions
+        plan.dataset, plan.options, best.candidate, refitted, n_steps, backend, decisions
     )
     reloaded = "a fresh process reloads it in safe mode and predicts the same bits"
     averaged = {} if decided.ensemble is None else {"ensemble": _averaged(decided.ensemble)}

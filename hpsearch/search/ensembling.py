@@ -164,6 +164,11 @@ class Ensembling:
         self._heard: tuple[Samples, int, int] | None = None
         self._notes: list[str] = []
 
+    @property
+    def target_powers(self) -> NDArray[np.float64]:
+        """Of the target's transform, as the network of all rows learns it."""
+        return self._session.data.refit_statistics.target_power
+
     @cached_property
     def members(self) -> Sequence[Member]:
         """The networks whose mean is exported, those of the selected trial first.

@@ -309,7 +309,8 @@ def execute(
             decided=decided,
         )
         made = (plan, best, refitted, refit.n_steps)
-        manifest = documents.manifest(*made, kind.keras_backend, decided)
+        said = (kind.keras_backend, decided, deciding.for_predicting)
+        manifest = documents.manifest(*made, *said)
         outcome = documents.best_document(*made, len(log), ledger)
         _write_outcome(folder, documents.run_document(plan, session), outcome, manifest, ledger)
         run = open_run(folder.path)

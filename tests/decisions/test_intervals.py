@@ -148,6 +148,19 @@ def test_a_range_of_a_share_stays_between_0_and_1():
     assert_allclose(np.hstack([low, high]), [[0, 0.4], [0.6, 1]], atol=1e-6)
 
 
+def test_a_range_of_counts_is_wider_where_more_is_counted_and_ends_in_whole_numbers():
+    target = Target(("y",), "count")
+    y = np.array([[1.0], [4.0], [9.0], [16.0]])
+    out = out_of_fold(y, [(np.sqrt(y) + 0.5) ** 2], target)  # each off by half a square root
+    found = Conformity.of(out, ONE)
+    low, high = found.ranges(target, np.array([[0.0], [0.3], [4.0], [100.0]]), 0.8)
+    # Of the square root half to both sides: up to 0.25; 1.1; from 2.25 to 6.25; 90.25 to 110.25.
+    assert_array_equal(np.hstack([low, high]), [[0, 0], [1, 1], [3, 6], [91, 110]])
+    narrow = Conformity.of(out_of_fold(y, [(np.sqrt(y) + 0.05) ** 2], target), ONE)
+    low, high = narrow.ranges(target, np.array([[0.4]]), 0.8)
+    assert (low[0, 0], high[0, 0]) == (0, 0), "where no whole number lies between, the nearest"
+
+
 def test_a_value_that_no_range_can_hold_makes_ranges_infinite_and_stays_so():
     target = Target(("y",), "regression", transform="log")
     out = out_of_fold(np.ones((3, 1)), [[[0.0], [1.0], [1.0]]], target)

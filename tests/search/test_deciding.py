@@ -70,8 +70,8 @@ def threshold_of(run):
 def test_a_run_without_decisions_says_nothing_of_them(search):
     plain = search(threshold=None)
     assert plain.ledger.decided.for_predicting == {}
-    assert "decisions" not in plain.manifest
-    assert "Decisions" not in (plain.path / "model_card.md").read_text()
+    assert "threshold" not in plain.manifest["decisions"]
+    assert "Threshold" not in (plain.path / "model_card.md").read_text()
 
 
 def test_the_threshold_is_that_of_the_out_of_fold_predictions(run):
@@ -156,7 +156,8 @@ def test_where_the_selection_has_no_bootstrap_the_threshold_has_its_own():
     y, p = rng.integers(0, 2, 80), rng.random((2, 80))
     there = OutOfFold(DATA.target, y, p, np.zeros((2, 80), int), np.arange(80), np.arange(80) // 2)
     single = SimpleNamespace(out_of_fold=lambda: there, record=lambda corrected: None)
-    deciding = Deciding(ThresholdRule.of("f1"), SimpleNamespace(seed=0), single)
+    books = SimpleNamespace(seed=0, dataset=SimpleNamespace(time=None))
+    deciding = Deciding(ThresholdRule.of("f1"), books, single)
     threshold = deciding.decided(BiasCorrection(missing="None."), None, None, None).threshold
     assert not threshold.is_of_search
     assert threshold.n_bootstraps == 1000

@@ -8,9 +8,10 @@ from typing import Final
 
 from hpsearch import words
 from hpsearch.decisions.ensembles import Ensemble
+from hpsearch.decisions.intervals import Intervals
 from hpsearch.decisions.rules import TRADED_FOR, ThresholdRule
 from hpsearch.decisions.threshold import Cut, Threshold, ThresholdFigure
-from hpsearch.report.blocks import Chart, Section, Table, number_cell, score_cell, table_of
+from hpsearch.report.blocks import Cell, Chart, Section, Table, number_cell, score_cell, table_of
 from hpsearch.report.figures import Spec
 from hpsearch.report.material import Material, short
 
@@ -52,6 +53,8 @@ def _shown(material: Material) -> Iterator[Shown]:
         yield _ensemble(decided.ensemble, material)
     if decided.threshold is not None:
         yield _threshold(decided.threshold, material)
+    if decided.intervals is not None and decided.intervals.reached:
+        yield _intervals(decided.intervals)
 
 
 # -- the ensemble
@@ -187,6 +190,37 @@ def _table(threshold: Threshold) -> Table:
     return table_of(
         "At the threshold", (*heads, *(("test rows",) if has_test else ())), rows, is_open=True
     )
+
+
+# -- ranges and sets
+
+
+def _intervals(found: Intervals) -> Shown:
+    what = "ranges of numbers" if found.form == "range" else "sets of classes"
+    lead = (
+        f"With --interval it predicts {what} that hold what comes as often as was asked; how often "
+        "they did is measured."
+    )
+    has_test = any(reached.test is not None for reached in found.reached)
+    several = len({reached.name for reached in found.reached}) > 1
+    rows = [
+        (
+            *((reached.name,) if several else ()),
+            number_cell(reached.level),
+            Cell(words.score(reached.share, reached.se), sort=reached.share),
+            number_cell(reached.size),
+            *((number_cell(reached.test, digits=3),) if has_test else ()),
+        )
+        for reached in found.reached
+    ]
+    heads = (*(("target",) if several else ()), "asked", "held out of fold", found.size_name)
+    table = table_of(
+        f"How often {what} held what came",
+        (*heads, *(("test rows",) if has_test else ())),
+        rows,
+        is_open=True,
+    )
+    return Shown(lead, (), [table], found.remarks())
 
 
 def _figure(figure: ThresholdFigure, value: float | None) -> str:
