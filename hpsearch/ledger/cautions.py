@@ -153,30 +153,25 @@ def small_folds(
     ----------
     weights : what each row of the table weighs in scores, or None where all weigh the same.
     """
-    sizes = [len(fold.validation) for fold in folds]
-    effective = [
-        size if weights is None else effective_rows(weights[fold.validation])
-        for size, fold in zip(sizes, folds, strict=True)
-    ]
-    if min(effective) < SMALLEST_FOLD <= min(sizes):
-        least = round(min(effective), 1)
+    parts = [fold.validation for fold in folds]
+    if weights is not None:
+        parts = [rows[weights[rows] > 0] for rows in parts]
+    smallest: float = min(map(len, parts))
+    text = f"A fold has {smallest} validation rows; with"
+    remedy = "Lower --folds, and read the interval in place of the mean."
+    worth = smallest if weights is None else min(effective_rows(weights[rows]) for rows in parts)
+    if worth < SMALLEST_FOLD <= smallest:
+        smallest = round(worth, 1)
+        text = f"The validation rows of a fold tell as much as {smallest:g} of equal weight; with"
+        remedy = f"Look at the largest weights. {remedy}"
+    if smallest < SMALLEST_FOLD:
         yield LedgerWarning(
             "small_folds",
-            f"The validation rows of a fold say as much as {least:g} rows that weigh the same; "
-            f"with fewer than {SMALLEST_FOLD} a few rows decide its score.",
-            {"smallest": least, "limit": SMALLEST_FOLD},
-            "Look at the largest weights, lower --folds, and read the interval in place of the "
-            "mean.",
+            f"{text} fewer than {SMALLEST_FOLD} a few rows decide its score.",
+            {"smallest": smallest, "limit": SMALLEST_FOLD},
+            remedy,
         )
-    if min(sizes) < SMALLEST_FOLD:
-        yield LedgerWarning(
-            "small_folds",
-            f"A fold has {min(sizes)} validation rows; with fewer than {SMALLEST_FOLD} a few rows "
-            "decide its score.",
-            {"smallest": min(sizes), "limit": SMALLEST_FOLD},
-            "Lower --folds, and read the interval in place of the mean.",
-        )
-    rarest = _rarest(folds, y, target)
+    rarest = _rarest(parts, y, target)
     if rarest is not None and rarest[1] < SMALLEST_CLASS:
         label, count = rarest
         yield LedgerWarning(
@@ -188,12 +183,14 @@ def small_folds(
         )
 
 
-def _rarest(folds: Sequence[Fold], y: NDArray[Any], target: Target) -> tuple[str, int] | None:
-    """The label that a fold has fewest validation rows of, and how many."""
+def _rarest(
+    parts: Sequence[NDArray[np.int64]], y: NDArray[Any], target: Target
+) -> tuple[str, int] | None:
+    """The label that the validation rows of a fold have fewest of, and how many."""
     if target.is_classification:
-        counts = [np.bincount(y[f.validation], minlength=len(target.labels)) for f in folds]
+        counts = [np.bincount(y[rows], minlength=len(target.labels)) for rows in parts]
     elif target.kind == "multilabel":
-        counts = [(y[fold.validation] == 1).sum(axis=0) for fold in folds]
+        counts = [(y[rows] == 1).sum(axis=0) for rows in parts]
     else:
         return None
     fewest = np.min(counts, axis=0)

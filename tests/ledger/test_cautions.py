@@ -104,7 +104,14 @@ def test_validation_rows_that_weigh_as_much_as_few():
     weights[3] = 20.0
     [warning] = cautions.small_folds([fold(*range(40))], y, NUMBERS, weights)
     assert (warning.code, warning.evidence["smallest"]) == ("small_folds", 7.9)
-    assert "as much as 7.9 rows that weigh the same" in warning.text
+    assert "tell as much as 7.9 of equal weight" in warning.text
+    weights = (np.arange(40) < 10).astype(float)
+    [warning] = cautions.small_folds([fold(*range(40))], y, NUMBERS, weights)
+    assert "A fold has 10 validation rows" in warning.text
+    of_classes = np.repeat([0, 1, 2], 40)
+    weights = np.where(np.arange(120) < 83, 1.0, 0.0)
+    [warning] = cautions.small_folds([fold(*range(120))], of_classes, CLASSES, weights)
+    assert (warning.code, warning.evidence["smallest"]) == ("small_class", 3)
 
 
 def test_few_validation_rows_of_a_class_or_label():

@@ -135,6 +135,18 @@ def test_equal_weights_change_no_bit():
         assert (equal.estimate, equal.low, equal.naive) == (plain.estimate, plain.low, plain.naive)
 
 
+def test_guesses_of_rows_that_weigh_are_corrected_to_chance():
+    found = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        y, p, weights = rng.integers(0, 2, 150), rng.random((20, 1, 150)), rng.exponential(size=150)
+        said = bias_corrected_cv("accuracy", y, p, weights=weights, n_bootstraps=100)
+        found.append((said.naive, said.estimate))
+    naive, corrected = np.mean(found, axis=0)
+    assert naive > 0.58
+    assert abs(corrected - 0.5) < 0.02
+
+
 def test_a_function_gets_what_rows_weigh():
     y, p = noise(1, n_trials=3)
     weights = np.random.default_rng(0).uniform(0.0, 3.0, 60)
