@@ -324,7 +324,7 @@ def parse(parameter: HyperParameter, value: Any) -> Any:
             read = (_to_int if kind == "int" else _to_float)(value)
             allowed = parameter.min_value <= read <= parameter.max_value
         else:
-            read = _READERS[type(parameter.values[0])](value)
+            read = _reader(parameter.values)(value)
             allowed = read in parameter.values
     except (ValueError, TypeError):
         allowed = False
@@ -374,6 +374,13 @@ _READERS: dict[type, Callable[[Any], Any]] = {
     float: _to_float,
     str: str,
 }
+
+
+def _reader(values: Sequence[Any]) -> Callable[[Any], Any]:
+    """What reads one of these values; keras-tuner holds True and False of a choice as 1 and 0."""
+    if type(values[0]) is int and set(values) <= {0, 1}:
+        return lambda value: int(_to_bool(value))
+    return _READERS[type(values[0])]
 
 
 def _check_names(hp: HyperParameters, fixes: Mapping[str, Any]) -> None:

@@ -266,3 +266,21 @@ def test_a_declaration_that_has_no_value_to_give_is_refused(make, message):
     make(hp)
     with pytest.raises(SpaceError, match=message):
         check_declared(hp.space[0])
+
+
+def of_true_and_false():
+    from keras_tuner import HyperParameters
+
+    hp = HyperParameters()
+    hp.Choice("clip", [True, False])
+    return hp
+
+
+@pytest.mark.parametrize("text", ["False", "false", "0", False, 0])
+def test_a_choice_of_true_and_false_takes_them_by_name(text):
+    assert narrow(of_true_and_false(), {"clip": text}).values["clip"] == 0
+
+
+def test_a_choice_of_true_and_false_takes_nothing_else():
+    with pytest.raises(SpaceError, match="allows 1, 0; received '2'"):
+        narrow(of_true_and_false(), {"clip": "2"})
