@@ -527,4 +527,5 @@ def _example_problem() -> Any:
         loss="binary_crossentropy",
         n_train=1000,
         epochs=default("epochs"),
+        n_numbers=10,
     )

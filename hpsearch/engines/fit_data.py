@@ -184,6 +184,8 @@ def problem_of(target: Target, layout: Layout, *, n_train: int, epochs: int) -> 
         loss=task.loss,
         n_train=n_train,
         epochs=epochs,
+        n_numbers=len(layout.numbers),
+        n_words=sum(layout.word_slots),
     )
 
 

@@ -201,6 +201,8 @@ class Problem:
     n_train : rows of the smallest training set of the first repeat; learning-rate schedules count
         their steps by it.
     epochs : passes over the training rows that the search's budget allows.
+    n_numbers : how many features of a flat row are numbers; they come first, standardised.
+    n_words : how many are words of a bag, 1 where a row has the word; they come after categories.
     """
 
     kind: ProblemKind
@@ -210,6 +212,8 @@ class Problem:
     loss: str | Link
     n_train: int
     epochs: int
+    n_numbers: int = 0
+    n_words: int = 0
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Optimizer steps of one epoch, the partial last batch included."""

@@ -312,7 +312,7 @@ class KFoldTuner:
         from hpsearch.preprocessing import Layout
 
         if self._run is None:
-            return Problem("binary", (10,), 1, "sigmoid", "binary_crossentropy", 1000, 100)
+            return Problem("binary", (10,), 1, "sigmoid", "binary_crossentropy", 1000, 100, 10)
         manifest = self._run.manifest
         schema = Schema.from_json(manifest["schema"])
         return problem_of(

@@ -89,6 +89,27 @@ def test_every_epoch_is_that_of_keras_fit_alone(on_jax, table, make_job, changes
         )
 
 
+TABULAR = {
+    "n_layers": 1,
+    "units": 64,
+    "activation": "mish",
+    "embedding": "periodic",
+    "frequency": 0.1,
+    "dropout": 0.15,
+    "learning_rate": 2e-3,
+    "weight_decay": 2e-2,
+    "batch_size": BATCH,
+}
+
+
+def test_the_space_for_tables_trains_as_keras_fit_does(on_jax, table, make_job):
+    job = make_job(table("regression", N_ROWS), "tabular", n_folds=N_FOLDS, epochs=20)
+    candidate = Candidate(3, {**TABULAR, "dropout": 0.0})
+    fused = on_jax("fused_results", job, [unit_of([candidate])])
+    losses, _ = on_jax("keras_curves", job, candidate, 1)
+    np.testing.assert_allclose(fused[3, 1].train_loss, losses, rtol=1e-4)
+
+
 @pytest.mark.parametrize("effort", ["middle", "high"])
 @pytest.mark.parametrize(
     "changes", [OPTIMIZERS[4] | REGULARIZERS[2], *NORMALIZATIONS], ids=["adam", "before", "after"]
@@ -179,6 +200,22 @@ def test_candidates_that_differ_in_numbers_alone_share_a_structure(on_jax, table
     keys = [sketch.key for sketch in found]
     assert len(set(keys[: len(numbers)])) == 1
     assert len(set(keys)) == 1 + len(structures)
+
+
+def test_tables_candidates_share_a_structure_whatever_their_waves_and_rates(
+    on_jax, table, make_job
+):
+    job = make_job(table("binary", N_ROWS), "tabular", n_folds=N_FOLDS, epochs=4)
+    numbers = [
+        TABULAR,
+        {**TABULAR, "frequency": 0.5},
+        {**TABULAR, "dropout": 0.4, "learning_rate": 1e-3, "weight_decay": 1e-3},
+    ]
+    structures = [{**TABULAR, "units": 128}, {**TABULAR, "activation": "relu"}]
+    found = on_jax("sketches", job, [Candidate(i, v) for i, v in enumerate(numbers + structures)])
+    keys = [sketch.key for sketch in found]
+    assert len(set(keys[:3])) == 1
+    assert len(set(keys)) == 3
 
 
 def quantile_loss(hp, problem):

@@ -16,10 +16,18 @@ N_OUTPUTS = {"binary": 1, "multiclass": 3, "multilabel": 2, "regression": 2, "sh
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def problem_of(kind, input_shape=(5,), n_train=N_ROWS, epochs=2):
+def problem_of(kind, input_shape=(5,), n_train=N_ROWS, epochs=2, n_numbers=0, n_words=0):
     task = TASKS[kind]
     return Problem(
-        kind, input_shape, N_OUTPUTS[kind], task.output_activation, task.loss, n_train, epochs
+        kind,
+        input_shape,
+        N_OUTPUTS[kind],
+        task.output_activation,
+        task.loss,
+        n_train,
+        epochs,
+        n_numbers,
+        n_words,
     )
 
 
@@ -194,3 +202,71 @@ def test_mlp_batches_are_no_larger_than_the_training_rows(n_train, sizes):
     hp = Space.load("mlp").declared(problem_of("binary", n_train=n_train))
     (batch_size,) = [p for p in hp.space if p.name == "batch_size"]
     assert list(batch_size.values) == sizes
+
+
+# -- the space for tables
+
+
+def tabular(problem=None, **fixes):
+    problem = problem or problem_of("binary", n_numbers=3)
+    space = Space.load("tabular")
+    return space.build(space.declared(problem, fixes).values, problem)
+
+
+@pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.parametrize("n_numbers", [2, 5])
+def test_tabular_networks_of_numbers_train_and_load_without_code(kind, n_numbers, tmp_path):
+    import keras
+
+    problem = problem_of(kind, n_numbers=n_numbers)
+    space = Space.load("tabular")
+    x, y = rows_of(problem)
+    (candidate,) = sample(space.declared(problem, {"embedding": "periodic"}), 1, seed=3)
+    built = space.construct(candidate.values, problem)
+    assert built.values == candidate.values
+    assert np.isfinite(train_one_step(built.model, x, y))
+    built.model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True, compile=False)
+    np.testing.assert_array_equal(np.asarray(loaded(x)), np.asarray(built.model(x)))
+
+
+def test_tabular_begins_by_predicting_the_same_for_every_row():
+    x, _ = rows_of(problem_of("binary"))
+    assert (np.asarray(tabular()(x)) == 0.5).all()
+
+
+def test_tabular_is_not_ruled_by_far_values():
+    problem = problem_of("regression", n_numbers=5)
+    space = Space.load("tabular")
+    embedded = space.build({**space.declared(problem).values, "n_layers": 1}, problem)
+    x, y = rows_of(problem)
+    train_one_step(embedded, x, y)
+    far = np.asarray(embedded(np.array([[1e3] * 5, [1e6] * 5], np.float32)))
+    np.testing.assert_allclose(far[0], far[1], atol=1e-2)
+
+
+def test_tabular_leaves_bags_of_words_to_dense_layers():
+    problem = problem_of("binary", input_shape=(50,), n_numbers=3, n_words=40)
+    assert "embedding" not in Space.load("tabular").declared(problem).values
+    assert [type(layer).__name__ for layer in tabular(problem).layers[:2]] == [
+        "InputLayer",
+        "Dense",
+    ]
+
+
+def test_tabular_rates_fall_to_nothing_four_times_each_time_twice_as_slowly():
+    problem = problem_of("binary", n_train=240, epochs=10, n_numbers=3)
+    rate = tabular(problem, learning_rate=0.01).optimizer._learning_rate
+    rates = np.array([float(rate(step)) for step in range(150)])
+    (starts,) = np.nonzero(np.diff(rates, prepend=0.0) > 0)
+    assert starts.tolist() == [0, 10, 30, 70]
+    assert rates[starts] == pytest.approx([0.01] * 4)
+    assert rates[[9, 29, 69, 149]] == pytest.approx([0.0] * 4, abs=3e-4)
+
+
+@pytest.mark.parametrize(("n_train", "size"), [(9, 9), (120, 16), (400, 16), (800, 32), (4000, 64)])
+def test_tabular_batches_leave_steps_enough_in_an_epoch(n_train, size):
+    assert (
+        Space.load("tabular").declared(problem_of("binary", n_train=n_train)).values["batch_size"]
+        == size
+    )

@@ -1,8 +1,8 @@
 """What two configurations must share to train in one program, and what may differ between them.
 
 A program's structure is its network, optimizer and loss without the numbers that enter it as
-data: dropout rates, L1 and L2 strengths, weight decay and learning rates. Works on a built
-``keras.Model``; training belongs to ``program``.
+data: initial values, dropout rates, L1 and L2 strengths, weight decay and learning rates. Works on
+a built ``keras.Model``; training belongs to ``program``.
 """
 
 from __future__ import annotations
@@ -174,6 +174,11 @@ class _NameOrder:
         return self.declare(text) if text in self._numbers else text
 
 
+def _is_data(key: str) -> bool:
+    """Whether an entry only says how initial values are drawn, which programs are given."""
+    return key == "seed" or key.endswith("_initializer")
+
+
 def _without_numbers(value: Any, names: _NameOrder) -> Any:
     if isinstance(value, Mapping):
         kind, config = value.get("class_name"), value.get("config")
@@ -185,7 +190,7 @@ def _without_numbers(value: Any, names: _NameOrder) -> Any:
         if isinstance(value.get("name"), str):
             names.declare(value["name"])
         return {
-            key: "data" if key == "seed" else _without_numbers(part, names)
+            key: "data" if _is_data(key) else _without_numbers(part, names)
             for key, part in value.items()
         }
     if isinstance(value, list | tuple):

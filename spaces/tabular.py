@@ -1,0 +1,145 @@
+"""A space for tables of numbers and categories: a network whose defaults are strong as they are.
+
+It takes what pays in networks of recent years. Numbers are clipped smoothly, so that far values
+don't rule, and every feature has a scale of its own that training finds quickly (RealMLP:
+Holzmüller, Grinsztajn & Steinwart, "Better by default", 2024). Each number is joined by a few waves
+of itself, with which a network learns what is not smooth (Gorishniy, Rubachev & Babenko, "On
+embeddings for numerical features in tabular deep learning", 2022). Then come three layers with
+Mish, and AdamW, whose learning rate falls to nothing four times, each time twice as slowly
+(Loshchilov & Hutter, "SGDR", 2017): where few epochs are enough, one of the first falls will do.
+
+Few hyperparameters, those that matter. All of it is made of Keras's own layers and operations, so
+that the exported model loads anywhere.
+"""
+
+import math
+
+UNITS = [64, 128, 256, 512]
+ACTIVATIONS = ["mish", "selu", "relu"]
+BATCH_SIZES = [16, 32, 64, 128, 256]
+
+CLIPPED_AT = 3.0
+"""Standard deviations that a smoothly clipped number comes near and never reaches."""
+
+N_WAVES, N_EMBEDDED = 16, 3
+"""Waves of each number, and features that they are mixed to, beside the number itself."""
+
+SCALE_SPEED = 6.0
+"""How many times as fast as other weights the features' scales are learnt."""
+
+N_CYCLES = 4
+"""Of 1, 2, 4 and 8 parts of all steps."""
+
+
+def declare(hp, problem):
+    """Declare every hyperparameter; builds nothing and needs no backend."""
+    hp.Int("n_layers", 1, 4, default=3)
+    hp.Choice("units", UNITS, default=128)
+    hp.Choice("activation", ACTIVATIONS)
+    if embeds(problem):
+        hp.Choice("embedding", ["periodic", "none"])
+        with hp.conditional_scope("embedding", ["periodic"]):
+            hp.Float("frequency", 0.02, 1.0, sampling="log", default=0.1)
+    hp.Float("dropout", 0.0, 0.5, default=0.15)
+    hp.Float("learning_rate", 3e-4, 1e-2, sampling="log", default=2e-3)
+    hp.Float("weight_decay", 1e-4, 1e-1, sampling="log", default=2e-2)
+    sizes = [size for size in BATCH_SIZES if size <= problem.n_train] or [problem.n_train]
+    hp.Choice("batch_size", sizes, default=usual_batch_size(sizes, problem.n_train))
+
+
+def embeds(problem):
+    """Whether numbers are embedded: bags of words go to dense layers as they are, which is fast."""
+    return problem.n_numbers > 0 and not problem.n_words
+
+
+def usual_batch_size(sizes, n_train):
+    """The largest one that leaves at least 16 steps an epoch, up to 64."""
+    fitting = [size for size in sizes if size <= min(64, n_train / 16)]
+    return fitting[-1] if fitting else sizes[0]
+
+
+def build(hp, problem):
+    """The compiled network of one configuration."""
+    import keras
+
+    declare(hp, problem)
+    inputs = keras.Input(problem.input_shape)
+    rows = keras.layers.Flatten()(inputs) if len(problem.input_shape) > 1 else inputs
+    if embeds(problem):
+        rows = scaled(embedded(hp, rows, problem.n_numbers))
+    for _ in range(hp.get("n_layers")):
+        rows = hidden_layer(hp, rows)
+    last = keras.layers.Dense(
+        problem.n_outputs, activation=problem.output_activation, kernel_initializer="zeros"
+    )
+    model = keras.Model(inputs, last(rows))
+    model.compile(optimizer=optimizer(hp, problem), loss=problem.loss)
+    return model
+
+
+def embedded(hp, rows, n_numbers):
+    """Rows whose numbers, the first features, are clipped and joined by their waves."""
+    import keras
+
+    numbers, others = rows[:, :n_numbers], rows[:, n_numbers:]
+    ops = keras.ops
+    numbers = numbers / ops.sqrt(1.0 + ops.square(numbers / CLIPPED_AT))
+    parts = [numbers]
+    if hp.get("embedding") == "periodic":
+        parts.append(keras.layers.Flatten()(waves(hp, numbers, n_numbers)))
+    if others.shape[-1]:
+        parts.append(others)
+    return keras.layers.Concatenate()(parts) if len(parts) > 1 else numbers
+
+
+def waves(hp, numbers, n_numbers):
+    """(n, n_numbers, N_EMBEDDED): mixed cosines of each number, of learnt frequency and phase."""
+    import keras
+    from keras import initializers
+
+    phases = keras.layers.EinsumDense(
+        "ab,bk->abk",
+        output_shape=(n_numbers, N_WAVES),
+        bias_axes="bk",
+        kernel_initializer=initializers.RandomNormal(stddev=2 * math.pi * hp.get("frequency")),
+        bias_initializer=initializers.RandomUniform(-math.pi, math.pi),
+    )
+    mixed = keras.layers.EinsumDense(
+        "abk,bke->abe",
+        output_shape=(n_numbers, N_EMBEDDED),
+        bias_axes="be",
+        kernel_initializer=initializers.RandomUniform(
+            -1 / math.sqrt(N_WAVES), 1 / math.sqrt(N_WAVES)
+        ),
+    )
+    return mixed(keras.ops.cos(phases(numbers)))
+
+
+def scaled(rows):
+    """Rows whose features are multiplied by scales that begin at 1."""
+    import keras
+
+    grown = keras.layers.EinsumDense(
+        "ab,b->ab", output_shape=rows.shape[1:], kernel_initializer="zeros"
+    )
+    return rows + SCALE_SPEED * grown(rows)
+
+
+def hidden_layer(hp, rows):
+    """Dense, activation and dropout."""
+    import keras
+
+    activation = hp.get("activation")
+    start = "lecun_normal" if activation == "selu" else "he_normal"
+    rows = keras.layers.Dense(hp.get("units"), kernel_initializer=start)(rows)
+    rows = keras.layers.Activation(activation)(rows)
+    return keras.layers.Dropout(hp.get("dropout"))(rows)
+
+
+def optimizer(hp, problem):
+    """AdamW, its learning rate falling from the full rate to nothing in each cycle."""
+    import keras
+
+    first = max(1, problem.total_steps(hp.get("batch_size")) // (2**N_CYCLES - 1))
+    rates = keras.optimizers.schedules.CosineDecayRestarts(hp.get("learning_rate"), first)
+    return keras.optimizers.AdamW(rates, weight_decay=hp.get("weight_decay"), beta_2=0.95)
