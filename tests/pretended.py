@@ -121,11 +121,13 @@ class Loaded:
     """What a pretended ``model.keras`` holds, with the method of a Keras model that predicts."""
 
     def __init__(self, content):
-        self.layout, self.kind, self.parts = pickle.loads(content)
+        self.layout, self.kind, self.parts, self.calibrator = pickle.loads(content)
 
     def predict_on_batch(self, inputs):
         outputs = [weight * self._outputs(inputs, *part) for weight, *part in self.parts]
-        return sum(outputs[1:], outputs[0]).astype(np.float32)
+        mean = sum(outputs[1:], outputs[0])
+        mean = mean if self.calibrator is None else self.calibrator.columns(np, mean)
+        return mean.astype(np.float32)
 
     def _outputs(self, inputs, statistics, weights):
         arrays = tuple(inputs[f"array_{i}"] for i in range(len(self.layout.arrays)))
@@ -173,19 +175,23 @@ def check_reload(model_path, check_path):
 def refit_and_export(
     train, job, members, schema, model_path, check_path, test_rows, decisions=None
 ):
+    from hpsearch.decisions.calibrators import calibrator_in
     from hpsearch.export.refit import Refitted  # here, so that a worker's import of this is quick
 
+    calibrator = calibrator_in(decisions)
     networks = _made(train, job, members)
     layout, kind = networks[0].data.layout, networks[0].kind
     parts = [
         (member.weight, network.statistics, network.weights)
         for member, network in zip(members, networks, strict=True)
     ]
-    content = pickle.dumps((layout, kind, parts))
+    content = pickle.dumps((layout, kind, parts, calibrator))
     with open(model_path, "wb") as file:
         file.write(content)
     digest = hashlib.sha256(content).hexdigest()
     predictions = None if test_rows is None else _mean(members, networks, test_rows)
+    if calibrator is not None and predictions is not None:
+        predictions = calibrator.predictions(predictions)
     slots = tuple(networks[0].statistics.word_slots.tolist())
     return Refitted(digest, 9 * len(networks), len(content), predictions, slots)
 

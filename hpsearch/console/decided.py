@@ -12,6 +12,7 @@ from rich.text import Text
 from hpsearch import words
 
 if TYPE_CHECKING:
+    from hpsearch.decisions.calibration import Calibration
     from hpsearch.decisions.decided import Decided
     from hpsearch.decisions.ensembles import Ensemble
     from hpsearch.decisions.intervals import Intervals
@@ -23,6 +24,8 @@ def decided_view(decided: Decided) -> RenderableType | None:
     blocks: list[RenderableType] = []
     if decided.ensemble is not None:
         blocks.append(_ensemble(decided.ensemble))
+    if decided.calibration is not None:
+        blocks.append(_calibration(decided.calibration))
     if decided.threshold is not None:
         blocks.append(_threshold(decided.threshold))
     if decided.intervals is not None and decided.intervals.reached:
@@ -35,6 +38,8 @@ def decided_lines(decided: Decided) -> Iterator[Text]:
     """What was decided, a line for each decision."""
     if decided.ensemble is not None:
         yield _ensemble_line(decided.ensemble)
+    if decided.calibration is not None:
+        yield Text(decided.calibration.verdict)
     if decided.threshold is not None:
         yield _threshold_line(decided.threshold)
 
@@ -72,6 +77,14 @@ def _score(ensemble: Ensemble, value: float | None) -> str:
     """A score to the second digit of what may lie between both."""
     low, high = ensemble.gain_low, ensemble.gain_high
     return words.within(value, None if low is None or high is None else high - low)
+
+
+# -- calibration
+
+
+def _calibration(calibration: Calibration) -> RenderableType:
+    head = Text.assemble(("calibration", "bold"), f"  {calibration.verdict}")
+    return Group(head, *(Text(line, "dim") for line in calibration.remarks()))
 
 
 # -- the threshold

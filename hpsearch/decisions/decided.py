@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hpsearch.decisions.calibration import Calibration
 from hpsearch.decisions.ensembles import Ensemble
 from hpsearch.decisions.intervals import Intervals
 from hpsearch.decisions.threshold import Threshold
@@ -19,11 +20,13 @@ class Decided:
     Attributes
     ----------
     ensemble : networks that are averaged in place of the winner's.
+    calibration : whether and how probabilities are made to mean what they say.
     threshold : from which probability on a label is predicted.
     intervals : what ranges of numbers, or sets of classes, hold; None where there are neither.
     """
 
     ensemble: Ensemble | None = None
+    calibration: Calibration | None = None
     threshold: Threshold | None = None
     intervals: Intervals | None = None
 
@@ -33,4 +36,9 @@ class Decided:
 
         What ranges and sets are predicted with, a ``Conformity``, comes beside it.
         """
-        return {} if self.threshold is None else {"threshold": self.threshold.for_predicting}
+        said: dict[str, Any] = {}
+        if self.calibration is not None and self.calibration.calibrator is not None:
+            said["calibration"] = self.calibration.calibrator.to_json()
+        if self.threshold is not None:
+            said["threshold"] = self.threshold.for_predicting
+        return said

@@ -8,13 +8,14 @@ of the trial and the epoch that the same rows select, and is scored on the rows 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.decisions.calibrators import Calibrator
 from hpsearch.decisions.cuts import Sorted, rounded
 from hpsearch.decisions.rules import FIGURES, TRADED_FOR, Confusion, Floats, ThresholdRule
 from hpsearch.task import Direction, Target, loss_sign
@@ -24,6 +25,8 @@ HALF: Final = 0.5
 """Where a label is predicted from if nothing is decided."""
 
 _LEVEL: Final = (0.025, 0.975)
+
+Calibrated = Callable[[], Sequence[Calibrator | None]]
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,7 @@ class ThresholdSamples:
         y: NDArray[Any],
         predictions: NDArray[Any],
         weights: NDArray[Any] | None = None,
+        calibrated: Calibrated | None = None,
     ) -> None:
         """Begin with candidates' predictions.
 
@@ -192,8 +196,11 @@ class ThresholdSamples:
         y : (n,), or (n, L) of several labels.
         predictions : (C, P, n) or (C, P, n, L).
         weights : (n,) what rows weigh; None for all the same.
+        calibrated : gives the calibrators of the samples that are being heard of, None for one that
+            has none, where predictions are calibrated before a threshold sorts them.
         """
         self.rule, self._y, self._predictions = rule, y, predictions
+        self._calibrated = calibrated
         self._weights = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
         n_labels = 1 if y.ndim == 1 else y.shape[1]
         self._thresholds: list[Floats] = [np.empty((0, n_labels))]
@@ -204,9 +211,8 @@ class ThresholdSamples:
         n_labels = self._thresholds[0].shape[1]
         thresholds = np.full((len(counts), n_labels), np.nan)
         scores = np.full((len(counts), n_labels, 2, len(self.rule.figures)), np.nan)
-        for candidate in np.unique(selected[selected >= 0]):
-            chosen = np.flatnonzero(selected == candidate)
-            for number, (is_positive, p) in enumerate(parts(self._y, self._predictions[candidate])):
+        for chosen, predictions in self._predicted(selected):
+            for number, (is_positive, p) in enumerate(parts(self._y, predictions)):
                 if not np.isfinite(p).all():
                     continue
                 ordered = Sorted.of(p, is_positive)
@@ -217,6 +223,19 @@ class ThresholdSamples:
                     thresholds[few, number], scores[few, number] = found
         self._thresholds.append(thresholds)
         self._scores.append(_mean_over_labels(scores))
+
+    def _predicted(
+        self, selected: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        """Samples, and the predictions (P, n, ...) that they select."""
+        if self._calibrated is None:
+            for candidate in np.unique(selected[selected >= 0]):
+                yield np.flatnonzero(selected == candidate), self._predictions[candidate]
+            return
+        for number, calibrator in enumerate(self._calibrated()):
+            if calibrator is not None:
+                predictions = self._predictions[selected[number]]
+                yield np.array([number]), calibrator.predictions(predictions)
 
     def _scored(self, ordered: Sorted, counts: NDArray[np.int64]) -> tuple[Floats, Floats]:
         """(b,) thresholds, and (b, 2, F) figures at them and at 0.5 on the rows left out."""

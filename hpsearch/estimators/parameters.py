@@ -14,7 +14,7 @@ _C = TypeVar("_C", bound=type)
 NAMES: Final = {"transform": "transform_target"}
 """Options that have another name as a parameter: what has ``transform`` is a transformer."""
 
-_OF_CLASSES: Final = ("class_weight", "threshold")
+_OF_CLASSES: Final = ("class_weight", "calibrate", "threshold")
 _OF_NUMBERS: Final = ("transform",)
 
 

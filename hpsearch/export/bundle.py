@@ -39,6 +39,7 @@ from hpsearch.preprocessing.design import design_batch, multi_hot
 from hpsearch.task import Target
 
 if TYPE_CHECKING:
+    from hpsearch.decisions.calibrators import Calibrator
     from hpsearch.engines.network import OutputForm
     from hpsearch.results import Run
 
@@ -71,7 +72,12 @@ def bundle_model(
     return bundle_ensemble([Part(network, form, statistics)], schema, layout)
 
 
-def bundle_ensemble(parts: Sequence[Part], schema: Schema, layout: Layout) -> Any:
+def bundle_ensemble(
+    parts: Sequence[Part],
+    schema: Schema,
+    layout: Layout,
+    calibrator: Calibrator | None = None,
+) -> Any:
     """The weighted mean of several networks' canonical predictions, in one graph.
 
     They share its inputs; each has its own preprocessing, since each learnt its statistics from its
@@ -81,6 +87,7 @@ def bundle_ensemble(parts: Sequence[Part], schema: Schema, layout: Layout) -> An
     Parameters
     ----------
     parts : the networks; their weights sum to 1.
+    calibrator : what calibrates the probabilities of the mean.
 
     Returns
     -------
@@ -97,6 +104,8 @@ def bundle_ensemble(parts: Sequence[Part], schema: Schema, layout: Layout) -> An
     if len(found) > 1:
         weights = np.array([part.weight for part in parts], np.float32).reshape(-1, 1, 1)
         outputs = keras.ops.sum(keras.ops.stack(found) * weights, axis=0)
+    if calibrator is not None:
+        outputs = calibrator.columns(keras.ops, outputs)
     return keras.Model(inputs, outputs, name="hpsearch_model")
 
 

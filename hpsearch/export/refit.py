@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from hpsearch.data.dataset import Schema
 from hpsearch.data.names import listed
+from hpsearch.decisions.calibrators import Calibrator, calibrator_in
 from hpsearch.decisions.ensembles import Ensemble
 from hpsearch.engines.contract import Job
 from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
@@ -112,7 +113,8 @@ def refit_and_export(
         first.
     path : where ``model.keras`` goes; ``check_path`` gets inputs and predictions for the reload.
     test_rows : rows to predict with the exported model, or None.
-    decisions : what predicting needs of what was decided; stands in the file.
+    decisions : what predicting needs of what was decided; stands in the file. A calibrator is part
+        of the graph.
 
     Raises
     ------
@@ -141,14 +143,14 @@ def _refitted(
     parts = [member.made(train, job) for member in members]
     networks = [part.network for part in parts]
     lookups = Lookups.joined([lookups_of(n, data.raw_range) for n in networks if looks_up(n)])
-    slots = parts[0].statistics.word_slots
+    slots, calibrator = parts[0].statistics.word_slots, calibrator_in(decisions)
     with keras_settings():  # what the space sets of its own is in the network's layers
-        model = bundle_ensemble(parts, schema, data.layout)
+        model = bundle_ensemble(parts, schema, data.layout, calibrator)
         described = described_model(schema, data.layout, slots.tolist(), decisions)
         save_keras_file(model, Path(path), to_json_text(described))
     sample = data.encoded.take(slice(0, rows_at_once(data.layout)))
     outputs = predict_encoded(model, sample, data.layout, slots)
-    _check_same(parts, sample, data, outputs, members)
+    _check_same(parts, calibrator, sample, data, outputs, members)
     inputs: dict[str, Any] = model_inputs(sample, data.layout, slots)
     _save_arrays(check_path, {"outputs": outputs, **inputs})
     predictions = None
@@ -239,6 +241,7 @@ def _predicted(part: Part, data: FitData, rows: Encoded) -> NDArray[np.floating[
 
 def _check_same(
     parts: Sequence[Part],
+    calibrator: Calibrator | None,
     sample: Encoded,
     data: FitData,
     outputs: NDArray[np.float32],
@@ -255,6 +258,8 @@ def _check_same(
     expected = found[0]
     if len(parts) > 1:
         expected = np.average(found, axis=0, weights=[part.weight for part in parts])
+    if calibrator is not None:
+        expected = calibrator.columns(np, np.asarray(expected, np.float64))
     scale = data.refit_statistics.target_scale
     if data.target.transform or data.target.kind == "count":  # the scale is another one
         scale = np.maximum(np.abs(expected).max(axis=0), np.finfo(np.float32).tiny)

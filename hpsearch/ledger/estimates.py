@@ -41,6 +41,7 @@ from hpsearch.stats import (
     tibshirani_correction,
 )
 from hpsearch.stats.bootstrap import Heard, Rule
+from hpsearch.stats.gains import gained
 from hpsearch.task import ProblemKind
 
 TEST_BOOTSTRAPS: Final = 1000
@@ -102,6 +103,7 @@ def bias_correction(
     steps: Sequence[RaceStep] = (),
     n_ended: int = 0,
     heard: Heard | None = None,
+    gains: Callable[[], NDArray[np.float64]] | None = None,
 ) -> BiasCorrection:
     """The whole selection's score, from predictions of all its trials.
 
@@ -118,6 +120,8 @@ def bias_correction(
     trials, steps, n_ended : of a race, the trials' numbers, the steps before the last choice, and
         how many trials ended there.
     heard : hears of the samples.
+    gains : gives, once they are heard, by how much more each sample scores, (B,), since its
+        predictions were changed after the selection; NaN where that is unknown.
     """
     n_trials, n_epochs = arranged.predictions.shape[:2]
     correct: Callable[..., BiasCorrected] = bias_corrected_cv_of_epochs
@@ -149,6 +153,8 @@ def bias_correction(
         raise
     except ValueError as error:
         return replace(head, missing=str(error))
+    if gains is not None:
+        said = gained(said, gains())
     return replace(
         head,
         value=said.estimate,
@@ -158,6 +164,22 @@ def bias_correction(
         n_bootstraps=said.n_bootstraps,
         n_skipped=said.n_skipped,
     )
+
+
+def moved(corrected: BiasCorrection, gains: NDArray[np.float64]) -> BiasCorrection:
+    """An estimate to which the mean of what some samples score more is added.
+
+    Examples
+    --------
+    >>> moved(BiasCorrection(value=0.5, low=0.4, high=0.6), np.array([0.1, np.nan, 0.3])).value
+    0.7
+    """
+    known = gains[np.isfinite(gains)]
+    if corrected.value is None or corrected.low is None or corrected.high is None or not len(known):
+        return corrected
+    by = float(known.mean())
+    value, low, high = corrected.value + by, corrected.low + by, corrected.high + by
+    return replace(corrected, value=value, low=low, high=high)
 
 
 def foldwise(scores: ArrayLike, metric: str, *, ended: ArrayLike | None = None) -> Foldwise | None:

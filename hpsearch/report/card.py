@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hpsearch import words
+from hpsearch.decisions.calibration import Calibration
 from hpsearch.decisions.ensembles import Ensemble
 from hpsearch.decisions.intervals import Intervals
 from hpsearch.decisions.threshold import Threshold
@@ -142,6 +143,7 @@ def _decisions(ledger: Ledger | None) -> Iterator[str]:
     decided = ledger.decided
     parts = [
         list(_ensemble(decided.ensemble)) if decided.ensemble else [],
+        list(_calibration(decided.calibration)) if decided.calibration else [],
         list(_threshold(decided.threshold)) if decided.threshold else [],
         list(_intervals(decided.intervals)) if decided.intervals else [],
     ]
@@ -193,6 +195,12 @@ def _intervals(found: Intervals) -> Iterator[str]:
     yield from _table([*head, *(["test rows"] if has_test else [])], rows)
     yield ""
     yield _text(" ".join(found.remarks()))
+
+
+def _calibration(calibration: Calibration) -> Iterator[str]:
+    yield f"Calibration: {_text(calibration.verdict)}"
+    yield ""
+    yield _text(" ".join(calibration.remarks()))
 
 
 def _threshold(threshold: Threshold) -> Iterator[str]:

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
 Restore = Callable[[TrialResult], TrialResult]
+Gains = Callable[[], NDArray[np.float64]]
 Listener = Callable[[Arranged], Heard]
 """Takes the predictions that the bootstrap compares, and gives what hears of its samples."""
 
@@ -168,13 +169,18 @@ class Books:
         )
 
     def bias_corrected(
-        self, journal: Recorder, restore: Restore, listeners: Sequence[Listener] = ()
+        self,
+        journal: Recorder,
+        restore: Restore,
+        listeners: Sequence[Listener] = (),
+        gains: Gains | None = None,
     ) -> BiasCorrection:
         """The whole selection's score, from the predictions in the journal.
 
         Parameters
         ----------
         listeners : what hears of the samples in which the selection is made again.
+        gains : what these found that each sample scores more, by what was decided afterwards.
         restore : makes a trial's predictions at its best epoch again where they were let go, as
             more repeats may have it, and records them in the journal.
         """
@@ -221,6 +227,7 @@ class Books:
             steps=list(raced.steps(plan.n_epochs)),
             n_ended=len(ended),
             heard=_told([listener(arranged) for listener in listeners]),
+            gains=gains,
         )
 
     def library(

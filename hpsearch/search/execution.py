@@ -19,7 +19,7 @@ from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.workers import Begun
 from hpsearch.errors import HpsearchError, SearchFailedError
 from hpsearch.export.refit import Refitted, check_reload, refit_and_export
-from hpsearch.ledger import BiasCorrection, Ledger
+from hpsearch.ledger import Ledger
 from hpsearch.logs import heard_beside
 from hpsearch.options import documented, taking
 from hpsearch.oracles import make_oracle
@@ -290,7 +290,9 @@ def execute(
             books = Books.of(plan, log, best)
             deciding = Deciding.of(plan, books, Ensembling(plan, session, books, best, journal))
             refit = _Refit(plan, session, best, deciding)
-            corrected = _bias_corrected(books, session, journal, deciding)
+            corrected = deciding.bias_corrected(
+                journal, lambda trial: session.restore_predictions(trial, journal)
+            )
             _measure_columns(plan, session, best, journal, folder, observer)
         folder.write_tables(predictions=predictions_table(_prediction_parts(plan, session, best)))
         beside = baselines.scored(positions_of(best, plan.folds), refit.go_on)
@@ -318,17 +320,6 @@ def execute(
             run = _with_texts(run, observer)
     observer.search_ended(run)
     return run
-
-
-def _bias_corrected(
-    books: Books, session: Session, journal: Journal, deciding: Deciding
-) -> BiasCorrection:
-    """The selection's score, in whose samples what comes after it is decided again."""
-
-    def restore(trial: TrialResult) -> TrialResult:
-        return session.restore_predictions(trial, journal)
-
-    return books.bias_corrected(journal, restore, deciding.listeners)
 
 
 def _write_outcome(

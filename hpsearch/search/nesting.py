@@ -37,7 +37,7 @@ from hpsearch.scoring.rows import encode_dataset
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import Row, TrialResult
 from hpsearch.search.bookkeeping import Books
-from hpsearch.search.deciding import Deciding, rule_of
+from hpsearch.search.deciding import Deciding, decides
 from hpsearch.search.ensembling import Ensembling
 from hpsearch.search.loop import score_trials, select
 from hpsearch.search.plan import SearchPlan, plan_search
@@ -239,7 +239,7 @@ def search_within(
         log = TrialLog(plan.metrics, plan.direction)
         score_trials(plan, session, oracle, journal, log, observer)
         best = select(plan, log)
-        if rule_of(plan.options) is not None:
+        if decides(plan.options):
             best = session.restore_predictions(best, journal)
         books = Books.of(plan, log, best)
         ensembling = Ensembling(plan, session, books, best, journal)
@@ -249,10 +249,9 @@ def search_within(
             refit_and_predict, session.job, members, rows, n_networks=len(members)
         )
         threshold = deciding.threshold
+        values = () if threshold is None else threshold.values
         predictions, _ = refit.result()
-        return FoundWithin(
-            best, predictions, deciding.rule, () if threshold is None else threshold.values
-        )
+        return FoundWithin(best, deciding.calibrated(predictions), deciding.rule, values)
 
 
 class _Progress(SilentObserver):

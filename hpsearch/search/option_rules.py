@@ -74,6 +74,13 @@ def transforms() -> Sequence[str]:
     return list(TRANSFORMS)
 
 
+def calibrations() -> Sequence[str]:
+    """How probabilities can be calibrated."""
+    from hpsearch.decisions.calibration import ASKED
+
+    return ASKED
+
+
 def engine_name(name: str, value: Any) -> str:
     """What trains."""
     from hpsearch.engines import checked_option

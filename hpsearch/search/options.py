@@ -41,6 +41,7 @@ from hpsearch.search.contradictions import check_together
 from hpsearch.search.option_rules import (
     EnsembleChoice,
     ScaleTarget,
+    calibrations,
     cluster_address,
     engine_name,
     ensemble_choice,
@@ -54,6 +55,7 @@ from hpsearch.search.option_rules import (
 from hpsearch.search.tried import as_json, as_words, read_tried
 
 if TYPE_CHECKING:
+    from hpsearch.decisions.calibration import Asked
     from hpsearch.folds.plan import Split
     from hpsearch.folds.splitters import Duplicates
     from hpsearch.ledger.record import Rule
@@ -400,6 +402,17 @@ class Options:
         read=read_class_weight,
         write=write_class_weight,
         for_one_network=True,
+    )
+    calibrate: Asked = option(
+        "none",
+        "Make probabilities mean what they say, inside the model, as out-of-fold predictions have "
+        "it: temperature (one slope), platt (a slope and an intercept for each label or class), "
+        "isotonic, none, or auto: temperature, with {class_weight} platt, kept where the log loss "
+        "is less by more than chance on rows that did not fit it.",
+        one_of(calibrations),
+        panel=Panel.DECIDING,
+        metavar="METHOD",
+        resumed=Resumed.CHANGES,
     )
     threshold: Any = option(
         None,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hpsearch.data import Dataset
 from hpsearch.data.loading import load_test
+from hpsearch.decisions.calibration import check_calibrates
 from hpsearch.decisions.rules import ThresholdRule, check_suits
 from hpsearch.engines import AUTO
 from hpsearch.engines.contract import FitOptions
@@ -158,6 +159,7 @@ def as_learnt(
 
 def check_decisions(options: Options, target: Target) -> None:
     """Refuse what can't be decided of a target: OptionError."""
+    check_calibrates(options.calibrate, target)
     if options.threshold is not None:
         check_suits(ThresholdRule.of(options.threshold), target)
 

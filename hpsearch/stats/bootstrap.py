@@ -56,6 +56,7 @@ class BiasCorrected:
     shares : (T,) how often each trial was selected, as a share of the samples that count.
     n_bootstraps : samples that count.
     n_skipped : samples that don't, since the metric is not defined on one of their sides.
+    scores : (B,) every sample's out-of-bag score, NaN where it has none.
     """
 
     estimate: float
@@ -67,6 +68,7 @@ class BiasCorrected:
     shares: Floats = field(repr=False)
     n_bootstraps: int
     n_skipped: int
+    scores: Floats = field(repr=False, default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -457,6 +459,7 @@ def summary(
         shares=np.bincount(selected[counted], minlength=n_trials) / counted.sum(),
         n_bootstraps=int(counted.sum()),
         n_skipped=int((~counted).sum()),
+        scores=scores,
     )
 
 

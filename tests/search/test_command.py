@@ -47,6 +47,7 @@ OTHER = {
     "scale_target": False,
     "transform": "log1p",
     "class_weight": {"a b": 2.5, "c": 1e-05},
+    "calibrate": "auto",
     "threshold": "recall>=0.9",
     "ensemble": 4,
     "engine": "fused",

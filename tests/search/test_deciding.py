@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import hpsearch
+from hpsearch.decisions.calibrators import calibrator_in
 from hpsearch.decisions.out_of_fold import OutOfFold
 from hpsearch.decisions.rules import ThresholdRule
 from hpsearch.decisions.threshold import figures_at
@@ -18,6 +19,7 @@ from hpsearch.export.prediction import predict_rows
 from hpsearch.ledger import BiasCorrection, Ledger
 from hpsearch.report import model_card_text
 from hpsearch.search.deciding import Deciding
+from hpsearch.search.options import Options
 
 SPACE = """
 def declare(hp, problem):
@@ -157,7 +159,7 @@ def test_where_the_selection_has_no_bootstrap_the_threshold_has_its_own():
     there = OutOfFold(DATA.target, y, p, np.zeros((2, 80), int), np.arange(80), np.arange(80) // 2)
     single = SimpleNamespace(out_of_fold=lambda: there, record=lambda corrected: None)
     books = SimpleNamespace(seed=0, dataset=SimpleNamespace(time=None))
-    deciding = Deciding(ThresholdRule.of("f1"), books, single)
+    deciding = Deciding(ThresholdRule.of("f1"), books, single, Options())
     threshold = deciding.decided(BiasCorrection(missing="None."), None, None, None).threshold
     assert not threshold.is_of_search
     assert threshold.n_bootstraps == 1000
@@ -177,6 +179,90 @@ def test_several_labels_have_a_threshold_each(search, pretend_here):
         assert (predicted[name] == 1).equals(predicted[f"probability.{name}"] >= value)
 
 
+@pytest.fixture(scope="module")
+def plain(search):
+    return search(test_size=0.25, nested=2)
+
+
+@pytest.fixture(scope="module")
+def calibrated(search):
+    return search(calibrate="platt", threshold="f1", test_size=0.25, nested=2)
+
+
+def test_a_calibrated_model_gives_what_its_calibrator_makes_of_it(plain, calibrated, pretend_here):
+    calibrator = calibrator_in(calibrated.manifest["decisions"])
+    assert calibrator == calibrated.ledger.decided.calibration.calibrator
+    with pretend_here():
+        raw, made = (predict_rows(run, loans()).frame for run in (plain, calibrated))
+    wanted = calibrator.predictions(raw["probability.good"].to_numpy())
+    assert_allclose(made["probability.good"], wanted, atol=1e-6)
+    [value] = threshold_of(calibrated).values
+    assert (made["prediction"] == "good").equals(made["probability.good"] >= value)
+
+
+def test_tables_stay_and_what_is_promised_is_of_the_calibrated_model(plain, calibrated):
+    for name in ("trials.csv", "folds.csv", "curves.csv", "predictions.csv"):
+        assert (plain.path / name).read_bytes() == (calibrated.path / name).read_bytes()
+    before, after = plain.ledger, calibrated.ledger
+    assert after.mean == before.mean
+    assert after.bias_corrected.naive == before.bias_corrected.naive
+    assert after.bias_corrected.value != before.bias_corrected.value
+    assert after.test.value != before.test.value
+    assert [fold.inner_score for fold in after.nested.folds] == [
+        fold.inner_score for fold in before.nested.folds
+    ]
+    assert after.nested.value != before.nested.value
+
+
+def test_the_threshold_is_one_of_calibrated_predictions(calibrated):
+    table = calibrated.predictions.sort_values(["repeat", "row"])
+    p = np.stack([part["y_pred"].to_numpy() for _, part in table.groupby("repeat")])
+    y = (table[table["repeat"] == 0]["y_true"] == "good").to_numpy().astype(int)
+    calibrator = calibrated.ledger.decided.calibration.calibrator
+    threshold = threshold_of(calibrated)
+    found = figures_at(ThresholdRule.of("f1"), threshold.values, y, calibrator.predictions(p))
+    assert_allclose(threshold.figures[0].naive, found["f1"])
+    assert threshold.n_bootstraps > 500
+
+
+def test_a_finished_run_is_calibrated_later(search, calibrated, pretend_here):
+    later = search(test_size=0.25, nested=2)
+    with pretend_here():
+        later = hpsearch.resume(later.path, DATA, calibrate="platt", threshold="f1")
+    assert later.ledger.to_json() == calibrated.ledger.to_json()
+    assert later.manifest == calibrated.manifest
+    page = later.report().read_text(encoding="utf-8")
+    assert "Probabilities are calibrated inside the model" in page
+    assert "Probabilities are calibrated inside" in (later.path / "model_card.md").read_text()
+
+
+def test_three_classes_are_calibrated_and_auto_may_leave_them(search, pretend_here):
+    frame = loans()
+    frame["paid"] = np.digitize(frame["debt"] + 0.5 * frame["income"], [-0.5, 0.5]).astype(str)
+    data = hpsearch.load(frame, target="paid", name="classes")
+    made = search(data, calibrate="temperature")
+    assert len(made.ledger.decided.calibration.calibrator.slopes) == 1
+    with pretend_here():
+        said = predict_rows(made, frame).frame.filter(like="probability.")
+    assert_allclose(said.sum(axis=1), 1, atol=1e-6)
+    left = search(data, calibrate="auto").ledger.decided.calibration
+    assert left.is_kept == (left.gain_low > 0)
+
+
+@pytest.mark.parametrize("ensemble", ["seeds", 2])
+def test_an_ensembles_mean_is_calibrated_and_has_the_threshold(search, pretend_here, ensemble):
+    alone = search(ensemble=ensemble, epochs=6)
+    made = search(ensemble=ensemble, epochs=6, calibrate="platt", threshold="f1")
+    decided, calibrator = made.ledger.decided, calibrator_in(made.manifest["decisions"])
+    assert decided.threshold.n_bootstraps >= 50
+    assert decided.ensemble.value == made.ledger.promise.value
+    assert decided.ensemble.value != alone.ledger.decided.ensemble.value
+    assert_allclose(decided.ensemble.gain, alone.ledger.decided.ensemble.gain)
+    with pretend_here():
+        raw, found = (predict_rows(run, loans()).frame["probability.good"] for run in (alone, made))
+    assert_allclose(found, calibrator.predictions(raw.to_numpy()), atol=1e-6)
+
+
 @pytest.mark.parametrize("values", [[0.1, 0.2], ["x"], [None], 0.3])
 def test_a_damaged_threshold_is_told_in_a_line(run, pretend_here, tmp_path, values):
     path = shutil.copytree(run.path, tmp_path / "run")
@@ -194,3 +280,7 @@ def test_a_number_has_no_threshold(search):
     data = hpsearch.load(loans().drop(columns="paid"), target="debt", name="debts")
     with pytest.raises(OptionError, match="must be binary or multilabel"):
         search(data, threshold="f1")
+    with pytest.raises(OptionError, match="must have classes or labels"):
+        search(data, calibrate="auto")
+    with pytest.raises(OptionError, match="`calibrate` is one of auto, none, temperature"):
+        search(calibrate="beta")

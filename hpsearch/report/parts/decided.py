@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hpsearch import words
+from hpsearch.decisions.calibration import Calibration, Reliability
 from hpsearch.decisions.ensembles import Ensemble
 from hpsearch.decisions.intervals import Intervals
 from hpsearch.decisions.rules import TRADED_FOR, ThresholdRule
@@ -14,6 +15,7 @@ from hpsearch.decisions.threshold import Cut, Threshold, ThresholdFigure
 from hpsearch.report.blocks import Cell, Chart, Section, Table, number_cell, score_cell, table_of
 from hpsearch.report.figures import Spec
 from hpsearch.report.material import Material, short
+from hpsearch.report.predictions import jeffreys
 
 _LABELS_DRAWN: Final = 6
 
@@ -51,6 +53,8 @@ def _shown(material: Material) -> Iterator[Shown]:
     decided = material.ledger.decided
     if decided.ensemble is not None:
         yield _ensemble(decided.ensemble, material)
+    if decided.calibration is not None:
+        yield _calibration(decided.calibration)
     if decided.threshold is not None:
         yield _threshold(decided.threshold, material)
     if decided.intervals is not None and decided.intervals.reached:
@@ -94,6 +98,48 @@ def _ensemble(ensemble: Ensemble, material: Material) -> Shown:
     )
     notes = [note for note in ensemble.remarks() if note != ensemble.gained]
     return Shown(lead, (), [figures, members], notes)
+
+
+# -- calibration
+
+
+def _calibration(calibration: Calibration) -> Shown:
+    pictures = [
+        _reliability(name, found)
+        for name, found in (("as they are", calibration.before), ("calibrated", calibration.after))
+        if found is not None
+    ]
+    charts, tables = zip(*pictures, strict=True) if pictures else ((), ())
+    return Shown(f"{calibration.verdict} {calibration.reason}", charts, tables)
+
+
+def _reliability(name: str, found: Reliability) -> tuple[Chart, Table]:
+    """Out-of-fold probabilities in groups, and what came true in each."""
+    groups = zip(found.predicted, found.came_true, found.n_rows, strict=True)
+    points = [(p, share, *jeffreys(share * n, n), n) for p, share, n in groups]
+    spec: Spec = {
+        "kind": "calibration",
+        "x": "mean predicted probability",
+        "y": "share that came true",
+        "points": [[short(value) for value in point] for point in points],
+        "range": [0, 1],
+    }
+    caption = (
+        f"Out-of-fold probabilities {name}: off by {found.error:.2g} on average, log loss "
+        f"{found.log_loss:.4g}."
+    )
+    if name == "calibrated":
+        caption += " Each fold's rows are calibrated by the others."
+    anchor = f"reliability-{name.replace(' ', '-')}"
+    rows = [
+        (number_cell(p), number_cell(share), words.interval(low, high), number_cell(round(n)))
+        for p, share, low, high, n in points
+    ]
+    heads = ("mean probability", "share that came true", "95 % interval", "rows")
+    return (
+        Chart(anchor, spec, caption, f"Calibration of probabilities {name}.", width="half"),
+        table_of(f"Probabilities {name}", heads, rows),
+    )
 
 
 # -- the threshold

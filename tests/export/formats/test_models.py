@@ -11,11 +11,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hpsearch.data import Column, Schema
+from hpsearch.decisions.calibrators import Calibrator
 from hpsearch.engines.network import OutputForm
 from hpsearch.errors import ModelFileError
-from hpsearch.export.bundle import Bundle, bundle_model, predict_encoded, save_keras_file
+from hpsearch.export.bundle import Bundle, bundle_ensemble, predict_encoded, save_keras_file
 from hpsearch.export.formats import _cells, _child, onnx, saved_model, tflite
 from hpsearch.export.formats._rows import made_up_rows
+from hpsearch.export.members import Part
 from hpsearch.preprocessing import Layout, encode, fit_statistics
 from hpsearch.task import PoissonOfLogs, Target
 
@@ -33,6 +35,8 @@ TARGETS = {
     "regression": Target(("y", "z"), "regression", offset=(2459000.0, 0.0)),
     "count": Target(("y",), "count"),
 }
+VECTORS = ((0.5, 1.0, 2.0), (0.1, -0.1, 0.0))
+LINES = (((0.1, 0.5, 0.8), (0.2, 0.9)), ((0.01, 0.3, 0.9), (0.4, 0.6)))
 LOSSES = {
     "multiclass": ("softmax", "sparse_categorical_crossentropy"),
     "regression": ("linear", "mse"),
@@ -44,7 +48,7 @@ LOSSES = {
 def bundle_of(tmp_path):
     """A bundle as a run has it, of a network with random weights."""
 
-    def make(schema, layers=(), max_words=3, **known):
+    def make(schema, layers=(), max_words=3, calibrator=None, **known):
         target = schema.target
         frame, arrays = made_up_rows(
             SimpleNamespace(schema=schema, layout=Layout.of(schema), manifest={}), 40
@@ -61,7 +65,8 @@ def bundle_of(tmp_path):
         network = keras.Sequential([keras.Input(layout.input_shape), *layers, last])
         network.compile("sgd", loss)
         form = OutputForm.of(network, target)
-        model = bundle_model(network, form, schema, layout, statistics)
+        parts = [Part(network, form, statistics)]
+        model = bundle_ensemble(parts, schema, layout, calibrator)
         save_keras_file(model, tmp_path / "model.keras")
         manifest = {
             "schema": schema.to_json(),
@@ -110,17 +115,20 @@ def test_a_model_of_every_kind_of_column_is_held(name, bundle_of, mixed_schema, 
 
 
 @pytest.mark.parametrize(
-    ("target", "names"),
+    ("target", "names", "calibrator"),
     [
-        ("binary", ["saved-model"]),
-        ("multiclass", ["saved-model", "onnx", "tflite"]),
-        ("multilabel", ["onnx"]),
-        ("share", ["tflite"]),
-        ("count", ["saved-model", "onnx", "tflite"]),
+        ("binary", ["saved-model"], Calibrator("temperature", False, (1.5,), (0.0,))),
+        ("multiclass", ["saved-model", "onnx", "tflite"], Calibrator("platt", True, *VECTORS)),
+        ("multilabel", ["onnx", "tflite"], Calibrator("isotonic", False, (), (), *LINES)),
+        ("share", ["tflite"], None),
+        ("count", ["saved-model", "onnx", "tflite"], None),
     ],
 )
-def test_each_problem_is_held(target, names, bundle_of, mixed_schema, tmp_path):
-    bundle = bundle_of(some_columns(mixed_schema, target, "age", "colour"))
+def test_each_problem_is_held_with_its_calibrator(
+    target, names, calibrator, bundle_of, mixed_schema, tmp_path
+):
+    schema = some_columns(mixed_schema, target, "age", "colour")
+    bundle = bundle_of(schema, calibrator=calibrator)
     for name in names:
         assert _child.written(name, bundle, tmp_path / name)
 

@@ -1,0 +1,164 @@
+"""Calibration: kept where rows that did not fit it say so, and scored on rows left out."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.special import expit
+
+from hpsearch.decisions.calibration import (
+    CalibrationSamples,
+    check_calibrates,
+    decide_calibration,
+    method_of,
+)
+from hpsearch.decisions.calibrators import Cases
+from hpsearch.decisions.out_of_fold import OutOfFold
+from hpsearch.decisions.rules import ThresholdRule
+from hpsearch.decisions.threshold import ThresholdSamples, figures_at
+from hpsearch.errors import OptionError
+from hpsearch.metrics import score
+from hpsearch.stats import bias_corrected_cv
+from hpsearch.stats.bootstrap import Rows
+from hpsearch.stats.gains import gained
+from hpsearch.task import Target
+
+BINARY = Target(("ill",), "binary", ("no", "yes"))
+
+
+def predicted(sharpness=1.0, n=400, n_folds=4, n_repeats=2, seed=0, weights=None):
+    """Out-of-fold predictions whose logits are so many times the true ones."""
+    rng = np.random.default_rng(seed)
+    z = 1.5 * rng.normal(size=n) - 1
+    y = (rng.random(n) < expit(z)).astype(int)
+    p = expit(sharpness * z + 0.1 * rng.normal(size=(n_repeats, n)))
+    fold = np.stack([rng.permutation(n) % n_folds + n_folds * r for r in range(n_repeats)])
+    every = np.arange(n)
+    return OutOfFold(BINARY, y, p.astype(np.float32), fold, every, every, weights)
+
+
+def test_auto_keeps_what_betters_and_leaves_what_is_right():
+    kept = decide_calibration("auto", "temperature", predicted(3.0))
+    assert kept.is_kept
+    assert kept.gain_low > 0
+    assert_allclose(kept.calibrator.slopes[0], 1 / 3, atol=0.06)
+    assert kept.after.log_loss < kept.before.log_loss
+    assert kept.after.error < kept.before.error
+    left = decide_calibration("auto", "temperature", predicted(1.0))
+    assert not left.is_kept
+    assert left.calibrator is None
+    assert "left as they are" in left.verdict
+
+
+def test_what_is_asked_for_is_kept_and_its_worth_is_said():
+    asked = decide_calibration("platt", "platt", predicted(1.0))
+    assert asked.is_kept
+    assert asked.gain_low < 0
+    assert "may be chance" in asked.reason
+
+
+def test_each_fold_is_calibrated_by_rows_that_are_not_in_it():
+    """By hand, and for a fold whose labels are spoiled: its own predictions stay what they were."""
+    there = predicted(3.0, n=80)
+    made = decide_calibration("platt", "platt", there)
+    cases, losses = Cases.of(BINARY, there.y, there.predictions), []
+    for number in np.unique(there.fold):
+        repeat, _ = divmod(number, 4)
+        inside = there.fold[repeat] == number
+        calibrator = cases.fitted("platt", (~inside).astype(float))
+        own = calibrator.predictions(there.predictions[repeat, inside])
+        losses.append(score("log_loss", there.y[inside], own))
+    assert_allclose(made.after.log_loss, np.mean(losses), rtol=1e-5)
+
+
+def test_the_gain_is_the_paired_test_over_folds():
+    there = predicted(3.0)
+    made = decide_calibration("temperature", "temperature", there)
+    before = [
+        score(
+            "log_loss",
+            there.y[there.fold[k // 4] == k],
+            there.predictions[k // 4][there.fold[k // 4] == k],
+        )
+        for k in range(8)
+    ]
+    assert_allclose(made.before.log_loss, np.mean(before), rtol=1e-6)
+    assert_allclose(made.gain, made.before.log_loss - made.after.log_loss, rtol=1e-6)
+    assert made.n_folds == 8
+
+
+def test_one_fold_says_nothing_and_auto_leaves_it():
+    there = predicted(3.0, n_folds=1, n_repeats=1)
+    assert decide_calibration("auto", "temperature", there).calibrator is None
+    asked = decide_calibration("temperature", "temperature", there)
+    assert asked.is_kept
+    assert asked.after is None
+    assert "No other rows" in asked.reason
+
+
+def test_rows_that_weigh_nothing_fit_nothing():
+    there = predicted(3.0, n=200)
+    weights = np.where(np.arange(200) < 100, 1.0, 0.0)
+    weighed = predicted(3.0, n=200, weights=weights)
+    first = Cases.of(BINARY, there.y[:100], there.predictions[:, :100])
+    made = decide_calibration("platt", "platt", weighed).calibrator
+    assert_allclose(made.slopes, first.fitted("platt", np.ones(100)).slopes, rtol=1e-4)
+
+
+def test_auto_has_an_intercept_where_classes_weigh():
+    assert method_of("auto", weighs_classes=True) == "platt"
+    assert method_of("auto", weighs_classes=False) == "temperature"
+    assert method_of("isotonic", weighs_classes=True) == "isotonic"
+
+
+def test_samples_are_scored_on_rows_that_did_not_fit_their_calibrator():
+    there = predicted(3.0, n=120)
+    candidates = np.stack([there.predictions, predicted(2.0, n=120, seed=0).predictions])
+    first = decide_calibration("platt", "platt", there).calibrator
+    rows = Rows("log_loss", there.y, "binary", None)
+    samples = CalibrationSamples(first, BINARY, rows, there.y, candidates)
+    heard = []
+
+    def hear(counts, selected):
+        samples(counts, selected)
+        heard.append((counts, selected))
+
+    said = bias_corrected_cv("log_loss", there.y, candidates, heard=hear, n_bootstraps=6)
+    counts, selected = (np.concatenate(parts) for parts in zip(*heard, strict=True))
+    for number in range(6):
+        drawn, left_out = counts[number] > 0, counts[number] == 0
+        p = candidates[selected[number]]
+        cases = Cases.of(BINARY, there.y[drawn], p[:, drawn])
+        calibrator = cases.fitted("platt", counts[number][drawn].astype(float))
+        own = calibrator.predictions(p[:, left_out])
+        wanted = np.mean([score("log_loss", there.y[left_out], each) for each in own])
+        assert_allclose(said.scores[number] + samples.gains[number], wanted, rtol=1e-4)
+    with_it = gained(said, samples.gains)
+    assert_allclose(with_it.estimate, (said.scores + samples.gains).mean())
+    assert with_it.estimate < said.estimate
+
+
+def test_thresholds_of_samples_are_of_their_calibrated_predictions():
+    there = predicted(3.0, n=150)
+    candidates = there.predictions[np.newaxis]
+    first = decide_calibration("platt", "platt", there).calibrator
+    rows = Rows("log_loss", there.y, "binary", None)
+    fits = CalibrationSamples(first, BINARY, rows, there.y, candidates)
+    rule = ThresholdRule.of("f1")
+    samples = ThresholdSamples(rule, there.y, candidates, None, lambda: fits.latest)
+    counts = np.random.default_rng(1).multinomial(150, np.full(150, 1 / 150), size=4)
+    for hears in (fits, samples):
+        hears(counts, np.array([0, 0, -1, 0]))
+    assert np.isnan(samples.scores[2]).all()
+    calibrated = fits.latest[0].predictions(there.predictions)
+    left_out = counts[0] == 0
+    found = figures_at(rule, samples.thresholds[0], there.y[left_out], calibrated[:, left_out])
+    assert_allclose(samples.scores[0, 0, 0], found["f1"])
+    at_half = figures_at(rule, [0.5], there.y[left_out], calibrated[:, left_out])
+    assert_allclose(samples.scores[0, 1, 0], at_half["f1"])
+
+
+@pytest.mark.parametrize("kind", ["regression", "share"])
+def test_numbers_have_no_probabilities(kind):
+    with pytest.raises(OptionError, match="must have classes or labels"):
+        check_calibrates("auto", Target(("y",), kind))
+    check_calibrates("none", Target(("y",), kind))
