@@ -35,6 +35,7 @@ STAGES: Final = {
     "check": "building and trying the space's default network",
     "baselines": "scoring models that need no search on the same folds",
     "refit": "training the selected configuration on all rows",
+    "refit of several": "making the networks whose mean is exported",
     "reload check": "loading the model in a fresh process and comparing its predictions",
     "logs": "handing the run to its logs",
 }

@@ -20,6 +20,7 @@ from hpsearch.console.curves import curves_view
 from hpsearch.console.findings import findings_line, findings_view
 from hpsearch.console.importance import importance_view
 from hpsearch.console.ledger import LedgerView
+from hpsearch.decisions.ensembles import time_of_predicting
 from hpsearch.search.budget import Budget
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _FILES: Final = {
     "predictions.csv": "the selected trial's held-out predictions",
     "baselines.csv": "models that need no search, on the same folds",
     "importance.csv": "what the networks lose without each column",
+    "predicting.csv": "seconds that predicting takes",
     "nested.csv": "the search inside each outer fold, scored outside",
     "timings.csv": "seconds spent",
     "run.json": "what was asked",
@@ -58,6 +60,7 @@ def run_view(run: Run, *, n_trials: int = 10) -> RenderableType:
         _selected(run),
         _ledger(run) or _estimates(run),
         _curves(run),
+        _predicting(run),
         _importance(run),
         _findings(run),
         _files(run),
@@ -325,6 +328,13 @@ def _curves(run: Run) -> RenderableType | None:
     if not (run.path / "curves.csv").is_file():
         return None
     return curves_view(run.curves, run.best)
+
+
+def _predicting(run: Run) -> RenderableType | None:
+    """How long an ensemble takes beside one network."""
+    table = run.predicting
+    took = "" if table is None else time_of_predicting(row for _, row in table.iterrows())
+    return Text(took) if took else None
 
 
 def _importance(run: Run) -> RenderableType | None:

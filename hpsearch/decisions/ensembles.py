@@ -17,7 +17,7 @@ Proceedings of the 21st International Conference on Machine Learning (2004).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
@@ -173,6 +173,27 @@ class Ensemble:
         yield from self.notes
         if self.n_bytes:
             yield self.costs
+
+
+def time_of_predicting(times: Iterable[Any]) -> str:
+    """How long predicting took, a sentence; empty where it was not measured.
+
+    Parameters
+    ----------
+    times : rows of ``predicting.csv``.
+
+    Examples
+    --------
+    >>> rows = [{"model": "exported", "n_rows": 1024, "seconds": 0.0123}]
+    >>> time_of_predicting([*rows, {"model": "one network", "n_rows": 1024, "seconds": 0.004}])
+    'Predicting 1,024 rows at once took 12.3 ms, 4 ms with one network.'
+    """
+    took = {str(row["model"]): row for row in times}
+    if not {"exported", "one network"} <= took.keys():
+        return ""
+    mean, one = (f"{1000 * took[name]['seconds']:.3g} ms" for name in ("exported", "one network"))
+    n_rows = int(took["exported"]["n_rows"])
+    return f"Predicting {n_rows:,} rows at once took {mean}, {one} with one network."
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,13 @@ kept that does not pass.
 
 from __future__ import annotations
 
+import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,9 @@ from hpsearch.preprocessing import Encoded, design_rows
 from hpsearch.results.files import to_json_text
 from hpsearch.space.space import Candidate
 
+TIMES_TIMED: Final = 7
+"""Predictions of one batch, after a first one, that tell how long it takes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Refitted:
@@ -59,6 +63,7 @@ class Refitted:
     word_slots : the slots of the words, for the manifest.
     inspected : what ``inspection.inspect_network`` says of the network.
     lookups : what the network looks up, as ``Lookups.to_json`` gives it.
+    predicting : of several networks, rows of ``predicting.csv``.
     """
 
     sha256: str
@@ -68,6 +73,7 @@ class Refitted:
     word_slots: tuple[int, ...]
     inspected: Mapping[str, Any] = field(default_factory=dict)
     lookups: Sequence[Mapping[str, Any]] = ()
+    predicting: Sequence[Mapping[str, Any]] = ()
 
     def measured(self, ensemble: Ensemble) -> Ensemble:
         """The record of an ensemble, with the size of the file that holds it."""
@@ -158,7 +164,13 @@ def _refitted(
         lookups.check_rows(test_rows, data.layout)
         outputs = predict_encoded(model, test_rows, data.layout, slots)
         predictions = canonical(data.target, outputs)
+    predicting = []
+    if len(parts) > 1:
+        with keras_settings():
+            alone = bundle_ensemble([replace(parts[0], weight=1.0)], schema, data.layout)
+        predicting = list(_timed({"exported": model, "one network": alone}, inputs, len(outputs)))
     return Refitted(
+        predicting=predicting,
         sha256=file_sha256(Path(path)),
         n_params=sum(int(network.count_params()) for network in networks),
         n_bytes=Path(path).stat().st_size,
@@ -167,6 +179,18 @@ def _refitted(
         inspected=_inspected(networks[0], job, members[0]),
         lookups=lookups.to_json(data.layout),
     )
+
+
+def _timed(models: Mapping[str, Any], inputs: Any, n_rows: int) -> Iterator[dict[str, Any]]:
+    """How long models take for the same rows, by turns, since a machine has other things to do."""
+    took: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(1 + TIMES_TIMED):
+        for name, model in models.items():
+            began = time.perf_counter()
+            model.predict_on_batch(inputs)
+            took[name].append(time.perf_counter() - began)
+    for name, seconds in took.items():
+        yield {"model": name, "n_rows": n_rows, "seconds": float(np.median(seconds[1:]))}
 
 
 def _inspected(network: Any, job: Job, member: Member) -> dict[str, Any]:

@@ -33,8 +33,8 @@ class Material:
 
     Attributes
     ----------
-    trials, folds, curves, predictions, timings, importance : the tables, as docs/results.md
-        describes them.
+    trials, folds, curves, predictions, timings, importance, predicting : the tables, as
+        docs/results.md describes them.
     settings, best, manifest : ``run.json``, ``best.json`` and ``model.json``.
     fold_curves : per trial the curves of its folds, for those trials whose curves are kept.
     ledger : what the selected trial's score is worth, or None; diagnoses : what was found.
@@ -46,6 +46,7 @@ class Material:
     predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
     timings: pd.DataFrame = field(default_factory=pd.DataFrame)
     importance: pd.DataFrame = field(default_factory=pd.DataFrame)
+    predicting: pd.DataFrame = field(default_factory=pd.DataFrame)
     settings: Mapping[str, Any] = field(default_factory=dict)
     best: Mapping[str, Any] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)

@@ -88,6 +88,11 @@ class Contents:
         return self._table(layout.IMPORTANCE) if self._has(layout.IMPORTANCE) else None
 
     @cached_property
+    def predicting(self) -> pd.DataFrame | None:
+        """Seconds that an ensemble and one network of it take; None where one is exported."""
+        return self._table(layout.PREDICTING) if self._has(layout.PREDICTING) else None
+
+    @cached_property
     def settings(self) -> dict[str, Any]:
         """What was asked, the data's fingerprint, versions and seed."""
         return with_present_names(read_document(self.path / layout.SETTINGS))
@@ -153,7 +158,7 @@ class Contents:
     def changed(self, *names: str) -> list[str]:
         """Files that are there and are not as the run wrote them.
 
-        Nothing is known of files of older runs, of ``timings.csv`` and of the texts for people.
+        Nothing is known of files of older runs, of measured times and of the texts for people.
 
         Parameters
         ----------
@@ -176,7 +181,7 @@ class Contents:
 
     @property
     def is_as_written(self) -> bool:
-        """Whether all that is there is known to be as the run wrote it, ``timings.csv`` apart."""
+        """Whether all that is there is known to be as the run wrote it, measured times apart."""
         known = self.best.get("sha256") or {}
         sealed = (layout.BEST, *_SEALED)
         return all(name in known for name in sealed if self._has(name)) and not self.changed()
@@ -237,8 +242,7 @@ class Contents:
 
 
 _SEALED: Final = (
-    *(name for name in layout.TABLES if name != layout.TIMINGS),
-    *layout.TABLES_ASKED_FOR,
+    *(n for n in (*layout.TABLES, *layout.TABLES_ASKED_FOR) if n not in layout.MEASURED),
     *(layout.SETTINGS, layout.MANIFEST, layout.MODEL),
 )
 """Files that one seed makes to the last byte, so that their digests are the same as well."""

@@ -320,6 +320,7 @@ class RunFolder:
         baselines: pd.DataFrame | None = None,
         nested: pd.DataFrame | None = None,
         importance: pd.DataFrame | None = None,
+        predicting: pd.DataFrame | None = None,
     ) -> None:
         """Write the tables that are given, each whole or not at all."""
         from hpsearch.results.tables import write_table
@@ -333,6 +334,7 @@ class RunFolder:
             layout.BASELINES: baselines,
             layout.NESTED_TABLE: nested,
             layout.IMPORTANCE: importance,
+            layout.PREDICTING: predicting,
         }
         with self._writing():
             for name, table in given.items():

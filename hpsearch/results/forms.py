@@ -424,6 +424,10 @@ TABLES: Final[Mapping[str, TableForm]] = {
             **dict.fromkeys(("inner_score", "outer_score"), _is_number),
         },
     ),
+    layout.PREDICTING: TableForm(
+        needs={"model": _is_anything, "n_rows": _is_count, "seconds": _is_number},
+        keys=("model",),
+    ),
     layout.IMPORTANCE: TableForm(
         needs={"column": _is_anything, "group": _is_count, "told_apart": _is_anything},
         keys=("column",),

@@ -34,8 +34,12 @@ TIMINGS: Final = "timings.csv"
 BASELINES: Final = "baselines.csv"
 NESTED_TABLE: Final = "nested.csv"
 IMPORTANCE: Final = "importance.csv"
+PREDICTING: Final = "predicting.csv"
 TABLES: Final = (TRIALS, FOLDS, CURVES, PREDICTIONS, TIMINGS)
-TABLES_ASKED_FOR: Final = (BASELINES, NESTED_TABLE, IMPORTANCE)
+TABLES_ASKED_FOR: Final = (BASELINES, NESTED_TABLE, IMPORTANCE, PREDICTING)
+
+MEASURED: Final = (TIMINGS, PREDICTING)
+"""What another run of the same search has in another form."""
 
 SETTINGS: Final = "run.json"
 BEST: Final = "best.json"

@@ -24,7 +24,7 @@ from hpsearch.results.contents import Contents
 from hpsearch.results.files import write_atomically
 from hpsearch.results.journal import read_units
 from hpsearch.results.layout import JOURNAL, MODEL_CARD, REPORT
-from hpsearch.results.tables import IMPORTANCE_COLUMNS
+from hpsearch.results.tables import IMPORTANCE_COLUMNS, PREDICTING_COLUMNS
 from hpsearch.versions import VERSION
 
 _T = TypeVar("_T")
@@ -87,7 +87,8 @@ def material_of(run: Contents) -> Material:
         curves=_with("trial", "epoch", table=_or(lambda: run.curves, pd.DataFrame())),
         predictions=_or(lambda: run.predictions, pd.DataFrame()),
         timings=_or(lambda: run.timings, pd.DataFrame()),
-        importance=_with(*IMPORTANCE_COLUMNS, table=_importance(run)),
+        importance=_with(*IMPORTANCE_COLUMNS, table=_asked_for(run, "importance")),
+        predicting=_with(*PREDICTING_COLUMNS, table=_asked_for(run, "predicting")),
         settings=_or(lambda: run.settings, {}),
         best=best,
         manifest=_or(lambda: run.manifest, {}),
@@ -97,8 +98,8 @@ def material_of(run: Contents) -> Material:
     return material if run.has_another_journal else _with_fold_curves(material, run.path)
 
 
-def _importance(run: Contents) -> pd.DataFrame:
-    found = _or(lambda: run.importance, None)
+def _asked_for(run: Contents, name: str) -> pd.DataFrame:
+    found = _or(lambda: getattr(run, name), None)
     return pd.DataFrame() if found is None else found
 
 

@@ -32,7 +32,8 @@ class Run(Contents):
     ----------
     path : the run's folder.
     trials, folds, curves, predictions, timings : the CSV tables as frames.
-    baselines, nested, importance : those of these names, or None where they were not asked for.
+    baselines, nested, importance, predicting : those of these names, or None where they were not
+        asked for.
     settings, best, manifest : ``run.json``, ``best.json`` and ``model.json`` as dictionaries.
     ledger : what the winner's score is worth (``hpsearch.ledger.Ledger``), out of ``best.json``.
     model_path : the retrained model, ``model.keras``.

@@ -59,6 +59,7 @@ NESTED_COLUMNS: Final = (
 )
 DECIDED_COLUMNS: Final = ("threshold", "threshold_score")
 """Of an outer fold, where its search chose a threshold."""
+PREDICTING_COLUMNS: Final = ("model", "n_rows", "seconds")
 IMPORTANCE_COLUMNS: Final = (
     *("column", "group", "importance", "importance_se", "ci_low", "ci_high", "n_folds"),
     "told_apart",
@@ -171,6 +172,11 @@ def nested_table(rows: Rows) -> pd.DataFrame:
 def importance_table(rows: Rows) -> pd.DataFrame:
     """``importance.csv``: one row per column, in the order given."""
     return _frame(list(rows), IMPORTANCE_COLUMNS)
+
+
+def predicting_table(rows: Rows) -> pd.DataFrame:
+    """``predicting.csv``: one row per model that was timed, ``n_rows`` at once."""
+    return _frame(list(rows), PREDICTING_COLUMNS)
 
 
 def fold_predictions(

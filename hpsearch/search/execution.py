@@ -31,6 +31,7 @@ from hpsearch.results.tables import (
     baselines_table,
     importance_table,
     nested_table,
+    predicting_table,
     predictions_table,
 )
 from hpsearch.scoring.observer import Observer, usual_observer
@@ -480,7 +481,7 @@ class _Refit:
         deciding: Deciding,
     ) -> None:
         members = deciding.ensembling.members
-        self.n_steps = steps_of_refit(plan, session, best)
+        self.n_steps, self._n_networks = steps_of_refit(plan, session, best), len(members)
         self._crew = session.crew
         self._model = session.scratch / "model.keras"
         self._sample = session.scratch / "check.npz"
@@ -506,11 +507,13 @@ class _Refit:
 
     def finish(self, folder: RunFolder, observer: Observer) -> tuple[Refitted, EngineKind]:
         """Wait for the exported file and its check, and keep it; which engine made it."""
-        observer.stage("refit")
+        observer.stage("refit" if self._n_networks == 1 else "refit of several")
         check = self._check or self._begin_check()
         observer.stage("reload check")
         check.result()
         folder.write_file("model.keras", self._model.read_bytes())
+        if timed := self._result[0].predicting:
+            folder.write_tables(predicting=predicting_table(timed))
         return self._result
 
     def _begin_check(self) -> Begun[None]:

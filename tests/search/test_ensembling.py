@@ -10,6 +10,7 @@ from rich.console import Console
 
 import hpsearch
 from hpsearch.console.decided import decided_lines, decided_view
+from hpsearch.console.views import run_view
 from hpsearch.errors import BundleError, InputError, OptionError
 from hpsearch.export.prediction import predict_rows
 from hpsearch.ledger import Ledger
@@ -216,18 +217,20 @@ def test_searches_in_outer_folds_average_too(search):
 
 
 @pytest.mark.parametrize("ensemble", [4, "seeds"])
-def test_a_threshold_is_chosen_on_what_the_ensemble_predicts(ensemble, search, pretend_here):
+def test_calibrator_and_threshold_are_of_what_the_ensemble_predicts(ensemble, search):
     frame = flats(60)
     noise = np.random.default_rng(5).normal(size=60)
     frame["rent"] = np.where(frame["rooms"] + 2 * noise > 1, "high", "low")
     data = data_of(frame)
-    options = {"trials": 4, "threshold": "f1", "batch_size": 2}
+    options = {"trials": 4, "threshold": "f1", "calibrate": "temperature", "batch_size": 2}
     alone = search(f"cut-{ensemble}-alone", data, **options)
     run = search(f"cut-{ensemble}", data, ensemble=ensemble, **options)
-    decided = run.ledger.decided
+    decided, single = run.ledger.decided, alone.ledger.decided
     assert decided.ensemble.n_networks > 1
     assert decided.threshold.figures[0].value is not None
-    assert decided.threshold.cuts[0] != alone.ledger.decided.threshold.cuts[0]
+    assert decided.threshold.cuts[0] != single.threshold.cuts[0]
+    assert decided.calibration.calibrator != single.calibration.calibrator
+    assert run.ledger.promise.value == decided.ensemble.value
     assert files(run) == files(alone)
 
 
@@ -342,3 +345,11 @@ def test_keras_networks_of_folds_go_into_one_file_that_predicts_their_mean(train
     assert len(told) == 48
     layers = [layer.name for layer in hpsearch.load_model(run).layers]
     assert {"member_0", "member_1"} <= {*layers}
+    timed = run.predicting
+    assert timed["model"].tolist() == ["exported", "one network"]
+    assert (timed["seconds"] > 0).all()
+    assert "predicting.csv" not in run.best["sha256"]
+    assert "Predicting 48 rows at once took" in (run.path / "report.html").read_text()
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(run_view(run))
+    assert "ms with one network" in console.export_text()

@@ -8,13 +8,13 @@ from typing import Final
 
 from hpsearch import words
 from hpsearch.decisions.calibration import Calibration, Reliability
-from hpsearch.decisions.ensembles import Ensemble
+from hpsearch.decisions.ensembles import Ensemble, time_of_predicting
 from hpsearch.decisions.intervals import Intervals
 from hpsearch.decisions.rules import TRADED_FOR, ThresholdRule
 from hpsearch.decisions.threshold import Cut, Threshold, ThresholdFigure
 from hpsearch.report.blocks import Cell, Chart, Section, Table, number_cell, score_cell, table_of
 from hpsearch.report.figures import Spec
-from hpsearch.report.material import Material, short
+from hpsearch.report.material import Material, records, short
 from hpsearch.report.predictions import jeffreys
 
 _LABELS_DRAWN: Final = 6
@@ -66,8 +66,10 @@ def _shown(material: Material) -> Iterator[Shown]:
 
 def _ensemble(ensemble: Ensemble, material: Material) -> Shown:
     lead = f"The model is {ensemble.words}. {ensemble.gained}".rstrip()
+    took = time_of_predicting(records(material.predicting))
+    notes = [note for note in (*ensemble.remarks(), took) if note not in ("", ensemble.gained)]
     if ensemble.value is None:
-        return Shown(lead, notes=[note for note in ensemble.remarks() if note != ensemble.gained])
+        return Shown(lead, notes=notes)
     scores = (
         ("the mean", ensemble.value, (ensemble.low, ensemble.high), ensemble.naive),
         ("one network", ensemble.single, (None, None), ensemble.single_naive),
@@ -96,7 +98,6 @@ def _ensemble(ensemble: Ensemble, material: Material) -> Shown:
         ],
         is_open=len(ensemble.members) > 1,
     )
-    notes = [note for note in ensemble.remarks() if note != ensemble.gained]
     return Shown(lead, (), [figures, members], notes)
 
 
