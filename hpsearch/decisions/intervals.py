@@ -126,6 +126,11 @@ class Intervals:
             f"Of each fold, by the scores of {'earlier' if self.in_time else 'the other'} folds: "
             "no row took part in what it is held against."
         ]
+        if any(each.size == 1.0 and (each.share or 0.0) > each.level for each in self.reached):
+            said.append(
+                "A set holds the most probable class at least, which alone is right more often "
+                "than some levels ask."
+            )
         if self.in_time:
             said.append(
                 "In the order of time nothing is promised but that errors to come are like past "

@@ -67,11 +67,11 @@ def trained(train_here, tmp_path_factory):
     """A finished run, and what went into its exported model."""
     seen = []
 
-    def remember(parts, schema, layout):
+    def remember(parts, schema, layout, *more):
         from hpsearch.export.bundle import bundle_ensemble
 
         seen.append((parts[0].network, schema, layout, parts[0].statistics))
-        return bundle_ensemble(parts, schema, layout)
+        return bundle_ensemble(parts, schema, layout, *more)
 
     data = hpsearch.load(patients(), target="days", text="note")
     out = tmp_path_factory.mktemp("predict") / "run"

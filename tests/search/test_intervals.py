@@ -119,6 +119,37 @@ def test_what_was_held_out_of_fold_and_of_test_rows_stands_in_ledger_card_show_a
     assert [row[0].text for row in section.tables[0].rows] == ["0.5", "0.8", "0.9", "0.95"]
 
 
+@pytest.fixture
+def read_as(search, tmp_path):
+    """A search on the numbers' table, read in some way; ``search`` has its context open."""
+    (tmp_path / "space.py").write_text(SPACE)
+
+    def read_as(**options):
+        frame, _ = table("regression")
+        frame = frame.assign(patient=np.arange(N) // 4, day=np.arange(N))
+        data = hpsearch.load(frame, target="y", **options)
+        options = {"folds": 4, "repeats": 1, "epochs": 4, "trials": 1, "baselines": False}
+        options |= {"space": tmp_path / "space.py", "out": tmp_path / "run", "quiet": True}
+        return hpsearch.Search(**options, engine="pretended").run(data)
+
+    return read_as
+
+
+def test_groups_count_once(read_as):
+    found = read_as(groups="patient").ledger.decided.intervals
+    assert (found.n_rows, found.n_blocks) == (N, N // 4)
+    assert "The 160 rows are in 40 groups, of which each counts once" in " ".join(found.remarks())
+
+
+def test_in_the_order_of_time_nothing_is_promised(read_as):
+    found = read_as(time="day").ledger.decided.intervals
+    assert found.in_time
+    assert found.n_rows < N, "the first rows were never predicted"
+    said = " ".join(found.remarks())
+    assert "by the scores of earlier folds" in said
+    assert "errors to come are like past ones" in said
+
+
 def test_a_run_of_many_rows_keeps_few_numbers(search):
     kept = search("two").manifest["decisions"]["intervals"]
     assert len(kept["scores"]) == 2
