@@ -35,6 +35,7 @@ STEPS: Final = 20
 SAMPLES: Final = 300
 """Bootstrap samples in which an ensemble of trials is chosen again, at most."""
 
+FEWEST_SEEDS: Final = 3
 FEWEST_SAMPLES: Final = 50
 MAX_WORK: Final = 1.5e9
 """Numbers that are averaged and scored in all samples: some ten seconds of one core."""
@@ -460,6 +461,14 @@ class Library:
             scores = mean_scores(self.rows, arrays, counts[here])
             found[np.ix_(here, np.flatnonzero(known))] = losses_of(scores, self.direction)
         return found
+
+
+def n_seeds(n_repeats: int) -> int:
+    """Networks of ``seeds``: as many as predicted each row, so that just they are estimated.
+
+    Where there is one repeat, nothing measures what averaging brings, and there are three.
+    """
+    return n_repeats if n_repeats > 1 else FEWEST_SEEDS
 
 
 def affordable(

@@ -22,6 +22,7 @@ from hpsearch.decisions.ensembles import (
     Repeats,
     Samples,
     affordable,
+    n_seeds,
 )
 from hpsearch.decisions.out_of_fold import OutOfFold
 from hpsearch.engines import engine_kind
@@ -42,9 +43,6 @@ from hpsearch.search.plan import SearchPlan
 from hpsearch.space.space import Candidate
 from hpsearch.stats.bootstrap import Heard
 
-FEWEST_SEEDS: Final = 3
-"""Networks that ``seeds`` trains where there is one repeat."""
-
 MOST_NETWORKS: Final = 100
 MOST_BYTES: Final = 2 * 2**30
 """Of the parameters of all networks in one file."""
@@ -64,11 +62,10 @@ def check_ensemble(plan: SearchPlan) -> None:
                 f"received --ensemble {options.ensemble}. Raise --trials, or lower it."
             )
         return
-    n_networks = plan.n_folds if options.ensemble == "folds" else _n_seeds(plan.n_repeats)
-    if options.ensemble in ("folds", "seeds") and n_networks > MOST_NETWORKS:
+    if plan.n_exported > MOST_NETWORKS:
         raise OptionError(
             f"An exported model averages at most {MOST_NETWORKS} networks; `--ensemble "
-            f"{options.ensemble}` asks for {n_networks}. Lower --repeats, or leave it out."
+            f"{options.ensemble}` asks for {plan.n_exported}. Lower --repeats, or leave it out."
         )
     if options.ensemble != "folds":
         return
@@ -90,17 +87,10 @@ def check_size(plan: SearchPlan, session: Session) -> None:
     asked = plan.options.ensemble
     if asked is None:
         return
-    n_networks = 2  # of several trials, at least
-    if not isinstance(asked, int):
-        n_networks = plan.n_folds if asked == "folds" else _n_seeds(plan.n_repeats)
+    n_networks = 2 if isinstance(asked, int) else plan.n_exported  # of trials, two at least
     n_params = session.probe.n_params or 0
     if 4 * n_params * n_networks > MOST_BYTES:
         raise OptionError(_too_large(n_params * n_networks, "a smaller space"))
-
-
-def _n_seeds(n_repeats: int) -> int:
-    """Networks of ``seeds``: as many as predicted each row, so that just they are estimated."""
-    return n_repeats if n_repeats > 1 else FEWEST_SEEDS
 
 
 def _too_large(n_params: int, remedy: str) -> str:
@@ -313,7 +303,7 @@ class Ensembling:
         if self._asked == "folds":
             n_networks = len(self._best.folds)
         elif self._asked == "seeds":
-            n_networks = _n_seeds(len({row["repeat"] for row in self._best.folds}))
+            n_networks = n_seeds(len({row["repeat"] for row in self._best.folds}))
         return [
             EnsembleMember(trial.candidate.trial, int(trial.row["best_epoch"]), share, n_networks)
             for trial, share in self._weighted

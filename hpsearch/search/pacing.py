@@ -183,7 +183,7 @@ class Minutes(Pacing):
     def _left(self, *, for_play_off: bool = False) -> float:
         """Seconds that trials may still take, here and in searches inside outer folds."""
         after = self._start_seconds + SECONDS_AT_THE_END
-        after += self._n_searches * self._pace.seconds_of_refit()
+        after += self._n_searches * self._plan.n_exported * self._pace.seconds_of_refit()
         after += (self._n_searches - 1) * self._pace.seconds_since(self._n_nested)
         if self._plan.options.until_decided and not for_play_off:
             after += SHARE_OF_PLAY_OFF * 60.0 * self._minutes

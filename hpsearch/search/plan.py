@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hpsearch.data import Dataset
 from hpsearch.data.loading import load_test
 from hpsearch.decisions.calibration import check_calibrates
+from hpsearch.decisions.ensembles import STEPS, n_seeds
 from hpsearch.decisions.rules import ThresholdRule, check_suits
 from hpsearch.engines import AUTO
 from hpsearch.engines.contract import FitOptions
@@ -91,6 +92,16 @@ class SearchPlan:
     def n_folds(self) -> int:
         """Folds that a completed trial is trained on, P x K."""
         return sum(fold.repeat < self.n_repeats for fold in self.folds)
+
+    @property
+    def n_exported(self) -> int:
+        """Networks in the exported model; of the best trials the most that there can be."""
+        asked = self.options.ensemble
+        if asked is None:
+            return 1
+        if isinstance(asked, int):
+            return min(asked, STEPS)
+        return self.n_folds if asked == "folds" else n_seeds(self.n_repeats)
 
     def for_the_oracle(self) -> OraclePlan:
         """What the oracle is asked."""
