@@ -54,6 +54,14 @@ def test_its_parameters_are_the_options_of_a_search_and_how_tables_are_read():
         assert getattr(hpsearch.SearchClassifier(), each.name, each.default) == each.default
 
 
+def test_an_ensemble_is_what_predicts(search, regressor):
+    fitted = hpsearch.SearchRegressor(**search, ensemble="seeds").fit(X, NUMBERS)
+    assert fitted.ledger_.decided.ensemble.n_networks == 3
+    found = pickle.loads(pickle.dumps(fitted)).predict(X)
+    assert_array_equal(found, fitted.predict(X))
+    assert (found != regressor.predict(X)).any()
+
+
 @pytest.mark.parametrize("classes", [CLASSES, np.where(CLASSES == "ill", 1, 0)])
 def test_a_threshold_decides_what_is_predicted(search, classes):
     fitted = hpsearch.SearchClassifier(**search, threshold="recall>=0.95").fit(X, classes)

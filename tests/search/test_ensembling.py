@@ -11,14 +11,18 @@ from rich.console import Console
 import hpsearch
 from hpsearch.console.decided import decided_lines, decided_view
 from hpsearch.console.views import run_view
+from hpsearch.engines.contract import NetworkWeights
+from hpsearch.engines.failures import UntraceableError
 from hpsearch.errors import BundleError, InputError, OptionError
 from hpsearch.export.prediction import predict_rows
 from hpsearch.ledger import Ledger
+from hpsearch.scoring.fold_networks import FoldNetwork
 from hpsearch.scoring.observer import SilentObserver
 from hpsearch.search.budget import Budget
-from hpsearch.search.ensembling import _some_blocks, check_ensemble
+from hpsearch.search.ensembling import OfFold, _some_blocks, check_ensemble
 from hpsearch.search.options import Options
 from hpsearch.search.plan import plan_search
+from hpsearch.space.space import Candidate
 
 SPACE = """
 def declare(hp, problem):
@@ -40,6 +44,7 @@ BUDGET = {
     "race": "off",
     "rungs": 1,
 }
+NESTED = {"nested": 2, "trials": 4, "repeats": 2, "batch_size": 4}
 TABLES = ("trials.csv", "folds.csv", "curves.csv", "predictions.csv")
 
 
@@ -84,6 +89,12 @@ def search(pretend_here, tmp_path_factory):
 def single(search):
     """A run that exports one network."""
     return search("single", test_data=flats(30, seed=1))
+
+
+@pytest.fixture(scope="module")
+def nested(search):
+    """A nested search that exports one network."""
+    return search("nested", **NESTED)
 
 
 @pytest.fixture(scope="module")
@@ -207,13 +218,21 @@ def test_no_more_trials_are_averaged_than_were_scored_to_the_end(search):
     assert f"{n_completed} trials were scored to the end" in ensemble.notes[0]
 
 
-def test_searches_in_outer_folds_average_too(search):
-    options = {"nested": 2, "trials": 3, "repeats": 1}
-    alone, averaged = search("nested-1", **options), search("nested-2", **options, ensemble="seeds")
-    outer = [run.nested["outer_score"].to_numpy() for run in (alone, averaged)]
+@pytest.mark.parametrize("ensemble", ["folds", "seeds", 4])
+def test_searches_in_outer_folds_average_too(ensemble, search, nested):
+    options = {**NESTED, "ensemble": ensemble}
+    averaged = search(f"nested-{ensemble}", **options)
+    outer = [run.nested["outer_score"].to_numpy() for run in (nested, averaged)]
     assert (outer[0] != outer[1]).any()
     assert averaged.ledger.promise.source == "nested"
     assert averaged.ledger.promise.value == pytest.approx(outer[1].mean())
+
+
+def test_a_network_of_a_fold_waits_for_the_keras_that_trained_it():
+    trained = NetworkWeights("fused", ())
+    member = OfFold(Candidate(0, {}), FoldNetwork(0, trained, np.zeros(1)), 1.0)
+    with pytest.raises(UntraceableError, match="trained by the other engine"):
+        member.made(None, None)  # in this process Keras is on TensorFlow
 
 
 @pytest.mark.parametrize("ensemble", [4, "seeds"])
