@@ -106,7 +106,7 @@ def test_run_without_options_uses_the_defaults_of_the_python_api(calls):
 def test_run_hands_the_datas_options_to_load(calls):
     arguments = (
         "run a.csv --target x,y --target z --task regression --drop a,b --text note "
-        "--array sequence --positive yes"
+        "--array sequence --positive yes --levels 0.1,0.9 --exposure e"
     )
     assert (
         main(
@@ -127,6 +127,8 @@ def test_run_hands_the_datas_options_to_load(calls):
     assert {k: v for k, v in calls["load"].items() if v is not None} == {
         "source": "a.csv",
         "target": ["x", "y", "z"],
+        "levels": (0.1, 0.9),
+        "exposure": "e",
         "task": "regression",
         "positive": "yes",
         "drop": ["a", "b"],

@@ -53,7 +53,9 @@ def fingerprint_of_weights(data: Dataset) -> str | None:
 
 def _description(data: Dataset) -> Any:
     target = data.target
+    levels = {"levels": target.levels} if target.levels else {}
     return {
+        **levels,
         "columns": [_column(column) for column in data.schema.columns],
         "target": (target.names, target.kind, target.labels, target.one_hot),
         "rows": data.n_rows,

@@ -309,14 +309,14 @@ def _check_any_is_left(columns: Sequence[Column], table: Table, said: Sequence[s
 
 def _target(table: Table, roles: _Roles, asked: TableOptions, signs: Signs) -> TargetColumn:
     """The target as it was asked for, as is known of a set with a name, or as its cells look."""
-    found = _target_of(table, roles, asked.task, signs)
+    found = _target_of(table, roles, asked, signs)
     return found if asked.positive is None else with_positive(found, asked.positive)
 
 
-def _target_of(table: Table, roles: _Roles, task: str | None, signs: Signs) -> TargetColumn:
-    frame, known = table.frame[list(roles.target)], table.task
-    if task is not None or known is None or roles.target != table.target:
-        return read_target(frame, table.places, task, signs)
+def _target_of(table: Table, roles: _Roles, asked: TableOptions, signs: Signs) -> TargetColumn:
+    frame, known, task = table.frame[list(roles.target)], table.task, asked.task
+    if task is not None or known is None or roles.target != table.target or asked.levels:
+        return read_target(frame, table.places, task, signs, asked.levels)
     found = read_target(frame, table.places, known, signs)
     return replace(found, target=replace(found.target, reason="as is known of this set"))
 

@@ -67,7 +67,7 @@ def with_offsets(
             f"off before they become float32, which keeps 7 digits: {listed(moved)}."
         )
     target = schema.target
-    if target.kind == "regression":
+    if target.kind in ("regression", "quantile"):
         of_target = [(*_moment(values)[:2], False) for values in y.T]  # predictions are not whole
         target = replace(target, offset=_offsets(of_target))
         for name, m, offset in zip(target.names, of_target, target.offset, strict=False):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hpsearch import options as rules
+from hpsearch.data.quantile_levels import levels, read_levels, write_levels
 from hpsearch.errors import OptionError
 from hpsearch.options import Panel, option
 
@@ -103,8 +104,8 @@ class TableOptions:
     )
     task: Any = option(
         None,
-        "The problem type: binary, multiclass, multilabel, regression, share or count. Default: "
-        "inferred, which count never is.",
+        "The problem type: binary, multiclass, multilabel, regression, share, count or "
+        "quantile. Default: inferred, which the last two never are.",
         rules.anything,
         panel=Panel.DATA,
         metavar="KIND",
@@ -156,6 +157,17 @@ class TableOptions:
         rules.anything,
         panel=Panel.DATA,
         metavar="FILE",
+    )
+    levels: Any = option(
+        (),
+        "With --task quantile, the levels of the quantiles to predict, rising, such as "
+        "0.1,0.5,0.9, which are the default.",
+        levels,
+        in_python="Numbers between 0 and 1.",
+        panel=Panel.DATA,
+        metavar="LEVELS",
+        read=read_levels,
+        write=write_levels,
     )
     exposure: Any = option(
         None,

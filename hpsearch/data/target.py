@@ -21,11 +21,12 @@ from hpsearch.data.kinds import LARGEST_FLOAT32
 from hpsearch.data.names import listed
 from hpsearch.data.numerals import NumberForm
 from hpsearch.data.positive import told
+from hpsearch.data.quantile_levels import levels_of
 from hpsearch.data.signs import Signs
 from hpsearch.data.understood import MISSING_WORDS, Cells, Places, quoted
 from hpsearch.data.variants import CORRECT_LEVELS
 from hpsearch.errors import DataError, OptionError
-from hpsearch.task import OF_NUMBERS, TASKS, Label, ProblemKind, Target
+from hpsearch.task import OF_VALUES, TASKS, Label, ProblemKind, Target
 
 _MOST_INFERRED_CLASSES = 20
 _MOST_INFERRED_SHARE = 0.05
@@ -46,7 +47,11 @@ class TargetColumn:
 
 
 def read_target(
-    frame: pd.DataFrame, places: Places, task: str | None = None, signs: Signs | None = None
+    frame: pd.DataFrame,
+    places: Places,
+    task: str | None = None,
+    signs: Signs | None = None,
+    levels: tuple[float, ...] = (),
 ) -> TargetColumn:
     """Infer the problem type of the target's raw columns, and read them.
 
@@ -56,13 +61,14 @@ def read_target(
     places : names rows in messages.
     task : the problem type, a name of ``hpsearch.task.TASKS``; None to infer it.
     signs : what the table's other columns say where a decimal sign is unclear.
+    levels : of quantiles, with ``task`` "quantile"; none for the usual ones.
 
     Raises
     ------
     DataError
         Cells are missing or infinite, the target is constant, or it does not fit ``task``.
     OptionError
-        ``task`` is no problem type.
+        ``task`` is no problem type, or has no levels.
 
     Examples
     --------
@@ -77,6 +83,7 @@ def read_target(
             f"--task is one of {', '.join(TASKS)}; received {task!r}. Choose one of these, or "
             "leave it out to have it inferred."
         )
+    levels = levels_of(task, levels)
     as_classes = task in ("binary", "multiclass") and frame.shape[1] == 1
     cells = {}
     warnings: tuple[str, ...] = ()
@@ -90,6 +97,8 @@ def read_target(
         found = _one_column(column, name, places, task)
     else:
         found = _several_columns(cells, places, task)
+    if levels:
+        found = replace(found, target=replace(found.target, levels=levels))
     return replace(found, warnings=found.warnings + warnings)
 
 
@@ -260,7 +269,7 @@ def _one_column(cells: Cells, name: str, places: Places, task: str | None) -> Ta
     if task is not None:
         reason = f"as asked with --task {task}"
         kind = _asked_kind(task)
-    if kind in OF_NUMBERS:
+    if kind in OF_VALUES:
         return _numbers(cells, name, places, kind, reason)
     return _classes(cells, name, kind, reason)
 
@@ -409,8 +418,8 @@ def _several_columns(cells: dict[str, Cells], places: Places, task: str | None) 
             kind, reason = _asked_kind("regression"), f"{len(names)} columns of numbers"
     else:
         kind, reason = _asked_kind(task), f"as asked with --task {task}"
-    if kind == "binary" or (kind == "multiclass" and not one_each):
-        rule = "one column" if kind == "binary" else "columns of 0 and 1 with one 1 in each row"
+    if kind in ("binary", "quantile") or (kind == "multiclass" and not one_each):
+        rule = "one column" if kind != "multiclass" else "columns of 0 and 1 with one 1 in each row"
         raise DataError(
             f"--task {kind} needs {rule}; received the target columns {listed(names)}. "
             "Give another --task or --target."

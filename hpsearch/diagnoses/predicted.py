@@ -8,7 +8,7 @@ import numpy as np
 
 from hpsearch.diagnoses.base import Diagnosis, counted, percent, short
 from hpsearch.diagnoses.tables import Bools, Floats, Outcomes, Tables
-from hpsearch.task import OF_NUMBERS
+from hpsearch.task import OF_VALUES
 
 CONSTANT_PROBABILITY = 1e-3
 """Probabilities that differ by less over a whole fold are constant."""
@@ -66,14 +66,14 @@ def _is_constant(outcomes: Outcomes, rows: Bools) -> bool:
 
 
 def _tolerance(outcomes: Outcomes) -> Floats | float:
-    if outcomes.kind in ("regression", "count"):
+    if outcomes.kind in ("regression", "count", "quantile"):
         tolerance: Floats = CONSTANT_VALUE * outcomes.truth.std(axis=0)
         return tolerance
     return CONSTANT_PROBABILITY
 
 
 def _width(outcomes: Outcomes) -> str:
-    if outcomes.kind in ("regression", "count"):
+    if outcomes.kind in ("regression", "count", "quantile"):
         return f"{percent(CONSTANT_VALUE)} of the target's standard deviation"
     return short(CONSTANT_PROBABILITY)
 
@@ -81,7 +81,7 @@ def _width(outcomes: Outcomes) -> str:
 def class_never_predicted(tables: Tables) -> Iterator[Diagnosis]:
     """A class or label that occurs is never the prediction of any row in any fold."""
     outcomes = tables.outcomes
-    if outcomes is None or outcomes.kind in OF_NUMBERS:
+    if outcomes is None or outcomes.kind in OF_VALUES:
         return
     occurs, said, chance = _by_class(outcomes)
     missing = [code for code in range(len(occurs)) if occurs[code].any() and not said[code].any()]

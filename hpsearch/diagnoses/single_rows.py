@@ -89,6 +89,8 @@ def _costs(outcomes: Outcomes) -> tuple[Floats, str]:
     if outcomes.kind == "count":
         costs = poisson_deviances(outcomes.truth, outcomes.predicted).sum(axis=1)
         return costs * weights, "the deviance"
+    if outcomes.kind == "quantile":
+        return outcomes.row_losses * weights, "the pinball loss"
     if outcomes.kind in OF_NUMBERS:
         spread = outcomes.truth.std(axis=0)
         wrong = (outcomes.predicted - outcomes.truth) / np.where(spread > 0, spread, 1.0)
@@ -98,7 +100,7 @@ def _costs(outcomes: Outcomes) -> tuple[Floats, str]:
 
 def _is_absurd(outcomes: Outcomes, at: int) -> bool:
     """Whether a predicted value lies beyond all true ones by more than their whole range."""
-    if outcomes.kind not in ("regression", "count"):
+    if outcomes.kind not in ("regression", "count", "quantile"):
         return False
     low, high = outcomes.truth.min(axis=0), outcomes.truth.max(axis=0)
     beyond = np.maximum(low - outcomes.predicted[at], outcomes.predicted[at] - high)
@@ -107,6 +109,9 @@ def _is_absurd(outcomes: Outcomes, at: int) -> bool:
 
 def _said(outcomes: Outcomes, at: int) -> str:
     """What a prediction was, and what was true."""
+    if outcomes.kind == "quantile":
+        true, low, high = outcomes.truth[at, 0], *outcomes.predicted[at, [0, -1]]
+        return f"is {short(float(true))}, and its quantiles are {short(low)} to {short(high)}"
     if outcomes.kind in OF_NUMBERS:
         each = zip(outcomes.truth[at], outcomes.predicted[at], strict=True)
         true, predicted = max(each, key=lambda pair: abs(pair[1] - pair[0]))

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from hpsearch.diagnoses.base import short
 from hpsearch.metrics import METRICS, direction_said, score
-from hpsearch.task import OF_NUMBERS, Direction, ProblemKind
+from hpsearch.metrics.quantiles import levels_of, pinball_losses
+from hpsearch.task import OF_NUMBERS, Direction, ProblemKind, Quantiles
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -58,8 +59,9 @@ class Tables:
     @property
     def kind(self) -> ProblemKind:
         """The problem type."""
-        kind: ProblemKind = self.settings["data"]["task"]
-        return kind
+        data = self.settings["data"]
+        kind: ProblemKind = data["task"]
+        return Quantiles.of(data["levels"]) if kind == "quantile" else kind
 
     @property
     def selected(self) -> int:
@@ -227,7 +229,14 @@ class Outcomes:
 
     @cached_property
     def row_losses(self) -> Floats:
-        """How wrong each prediction is (n,): -log of the truth's probability, or absolute error."""
+        """How wrong each prediction is (n,).
+
+        Absolute error, of quantiles the mean pinball loss, of labels -log of the truth's
+        probability.
+        """
+        if self.kind == "quantile":
+            losses = pinball_losses(self.kind, self.truth, self.predicted)
+            return np.asarray(losses.mean(axis=1))
         if self.kind in OF_NUMBERS:
             wrong: Floats = np.abs(self.predicted - self.truth).mean(axis=1)
             return wrong
@@ -238,8 +247,7 @@ class Outcomes:
             truth = self.truth.reshape(chance.shape)
             right = np.where(truth == 1, chance, 1.0 - chance)
         eps = float(np.finfo(np.float64).eps)
-        losses: Floats = -np.log(np.clip(right, eps, 1.0)).mean(axis=1)
-        return losses
+        return np.asarray(-np.log(np.clip(right, eps, 1.0)).mean(axis=1))
 
     def score(self, metric: str, rows: Bools) -> float:
         """The metric of some rows of the table; NaN of one's own, whose code is not run here."""
@@ -261,7 +269,8 @@ def best_constant_score(
     """The metric of the best prediction that is the same for every row.
 
     Tried are the classes' or labels' shares, the most frequent class or labels, and for values mean
-    and median, of rows by what they weigh. None where the metric is defined for none of them.
+    and median, or the quantiles, of rows by what they weigh. None where the metric is defined for
+    none of them.
 
     Examples
     --------
@@ -291,9 +300,12 @@ def _constants(kind: ProblemKind, truth: NDArray[Any], weights: Floats | None) -
         return [counts / counts.sum(), (np.arange(len(counts)) == counts.argmax()).astype(float)]
     if kind == "multilabel":
         return [shares, *((shares >= share).astype(float) for share in np.unique(shares))]
-    if weights is None:
-        return [shares, np.median(truth, axis=0)]
-    return [shares, np.quantile(truth, 0.5, axis=0, weights=weights, method="inverted_cdf")]
+    weighed: dict[str, Any] = (
+        {} if weights is None else {"weights": weights, "method": "inverted_cdf"}
+    )
+    if kind == "quantile":
+        return [np.quantile(truth[:, 0], levels_of(kind), **weighed)]
+    return [shares, np.quantile(truth, 0.5, axis=0, **weighed)]
 
 
 def _columns(table: pd.DataFrame, prefix: str) -> pd.DataFrame:

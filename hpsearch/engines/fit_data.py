@@ -30,7 +30,7 @@ from hpsearch.preprocessing import (
     raw_range,
 )
 from hpsearch.preprocessing.transforms import transformed
-from hpsearch.task import OF_NUMBERS, Problem, Target
+from hpsearch.task import OF_VALUES, Problem, Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,14 +160,16 @@ def _row_files(path: Path, n: int) -> list[Path]:
 def training_target(data: FitData, statistics: Statistics) -> NDArray[Any]:
     """The target that the loss sees: scaled values, codes (n,), or 0/1 columns.
 
-    Counts are learnt for one unit of exposure; the loss weighs them by it.
+    Counts are learnt for one unit of exposure; the loss weighs them by it. Of quantiles the value
+    stands there once for each level.
     """
     target, y = data.target, data.y
-    if target.kind in OF_NUMBERS:
+    if target.kind in OF_VALUES:
         rates = per_exposure(y, data.encoded.exposure)
         learnt = transformed(target.transform, rates, statistics.target_power)
         scaled = (learnt - statistics.target_centre) / statistics.target_scale
-        return scaled.astype(np.float32)
+        same = np.repeat(scaled, max(1, len(target.levels)), axis=1)
+        return same.astype(np.float32)
     if target.kind == "binary":
         return y.astype(np.float32).reshape(-1, 1)
     return y.astype(np.int32) if target.kind == "multiclass" else y.astype(np.float32)
@@ -181,7 +183,7 @@ def problem_of(target: Target, layout: Layout, *, n_train: int, epochs: int) -> 
         input_shape=layout.input_shape,
         n_outputs=target.n_outputs,
         output_activation=task.output_activation,
-        loss=task.loss,
+        loss=target.loss,
         n_train=n_train,
         epochs=epochs,
         n_numbers=len(layout.numbers),

@@ -20,7 +20,7 @@ from hpsearch.engines.endings import Ending, Needs, last_operation, wrong_probab
 from hpsearch.errors import SpaceError
 from hpsearch.preprocessing import Statistics
 from hpsearch.preprocessing.transforms import restored
-from hpsearch.task import OF_NUMBERS, Target
+from hpsearch.task import OF_VALUES, Target
 from hpsearch.task.links import Link
 
 TargetForm = Literal["column", "codes", "one_hot", "values"]
@@ -173,7 +173,9 @@ class OutputForm:
             parts = split_columns(output, [head.n_units for head in self.heads])
             linked = [head.linked(xp, part) for head, part in zip(self.heads, parts, strict=True)]
             output = _joined(xp, linked)
-        if target.kind in OF_NUMBERS:
+        if target.kind == "quantile" and all(head.link is None for head in self.heads):
+            output = xp.sort(output, axis=-1)  # no quantile crosses another, and the loss falls
+        if target.kind in OF_VALUES:
             values = restored(xp, target.transform, output * scale + centre, power)
             return values if exposure is None else values * exposure
         if target.kind == "binary" and self.n_units == 2:
@@ -256,7 +258,7 @@ def output_units(model: Any) -> list[int]:
 
 def _checked(head: Head, output: Any, loss: OutputLoss, target: Target) -> Head:
     """The head, sure where its last layer shows that it gives what the problem needs."""
-    is_probability = target.kind not in OF_NUMBERS
+    is_probability = target.kind not in OF_VALUES
     needs = Needs(
         loss.name, head.from_logits, is_probability, head.excludes, takes_any=head.link is not None
     )
@@ -284,6 +286,12 @@ def _check_units(units: Sequence[int], target: Target) -> None:
         raise SpaceError(
             f"a {target.kind} problem has one label a row, so that its network needs one output; "
             f"this one has {len(units)}. Several outputs are for several target columns."
+        )
+    if len(units) > 1 and target.kind == "quantile":
+        raise SpaceError(
+            f"the quantiles of a target come out of one layer, a unit for each of "
+            f"{target.n_outputs} levels; the network has {len(units)} outputs. Join them, or use "
+            "problem.n_outputs for one."
         )
     fits = sum(units) == target.n_outputs
     if fits or (target.is_classification and units[0] == len(target.labels)):
@@ -390,7 +398,9 @@ class numpy_links:  # noqa: N801  (stands for a module)
         """The arrays in a row along an axis."""
         return np.concatenate(parts, axis=axis)
 
-    exp, expm1, log, maximum, minimum, square, where = (
-        staticmethod(function)
-        for function in (np.exp, np.expm1, np.log, np.maximum, np.minimum, np.square, np.where)
+    exp, expm1, log, maximum, minimum = (
+        staticmethod(function) for function in (np.exp, np.expm1, np.log, np.maximum, np.minimum)
+    )
+    abs, sort, square, where = (
+        staticmethod(function) for function in (np.abs, np.sort, np.square, np.where)
     )

@@ -81,7 +81,7 @@ class Probe:
         ----------
         y : every row's target (n, n_outputs), scaled where targets are.
         """
-        if target.kind not in ("regression", "count") or not self.endings:
+        if target.kind not in ("regression", "count", "quantile") or not self.endings:
             return self
         columns = np.split(y, np.cumsum([ending.n_units for ending in self.endings])[:-1], axis=1)
         pairs = zip(self.endings, columns, strict=True)
@@ -334,8 +334,9 @@ def _made_up_target(target: Target) -> Any:
 def _scalable_target(model: Any, target: Target) -> bool:
     """Whether every output is linear and every loss measures a distance.
 
-    Of counts, which are divided by their mean alone, whether every output may be as large as any
-    number, and a loss knows a factor as well.
+    A loss of ours that takes any number is made for a scaled target. Of counts, which are divided
+    by their mean alone, whether every output may be as large as any number, and a loss knows a
+    factor as well.
     """
     if target.kind == "count":
         known = (*_DISTANCE_LOSSES, "poisson")
@@ -343,5 +344,5 @@ def _scalable_target(model: Any, target: Target) -> bool:
             loss.link is not None or loss.name in known for loss in losses_of(model)
         )
     return all(Ending.of(output).is_linear for output in model.outputs) and all(
-        loss.name in _DISTANCE_LOSSES for loss in losses_of(model)
+        loss.link is not None or loss.name in _DISTANCE_LOSSES for loss in losses_of(model)
     )

@@ -106,9 +106,12 @@ def described_output(target: Target) -> Described:
         columns = [f"probability of {target.labels[1]!r}"]
     elif target.kind in ("multiclass", "multilabel"):
         columns = [f"probability of {label!r}" for label in target.labels]
+    elif target.levels:
+        columns = [f"quantile {level:g} of {target.names[0]}" for level in target.levels]
     else:
         columns = [str(name) for name in target.names]
-    return {"columns": columns, "plus": list(target.offset) or 0.0}
+    plus = target.offset * max(1, len(target.levels))
+    return {"columns": columns, "plus": list(plus) or 0.0}
 
 
 def described_model(

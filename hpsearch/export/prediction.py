@@ -21,7 +21,7 @@ from hpsearch.export.bundle import Bundle
 from hpsearch.preprocessing import encode
 from hpsearch.results import Run, open_run
 from hpsearch.results.layout import MANIFEST, OUTCOME
-from hpsearch.task import OF_NUMBERS, Target
+from hpsearch.task import OF_VALUES, Target
 
 MODELS_KEPT: Final = 4
 """Models that a process keeps open, those used last."""
@@ -49,9 +49,10 @@ def predict(
     -------
     One row per given row. For classes ``prediction`` and ``probability.<label>`` for each label;
     for several labels a row, a 0/1 column and a ``probability.<label>`` each; for regression a
-    column per target. A label is predicted from the run's threshold on, 0.5 where it chose none.
-    With ``interval``: ``low.<target>`` and ``high.<target>`` for each number, in its own units;
-    ``set`` for classes, those that it holds with `` | `` between them.
+    column per target; for quantiles a column per level, such as ``q0.1``. A label is predicted
+    from the run's threshold on, 0.5 where it chose none. With ``interval``: ``low.<target>`` and
+    ``high.<target>`` for each number, in its own units; ``set`` for classes, those that it holds
+    with `` | `` between them.
 
     Warns
     -----
@@ -182,15 +183,16 @@ def prediction_frame(
     ['no', 'yes']
     """
     decoded = target.decode(predictions, thresholds)
-    if target.kind in OF_NUMBERS:
-        return pd.DataFrame(predictions.reshape(len(predictions), -1), columns=list(target.names))
-    columns: dict[str, Any] = {}
+    if target.kind in OF_VALUES:
+        columns = target.quantiles or target.names
+        return pd.DataFrame(predictions.reshape(len(predictions), -1), columns=list(columns))
+    parts: dict[str, Any] = {}
     if target.kind == "multilabel":
-        columns |= {str(name): decoded[:, i] for i, name in enumerate(target.labels)}
+        parts |= {str(name): decoded[:, i] for i, name in enumerate(target.labels)}
     else:
-        columns["prediction"] = decoded
+        parts["prediction"] = decoded
     if target.kind == "binary":
         predictions = np.stack([1.0 - predictions, predictions], axis=1)
     for i, label in enumerate(target.labels):
-        columns[f"probability.{label}"] = predictions[:, i]
-    return pd.DataFrame(columns)
+        parts[f"probability.{label}"] = predictions[:, i]
+    return pd.DataFrame(parts)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.errors import OptionError
-from hpsearch.task import OF_NUMBERS, Direction, ProblemKind, Target
+from hpsearch.task import OF_VALUES, Direction, ProblemKind, Target
 
 if TYPE_CHECKING:
     from hpsearch.metrics.own import OwnMetric
@@ -293,7 +293,7 @@ def tables() -> str:
         lines += [f"### {title}", "", "| name | for | better is | range | what it is |"]
         lines.append("| --- | --- | --- | --- | --- |")
         for name, words, metric in _described():
-            if bool({*OF_NUMBERS} & {*metric.kinds}) == of_values:
+            if bool({*OF_VALUES} & {*metric.kinds}) == of_values:
                 better = "less" if metric.direction == "min" else "more"
                 low, high = (f"{end:g}".replace("inf", "∞") for end in metric.bounds)
                 kinds = ", ".join(metric.kinds)

@@ -35,7 +35,7 @@ from hpsearch.space.guards import blame, line_of, text_of
 from hpsearch.space.local_modules import importable
 from hpsearch.space.objects import source_of_object
 from hpsearch.space.source import SpaceSource, run, source_of_file
-from hpsearch.task import OF_NUMBERS, Label, ProblemKind, Target
+from hpsearch.task import OF_VALUES, Label, ProblemKind, Target
 
 Answer = Literal["predict", "predict_proba"]
 """What it takes: labels, or probabilities."""
@@ -227,7 +227,7 @@ class _Takes:
             answer = _answer(own, asked, kind)
             is_first = kind == "binary" and called.kwargs.get("pos_label", labels[1]) == labels[0]
             return cls(own, kind, labels, answer, True, 0 if is_first else 1, weighs, False)
-        is_number = kind in OF_NUMBERS
+        is_number = kind in OF_VALUES
         answer = "predict" if is_number else _answer(own, asked or "predict_proba", kind)
         return cls(own, kind, labels, answer, answer == "predict", 1, weighs, weighs)
 
@@ -276,9 +276,13 @@ class _Takes:
 
     def given(self, y_true: NDArray[Any], y_pred: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
         """Truth and predictions as the metric gets them; copies, which it may change."""
-        if self.kind in OF_NUMBERS:
+        if self.kind in OF_VALUES:
             one = y_true.shape[-1] == 1
-            return tuple(np.array(a[:, 0] if one else a) for a in (y_true, y_pred))  # type: ignore[return-value]
+            several = self.kind == "quantile"  # of one value, in the order of their levels
+            return (
+                np.array(y_true[:, 0] if one else y_true),
+                np.array(y_pred[:, 0] if one and not several else y_pred),
+            )
         said: NDArray[Any] = np.array(y_pred)
         if self.answer == "predict":
             is_one = self.kind == "multiclass"
@@ -350,7 +354,7 @@ def _parameters(function: Any) -> Mapping[str, Any]:
 
 def _answer(own: OwnMetric, asked: Any, kind: ProblemKind) -> Answer:
     """What a network answers a metric with, of the methods that it asks for."""
-    of_values = kind in OF_NUMBERS
+    of_values = kind in OF_VALUES
     methods = (asked,) if isinstance(asked, str) else tuple(asked or ())
     if "predict_proba" in methods and not of_values:
         return "predict_proba"
@@ -386,8 +390,8 @@ def check_own(metric: Metric, target: Target, y: NDArray[Any], *, weighs: bool =
     if weighs:
         metric.check_weights()
     rows = np.unique(np.linspace(0, len(y) - 1, MOST_CHECKED).astype(np.int64))
-    truth = y[rows].reshape(len(rows), -1) if target.kind in OF_NUMBERS else y[rows]
-    truth = truth.astype(np.float64 if target.kind in OF_NUMBERS else np.int64)
+    truth = y[rows].reshape(len(rows), -1) if target.kind in OF_VALUES else y[rows]
+    truth = truth.astype(np.float64 if target.kind in OF_VALUES else np.int64)
     made_up = _made_up(target, truth)
     weights = np.random.default_rng(1).uniform(0.5, 2.0, len(truth)) if weighs else None
     with blame(own.name, "check", own.source.filenames, of="metric", error_type=MetricError):
@@ -423,4 +427,8 @@ def _made_up(target: Target, truth: NDArray[Any]) -> list[Floats]:
         return [p / p.sum(axis=1, keepdims=True) for p in (drawn, right)]
     drawn = truth + rng.normal(size=truth.shape) * (truth.std(axis=0) + 1e-6)
     low, high = {"share": (0.0, 1.0), "count": (0.0, np.inf)}.get(target.kind, (-np.inf, np.inf))
-    return [np.clip(drawn, low, high), truth.copy()]
+    made_up = [np.clip(drawn, low, high), truth.copy()]
+    if target.levels:
+        steps = np.arange(len(target.levels)) * (truth.std() + 1e-6)
+        return [values + steps for values in made_up]
+    return made_up

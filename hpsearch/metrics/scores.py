@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpsearch.errors import MetricError, OptionError
 from hpsearch.metrics.base import METRICS, Floats, Metric
-from hpsearch.task import OF_NUMBERS, TASKS, Direction, ProblemKind
+from hpsearch.task import OF_VALUES, TASKS, Direction, ProblemKind
 
 
 def score(
@@ -238,6 +238,8 @@ def _kind(metric: Metric, y_true: NDArray[Any], y_pred: NDArray[Any]) -> Problem
     """The problem type that a metric and the shapes imply."""
     if "regression" in metric.kinds:
         return "regression"
+    if metric.kinds == ("quantile",):
+        return "quantile"
     if y_true.ndim == 2:
         return "multilabel"
     is_binary = y_pred.shape[-1:] == y_true.shape and y_true.max(initial=0) <= 1
@@ -248,14 +250,15 @@ def _aligned(
     kind: ProblemKind, y_true: NDArray[Any], y_pred: NDArray[Any]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Truth as integer codes or float64, and predictions; values always (n, V) and (..., n, V)."""
-    if kind in OF_NUMBERS:
+    if kind in OF_VALUES:
         y_true = y_true.astype(np.float64)
         if y_true.ndim == 1:
-            y_true, y_pred = y_true[:, np.newaxis], y_pred[..., np.newaxis]
+            y_true = y_true[:, np.newaxis]
+            y_pred = y_pred if kind == "quantile" else y_pred[..., np.newaxis]
     else:
         y_true = y_true.astype(np.int64)
-    if kind == "multiclass":
-        fits = y_pred.shape[-2:-1] == y_true.shape
+    if kind in ("multiclass", "quantile"):
+        fits = y_pred.shape[-2:-1] == y_true.shape[:1]
     else:
         fits = y_pred.shape[-y_true.ndim :] == y_true.shape
     if not fits or not len(y_true):

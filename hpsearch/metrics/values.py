@@ -168,7 +168,41 @@ def _pinball(name: str, share: float, words: str) -> Metric:
     def loss(y_true: NDArray[Any], y_pred: Floats) -> Floats:
         return np.maximum(share * (y_true - y_pred), (share - 1.0) * (y_true - y_pred))
 
-    return loss_metric(name, loss, words)
+    of_numbers = loss_metric(name, loss, words)
+    return Metric(
+        name,
+        "min",
+        (*OF_NUMBERS, "quantile"),
+        words=words,
+        bounds=FROM_0,
+        function=_of_level(share, of_numbers.function),
+        scorer=_of_level(share, of_numbers.scorer),
+        rule=TargetRule(
+            f"a level of {share:g} where quantiles are predicted",
+            lambda target, y: (
+                f"the levels {', '.join(map(str, target.levels))}"
+                if target.levels and share not in target.levels
+                else ""
+            ),
+        ),
+    )
+
+
+def _of_level(level: float, function: Any) -> Any:
+    """What scores the quantile of a level where several are predicted; NaN where it is not."""
+
+    def scored(kind: ProblemKind, y_true: NDArray[Any], y_pred: Floats, *weights: Any) -> Any:
+        if kind == "quantile":
+            levels = getattr(kind, "levels", ())
+            place = levels.index(level) if level in levels else None
+            y_pred = (
+                np.full_like(y_pred[..., :1], np.nan)
+                if place is None
+                else (y_pred[..., place : place + 1])
+            )
+        return function(kind, y_true, y_pred, *weights)
+
+    return scored
 
 
 register_family(

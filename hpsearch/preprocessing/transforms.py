@@ -86,7 +86,7 @@ def check_transform(name: str | None, target: Target, *targets: NDArray[Any]) ->
     """
     if name is None:
         return
-    if target.kind != "regression":
+    if target.kind not in ("regression", "quantile"):
         raise OptionError(
             f"`transform` bends numbers to predict; received a target of {target.kind}. Leave it "
             "out."

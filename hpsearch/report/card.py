@@ -253,8 +253,9 @@ def _limits(manifest: Mapping[str, Any]) -> Iterator[str]:
             f"- Whole numbers from {least:,} to {most:,} are looked up in "
             f"{_text(_listed(list(names)))}; rows with others are refused."
         )
-    transform = ((manifest.get("schema") or {}).get("target") or {}).get("transform")
-    if transform:
+    target = (manifest.get("schema") or {}).get("target") or {}
+    transform = target.get("transform")
+    if transform and target.get("kind") != "quantile":
         yield (
             f"- Networks learnt the target's {transform}, so that what is predicted is nearer to "
             "its median than to its mean: sums of predictions may be too small."

@@ -36,8 +36,9 @@ def frequencies(predicted: Predicted, column: int = 0) -> Spec | None:
     highest = int(max(np.quantile(truth, _COVERED), np.quantile(expected, _COVERED), 1.0))
     step = -(-(highest + 1) // MOST_COUNTS)
     lows = np.arange(0, highest + 1, step)
-    observed = np.diff([*((truth < low).mean() for low in lows), 1.0])
-    below = [0.0, *(float(poisson.cdf(low - 1, expected).mean()) for low in lows[1:]), 1.0]
+    observed = np.diff([*(predicted.mean(truth < low) for low in lows), 1.0])
+    chances = (predicted.mean(poisson.cdf(low - 1, expected)) for low in lows[1:])
+    below = [0.0, *chances, 1.0]
     series = [("observed", observed), ("expected", np.diff(below))]
     edges = [*lows, lows[-1] + step]
     return {
@@ -54,5 +55,7 @@ def dispersion(predicted: Predicted, column: int = 0) -> float:
     """Pearson's: how many times as much counts vary as Poisson's distribution has it; or nan."""
     truth: NDArray[np.float64] = predicted.truth[:, column]
     mean = predicted.predicted[:, column]
-    known = mean > 0
-    return float(np.mean((truth - mean)[known] ** 2 / mean[known])) if known.any() else float("nan")
+    known = np.flatnonzero(mean > 0)
+    if not len(known):
+        return float("nan")
+    return predicted.mean((truth - mean) ** 2 / np.where(mean > 0, mean, 1.0), known)

@@ -43,6 +43,7 @@ class Predicted:
     predicted : ``binary`` probabilities of ``names[1]`` (n,), else (n, C) or (n, V).
     rows, repeats : row of the table and repeat (n,).
     weights : what the rows weigh in scores (n,), or None where all weigh the same.
+    levels : of quantiles, which are named by them; else empty.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Predicted:
     rows: NDArray[np.int64]
     repeats: NDArray[np.int64]
     weights: Floats | None = None
+    levels: tuple[float, ...] = ()
 
     def mean(self, values: NDArray[Any], members: Any = slice(None)) -> float:
         """The mean of some cases' values, by what they weigh."""
@@ -123,11 +125,30 @@ class Predicted:
             if not all(pd.api.types.is_numeric_dtype(table[name]) for name in true):
                 return None
             truth = table[true].to_numpy(dtype=np.float64)
+            if kind == "quantile":
+                return cls._of_quantiles(truth, predicted, rows, repeats, weights, target)
             if truth.shape != predicted.shape:
                 return None
             if pred == ["y_pred"]:
                 names = tuple(map(str, target.get("names") or ("target",)))[:1]
         return cls(kind, names, truth, predicted, rows, repeats, weights)
+
+    @classmethod
+    def _of_quantiles(
+        cls,
+        truth: Floats,
+        predicted: Floats,
+        rows: NDArray[np.int64],
+        repeats: NDArray[np.int64],
+        weights: Floats | None,
+        target: Mapping[str, Any],
+    ) -> Predicted | None:
+        """The quantiles of a value, where the target says as many levels as there are columns."""
+        levels = tuple(map(float, target.get("levels") or ()))
+        if truth.shape[1] != 1 or len(levels) != predicted.shape[1]:
+            return None
+        names = tuple(f"q{level:g}" for level in levels)
+        return cls("quantile", names, truth, predicted, rows, repeats, weights, levels)
 
 
 def _columns(table: pd.DataFrame, prefix: str) -> list[str]:

@@ -194,6 +194,7 @@ SETTINGS_FORM: Final = record(
                 **each(count, "n_rows n_columns"),
                 "task": _KIND,
                 "target": listed(text),
+                "levels": listed(number),
             }
         ),
     }

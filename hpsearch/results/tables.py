@@ -204,14 +204,15 @@ def fold_predictions(
     -------
     A frame with ``row``, ``repeat``, ``fold``, and ``weight`` where rows weigh; ``y_true`` as
     decoded labels, or in its own units; and ``y_pred``. Where there are several predictions a row,
-    ``y_pred.<label>`` for each; where there are several targets, ``y_true.<name>`` too.
+    ``y_pred.<label>`` for each, or ``y_pred.q<level>``; where there are several targets,
+    ``y_true.<name>`` too.
     """
     frame = pd.DataFrame({"row": rows, "repeat": repeat, "fold": fold})
     if weights is not None:
         frame["weight"] = weights
     truth = np.asarray(y_true).reshape(len(frame), -1)
     predicted = np.asarray(y_pred).reshape(len(frame), -1)
-    names = [str(name) for name in (target.labels or target.names)]
+    names = [str(name) for name in (target.labels or target.quantiles or target.names)]
     if target.is_classification:
         frame["y_true"] = [target.labels[code] for code in truth[:, 0]]
         names = names if target.kind == "multiclass" else names[:1]

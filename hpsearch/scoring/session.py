@@ -159,7 +159,7 @@ class Session:
             declared = HyperParameters.from_config(probe.hyperparameters)
         check_steering(declared)
         self.declared = declared
-        self.scales_target = target.kind in ("regression", "count") and (
+        self.scales_target = target.kind in ("regression", "count", "quantile") and (
             probe.scalable_target if plan.scale_target == "auto" else plan.scale_target
         )
         data = fit_data(

@@ -4,13 +4,14 @@ The worker's half fits and scores them on one fold; the parent's half hands out 
 collects the rows of ``baselines.csv``. What the winner is worth beside them belongs to
 ``hpsearch.ledger.baselines``.
 
-Three models, by scikit-learn with its defaults: a constant (the mean, or the classes'
-frequencies), a linear one (logistic regression; ridge regression for numbers, Poisson regression
-for counts), and boosted trees (histogram gradient boosting, one ensemble a target column, by
-Poisson's deviance for counts). Poisson regression is penalised as ridge regression is; counts are
-fitted for one unit of exposure, weighed by it. Features are the rows that a network sees: every
-statistic is fitted on a fold's training rows alone. Rows weigh in fitting what they weigh in a
-network's loss, and in scores what they weigh in a network's.
+Three models, by scikit-learn with its defaults: a constant (the mean, quantiles, or the classes'
+frequencies), a linear one (logistic regression; for numbers ridge regression, for counts
+Poisson regression with the same penalty, for quantiles quantile regression without any), and
+boosted trees (histogram gradient boosting, one ensemble a target column or level, by Poisson's
+deviance for counts, by the pinball loss for quantiles). Counts are fitted for one unit of exposure,
+weighed by it. Features are the rows that a network sees: every statistic is fitted on a fold's
+training rows alone. Rows weigh in fitting what they weigh in a network's loss, and in scores what
+they weigh in a network's.
 """
 
 from __future__ import annotations
@@ -30,12 +31,16 @@ from hpsearch.engines.workers import Lost, Workers
 from hpsearch.preprocessing import Statistics, design_rows, per_exposure
 from hpsearch.preprocessing.statistics import ABSENT
 from hpsearch.scoring.trials import Row
-from hpsearch.task import OF_NUMBERS, ProblemKind, Target
+from hpsearch.task import OF_VALUES, ProblemKind, Target
 
 NAMES: Final = ("constant", "linear", "trees")
 
 MAX_CELLS: Final = 10**7
 """Cells of the training rows that a model is fitted on, for trees times the outputs: seconds."""
+
+QUANTILE_CELLS, QUANTILE_ROWS = 2 * 10**5, 3_000
+"""The same of linear quantile regression, for all levels, and rows: a linear program's time grows
+with the square of its constraints, one for each row."""
 
 SMALLEST_SHARE: Final = 0.1
 """A model that could see a smaller share of the training rows than this is left out."""
@@ -135,7 +140,7 @@ def label_of(name: str, target: Target) -> str:
     >>> label_of("constant", Target(("y",), "regression"))
     'mean of the target'
     """
-    of_values = target.kind in OF_NUMBERS
+    of_values = target.kind in OF_VALUES
     labels = {
         "constant": "mean of the target" if of_values else "class frequencies",
         "linear": "ridge regression" if of_values else "logistic regression",
@@ -143,6 +148,8 @@ def label_of(name: str, target: Target) -> str:
     }
     if target.kind == "count":
         labels |= {"constant": "mean rate", "linear": "Poisson regression"}
+    if target.kind == "quantile":
+        labels |= {"constant": "quantiles of the target", "linear": "linear quantile regression"}
     if target.kind == "multilabel":
         labels["constant"] = "label frequencies"
     return labels[name]
@@ -212,7 +219,11 @@ def fit_and_predict(
         return _canonical(data.target, same, new_units)
     features = _features(data, statistics, rows)
     columns = [y[:, 0]] if data.target.is_classification else list(y.T)
-    fitted = [_fitted(name, data.target, features, column, weights) for column in columns]
+    fitted = [
+        _fitted(name, data.target, features, column, weights, level)
+        for column in columns
+        for level in data.target.levels or (None,)
+    ]
     step = max(1, PREDICT_CELLS // max(1, int(np.prod(data.layout.input_shape))))
     parts = [
         np.concatenate([_outputs(data.target, model, chunk) for model in fitted], axis=1)
@@ -223,10 +234,13 @@ def fit_and_predict(
 
 
 def _frequencies(target: Target, y: NDArray[Any], weights: Any) -> NDArray[np.float64]:
-    """What the constant predicts: a share of each class, or the mean of each column."""
+    """What the constant predicts: a share of each class, the mean of each column, or quantiles."""
     if target.is_classification:
         counts = np.bincount(y[:, 0].astype(np.int64), weights, minlength=len(target.labels))
         return np.asarray(counts / counts.sum(), dtype=np.float64)
+    if target.levels:
+        weighed = {} if weights is None else {"weights": weights, "method": "inverted_cdf"}
+        return np.asarray(np.quantile(y[:, 0].astype(np.float64), target.levels, **weighed))
     return np.asarray(np.average(y.astype(np.float64), axis=0, weights=weights))
 
 
@@ -247,12 +261,24 @@ class _Nothing:
         return np.zeros(features.shape[0])
 
 
-def _fitted(name: str, target: Target, features: Any, y: NDArray[Any], weights: Any) -> Any:
-    """A model of one target column, or of the classes."""
+def _fitted(
+    name: str,
+    target: Target,
+    features: Any,
+    y: NDArray[Any],
+    weights: Any,
+    level: float | None = None,
+) -> Any:
+    """A model of one target column, a level of it, or of the classes."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-    from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
+    from sklearn.linear_model import (
+        LogisticRegression,
+        PoissonRegressor,
+        QuantileRegressor,
+        Ridge,
+    )
 
-    of_values = target.kind in OF_NUMBERS
+    of_values = target.kind in OF_VALUES
     if not of_values and len(np.unique(y)) == 1:
         return _Constant(y[0])
     counts = target.kind == "count"
@@ -263,16 +289,20 @@ def _fitted(name: str, target: Target, features: Any, y: NDArray[Any], weights: 
         if counts:  # whose penalty is for a mean over rows, and a mean count of 1
             alpha = float(np.average(y, weights=weights)) / len(y)
             model = PoissonRegressor(alpha=alpha, max_iter=300)
+        elif level is not None:
+            model = QuantileRegressor(quantile=level, alpha=0.0)
     else:
         trees = HistGradientBoostingRegressor if of_values else HistGradientBoostingClassifier
-        loss = {"loss": "poisson"} if counts else {}
+        loss: dict[str, Any] = {"loss": "poisson"} if counts else {}
+        if level is not None:
+            loss = {"loss": "quantile", "quantile": level}
         model = trees(early_stopping=False, random_state=0, **loss)
     return model.fit(features, y if of_values else y.astype(np.int64), sample_weight=weights)
 
 
 def _outputs(target: Target, model: Any, features: Any) -> NDArray[np.float64]:
     """(n, 1) values or a label's probability, or (n, C) of the classes."""
-    if target.kind in OF_NUMBERS:
+    if target.kind in OF_VALUES:
         return np.asarray(model.predict(features), dtype=np.float64).reshape(-1, 1)
     n_classes = len(target.labels) if target.is_classification else 2
     known = np.asarray(model.predict_proba(features), dtype=np.float64)
@@ -286,6 +316,8 @@ def _canonical(
 ) -> NDArray[np.float64]:
     if target.kind == "share":
         return np.clip(outputs, 0.0, 1.0)
+    if target.kind == "quantile":
+        outputs = np.sort(outputs, axis=1)  # a model of each level by itself may cross another
     if exposure is not None:
         outputs = outputs * exposure[:, np.newaxis]
     return target.without_column(target.plus_offset(outputs))
@@ -341,6 +373,9 @@ class _Sizes:
         """Training rows that a model may see."""
         if name == "constant":
             return self.n_train
+        if name == "linear" and self.kind == "quantile":
+            cells = QUANTILE_CELLS // (self.n_features * self.n_outputs)
+            return max(1, min(QUANTILE_ROWS, cells))
         if name == "linear" and self.has_words:
             return self.n_train  # sparse rows are cheap
         one_each = name == "trees" or self.kind == "multilabel"  # a fit for each output

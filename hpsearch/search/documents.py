@@ -75,6 +75,7 @@ def _data(data: Dataset) -> Document:
         "fingerprint": data.fingerprint,
         "task": data.target.kind,
         "target": list(data.target.names),
+        **({"levels": list(data.target.levels)} if data.target.levels else {}),
         "groups": data.groups_name or None,
         **({} if data.weights is None else {"weights": data.weights_name or "given by row"}),
         **({} if data.score_weights is None else {"score_weights": fingerprint_of_weights(data)}),

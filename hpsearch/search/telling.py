@@ -14,6 +14,7 @@ from hpsearch.scoring.observer import Observer
 from hpsearch.scoring.session import Session
 from hpsearch.search.plan import SearchPlan
 from hpsearch.search.tried import told
+from hpsearch.task import Target
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
@@ -100,7 +101,7 @@ def tell_how_networks_are_trained(session: Session, observer: Observer) -> None:
     if transform := session.data.target.transform:
         observer.note(
             f"Networks learn the target's {transform}; scores and predictions are in its own "
-            "units. What is learnt best there is nearer to the target's median than to its mean."
+            f"units. {_of_the_way_back(session.data.target)}"
         )
     if session.scales_target:
         is_count = session.data.target.kind == "count"
@@ -119,6 +120,13 @@ def tell_how_networks_are_trained(session: Session, observer: Observer) -> None:
     observer.note(
         f"Engine: {session.choice.engine}, {processes} of one thread: {session.choice.reason}."
     )
+
+
+def _of_the_way_back(target: Target) -> str:
+    """What becomes of predictions when a transform is undone."""
+    if target.kind == "quantile":
+        return "Quantiles stay what they are under a transform that rises."
+    return "What is learnt best there is nearer to the target's median than to its mean."
 
 
 def finished(plan: SearchPlan) -> str:

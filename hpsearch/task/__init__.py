@@ -1,13 +1,15 @@
 """Problem types: what each asks of a network, and what a space gets to see."""
 
-from hpsearch.task.links import Link, PoissonOfLogs
+from hpsearch.task.links import Link, PinballOfSteps, PoissonOfLogs
 from hpsearch.task.problems import (
     OF_NUMBERS,
+    OF_VALUES,
     TASKS,
     Direction,
     Label,
     Problem,
     ProblemKind,
+    Quantiles,
     Target,
     Task,
     from_thresholds,
@@ -16,13 +18,16 @@ from hpsearch.task.problems import (
 
 __all__ = [
     "OF_NUMBERS",
+    "OF_VALUES",
     "TASKS",
     "Direction",
     "Label",
     "Link",
+    "PinballOfSteps",
     "PoissonOfLogs",
     "Problem",
     "ProblemKind",
+    "Quantiles",
     "Target",
     "Task",
     "from_thresholds",

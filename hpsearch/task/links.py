@@ -8,8 +8,11 @@ outputs are what that loss takes them for (``hpsearch.engines.network``).
 
 from __future__ import annotations
 
+import itertools
+import math
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Any, ClassVar, Final
 
 STEEPEST: Final = 3.0
@@ -74,3 +77,45 @@ class PoissonOfLogs(Link):
         logs = ops.minimum(outputs, STEEPEST) + ops.log1p(beyond)
         losses = self.linked(ops, outputs) - ops.cast(y_true, "float32") * logs
         return ops.mean(losses, axis=-1)
+
+
+@dataclass(frozen=True)
+class PinballOfSteps(Link):
+    """The pinball loss of quantiles, where outputs are the lowest one and the steps between them.
+
+    A step is the softplus of its output, so that no two quantiles can cross. Steps are measured by
+    those between the quantiles of a normal distribution: where all outputs are 0, predictions are
+    the quantiles of a standard normal one, which suits a standardised target, whatever the levels.
+
+    Attributes
+    ----------
+    levels : between 0 and 1, rising.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> PinballOfSteps((0.1, 0.5, 0.9)).linked(np, np.zeros((1, 3))).round(3).tolist()
+    [[-1.282, 0.0, 1.282]]
+    """
+
+    name: ClassVar[str] = "pinball_of_steps"
+    levels: tuple[float, ...] = (0.1, 0.5, 0.9)
+
+    def linked(self, xp: Any, outputs: Any) -> Any:
+        """Quantiles, each at least the one before it; added one by one, so to the last bit."""
+        normal = [NormalDist().inv_cdf(level) for level in self.levels]
+        found = [outputs[:, :1] + normal[0]]
+        for place, (low, high) in enumerate(itertools.pairwise(normal), start=1):
+            output = outputs[:, place : place + 1]
+            softplus = xp.maximum(output, 0.0) + xp.log(1.0 + xp.exp(-xp.abs(output)))
+            found.append(found[-1] + softplus * ((high - low) / math.log(2.0)))
+        return found[0] if len(found) == 1 else xp.concatenate(found, axis=-1)
+
+    def __call__(self, y_true: Any, y_pred: Any) -> Any:
+        """Mean over the levels of how far the truth lies off, by the level's side."""
+        from keras import ops
+
+        quantiles = self.linked(ops, ops.cast(y_pred, "float32"))
+        off = ops.cast(y_true, "float32") - quantiles
+        levels = ops.convert_to_tensor(self.levels, "float32")
+        return ops.mean(ops.maximum(levels * off, (levels - 1.0) * off), axis=-1)

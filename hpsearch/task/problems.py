@@ -8,19 +8,54 @@ computed belongs to ``hpsearch.metrics``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.task.links import Link, PoissonOfLogs
+from hpsearch.task.links import Link, PinballOfSteps, PoissonOfLogs
 
-ProblemKind = Literal["binary", "multiclass", "multilabel", "regression", "share", "count"]
+ProblemKind = Literal[
+    "binary", "multiclass", "multilabel", "regression", "share", "count", "quantile"
+]
 
 OF_NUMBERS: Final[tuple[ProblemKind, ...]] = ("regression", "share", "count")
 """Problem types whose predictions are numbers in the target's units, one for each column."""
+
+OF_VALUES: Final[tuple[ProblemKind, ...]] = (*OF_NUMBERS, "quantile")
+"""Problem types whose predictions are in the target's units, perhaps several for a column."""
+
+
+class Quantiles(str):
+    """The problem type ``quantile``, which knows its levels, as whoever scores predictions needs.
+
+    Examples
+    --------
+    >>> kind = Quantiles((0.1, 0.9))
+    >>> kind == "quantile", kind.levels
+    (True, (0.1, 0.9))
+    """
+
+    levels: tuple[float, ...]
+
+    def __new__(cls, levels: Iterable[float]) -> Quantiles:
+        """The text with the attribute."""
+        made = super().__new__(cls, "quantile")
+        made.levels = tuple(map(float, levels))
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Quantiles, (self.levels,)
+
+    @classmethod
+    def of(cls, levels: Iterable[float]) -> ProblemKind:
+        """The same for those who check types."""
+        kind: Any = cls(levels)
+        found: ProblemKind = kind
+        return found
+
 
 Direction = Literal["min", "max"]
 """Whether small or large scores are good."""
@@ -56,6 +91,12 @@ TASKS: dict[ProblemKind, Task] = {
         Task("multilabel", "sigmoid", "binary_crossentropy", ("log_loss", "micro_f1")),
         Task("regression", "linear", "mse", ("mae", "rmse", "r2")),
         Task("share", "sigmoid", "mse", ("mae", "rmse")),
+        Task(
+            "quantile",
+            "linear",
+            PinballOfSteps(),
+            ("mean_pinball", "coverage_error", "interval_width"),
+        ),
         Task("count", "linear", PoissonOfLogs(), ("poisson_deviance", "mae", "rmse")),
     )
 }
@@ -75,10 +116,12 @@ class Target:
     reason : why the problem type was inferred, for people.
     number_formats : for each column of numbers, the form in which text was written, such as
         ``1.234,5 €`` (``hpsearch.data.numerals``); empty where all were plain numbers.
-    offset : for ``regression``, what networks learn each value less of, so that float32 keeps its
-        digits: round numbers near the means of values far from zero; empty where none is.
-    transform : for ``regression``, what networks learn in place of the values
+    offset : for ``regression`` and ``quantile``, what networks learn each value less of, so that
+        float32 keeps its digits: round numbers near the means of values far from zero; empty where
+        none is.
+    transform : for ``regression`` and ``quantile``, what networks learn in place of the values
         (``hpsearch.preprocessing.transforms``); empty for the values themselves.
+    levels : for ``quantile``, of the quantiles, rising; else empty. ``kind`` knows them then.
     """
 
     names: tuple[str, ...]
@@ -89,6 +132,11 @@ class Target:
     number_formats: tuple[str, ...] = ()
     offset: tuple[float, ...] = ()
     transform: str = ""
+    levels: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind == "quantile":
+            object.__setattr__(self, "kind", Quantiles(self.levels))
 
     @property
     def task(self) -> Task:
@@ -96,10 +144,22 @@ class Target:
         return TASKS[self.kind]
 
     @property
+    def loss(self) -> str | Link:
+        """The loss of this problem type, for ``compile``."""
+        return PinballOfSteps(self.levels) if self.levels else self.task.loss
+
+    @property
+    def quantiles(self) -> tuple[str, ...]:
+        """What the predicted quantiles are called, such as ``q0.1``; empty where there are none."""
+        return tuple(f"q{level:.12g}" for level in self.levels)
+
+    @property
     def n_outputs(self) -> int:
-        """Units of the last layer: 1 for a binary problem, one per class, label or value."""
+        """Units of the last layer: 1 for a binary problem, one per class, label, value or level."""
         if self.kind == "binary":
             return 1
+        if self.levels:
+            return len(self.levels)
         return len(self.labels) if self.kind in ("multiclass", "multilabel") else len(self.names)
 
     @property
@@ -158,14 +218,14 @@ class Target:
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary; ``from_json`` is its inverse."""
         found = asdict(self)
-        return found if self.transform else {k: v for k, v in found.items() if k != "transform"}
+        return {k: v for k, v in found.items() if v or k not in ("transform", "levels")}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Target:
         """The inverse of ``to_json``."""
         tuples: dict[str, Any] = {
             key: tuple(value.get(key, ()))
-            for key in ("names", "labels", "number_formats", "offset")
+            for key in ("names", "labels", "number_formats", "offset", "levels")
         }
         return cls(**{**value, **tuples})
 

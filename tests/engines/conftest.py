@@ -111,7 +111,7 @@ def table():
             "binary": np.where(signal > 0, "yes", "no"),
             "multiclass": np.array(["a", "b", "c"])[np.digitize(signal, [-1.0, 1.0])],
             "multilabel": np.stack([signal > 0, x[:, 2] > 0], axis=1).astype(int),
-            "regression": 1000.0 + 50.0 * signal,
+            **dict.fromkeys(("regression", "quantile"), 1000.0 + 50.0 * signal),
             "far from zero": 2459000.5 + 0.05 * signal,
             "two values": np.stack([1000.0 + 50.0 * signal, -x[:, 1]], axis=1),
             "three values": np.stack([1000.0 + 50.0 * signal, -x[:, 1], x[:, 0] ** 2], axis=1),
@@ -121,6 +121,8 @@ def table():
         if kind == "count":
             years = rng.uniform(0.2, 3.0, (n_rows, 1))
             return hpsearch.load(np.hstack([x, years]), y, task=kind, exposure="x3")
+        if kind == "quantile":
+            return hpsearch.load(x, y, task=kind, levels=(0.1, 0.5, 0.9))
         return hpsearch.load(x, y, task="share" if kind == "share" else None)
 
     return table
@@ -147,7 +149,7 @@ def make_job(tmp_path_factory):
         class_weight=None,
     ):
         splitter = splitter or IteratedKFold(n_folds, repeats, random_state=0)
-        is_scaled = dataset.target.kind in ("regression", "count")
+        is_scaled = dataset.target.kind in ("regression", "count", "quantile")
         scales = is_scaled if scale_target is None else scale_target
         data = fit_data(
             dataset,

@@ -162,7 +162,7 @@ def targets(model, data, statistics, rows):
     if data.target.kind == "count":
         units = 1.0 if data.encoded.exposure is None else data.encoded.exposure[rows, None]
         y = y / units / statistics.target_scale
-    elif data.target.kind == "regression":
+    elif data.target.kind in ("regression", "quantile"):
         y = transformed(data.target.transform, y, statistics.target_power)
         y = (y - statistics.target_centre) / statistics.target_scale
     if getattr(model.loss, "name", model.loss) == "categorical_crossentropy":

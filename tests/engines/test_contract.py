@@ -7,6 +7,7 @@ import cloudpickle
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import norm
 from sklearn import metrics as sk
 
 import hpsearch
@@ -126,7 +127,8 @@ def test_every_epoch_visits_every_row_once_in_an_order_of_its_own():
 # -- equal to Keras
 
 
-KINDS = ["regression", "two values", "share", "count", "binary", "multiclass", "multilabel"]
+KINDS = ["regression", "two values", "share", "count", "quantile", "binary", "multiclass"]
+KINDS += ["multilabel"]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -151,7 +153,11 @@ def test_curves_and_predictions_are_those_of_keras_fit_and_predict(trained, engi
         assert predictions.max() < STEEPEST
         units = units[data.folds[1].validation, np.newaxis]
         predictions = np.exp(predictions) * data.statistics[1].target_scale * units
-    if kind in ("regression", "two values"):
+    if kind == "quantile":  # steps from the lowest one on, of a standard normal distribution
+        steps = np.log1p(np.exp(predictions[..., 1:])) / np.log(2.0) * norm.ppf(0.9)
+        lowest = predictions[..., :1] - norm.ppf(0.9)
+        predictions = np.concatenate([lowest, lowest + np.cumsum(steps, axis=-1)], axis=-1)
+    if kind in ("regression", "two values", "quantile"):
         stats = data.statistics[1]
         predictions = predictions * stats.target_scale + stats.target_centre
     if kind == "binary":

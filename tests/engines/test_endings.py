@@ -1,6 +1,7 @@
 """Which numbers the end of a network can give, and which losses and problems these contradict."""
 
 import math
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -8,12 +9,14 @@ import pytest
 from hpsearch.engines.endings import Ending, wrong_probabilities
 from hpsearch.engines.network import Head, OutputForm
 from hpsearch.errors import SpaceError
-from hpsearch.task import Target
+from hpsearch.task import PinballOfSteps, PoissonOfLogs, Target
 
 INF = math.inf
 TARGETS = {
     "regression": Target(("y",), "regression"),
     "share": Target(("y",), "share"),
+    "count": Target(("y",), "count"),
+    "quantile": Target(("y",), "quantile", levels=(0.5,)),
     "binary": Target(("y",), "binary", ("no", "yes")),
     "multiclass": Target(("y",), "multiclass", ("a", "b", "c")),
     "multilabel": Target(("a", "b"), "multilabel", ("a", "b")),
@@ -164,10 +167,15 @@ def class_logits():
         ("regression", lambda: dense(1, "softplus"), "poisson"),
         ("regression", lambda: dense(1, "tanh"), "mse"),
         ("share", lambda: dense(1), "mse"),
+        ("count", lambda: dense(1), PoissonOfLogs()),
+        ("count", lambda: dense(1, "softplus"), "poisson"),
+        ("count", lambda: dense(1), "mse"),
+        ("quantile", lambda: dense(1), PinballOfSteps((0.5,))),
+        ("quantile", lambda: dense(1, "relu"), "mae"),
     ],
 )
 def test_a_last_layer_that_suits_its_loss_is_taken(kind, last, loss):
-    form = form_of(kind, last(), loss() if callable(loss) else loss)
+    form = form_of(kind, last(), loss() if isinstance(loss, FunctionType) else loss)
     assert form.heads[0].is_sure
 
 
@@ -209,6 +217,9 @@ def test_a_last_layer_that_suits_its_loss_is_taken(kind, last, loss):
         ("regression", lambda: dense(1, "log_softmax"), "mse", "always gives 0"),
         ("regression", lambda: dense(1), "poisson", "poisson takes numbers of at least 0"),
         ("share", lambda: dense(1), "binary_crossentropy", "takes numbers from 0 to 1"),
+        ("count", lambda: dense(1), "poisson", "poisson takes numbers of at least 0"),
+        ("count", lambda: dense(1, "softplus"), PoissonOfLogs(), r"takes any number.*at least 0"),
+        ("quantile", lambda: dense(1, "tanh"), PinballOfSteps((0.5,)), "any number.*-1 to 1"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
@@ -216,7 +227,7 @@ def test_a_last_layer_that_contradicts_its_loss_or_the_problem_is_refused(
     kind, last, loss, message
 ):
     with pytest.raises(SpaceError, match=message) as caught:
-        form_of(kind, last(), loss() if callable(loss) else loss)
+        form_of(kind, last(), loss() if isinstance(loss, FunctionType) else loss)
     assert "\n" not in str(caught.value)
 
 

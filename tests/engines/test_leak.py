@@ -35,6 +35,7 @@ N_ROWS = 12
 UNITS = Column("units", "exposure")
 TARGETS = {
     "count": (Target(("y",), "count"), st.integers(0, 50).map(float)),
+    "quantile": (Target(("y",), "quantile", levels=(0.2, 0.7)), st.floats(-1e6, 1e6)),
     "regression": (Target(("y",), "regression"), st.floats(-1e6, 1e6)),
     "binary": (Target(("y",), "binary", ("no", "yes")), st.integers(0, 1)),
 }
@@ -117,7 +118,7 @@ def check_statistics(draw, any_rows, schema, kind):
 
 
 @pytest.mark.parametrize("kind", TARGETS)
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=70)
 @given(data=st.data())
 def test_statistics_ignore_any_change_to_the_validation_rows(data, kind, any_rows, mixed_schema):
     check_statistics(data.draw, any_rows, mixed_schema, kind)

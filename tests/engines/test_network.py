@@ -75,6 +75,31 @@ def test_the_loss_tells_which_target_it_takes_and_whether_outputs_are_logits(
     assert OutputForm.of(model, TARGETS[kind]).heads == (Head(*form, units),)
 
 
+def test_quantiles_of_another_loss_are_put_in_order():
+    import keras
+
+    target = Target(("y",), "quantile", levels=(0.1, 0.5, 0.9))
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    raw = np.array([[1.0, -1.0, 0.0]], np.float32)
+    for loss, expected in (("mae", [[8.0, 10.0, 12.0]]), (target.loss, None)):
+        model.compile("sgd", loss)
+        form = OutputForm.of(model, target)
+        assert (form.heads[0].link is None) == (loss == "mae")
+        said = form.canonical(numpy_links, target, raw, 10.0, 2.0)
+        assert (np.diff(said) >= 0).all()
+        assert expected is None or said.tolist() == expected
+
+
+def test_several_outputs_share_no_quantiles():
+    import keras
+
+    rows = keras.Input((3,))
+    model = keras.Model(rows, [keras.layers.Dense(1)(rows), keras.layers.Dense(1)(rows)])
+    model.compile("sgd", "mae")
+    with pytest.raises(SpaceError, match="come out of one layer, a unit for each of 2 levels"):
+        OutputForm.of(model, Target(("y",), "quantile", levels=(0.1, 0.9)))
+
+
 def test_a_loss_of_ones_own_says_itself_that_it_takes_logits():
     import keras
 

@@ -43,6 +43,7 @@ TARGETS = {
     "several": Target(("north", "south"), "regression"),
     "share": Target(("part",), "share"),
     "count": Target(("claims",), "count"),
+    "quantile": Target(("price",), "quantile", levels=(0.1, 0.5, 0.9)),
 }
 HOSTILE = "<img src=x onerror=alert(1)>"
 DIRECTIONS = {"accuracy": "max", "roc_auc": "max", "micro_f1": "max", "r2": "max"}
@@ -229,6 +230,8 @@ class _Made:
                 y, p = (signal > 0).astype(float), chance
             elif kind == "count":
                 y, p = rng.poisson(np.exp(0.5 * signal)), np.exp(0.5 * signal + 0.1 * noisy)
+            elif kind == "quantile":
+                y, p = 10 * signal[:, :1], 10 * (0.7 * noisy[:, :1] + [-0.9, 0.0, 0.9])
             elif kind == "share":
                 y, p = 1 / (1 + np.exp(-2 * signal)), chance
             else:

@@ -123,7 +123,11 @@ def test_only_known_scripts_may_run(whole):
 
 
 @pytest.mark.parametrize(
-    "problem", ["binary", "multiclass", "multilabel", "regression", "several", "share", "count"]
+    "problem",
+    [
+        *("binary", "multiclass", "multilabel"),
+        *("regression", "several", "share", "count", "quantile"),
+    ],
 )
 def test_every_problem_type_has_its_predictions(made, tmp_path, problem):
     page = page_of(made.make_run(tmp_path / "run", problem=problem, n_trials=3))
@@ -132,6 +136,8 @@ def test_every_problem_type_has_its_predictions(made, tmp_path, problem):
         assert {"fitted", "residuals"} <= drawn
         n_targets = 2 if problem == "several" else 1
         assert len([name for name in page.specs() if name.startswith("fitted")]) == n_targets
+    elif problem == "quantile":
+        assert {"coverage", "fan"} <= drawn
     else:
         assert {"roc", "calibration", "probabilities"} <= drawn
         assert ("confusion" in drawn) == (problem != "multilabel")

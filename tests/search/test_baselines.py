@@ -35,6 +35,7 @@ TARGETS = {
     "regression": np.stack([3 * SIGNAL + 10, X[:, 2]], axis=1),
     "share": 1 / (1 + np.exp(-SIGNAL)),
     "count": RNG.poisson(np.exp(1.0 + 0.7 * SIGNAL)),
+    "quantile": 3 * SIGNAL + 10,
 }
 
 
@@ -65,7 +66,7 @@ def test_models_that_look_at_the_columns_beat_the_constant(kind, tmp_path, worke
     found = score_baselines(workers, path, data, [0, 1, 2], metrics, 0)
     assert [scores.name for scores in found] == list(NAMES)
     assert [len(scores.rows) for scores in found] == [3, 3, 3]
-    sign = 1 if metrics[0] in ("log_loss", "mae", "poisson_deviance") else -1
+    sign = 1 if metrics[0] in ("log_loss", "mae", "poisson_deviance", "mean_pinball") else -1
     constant, linear, trees = (
         sign * np.mean([row[f"val_{metrics[0]}"] for row in scores.rows]) for scores in found
     )
@@ -120,6 +121,19 @@ def test_validation_rows_teach_a_baseline_nothing(name):
         for found in (prepared(data)[0], prepared(other)[0])
     ]
     assert_array_equal(*said)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_quantiles_never_cross_and_the_constant_has_the_training_rows(name):
+    noise = np.random.default_rng(9).normal(size=N) * np.exp(X[:, 2])
+    levels = (0.1, 0.2, 0.3, 0.5, 0.9)
+    data, _ = prepared(hpsearch.load(X, SIGNAL + noise, task="quantile", levels=levels))
+    fold = data.folds[0]
+    said = fit_and_predict(name, data, data.statistics[0], fold.train, fold.validation)
+    assert said.shape == (len(fold.validation), 5)
+    assert (np.diff(said, axis=1) >= 0).all()
+    if name == "constant":
+        assert_allclose(said[0], np.quantile(data.y[fold.train], levels))
 
 
 def counts_with_exposure():

@@ -10,7 +10,8 @@ from hpsearch.space.space import Space, shipped_spaces
 from hpsearch.task import TASKS, Problem
 
 N_ROWS = 24
-N_OUTPUTS = {"binary": 1, "multiclass": 3, "multilabel": 2, "regression": 2, "share": 1, "count": 1}
+N_OUTPUTS = {"binary": 1, "multiclass": 3, "multilabel": 2, "regression": 2, "share": 1}
+N_OUTPUTS |= {"count": 1, "quantile": 3}
 
 # numpy 2 warns inside Keras's conversion of TensorFlow variables
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

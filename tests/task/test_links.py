@@ -1,12 +1,16 @@
 """Losses with a link of their own: what outputs stand for, and the loss of it."""
 
+import copy
+import json
 import pickle
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.stats import norm
+from sklearn.metrics import mean_pinball_loss
 
-from hpsearch.task import PoissonOfLogs
+from hpsearch.task import PinballOfSteps, PoissonOfLogs, Quantiles, Target
 from hpsearch.task.links import STEEPEST
 
 
@@ -51,6 +55,61 @@ def test_the_least_loss_is_at_the_count_itself():
         assert best[0] == pytest.approx(count, rel=0.01)
 
 
+LEVELS = (0.1, 0.25, 0.5, 0.9)
+
+
+def test_steps_of_zero_are_the_quantiles_of_a_normal_distribution():
+    said = PinballOfSteps(LEVELS).linked(np, np.zeros((2, 4)))
+    assert_allclose(said, np.tile(norm.ppf(LEVELS), (2, 1)), atol=1e-12)
+
+
+def test_no_quantile_crosses_another_whatever_the_outputs():
+    outputs = np.random.default_rng(0).normal(scale=30.0, size=(500, 4)).astype(np.float32)
+    said = PinballOfSteps(LEVELS).linked(np, outputs)
+    assert (np.diff(said, axis=1) >= 0).all()
+
+
+def test_quantiles_have_the_pinball_loss_of_scikit_learn():
+    rng = np.random.default_rng(1)
+    y, outputs = rng.normal(size=(50, 1)), rng.normal(size=(50, 4))
+    link = PinballOfSteps(LEVELS)
+    said = link.linked(np, outputs)
+    expected = [mean_pinball_loss(y, said[:, i], alpha=level) for i, level in enumerate(LEVELS)]
+    found = loss_of(link, np.tile(y, 4), outputs)
+    assert found.shape == (50,)
+    assert found.mean() == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+def test_one_level_is_a_level_alone():
+    link = PinballOfSteps((0.5,))
+    assert link.linked(np, np.array([[0.25], [-3.0]])).tolist() == [[0.25], [-3.0]]
+
+
+@pytest.mark.parametrize("output", [-1e30, -200.0, 200.0])
+def test_no_output_of_quantiles_has_a_gradient_that_is_not_finite(output):
+    import tensorflow as tf
+
+    outputs = tf.Variable([[0.0, output]], dtype=tf.float32)
+    with tf.GradientTape() as tape:
+        loss = PinballOfSteps((0.1, 0.9))(tf.constant([[3.0, 3.0]]), outputs)
+    assert np.isfinite(loss.numpy()).all()
+    assert np.isfinite(tape.gradient(loss, outputs).numpy()).all()
+
+
+def test_a_kind_of_quantiles_travels_with_its_levels():
+    target = Target(("y",), "quantile", levels=LEVELS)
+    for kind in (target.kind, pickle.loads(pickle.dumps(target)).kind, copy.deepcopy(target.kind)):
+        assert kind == "quantile"
+        assert kind.levels == LEVELS
+    again = Target.from_json(json.loads(json.dumps(target.to_json())))
+    assert again == target
+    assert again.kind.levels == LEVELS
+    assert target.quantiles == ("q0.1", "q0.25", "q0.5", "q0.9")
+    assert Quantiles(LEVELS) == "quantile"
+
+
 def test_links_travel_and_are_what_their_fields_are():
     assert pickle.loads(pickle.dumps(PoissonOfLogs())) == PoissonOfLogs()
     assert PoissonOfLogs().get_config() == {}
+    assert PinballOfSteps((0.5,)).get_config() == {"levels": (0.5,)}
+    assert str(PinballOfSteps()) == "pinball_of_steps"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hpsearch.engines.fit_data import FitData
 from hpsearch.preprocessing import Bags
-from hpsearch.task import OF_NUMBERS
+from hpsearch.task import OF_VALUES
 
 if TYPE_CHECKING:
     from hpsearch.engines.fused.program import Shapes
@@ -52,7 +52,7 @@ def padded_bags(bags: Bags, order: NDArray[np.integer[Any]], shapes: Shapes) -> 
 
 def shared_target(data: FitData) -> bool:
     """Whether all replicas share one loss target; numbers are scaled by fold."""
-    return data.target.kind not in OF_NUMBERS
+    return data.target.kind not in OF_VALUES
 
 
 def design_statistics(data: FitData, positions: Sequence[int]) -> dict[str, NDArray[Any]]:

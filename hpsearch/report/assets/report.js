@@ -496,7 +496,22 @@ const draw = {
       series: [diagonal([0, 1]), intervals(true, points.map((p) => [p[0], p[1], p[2], p[3], faded(t.blue, 0.7)])),
         { type: "line", data: points.map((p) => [p[0], p[1]]), symbol: "circle", symbolSize: 8, itemStyle: { color: t.blue }, lineStyle: { color: faded(t.blue, 0.5), width: 1.5 }, z: 3 }],
     });
-    option.tooltip.formatter = (p) => { const r = points[p.dataIndex]; return tip(`Predicted ${fmt(r[0])}`, `came true: ${fmt(r[1])} (95 % interval ${fmt(r[2])} to ${fmt(r[3])})`, `${fmt(Math.round(r[4]))} rows`); };
+    option.tooltip.formatter = (p) => { const r = points[p.dataIndex]; return tip(`${spec.of || "Predicted"} ${fmt(r[0])}`, `${spec.came || "came true"}: ${fmt(r[1])} (95 % interval ${fmt(r[2])} to ${fmt(r[3])})`, `${fmt(Math.round(r[4]))} rows`); };
+    option.grid.bottom = 26;
+    return titled(option);
+  },
+
+  fan(spec) {
+    const t = state.theme;
+    const n = spec.series.length;
+    const option = base({
+      legend: { show: n <= 9, top: 0, right: 8, textStyle: { color: t.text, fontSize: 12 }, itemWidth: 18, itemHeight: 8, selectedMode: false },
+      xAxis: xAxis(spec.x, { min: 1, max: spec.points.length }),
+      yAxis: yAxis(spec.y, { scale: true }),
+      series: [...spec.series.map((s, i) => ({ type: "line", name: s.name, data: s.points, showSymbol: false, symbol: "none", lineStyle: { width: i === Math.floor(n / 2) ? 2 : 1, color: i === Math.floor(n / 2) ? t.blue : faded(t.blue, 0.6) }, itemStyle: { color: t.blue } })),
+        { type: "scatter", name: "true", data: spec.points.map((p) => [p[0], p[1]]), symbolSize: 4, itemStyle: { color: t.orange, opacity: 0.7 }, z: 3 }],
+    });
+    option.tooltip.formatter = (p) => { const at = p.dataIndex; return tip(`Row ${spec.points[at][2]}`, `true ${fmt(spec.points[at][1])}`, ...spec.series.map((s) => `${s.name} ${fmt(s.points[at][1])}`)); };
     option.grid.bottom = 26;
     return titled(option);
   },

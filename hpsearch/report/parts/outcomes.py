@@ -20,6 +20,7 @@ from hpsearch.report.blocks import (
 from hpsearch.report.counts import dispersion, frequencies
 from hpsearch.report.figures import Spec
 from hpsearch.report.material import Material
+from hpsearch.report.parts.quantiles import quantiles_section
 from hpsearch.report.predictions import (
     Predicted,
     calibration,
@@ -42,6 +43,8 @@ def predictions_section(material: Material) -> Section | None:
         return None
     if material.kind in OF_NUMBERS:
         return _values_section(material, predicted)
+    if material.kind == "quantile":
+        return quantiles_section(predicted)
     return _classes_section(material, predicted)
 
 

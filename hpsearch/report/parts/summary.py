@@ -87,9 +87,11 @@ def subtitle(material: Material) -> str:
     """What was searched, in one sentence."""
     settings = material.settings
     data = settings.get("data") or {}
-    kind = {"share": "regression of a share", "count": "regression of counts"}.get(
-        material.kind, material.kind
-    )
+    kind = {
+        "share": "regression of a share",
+        "count": "regression of counts",
+        "quantile": "regression of quantiles",
+    }.get(material.kind, material.kind)
     kind = f"{kind} problem" if kind in ("binary", "multiclass", "multilabel") else kind
     target = ", ".join(map(str, data.get("target") or ()))
     plan = " × ".join(

@@ -19,7 +19,7 @@ from hpsearch.export.formats import _cells, _child, onnx, saved_model, tflite
 from hpsearch.export.formats._rows import made_up_rows
 from hpsearch.export.members import Part
 from hpsearch.preprocessing import Layout, encode, fit_statistics
-from hpsearch.task import PoissonOfLogs, Target
+from hpsearch.task import PinballOfSteps, PoissonOfLogs, Target
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -34,6 +34,7 @@ TARGETS = {
     "share": Target(("a", "b"), "share"),
     "regression": Target(("y", "z"), "regression", offset=(2459000.0, 0.0)),
     "count": Target(("y",), "count"),
+    "quantile": Target(("y",), "quantile", levels=(0.1, 0.5, 0.9)),
 }
 VECTORS = ((0.5, 1.0, 2.0), (0.1, -0.1, 0.0))
 LINES = (((0.1, 0.5, 0.8), (0.2, 0.9)), ((0.01, 0.3, 0.9), (0.4, 0.6)))
@@ -41,6 +42,7 @@ LOSSES = {
     "multiclass": ("softmax", "sparse_categorical_crossentropy"),
     "regression": ("linear", "mse"),
     "count": ("linear", PoissonOfLogs()),
+    "quantile": ("linear", PinballOfSteps()),
 }
 
 
@@ -56,7 +58,7 @@ def bundle_of(tmp_path):
         rows = encode(schema, frame, arrays, 40)
         layout = Layout.of(schema, max_levels=4, max_words=max_words)
         y = 10.0 + np.random.default_rng(1).normal(size=(40, target.n_outputs))
-        scaled = target.kind in ("regression", "count")
+        scaled = target.kind in ("regression", "count", "quantile")
         how = {"scale_target": scaled, "counts": target.kind == "count"}
         statistics = fit_statistics(rows, y, np.arange(40), layout, **how)
         activation, loss = LOSSES.get(target.kind, ("sigmoid", "binary_crossentropy"))
@@ -122,6 +124,7 @@ def test_a_model_of_every_kind_of_column_is_held(name, bundle_of, mixed_schema, 
         ("multilabel", ["onnx", "tflite"], Calibrator("isotonic", False, (), (), *LINES)),
         ("share", ["tflite"], None),
         ("count", ["saved-model", "onnx", "tflite"], None),
+        ("quantile", ["saved-model", "onnx", "tflite"], None),
     ],
 )
 def test_each_problem_is_held_with_its_calibrator(
