@@ -117,6 +117,9 @@ class LedgerView:
         if ledger.foldwise is not None:
             value = Text(self._number(ledger.foldwise.value), "dim")
             table.add_row(Text("  after Tibshirani & Tibshirani", "dim"), value, "", "")
+        if (ensemble := ledger.decided.ensemble) is not None and ensemble.value is not None:
+            cells = [self._number(ensemble.value), "", self._interval(ensemble)]
+            table.add_row("mean of several networks, corrected", *cells)
         if ledger.nested is not None:
             cells = self._cells(ledger.nested.value, ledger.nested.corrected)
             n_outer = words.counted(len(ledger.nested.folds), "outer fold")

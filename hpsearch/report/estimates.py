@@ -19,8 +19,8 @@ class Estimate:
 
     Attributes
     ----------
-    key : ``naive``, ``corrected``, ``bias_corrected``, ``foldwise``, ``nested``, ``test``, or
-        ``baseline`` for a model that needs no search.
+    key : ``naive``, ``corrected``, ``bias_corrected``, ``foldwise``, ``ensemble``, ``nested``,
+        ``test``, or ``baseline`` for a model that needs no search.
     label : its name for people.
     value, low, high : it and its 95 % interval, cut where the metric ends; None where there is no
         interval.
@@ -64,6 +64,8 @@ _ABOUT = {
     "bias_corrected": "The same without the flattery of having been selected, by a bootstrap of "
     "the out-of-fold predictions, which gives its interval.",
     "foldwise": "The same correction from the fold scores alone; it has no interval.",
+    "ensemble": "What is exported, the mean of several networks: chosen and weighted again in each "
+    "sample of the same bootstrap, and scored on rows that had no say.",
     "nested": "The whole search, cross-validated: each winner is scored on rows that its search "
     "never saw.",
     "test": "The final model on rows that took part in nothing else.",
@@ -109,6 +111,9 @@ def _of_ledger(ledger: Ledger) -> Iterator[Estimate | None]:
     yield _estimate("bias_corrected", label, corrected.value, corrected.low, corrected.high)
     if ledger.foldwise:
         yield _estimate("foldwise", f"{label}, from fold scores", ledger.foldwise.value)
+    if (ensemble := ledger.decided.ensemble) is not None:
+        label = "Mean of several networks, corrected"
+        yield _estimate("ensemble", label, ensemble.value, ensemble.low, ensemble.high)
     if nested := ledger.nested:
         label = "Nested cross-validation of the search"
         yield _estimate("nested", label, nested.value, nested.corrected.low, nested.corrected.high)
@@ -146,4 +151,6 @@ def promised(best: Mapping[str, Any], ledger: Ledger | None = None) -> Estimate 
     """What to expect on new rows: the ledger's promise, else the corrected mean."""
     there = {estimate.key: estimate for estimate in estimates(best, ledger)}
     source = "mean" if ledger is None else ledger.promise.source
+    if source == "bias_corrected" and "ensemble" in there:
+        return there["ensemble"]
     return there.get("corrected" if source == "mean" else source) or there.get("corrected")

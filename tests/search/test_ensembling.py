@@ -10,12 +10,14 @@ from rich.console import Console
 
 import hpsearch
 from hpsearch.console.decided import decided_lines, decided_view
+from hpsearch.console.ledger import LedgerView
 from hpsearch.console.views import run_view
 from hpsearch.engines.contract import NetworkWeights
 from hpsearch.engines.failures import UntraceableError
 from hpsearch.errors import BundleError, InputError, OptionError
 from hpsearch.export.prediction import predict_rows
 from hpsearch.ledger import Ledger
+from hpsearch.report.estimates import promised
 from hpsearch.scoring.fold_networks import FoldNetwork
 from hpsearch.scoring.observer import SilentObserver
 from hpsearch.search.budget import Budget
@@ -72,9 +74,12 @@ class Heard(SilentObserver):
 
 
 @pytest.fixture(scope="module")
-def search(pretend_here, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
 
+
+@pytest.fixture(scope="module")
+def search(pretend_here, folder):
     def search(name, data=None, *, highest=0.9, **options):
         space = folder / f"space_{str(highest).replace('.', '_')}.py"
         space.write_text(SPACE.format(highest=highest))
@@ -143,6 +148,18 @@ def test_what_is_promised_and_tested_is_the_mean(single, weighted, of_rows):
     truth, test = flats(30, seed=1)["rent"], weighted.best["test"]
     predicted = of_rows(weighted, flats(30, seed=1))
     assert test["rmse"] == pytest.approx(float(np.sqrt(np.mean((predicted - truth) ** 2))))
+
+
+def test_the_report_and_the_card_expect_what_is_promised(weighted):
+    ledger = weighted.ledger
+    expected = promised(weighted.best, ledger)
+    assert (expected.key, expected.value) == ("ensemble", ledger.promise.value)
+    card = (weighted.path / "model_card.md").read_text()
+    assert f"Expect a mae of about {expected.shown} on new rows" in card
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(LedgerView(ledger, weighted.best["metrics"]))
+    [row] = [line for line in console.export_text().splitlines() if "networks, corrected" in line]
+    assert row.split()[5] == expected.shown
 
 
 def test_it_is_shown_on_a_terminal_in_the_report_and_in_the_card(weighted):
@@ -315,11 +332,14 @@ def test_more_networks_than_a_file_should_hold_are_refused():
 
 
 def test_a_file_that_would_be_too_large_ends_the_run_with_a_way_on(
-    search, monkeypatch, pretend_here
+    search, folder, monkeypatch, pretend_here
 ):
     monkeypatch.setattr("hpsearch.search.ensembling.MOST_BYTES", 4 * 5)
     with pytest.raises(BundleError, match=r"6 parameters.*resume the run with --ensemble none"):
         search("large", ensemble="seeds", trials=2)
+    with pretend_here():
+        run = hpsearch.resume(folder / "large", data_of(), ensemble="none")
+    assert run.ledger.decided.ensemble is None
 
 
 def test_default_networks_that_are_too_large_are_refused_before_training(search, monkeypatch):

@@ -196,7 +196,7 @@ const draw = {
   forest(spec, box) {
     const t = state.theme;
     const isNarrow = box.clientWidth < 620;
-    const tone = { naive: t.grey, corrected: t.blue, bias_corrected: t.blue, foldwise: t.blue, nested: t.purple, test: t.orange, baseline: t.green };
+    const tone = { naive: t.grey, corrected: t.blue, bias_corrected: t.blue, foldwise: t.blue, ensemble: t.blue, nested: t.purple, test: t.orange, baseline: t.green };
     const rows = spec.rows;
     const texts = rows.map((r) => r.text);
     const label = { color: t.text, fontSize: 13, width: isNarrow ? 118 : 290, overflow: "break", lineHeight: 16, hideOverlap: false, interval: 0 };
