@@ -20,7 +20,6 @@ from hpsearch.console.curves import curves_view
 from hpsearch.console.findings import findings_line, findings_view
 from hpsearch.console.importance import importance_view
 from hpsearch.console.ledger import LedgerView
-from hpsearch.decisions.ensembles import time_of_predicting
 from hpsearch.search.budget import Budget
 
 if TYPE_CHECKING:
@@ -332,6 +331,8 @@ def _curves(run: Run) -> RenderableType | None:
 
 def _predicting(run: Run) -> RenderableType | None:
     """How long an ensemble takes beside one network."""
+    from hpsearch.decisions.ensembles import time_of_predicting  # which imports SciPy
+
     table = run.predicting
     took = "" if table is None else time_of_predicting(row for _, row in table.iterrows())
     return Text(took) if took else None
