@@ -159,13 +159,14 @@ def tensors_of(
 
 def described(bundle: Bundle, cells: Iterable[Cells]) -> dict[str, Any]:
     """What a model that takes columns expects and gives, for JSON."""
-    target = bundle.schema.target
+    target, thresholds = bundle.schema.target, bundle.thresholds
     return {
         "inputs": [each.described() for each in cells],
         "output": {
             "name": OUTPUT,
             "columns": described_output(target)["columns"],
             "labels": [str(label) for label in target.labels],
+            **({"thresholds": list(thresholds)} if thresholds else {}),
         },
     }
 

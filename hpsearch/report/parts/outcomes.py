@@ -53,11 +53,13 @@ Pictured = tuple[Chart, Table]
 
 def _classes_section(material: Material, predicted: Predicted) -> Section | None:
     matrix, bins = confusion(predicted), calibration(predicted)
-    has_threshold = material.ledger is not None and material.ledger.decided.threshold is not None
+    decided = None if material.ledger is None else material.ledger.decided
+    has_threshold = decided is not None and decided.threshold is not None
+    calibrated = decided is not None and decided.for_predicting.get("calibration") is not None
     pictures = [
         _confusion_matrix(predicted, matrix, at_half=has_threshold),
         _roc_curves(predicted),
-        _calibration(bins),
+        _calibration(bins, before=calibrated),
         _probabilities(predicted),
     ]
     shown = [picture for picture in pictures if picture is not None]
@@ -100,13 +102,15 @@ def _roc_curves(predicted: Predicted) -> Pictured | None:
     )
 
 
-def _calibration(bins: Spec | None) -> Pictured | None:
+def _calibration(bins: Spec | None, *, before: bool) -> Pictured | None:
     if bins is None:
         return None
     caption = (
         "Calibration: ten groups of predictions by their probability. On the diagonal, "
         "probabilities mean what they say; bars are 95 % intervals."
     )
+    if before:
+        caption += " As networks gave them, before the model calibrates them."
     about = "Calibration; the table below has it."
     heads = ("mean probability", "share that came true", "95 % interval", "rows")
     rows = [

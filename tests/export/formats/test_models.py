@@ -136,6 +136,12 @@ def test_each_problem_is_held_with_its_calibrator(
         assert _child.written(name, bundle, tmp_path / name)
 
 
+def test_what_describes_a_model_has_its_thresholds(bundle_of, mixed_schema):
+    decisions = {"threshold": {"rule": "f1", "labels": ["yes"], "values": [0.3]}}
+    bundle = bundle_of(some_columns(mixed_schema, "binary", "age"), decisions=decisions)
+    assert _cells.described(bundle, [])["output"]["thresholds"] == [0.3]
+
+
 RAW = {
     "age": np.array([31.5, np.nan, 40.0]),
     "colour": np.array(["blue", "a colour that nobody knows", ""], object),
