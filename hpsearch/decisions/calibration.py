@@ -31,9 +31,9 @@ Asked = Literal["auto", "none", "temperature", "platt", "isotonic"]
 ASKED: Final = ("auto", "none", *METHODS)
 BINS: Final = 10
 MAX_WORK: Final = 1e7
-"""Probabilities times samples that calibrators are fitted to; 100 samples are."""
+"""Probabilities times samples that calibrators are fitted to; 50 samples are."""
 
-_FEWEST_SAMPLES: Final = 100
+_FEWEST_SAMPLES: Final = 50
 
 
 @dataclass(frozen=True)

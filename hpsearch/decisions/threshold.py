@@ -20,6 +20,10 @@ from hpsearch.decisions.cuts import Sorted, rounded
 from hpsearch.decisions.rules import FIGURES, TRADED_FOR, Confusion, Floats, ThresholdRule
 from hpsearch.task import Direction, Target, loss_sign
 
+MAX_WORK: Final = 3e7
+"""Predictions times samples that thresholds are chosen in; 100 samples are."""
+
+_FEWEST_SAMPLES: Final = 100
 CURVE_POINTS: Final = 101
 HALF: Final = 0.5
 """Where a label is predicted from if nothing is decided."""
@@ -203,11 +207,17 @@ class ThresholdSamples:
         self._calibrated = calibrated
         self._weights = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
         n_labels = 1 if y.ndim == 1 else y.shape[1]
+        cells = max(1, int(np.prod(predictions.shape[1:])))
+        self._left = int(max(_FEWEST_SAMPLES, MAX_WORK // cells))
         self._thresholds: list[Floats] = [np.empty((0, n_labels))]
         self._scores: list[Floats] = [np.empty((0, 2, len(rule.figures)))]
 
     def __call__(self, counts: NDArray[np.int64], selected: NDArray[np.int64]) -> None:
         """Hear of samples: how often they draw each row (b, n), and what they select (b,)."""
+        counts, selected = counts[: self._left], selected[: self._left]
+        self._left -= len(counts)
+        if not len(counts):
+            return
         n_labels = self._thresholds[0].shape[1]
         thresholds = np.full((len(counts), n_labels), np.nan)
         scores = np.full((len(counts), n_labels, 2, len(self.rule.figures)), np.nan)
@@ -232,7 +242,7 @@ class ThresholdSamples:
             for candidate in np.unique(selected[selected >= 0]):
                 yield np.flatnonzero(selected == candidate), self._predictions[candidate]
             return
-        for number, calibrator in enumerate(self._calibrated()):
+        for number, calibrator in enumerate(self._calibrated()[: len(selected)]):
             if calibrator is not None:
                 predictions = self._predictions[selected[number]]
                 yield np.array([number]), calibrator.predictions(predictions)

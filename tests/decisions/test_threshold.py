@@ -175,3 +175,11 @@ def test_what_predicting_needs_is_plain():
     said = Decided(threshold=made).for_predicting
     assert said == {"threshold": {"rule": "f1", "labels": ["yes"], "values": list(made.values)}}
     assert Decided().for_predicting == {}
+
+
+def test_as_many_samples_are_heard_as_there_is_time_for(monkeypatch):
+    monkeypatch.setattr("hpsearch.decisions.threshold.MAX_WORK", 1)
+    monkeypatch.setattr("hpsearch.decisions.threshold._FEWEST_SAMPLES", 30)
+    y, p = rows(13)
+    made, samples, _ = decided(y, p)
+    assert len(samples.scores) == made.n_bootstraps + made.n_skipped == 30
