@@ -38,7 +38,10 @@ _TRIAL: Final = "hpsearch.trial"
 _DIGEST: Final = "hpsearch.sha256"
 """Of a trial's record; set last, so that what a kill left half done has none."""
 
-_GROWS: Final = ("trials", "repeats", "max_repeats", "minutes", "trial_timeout", "log")
+_GROWS: Final = (
+    *("trials", "repeats", "max_repeats", "minutes", "trial_timeout", "log"),
+    *("importance", "calibrate", "threshold", "ensemble"),
+)
 """Options that may be others when a run goes on, and MLflow's parameters never change."""
 
 _TABLES: Final = (*layout.TABLES, *layout.TABLES_ASKED_FOR)
