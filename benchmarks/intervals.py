@@ -103,6 +103,12 @@ def four_classes(rng: np.random.Generator, n: int) -> Table:
     return frame.assign(y=np.array(list("abcd"))[level]), {}
 
 
+def quantiles(rng: np.random.Generator, n: int) -> Table:
+    """The numbers of the first kind, of which networks learn two quantiles and the median."""
+    frame, _ = numbers(rng, n)
+    return frame, {"task": "quantile", "levels": (0.05, 0.5, 0.95)}
+
+
 WORLDS: dict[str, Callable[[np.random.Generator, int], Table]] = {
     "numbers": numbers,
     "numbers, log": skewed,
@@ -110,6 +116,7 @@ WORLDS: dict[str, Callable[[np.random.Generator, int], Table]] = {
     "counts": counts,
     "two classes": two_classes,
     "four classes": four_classes,
+    "quantiles": quantiles,
 }
 
 
@@ -135,7 +142,7 @@ def judge(world: str, seed: int) -> Iterator[Outcome]:
     rng = np.random.default_rng([list(WORLDS).index(world), seed])
     frame, options = WORLDS[world](rng, N_ROWS)
     new, _ = WORLDS[world](rng, N_NEW)
-    reading = {name: options.pop(name) for name in ("groups", "task") if name in options}
+    reading = {name: options.pop(name) for name in ("groups", "task", "levels") if name in options}
     if "groups" in reading:
         new["g"] += frame["g"].max() + 1
     data = hpsearch.load(frame, target="y", **reading)

@@ -1,13 +1,15 @@
 """Ranges for numbers and sets for classes that hold what comes with a chosen probability.
 
-Owns the conformity scores, their quantiles, what is predicted with them, and how much of the
+Owns the quantiles of conformity scores, what is predicted with them, and how much of the
 out-of-fold and of the test rows that held. Conformal prediction from the out-of-fold predictions
 that there are anyway: for a number the score of a row is ``|t(y) - t(prediction)|``, ``t`` what the
 networks learnt in its place (``--transform``), for a count the square root, whose errors are as
 large for many as for few; and the range is ``t(prediction)`` and so much on both sides, turned
-back; for a class it is ``1 - p(its class)``, and the set holds each class whose
-score is no higher. With ``m`` blocks of rows that are drawn together (groups, copies; else rows)
-the score taken is at the share ``level (m + 1) / m`` of all rows.
+back. Of predicted quantiles the score is how far a row lies beyond the outermost ones, below 0
+between them, and these are moved by it (conformalised quantile regression, Romano et al. 2019). For
+a class it is ``1 - p(its class)``, and the set holds each class whose score is no higher. With
+``m`` blocks of rows that are drawn together (groups, copies; else rows) the score taken is at the
+share ``level (m + 1) / m`` of all rows.
 
 What is promised. The scores are those of the folds' networks, and the prediction is that of the
 network trained on all rows: the residuals' quantile around the refit, "the K-fold version of the
@@ -25,6 +27,7 @@ References
 Vovk, V.: Cross-conformal predictors. Ann. Math. Artif. Intell. 74 (2015) 9-28.
 Barber, R. F., Candès, E. J., Ramdas, A., Tibshirani, R. J.: Predictive inference with the
 jackknife+. Annals of Statistics 49 (2021) 486-507.
+Romano, Y., Patterson, E., Candès, E. J.: Conformalized quantile regression. NeurIPS 2019.
 Sadinle, M., Lei, J., Wasserman, L.: Least ambiguous set-valued classifiers with bounded error
 levels. JASA 114 (2019) 223-234: the sets. Romano, Y., Sesia, M., Candès, E. J.: Classification with
 valid and adaptive coverage. NeurIPS 2020, has larger ones that adapt to the row; without drawing at
@@ -38,30 +41,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.decisions.conformity_scores import (
+    FORMS,
+    Form,
+    ends_of,
+    members_of,
+    probabilities_of,
+    scores_of,
+)
 from hpsearch.decisions.out_of_fold import OutOfFold
 from hpsearch.errors import OptionError
-from hpsearch.preprocessing.transforms import restored, transformed
-from hpsearch.task import ProblemKind, Target
+from hpsearch.task import Target
 
 Floats = NDArray[np.float64]
-Form = Literal["range", "set"]
 
 LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
 """Levels at which the coverage reached is recorded."""
-
-FORMS: Final[Mapping[ProblemKind, Form]] = {
-    "regression": "range",
-    "share": "range",
-    "count": "range",
-    "binary": "set",
-    "multiclass": "set",
-}
-"""What predictions of a problem type can be given with; of several labels a row, nothing."""
 
 _MOST_POINTS, _TAIL_POINTS = 500, 100
 """Points of the distribution of scores that a manifest holds, evenly by share and towards 1."""
@@ -231,7 +231,7 @@ class Conformity:
         ----------
         predictions : canonical, (n, n_values).
         """
-        return _ends(target, predictions, self.quantiles(level), np.array(self.powers))
+        return ends_of(target, predictions, self.quantiles(level), np.array(self.powers))
 
     def sets(self, target: Target, predictions: NDArray[Any], level: float) -> NDArray[np.bool_]:
         """Which classes (n, n_classes) each row's set holds; the most probable one always.
@@ -241,7 +241,7 @@ class Conformity:
         predictions : canonical probabilities, (n,) or (n, n_classes).
         """
         [score] = self.quantiles(level)
-        return _members(_probabilities(target, predictions), score)
+        return members_of(probabilities_of(target, predictions), score)
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary that JSON can hold; infinite scores are None there."""
@@ -366,10 +366,10 @@ def held_by(
 ) -> Floats:
     """The share of rows that ranges or sets of these scores hold, for each column."""
     if FORMS[target.kind] == "set":
-        members = _members(_probabilities(target, predictions), quantiles[0])
+        members = members_of(probabilities_of(target, predictions), quantiles[0])
         held = members[np.arange(len(y)), y.astype(np.int64)][:, None]
     else:
-        low, high = _ends(target, predictions, quantiles, np.asarray(powers))
+        low, high = ends_of(target, predictions, quantiles, np.asarray(powers))
         values = np.asarray(y, np.float64).reshape(len(y), -1)
         held = (values >= low) & (values <= high)
     return np.asarray(np.average(held, axis=0, weights=weights))
@@ -394,7 +394,7 @@ class _Pooled:
     def of(cls, out: OutOfFold, powers: Floats) -> Self:
         n = out.n_repeats
         weights = np.ones(out.n_rows) if out.weights is None else out.weights
-        scores = [_scores(out.target, out.y, p, powers) for p in out.predictions]
+        scores = [scores_of(out.target, out.y, p, powers) for p in out.predictions]
         return cls(
             scores=np.concatenate(scores, axis=1),
             weights=np.tile(np.asarray(weights, np.float64), n),
@@ -432,12 +432,12 @@ class _Held:
             predictions, quantiles = self._predictions[of_fold], others.quantiles(level)
             held[of_fold] = pooled.scores[column, of_fold] <= quantiles[column]
             if FORMS[target.kind] == "set":
-                members = _members(_probabilities(target, predictions), quantiles[0])
+                members = members_of(probabilities_of(target, predictions), quantiles[0])
                 sizes[of_fold] = members.sum(axis=1)
                 y = np.tile(self._out.y, self._out.n_repeats)[of_fold].astype(np.int64)
                 held[of_fold] = members[np.arange(len(y)), y]
             else:
-                low, high = _ends(target, predictions, quantiles, self._powers)
+                low, high = ends_of(target, predictions, quantiles, self._powers)
                 sizes[of_fold] = (high - low)[:, column]
         there = np.isfinite(held) & (pooled.weights > 0)
         if not there.any():
@@ -455,56 +455,6 @@ def _mean(values: Floats, weights: Floats, blocks: NDArray[np.int64]) -> tuple[f
     n = len(np.unique(blocks))
     se = math.sqrt(float(of_blocks @ of_blocks) * n / (n - 1)) if n > 1 else None
     return mean, se
-
-
-def _scores(target: Target, y: NDArray[Any], predictions: NDArray[Any], powers: Floats) -> Floats:
-    """The conformity scores (n_columns, n) of predictions."""
-    if FORMS[target.kind] == "set":
-        probabilities = _probabilities(target, predictions)
-        return 1.0 - probabilities[np.arange(len(y)), y.astype(np.int64)][None]
-    learnt = [_learnt(target, values, powers) for values in (y, predictions)]
-    with np.errstate(invalid="ignore"):
-        away = np.abs(learnt[0] - learnt[1]).T
-    return np.where(np.isnan(away), np.inf, away)
-
-
-def _learnt(target: Target, values: NDArray[Any], powers: Floats) -> Floats:
-    """Values (n, n_values) on the scale that errors are compared on."""
-    columns = np.asarray(values, np.float64).reshape(len(values), -1)
-    if target.kind == "count":
-        return np.sqrt(np.maximum(columns, 0.0))
-    with np.errstate(all="ignore"):
-        return transformed(target.transform, columns, powers)
-
-
-def _ends(
-    target: Target, predictions: NDArray[Any], quantiles: Floats, powers: Floats
-) -> tuple[Floats, Floats]:
-    centre = _learnt(target, predictions, powers)
-    if target.kind == "count":  # whole numbers: none lies between
-        low, high = np.maximum(centre - quantiles, 0.0) ** 2, (centre + quantiles) ** 2
-        low, high = np.ceil(low * (1 - 1e-12)), np.floor(high * (1 + 1e-12))
-        nearest = np.round(centre**2)
-        return np.where(low > high, nearest, low), np.where(low > high, nearest, high)
-    ends = [
-        np.asarray(restored(np, target.transform, centre + sign * quantiles, powers), np.float64)
-        for sign in (-1.0, 1.0)
-    ]
-    if target.kind == "share":
-        ends = [np.clip(end, 0.0, 1.0) for end in ends]
-    return ends[0], ends[1]
-
-
-def _probabilities(target: Target, predictions: NDArray[Any]) -> Floats:
-    """Probabilities (n, n_classes) of canonical predictions."""
-    found = np.asarray(predictions, np.float64)
-    return np.stack([1.0 - found, found], axis=1) if target.kind == "binary" else found
-
-
-def _members(probabilities: Floats, score: float) -> NDArray[np.bool_]:
-    members = 1.0 - probabilities <= score + 1e-12
-    members[np.arange(len(members)), probabilities.argmax(axis=1)] = True  # no set is empty
-    return members
 
 
 def _points(shares: Floats) -> NDArray[np.int64]:
@@ -529,7 +479,7 @@ def _in_short(score: float) -> float | None:
         return None
     if score == 0.0:
         return 0.0
-    digits = 8 - math.floor(math.log10(score))
+    digits = 8 - math.floor(math.log10(abs(score)))
     unit = 10.0**-digits
     return float(f"{math.ceil(score / unit - 1e-6) * unit:.9g}")
 

@@ -23,8 +23,9 @@ from hpsearch.decisions.calibration import (
     method_of,
 )
 from hpsearch.decisions.calibrators import Calibrator
+from hpsearch.decisions.conformity_scores import FORMS
 from hpsearch.decisions.decided import Decided
-from hpsearch.decisions.intervals import FORMS, Conformity, Intervals, intervals, on_test_rows
+from hpsearch.decisions.intervals import Conformity, Intervals, intervals, on_test_rows
 from hpsearch.decisions.out_of_fold import OutOfFold
 from hpsearch.decisions.rules import ThresholdRule
 from hpsearch.decisions.threshold import Threshold, ThresholdSamples, decide_threshold

@@ -161,6 +161,25 @@ def test_a_range_of_counts_is_wider_where_more_is_counted_and_ends_in_whole_numb
     assert (low[0, 0], high[0, 0]) == (0, 0), "where no whole number lies between, the nearest"
 
 
+def test_quantiles_are_moved_to_hold_as_often_as_was_asked():
+    target = Target(("y",), "quantile", levels=(0.1, 0.5, 0.9))
+    y = np.array([[0.0], [1.0], [2.0], [3.0]])
+    said = np.array([[[-1.0, 0.5, 1.0], [1.5, 2, 3], [0, 1, 1.5], [2, 2.5, 3]]])
+    found = Conformity.of(out_of_fold(y, said, target), ONE)  # -1, 0.5, 0.5, 0
+    found = Conformity.from_json(json.loads(json.dumps(found.to_json())))
+    assert_allclose([found.quantiles(level)[0] for level in (0.2, 0.4, 0.8)], [-1, 0, 0.5])
+    new = np.array([[0.0, 1.0, 5.0], [0.0, 0.5, 1.0]])
+    assert_allclose(np.hstack(found.ranges(target, new, 0.8)), [[-0.5, 5.5], [-0.5, 1.5]])
+    assert_allclose(np.hstack(found.ranges(target, new, 0.2)), [[1.0, 4.0], [0.5, 0.5]])
+
+
+def test_one_quantile_is_widened_as_a_number_is():
+    target = Target(("y",), "quantile", levels=(0.9,), transform="log")
+    y = np.exp([[0.0], [1.0], [2.0], [3.0]])
+    found = Conformity.of(out_of_fold(y, [y * 2.0], target), ONE)
+    assert_allclose(np.hstack(found.ranges(target, np.array([[10.0]]), 0.8)), [[5.0, 20.0]])
+
+
 def test_a_value_that_no_range_can_hold_makes_ranges_infinite_and_stays_so():
     target = Target(("y",), "regression", transform="log")
     out = out_of_fold(np.ones((3, 1)), [[[0.0], [1.0], [1.0]]], target)
