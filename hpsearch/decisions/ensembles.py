@@ -43,7 +43,7 @@ MAX_WORK: Final = 1.5e9
 LEAST_GAIN: Final = 1e-7
 """What one more member must better, as a share of the loss: less is float32's last digits."""
 
-SHARES_OF_WORK: Final = {"sums": 1.0, "ordered": 0.1, "calls": 0.1}
+SHARES_OF_WORK: Final = {"sums": 1.0, "ordered": 0.05, "calls": 0.05}
 """What of it a metric can afford that walks the rows in order, or is a function of Python."""
 
 FEWEST_ROWS: Final = 1000

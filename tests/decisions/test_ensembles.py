@@ -194,8 +194,8 @@ def test_what_is_promised_is_the_ensembles_score():
 
 def test_a_metric_that_walks_the_rows_can_afford_less():
     assert affordable(10, 3000, 3, "sums") == (300, 3000)
-    assert affordable(10, 3000, 3, "ordered") == (83, 3000)
-    assert affordable(10, 10**6, 3, "ordered") == (50, 5000)
+    assert affordable(10, 500, 3, "ordered") == (250, 500)
+    assert affordable(10, 3000, 3, "ordered") == (50, 2500)
     assert affordable(100, 10**6, 3, "ordered") == (50, 1000)
 
 

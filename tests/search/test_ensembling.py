@@ -218,6 +218,16 @@ def test_networks_of_several_seeds_are_averaged(search, single, of_rows):
     assert not np.allclose(of_rows(run), of_rows(single), rtol=1e-9)
 
 
+def test_rows_weigh_in_what_the_mean_scores(search):
+    frame = flats().assign(weight=np.linspace(0.1, 2.0, 48))
+    run = search("weighing", data_of(frame, sample_weight="weight"), ensemble="seeds", trials=2)
+    told = run.predictions.groupby("row").agg({"y_true": "first", "y_pred": "mean"})
+    off = (told["y_true"] - told["y_pred"]).abs()
+    expected = np.average(off, weights=frame["weight"])
+    assert run.ledger.decided.ensemble.naive == pytest.approx(expected, rel=1e-6)
+    assert expected != pytest.approx(off.mean(), rel=1e-3)
+
+
 def test_with_one_repeat_nothing_measures_what_averaging_brings(search):
     run = search("once", ensemble="seeds", repeats=1, trials=2)
     ensemble = run.ledger.decided.ensemble
