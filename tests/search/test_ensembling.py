@@ -329,11 +329,17 @@ def test_folds_in_time_order_are_not_averaged():
         check_ensemble(planned(frame, {"time": "day"}, repeats=1))
 
 
-def test_folds_that_know_other_words_are_not_averaged():
+@pytest.mark.parametrize("kind", ["text", "words"])
+def test_folds_that_know_other_words_are_not_averaged(kind):
     words = np.random.default_rng(0).choice(["old", "new", "bright", "dark"], (48, 6))
     frame = flats().assign(note=[" ".join(each) for each in words])
-    with pytest.raises(OptionError, match="know different ones of the text column 'note'"):
-        check_ensemble(planned(frame, {"text": "note"}))
+    plan = planned(frame, {"text": "note"})
+    columns = [
+        replace(c, kind=kind) if c.name == "note" else c for c in plan.dataset.schema.columns
+    ]
+    schema = replace(plan.dataset.schema, columns=tuple(columns))
+    with pytest.raises(OptionError, match="know different ones of the column 'note'"):
+        check_ensemble(replace(plan, dataset=replace(plan.dataset, schema=schema)))
 
 
 def test_more_networks_than_a_file_should_hold_are_refused():
