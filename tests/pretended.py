@@ -134,7 +134,8 @@ class Loaded:
         named = {name: inputs.get(name) for name in ("numbers", "codes", "words")}
         rows = _with_one(design_batch(np, self.layout, statistics, **named, arrays=arrays))
         outputs = _outputs((rows[:, :, None] * weights).sum(axis=1), self.kind)
-        return outputs * statistics.target_scale + statistics.target_centre
+        values = outputs * statistics.target_scale + statistics.target_centre
+        return values * inputs.get("exposure", 1.0)
 
 
 def _train_fold(job, unit, position):

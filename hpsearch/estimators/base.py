@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.metrics import d2_pinball_score, d2_tweedie_score
 from sklearn.utils.validation import check_is_fitted
 
 from hpsearch.data import Dataset
 from hpsearch.errors import OptionError
 from hpsearch.estimators import rows
 from hpsearch.estimators.fitted import Exported, decided
-from hpsearch.task import from_thresholds
+from hpsearch.task import OF_VALUES, from_thresholds
+
+_OF_NUMBERS: Final = ("levels", "exposure")
 
 
 class Fittable(BaseEstimator):  # type: ignore[misc]
@@ -35,6 +38,7 @@ class Fittable(BaseEstimator):  # type: ignore[misc]
         checked = rows.checked_rows(self, X, fits=True)
         target = self._target(y)
         options |= {"text": self.text, "kinds": self.kinds}
+        options |= {name: getattr(self, name) for name in _OF_NUMBERS if hasattr(self, name)}
         return rows.read(checked, target, y, **options), target
 
     def _target(self, y: Any) -> rows.Target:
@@ -101,10 +105,17 @@ class Regressing(RegressorMixin, Fittable):  # type: ignore[misc]
     """What regressors add: numbers."""
 
     def _target(self, y: Any) -> rows.Target:
-        return rows.numbers_target(y)
+        if self.task not in (None, *OF_VALUES):
+            raise OptionError(
+                f"`task` of a regressor is {', '.join(OF_VALUES[:-1])} or {OF_VALUES[-1]}; "
+                f"received {self.task!r}. Leave it out for a regression."
+            )
+        return rows.numbers_target(y, self.task or "regression")
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """A number for each row (n_rows,), or several (n_rows, n_outputs), in the target's units.
+
+        Of quantiles a column for each level; of counts how many are expected.
 
         Parameters
         ----------
@@ -112,6 +123,37 @@ class Regressing(RegressorMixin, Fittable):  # type: ignore[misc]
         """
         exported = self._exported()
         return exported.values(rows.checked_rows(self, X, fits=False))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R2; of counts and quantiles D2, the share of a constant's deviance that is gone.
+
+        The constant of counts is their mean; of quantiles, whose levels count the same, the
+        quantile of y.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as in ``fit``.
+        """
+        if self.task not in ("count", "quantile"):
+            return float(super().score(X, y, sample_weight))
+        truth, said = (np.asarray(v, np.float64).reshape(len(y), -1) for v in (y, self.predict(X)))
+        if self.task == "count":
+            pairs = zip(truth.T, said.T, strict=True)
+            return float(
+                np.mean(
+                    [d2_tweedie_score(t, s, power=1, sample_weight=sample_weight) for t, s in pairs]
+                )
+            )
+        levels = self._exported().bundle.schema.target.levels
+        each = zip(said.T, levels, strict=True)
+        return float(
+            np.mean(
+                [
+                    d2_pinball_score(truth, s, alpha=level, sample_weight=sample_weight)
+                    for s, level in each
+                ]
+            )
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

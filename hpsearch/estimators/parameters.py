@@ -15,7 +15,12 @@ NAMES: Final = {"transform": "transform_target"}
 """Options that have another name as a parameter: what has ``transform`` is a transformer."""
 
 _OF_CLASSES: Final = ("class_weight", "calibrate", "threshold")
-_OF_NUMBERS: Final = ("transform",)
+_OF_NUMBERS: Final = ("transform", "task", "levels", "exposure")
+_WORDS: Final = {
+    "task": "What the numbers are: regression, share, count or quantile. Default: regression.",
+    "exposure": "With task count, the column of X that says over how much each row was counted: "
+    "rates are learnt, and predictions are rates times it.",
+}
 
 
 def for_classifiers(options: Iterable[Option]) -> tuple[Option, ...]:
@@ -25,7 +30,11 @@ def for_classifiers(options: Iterable[Option]) -> tuple[Option, ...]:
 
 def for_regressors(options: Iterable[Option]) -> tuple[Option, ...]:
     """Options as parameters of a regressor, those about classes left out."""
-    return _parameters(each for each in options if each.name not in _OF_CLASSES)
+    return _parameters(
+        replace(each, words=_WORDS.get(each.name, each.words))
+        for each in options
+        if each.name not in _OF_CLASSES
+    )
 
 
 def _parameters(options: Iterable[Option]) -> tuple[Option, ...]:

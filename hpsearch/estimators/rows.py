@@ -131,7 +131,7 @@ class Target:
     ----------
     frame : its columns, as ``hpsearch.load`` takes them.
     values : itself, as scikit-learn's scorers take it: (n_rows,) or (n_rows, n).
-    task : ``binary``, ``multiclass``, ``multilabel`` or ``regression``.
+    task : ``binary``, ``multiclass``, ``multilabel``, or one of numbers, such as ``regression``.
     classes : the different values of classes, sorted; of several labels their numbers; else None.
     labels : what stands for each class in the dataset; codes : the number of each row's class
         (n_rows,); else None.
@@ -201,7 +201,7 @@ def _labels(classes: NDArray[Any]) -> NDArray[Any]:
     return np.arange(len(classes))
 
 
-def numbers_target(y: Any) -> Target:
+def numbers_target(y: Any, task: str = "regression") -> Target:
     """The target of a regressor: (n_rows,) or (n_rows, n_outputs) finite numbers."""
     y, names = _plain(y)
     values = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
@@ -212,7 +212,7 @@ def numbers_target(y: Any) -> Target:
         )
     columns = values.reshape(len(values), -1)
     frame = pd.DataFrame(columns, columns=_as_many(names, columns.shape[1]))
-    return Target(frame, values, "regression")
+    return Target(frame, values, task)
 
 
 def _plain(y: Any) -> tuple[Any, list[str]]:

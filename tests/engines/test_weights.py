@@ -111,6 +111,21 @@ def test_weights_of_rows_count_as_in_keras(engine, table, make_job, kind, networ
     assert_as_keras(engine, job)
 
 
+@pytest.mark.parametrize("kind", ["count", "quantile"])
+def test_weights_of_rows_count_in_losses_with_a_link(engine, table, make_job, kind):
+    data = table(kind)
+    rows = np.random.default_rng(1).uniform(0.5, 4.0, data.n_rows)
+    job = make_job(replace(data, weights=rows), build, epochs=2)
+    found = read_fit_data(job.data_path)
+    units = found.encoded.exposure
+    if units is not None:  # a rate weighs its exposure as well
+        rows = rows * units / units[found.folds[1].train].mean()
+    candidate = Candidate(0, {"form": "usual"})
+    result = engine.train(job, WorkUnit(candidate, (1,)))
+    losses, _ = engine.call("keras_curves", job, candidate, 1, rows)
+    assert_allclose(result.folds[0].train_loss, losses, rtol=1e-5)
+
+
 def test_what_validation_rows_weigh_reaches_their_scores_and_no_training(engine, table, make_job):
     data, rng = table("binary"), np.random.default_rng(1)
     weights = rng.uniform(0.1, 4.0, data.n_rows)

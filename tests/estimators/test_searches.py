@@ -47,7 +47,8 @@ def test_its_parameters_are_the_options_of_a_search_and_how_tables_are_read():
     of_classes = {"class_weight", "calibrate", "threshold"}
     names = {each.name for each in OPTIONS} - {"transform"} - of_classes
     names |= {"text", "kinds", "verbose"}
-    for kind, own in (("Classifier", of_classes), ("Regressor", {"transform_target"})):
+    of_numbers = {"transform_target", "task", "levels", "exposure"}
+    for kind, own in (("Classifier", of_classes), ("Regressor", of_numbers)):
         estimator = getattr(hpsearch, f"Search{kind}")
         assert set(inspect.signature(estimator).parameters) == names | own
     for each in OPTIONS:

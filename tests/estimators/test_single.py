@@ -1,15 +1,18 @@
 """One network as an estimator."""
 
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.metrics import d2_pinball_score, d2_tweedie_score
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 import hpsearch
-from hpsearch.errors import OptionError, SpaceError
+from hpsearch.errors import DataError, OptionError, SpaceError
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3))
@@ -128,3 +131,34 @@ def test_what_the_estimator_says_is_not_said_twice(classifier, twice):
 FOLDS_OF_NUMBERS = [
     (np.setdiff1d(np.arange(60), part), part) for part in np.array_split(np.arange(60), 3)
 ]
+
+
+def test_a_regressor_of_counts_predicts_in_proportion_to_a_column_of_x(regressor):
+    frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(years=RNG.uniform(0.5, 3.0, 60))
+    claims = RNG.poisson(frame["years"] * np.exp(0.3 * X[:, 0]))
+    counting = clone(regressor).set_params(task="count", exposure="years").fit(frame, claims)
+    twice = counting.predict(frame.assign(years=2 * frame["years"]))
+    assert_allclose(twice, 2 * counting.predict(frame), rtol=1e-5)
+    assert counting.n_features_in_ == 4
+
+
+def test_the_score_of_counts_and_quantiles_is_the_share_of_a_deviance(regressor, monkeypatch):
+    claims, said = RNG.poisson(np.exp(0.3 * X[:, 0])), np.exp(0.2 * X[:, 0])
+    monkeypatch.setattr(type(regressor), "predict", lambda self, X: said)
+    counting = clone(regressor).set_params(task="count").fit(X, claims)
+    assert counting.score(X, claims) == pytest.approx(d2_tweedie_score(claims, said, power=1))
+    both = np.stack([said - 1, said + 1], axis=1)
+    monkeypatch.setattr(type(regressor), "predict", lambda self, X: both)
+    ranging = clone(regressor).set_params(task="quantile", levels=(0.2, 0.8))
+    ranging.exported_ = SimpleNamespace(
+        bundle=SimpleNamespace(schema=SimpleNamespace(target=SimpleNamespace(levels=(0.2, 0.8))))
+    )
+    each = [d2_pinball_score(claims, both[:, i], alpha=q) for i, q in enumerate((0.2, 0.8))]
+    assert ranging.score(X, claims) == pytest.approx(np.mean(each))
+
+
+def test_a_regressor_takes_tasks_of_numbers_alone(regressor):
+    with pytest.raises(OptionError, match="`task` of a regressor is regression, share, count or"):
+        clone(regressor).set_params(task="binary").fit(X, NUMBERS)
+    with pytest.raises(DataError, match="A count is 0, 1, 2 or more"):
+        clone(regressor).set_params(task="count").fit(X, NUMBERS)
