@@ -289,11 +289,6 @@ def check_form(target: Target) -> Form:
     OptionError
         If there are neither ranges nor sets for it.
     """
-    if target.levels:
-        raise OptionError(
-            f"`interval` gives ranges for numbers; quantiles, which are predicted here, are ranges "
-            f"already: {target.quantiles[0]} to {target.quantiles[-1]}. Leave it out."
-        )
     if target.kind not in FORMS:
         raise OptionError(
             f"`interval` gives ranges for numbers and sets of classes; a {target.kind} problem "

@@ -10,6 +10,7 @@ from typing import Any
 
 from hpsearch.data.dataset import Schema
 from hpsearch.results import Run
+from hpsearch.task import PinballOfSteps, PoissonOfLogs
 
 
 def model_of(exported: Any, run: Run, network: Any) -> Any:
@@ -62,8 +63,16 @@ def _numbers(less: Any) -> list[float]:
 
 
 def _compile(model: Any, network: Any) -> None:
-    """Compile it as the network is, whose outputs may have been logits; these are probabilities."""
+    """Compile it as the network is, whose outputs may have been logits; these are probabilities.
+
+    Where outputs were logarithms of counts, these are counts; a model of quantiles, which Keras has
+    no loss of, stays as it is.
+    """
+    if isinstance(network.loss, PinballOfSteps):
+        return
     config = network.get_compile_config() or {}
+    if isinstance(network.loss, PoissonOfLogs):
+        config["loss"] = "poisson"
     loss = config.get("loss")
     if isinstance(loss, dict) and "from_logits" in (loss.get("config") or {}):
         config["loss"] = {**loss, "config": {**loss["config"], "from_logits": False}}

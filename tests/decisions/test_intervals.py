@@ -308,11 +308,3 @@ def test_several_labels_a_row_have_no_set():
         check_form(target)
     out = out_of_fold(np.zeros((8, 2)), np.full((1, 8, 2), 0.5), target)
     assert intervals(out, ONE, in_time=False) is None
-
-
-def test_quantiles_are_ranges_already():
-    target = Target(("y",), "quantile", levels=(0.1, 0.9))
-    with pytest.raises(OptionError, match=r"ranges already: q0\.1 to q0\.9"):
-        check_form(target)
-    out = out_of_fold(np.zeros((8, 1)), np.full((1, 8, 2), 0.5), target)
-    assert intervals(out, ONE, in_time=False) is None
