@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.decisions.calibrators import METHODS, Calibrator, Cases, Floats, Method
+from hpsearch.decisions.calibrators import Asked, Calibrator, Cases, Method
+from hpsearch.decisions.newton import Floats
 from hpsearch.decisions.out_of_fold import OutOfFold
 from hpsearch.errors import OptionError
 from hpsearch.metrics import score
@@ -26,9 +27,6 @@ from hpsearch.stats import corrected_t_test
 from hpsearch.stats.bootstrap import Rows
 from hpsearch.task import Target
 
-Asked = Literal["auto", "none", "temperature", "platt", "isotonic"]
-
-ASKED: Final = ("auto", "none", *METHODS)
 BINS: Final = 10
 MAX_WORK: Final = 1e7
 """Probabilities times samples that calibrators are fitted to; 50 samples are."""

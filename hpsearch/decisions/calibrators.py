@@ -25,12 +25,22 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.decisions.newton import (
+    INTERCEPTS,
+    SLOPES,
+    Floats,
+    Links,
+    newton_of_classes,
+    newton_of_label,
+)
 from hpsearch.task import Target
 
 Method = Literal["temperature", "platt", "isotonic"]
-Floats = NDArray[np.float64]
+
+Asked = Literal["auto", "none", "temperature", "platt", "isotonic"]
 
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
+ASKED: Final[tuple[Asked, ...]] = get_args(Asked)
 EDGE: Final = 2.0**-16
 """Probabilities are held so far from 0 and 1 before a logarithm: nearer to 1 a rounding of float32
 would show in the logit."""
@@ -38,11 +48,6 @@ would show in the logit."""
 CELLS_AT_A_TIME: Final = 2**19
 """Samples times probabilities of which Newton's steps are made at once."""
 
-NEWTON_STEPS: Final = 12
-AT_REST: Final = 1e-7
-
-_SLOPES: Final = (0.02, 20.0)
-_INTERCEPTS: Final = (-20.0, 20.0)
 _STEEPEST: Final = 100.0
 """Of an isotonic calibrator: a rounding of float32 stays one."""
 
@@ -80,7 +85,7 @@ class Calibrator:
             return found / xp.sum(found, axis=-1, keepdims=True) if self.excludes else found
         p = xp.clip(probabilities, EDGE, 1.0 - EDGE)
         x = xp.log(p) if self.excludes else xp.log(p) - xp.log(1.0 - p)
-        links = _Links if xp is np else xp
+        links = Links if xp is np else xp
         z = x * np.array(self.slopes, dtype) + np.array(self.intercepts, dtype)
         return links.softmax(z, axis=-1) if self.excludes else links.sigmoid(z)
 
@@ -227,10 +232,10 @@ class Cases:
     ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """Slopes and intercepts (b, columns) for cases that weigh (b, m), and which rest."""
         if self.excludes:
-            slopes, rests = _newton_of_classes(self.x, self.came_true, weights, start.slopes[0])
+            slopes, rests = newton_of_classes(self.x, self.came_true, weights, start.slopes[0])
             return slopes[:, np.newaxis], np.zeros((len(weights), 1)), rests
         parts = [
-            _newton_of_label(
+            newton_of_label(
                 self.x[:, c],
                 self.came_true[:, c] == 1,
                 weights,
@@ -244,65 +249,6 @@ class Cases:
         return theta[..., 0], theta[..., 1], rests
 
 
-def _newton_of_label(
-    x: Floats,
-    is_true: NDArray[np.bool_],
-    weights: Floats,
-    first: Floats,
-    *,
-    has_intercept: bool,
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """(b, 2) slopes and intercepts, and which of them rest; with the targets of ``_fit_label``."""
-    theta = np.tile(first, (len(weights), 1))
-    positive, total = weights[:, is_true].sum(axis=1), weights.sum(axis=1)
-    high, low = np.ones(len(weights)), np.zeros(len(weights))
-    if has_intercept:
-        high, low = (positive + 1) / (positive + 2), 1 / (total - positive + 2)
-    of_true, of_all = weights[:, is_true] @ x[is_true], weights @ x
-    wanted = np.stack(
-        [high * of_true + low * (of_all - of_true), high * positive + low * (total - positive)], 1
-    )
-    moved = np.full(theta.shape, np.inf)
-    for _ in range(NEWTON_STEPS):
-        said = _Links.sigmoid(theta[:, :1] * x + theta[:, 1:])
-        slope = np.stack([(weights * said) @ x, (weights * said).sum(axis=1)], 1) - wanted
-        spread = weights * said * (1.0 - said)
-        xx, x1, n1 = spread @ (x * x), spread @ x, spread.sum(axis=1)
-        if has_intercept:
-            apart = xx * n1 - x1**2
-            moved = (
-                np.stack(
-                    [n1 * slope[:, 0] - x1 * slope[:, 1], xx * slope[:, 1] - x1 * slope[:, 0]], 1
-                )
-                / np.where(apart > 0, apart, np.inf)[:, np.newaxis]
-            )
-        else:
-            moved = np.stack([slope[:, 0] / np.where(xx > 0, xx, np.inf), np.zeros(len(xx))], 1)
-        theta = theta - np.clip(moved, -1.0, 1.0)
-        theta = np.clip(theta, [_SLOPES[0], _INTERCEPTS[0]], [_SLOPES[1], _INTERCEPTS[1]])
-        if (np.abs(moved) < AT_REST).all():
-            break
-    return theta, (np.abs(moved) < AT_REST).all(axis=1)
-
-
-def _newton_of_classes(
-    x: Floats, came_true: Floats, weights: Floats, first: float
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """(b,) slopes of several classes' logarithms, and which of them rest."""
-    slopes, moved = np.full(len(weights), first), np.full(len(weights), np.inf)
-    of_truth = weights @ (x * came_true).sum(axis=1)
-    for _ in range(NEWTON_STEPS):
-        said = _Links.softmax(slopes[:, np.newaxis, np.newaxis] * x, axis=-1)
-        mean, square = (said * x).sum(axis=-1), (said * x * x).sum(axis=-1)
-        slope = (weights * mean).sum(axis=1) - of_truth
-        spread = (weights * (square - mean**2)).sum(axis=1)
-        moved = slope / np.where(spread > 0, spread, np.inf)
-        slopes = np.clip(slopes - np.clip(moved, -1.0, 1.0), *_SLOPES)
-        if (np.abs(moved) < AT_REST).all():
-            break
-    return slopes, np.abs(moved) < AT_REST
-
-
 def _fit_label(
     x: Floats, truth: Floats, w: Floats, method: Method, start: Calibrator | None, column: int
 ) -> tuple[float, float]:
@@ -313,7 +259,7 @@ def _fit_label(
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         z = theta[0] * x + (theta[1] if len(theta) > 1 else 0.0)
-        off = w * (_Links.sigmoid(z) - truth)
+        off = w * (Links.sigmoid(z) - truth)
         value = w @ (np.logaddexp(0.0, z) - truth * z)
         return float(value), np.array([off @ x, off.sum()])[: len(theta)]
 
@@ -353,7 +299,7 @@ def _fit_classes(
 def _minimised(loss: Any, first: Floats, n_slopes: int) -> Floats:
     from scipy.optimize import minimize  # slow to import
 
-    bounds = [_SLOPES] * n_slopes + [_INTERCEPTS] * (len(first) - n_slopes)
+    bounds = [SLOPES] * n_slopes + [INTERCEPTS] * (len(first) - n_slopes)
     return np.asarray(minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds).x)
 
 
@@ -393,21 +339,3 @@ def _joined(
 
 def _filled(column: tuple[float, ...], width: int) -> list[float]:
     return [*column, *[column[-1]] * (width - len(column))]
-
-
-class _Links:
-    """The links in NumPy, under the names of ``keras.ops``."""
-
-    @staticmethod
-    def sigmoid(z: Floats) -> Floats:
-        """Probability of a logit."""
-        from scipy.special import expit
-
-        return np.asarray(expit(z))
-
-    @staticmethod
-    def softmax(z: Floats, axis: int) -> Floats:
-        """Probabilities of rows of logarithms."""
-        from scipy.special import softmax
-
-        return np.asarray(softmax(z, axis=axis))

@@ -326,6 +326,11 @@ def _optimum(text: str) -> ThresholdRule | None:
 
 
 def _hint(text: str) -> str:
+    if ".py" in text:
+        return (
+            " A metric of your own would be called for every threshold of every sample; choose by "
+            "one of these, and record it with --also."
+        )
     if text in ("precision", "recall", "specificity", *_OTHER_BOUNDS):
         return (
             f" Alone it is largest where all rows, or none, are said to be positive: write "

@@ -104,8 +104,13 @@ def class_never_predicted(tables: Tables) -> Iterator[Diagnosis]:
         evidence="Over all folds and repeats " + "; ".join(each) + " probability.",
         advice=(
             "If its rows matter more than their number says, select by --metric macro_f1 or "
-            "balanced_accuracy, let them weigh more in the loss with --class-weight balanced, or "
-            "predict it from a lower probability on."
+            "balanced_accuracy, let them weigh more in the loss with --class-weight balanced"
+            + (
+                ""
+                if outcomes.kind == "multiclass"
+                else ", or have it predicted from a lower probability than 0.5 on, --threshold f1"
+            )
+            + "."
         ),
         severity="hint",
         chart="predictions",

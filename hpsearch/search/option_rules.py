@@ -76,7 +76,7 @@ def transforms() -> Sequence[str]:
 
 def calibrations() -> Sequence[str]:
     """How probabilities can be calibrated."""
-    from hpsearch.decisions.calibration import ASKED
+    from hpsearch.decisions.calibrators import ASKED
 
     return ASKED
 

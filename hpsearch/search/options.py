@@ -55,7 +55,7 @@ from hpsearch.search.option_rules import (
 from hpsearch.search.tried import as_json, as_words, read_tried
 
 if TYPE_CHECKING:
-    from hpsearch.decisions.calibration import Asked
+    from hpsearch.decisions.calibrators import Asked
     from hpsearch.folds.plan import Split
     from hpsearch.folds.splitters import Duplicates
     from hpsearch.ledger.record import Rule

@@ -57,6 +57,7 @@ def test_a_cost_is_that_of_a_row():
     [
         ("best", "received 'best'"),
         ("", "received ''"),
+        ("profit.py:profit", "would be called for every threshold"),
         (True, "received True"),
         (["f1"], "received"),
         (1.5, "from 0 to 1; received 1.5"),
