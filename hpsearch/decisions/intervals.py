@@ -203,6 +203,20 @@ class Conformity:
         """The highest level that so many blocks allow."""
         return self.n_blocks / (self.n_blocks + 1)
 
+    def check(self, n_columns: int) -> None:
+        """Raise ``ValueError`` where it can't be of a target of so many columns."""
+        shares = np.asarray(self.shares)
+        is_right = (
+            self.n_blocks > 0
+            and len(shares) > 0
+            and bool(np.isfinite(shares).all())
+            and len(self.scores) == n_columns
+            and all(len(column) == len(shares) for column in self.scores)
+            and not np.isnan(np.array(self.scores)).any()
+        )
+        if not is_right:
+            raise ValueError(f"scores of {n_columns} columns don't look like these")
+
     def quantiles(self, level: float) -> Floats:
         """The score at a level, for each column.
 

@@ -312,11 +312,8 @@ class Bundle:
                     "wrote it. Run the search again with this one."
                 )
             found = Conformity.from_json(kept)
-            n_columns = len(self.schema.target.names) if len(found.scores) > 1 else 1
-            if len(found.scores) != n_columns or any(
-                len(column) != len(found.shares) or not column for column in found.scores
-            ):
-                raise ValueError("the scores of `intervals` have another number than the columns")
+            target = self.schema.target
+            found.check(len(target.names) if check_form(target) == "range" else 1)
             return found
 
     @cached_property

@@ -324,6 +324,12 @@ def _is_status(column: pd.Series) -> bool:
     return bool(column.isin(("completed", "stopped", "failed")).all())
 
 
+def _is_flag(column: pd.Series) -> bool:
+    from pandas.api.types import is_bool_dtype
+
+    return is_bool_dtype(column.dtype)
+
+
 def _is_anything(column: pd.Series) -> bool:
     return True
 
@@ -334,6 +340,7 @@ _WANTED: Final[Mapping[ColumnForm, str]] = {
     _is_key: "whole numbers from 0 in every row",
     _is_status: "completed, stopped or failed",
     _is_weight: "finite numbers from 0 in every row",
+    _is_flag: "True or False",
     _is_anything: "anything",
 }
 
@@ -430,11 +437,12 @@ TABLES: Final[Mapping[str, TableForm]] = {
         keys=("model",),
     ),
     layout.IMPORTANCE: TableForm(
-        needs={"column": _is_anything, "group": _is_count, "told_apart": _is_anything},
-        keys=("column",),
-        may={
-            "n_folds": _is_count,
+        needs={
+            "column": _is_anything,
+            **dict.fromkeys(("group", "n_folds"), _is_key),
             **dict.fromkeys(("importance", "importance_se", "ci_low", "ci_high"), _is_number),
+            "told_apart": _is_flag,
         },
+        keys=("column",),
     ),
 }

@@ -1,5 +1,7 @@
 """Importance of columns: what is known to matter matters, and the rest is not told apart."""
 
+import re
+import shutil
 from io import StringIO
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from scipy import stats
 
 import hpsearch
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, InputError
 from hpsearch.folds import Fold
 from hpsearch.report.material import Material
 from hpsearch.report.parts.columns import columns_section
@@ -87,6 +89,23 @@ def test_a_finished_run_that_is_resumed_with_it_has_it_added(run, asked, pretend
         pd.testing.assert_frame_equal(added.importance, run.importance)
         more = hpsearch.resume(plain.path, data, trials=3, quiet=True)
     assert more.importance is not None, "as it was asked before"
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ("told_apart", "told", "it has no column 'told_apart'"),
+        ("True", "maybe", "'told_apart' holds other than True or False"),
+        ("\nkind,", "\nnoise,", "two of its rows have the same column"),
+    ],
+)
+def test_a_damaged_table_is_refused_in_one_line(run, tmp_path, was, now, said):
+    folder = tmp_path / "damaged"
+    shutil.copytree(run.path, folder)
+    text = (folder / "importance.csv").read_text()
+    (folder / "importance.csv").write_text(text.replace(was, now, 1))
+    with pytest.raises(InputError, match=re.escape(said)):
+        print(hpsearch.open_run(folder).importance)
 
 
 def test_the_report_draws_each_group_once_and_says_which_matter(run):

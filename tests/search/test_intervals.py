@@ -197,8 +197,20 @@ def test_an_older_run_says_that_it_has_none(older):
         hpsearch.predict(older(), table("regression")[0], interval=0.9)
 
 
+WHOLE = {"n_blocks": 9, "shares": [0.5, 1.0], "scores": [[1.0, 2.0]], "powers": [1.0]}
+
+
 @pytest.mark.parametrize(
-    "kept", [{}, {"n_blocks": 0}, {"n_blocks": 9, "shares": [1.0], "scores": [[]], "powers": [1.0]}]
+    "kept",
+    [
+        {},
+        {**WHOLE, "n_blocks": 0},
+        {**WHOLE, "scores": [[]]},
+        {**WHOLE, "scores": [[1.0, 2.0]] * 2},
+        {**WHOLE, "scores": [["a", "b"]]},
+        {**WHOLE, "shares": []},
+        {**WHOLE, "shares": 7},
+    ],
 )
 def test_damaged_quantiles_are_a_damaged_model(older, kept):
     path = older(decisions={"intervals": kept})
