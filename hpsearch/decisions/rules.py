@@ -231,9 +231,15 @@ class ThresholdRule:
         return np.where(is_reached, best, values.argmax(axis=1)), is_reached
 
 
-def threshold_option(name: str, value: Any) -> str:
-    """The rule of the option: the text of a ``ThresholdRule``."""
-    return ThresholdRule.of(value).text
+def threshold_option(name: str, value: Any) -> str | None:
+    """The rule of the option: the text of a ``ThresholdRule``, or none.
+
+    Examples
+    --------
+    >>> threshold_option("threshold", "balanced"), threshold_option("threshold", "none")
+    ('balanced_accuracy', None)
+    """
+    return None if value == "none" else ThresholdRule.of(value).text
 
 
 def check_suits(rule: ThresholdRule, target: Target) -> None:

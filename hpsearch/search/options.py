@@ -419,7 +419,7 @@ class Options:
         "From which probability on a label is predicted: chosen out of fold by f1, f_beta_BETA, "
         "balanced, youden, mcc, kappa, accuracy, cost:FN=A,FP=B, 'recall>=SHARE', "
         "'precision>=SHARE' or 'specificity>=SHARE', or a number. What it scores is corrected for "
-        "the choice. Default: 0.5. Tables and the selection keep 0.5.",
+        "the choice. Default: 0.5, as with none. Tables and the selection keep 0.5.",
         or_none(threshold_option),
         panel=Panel.DECIDING,
         metavar="RULE",

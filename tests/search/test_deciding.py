@@ -127,12 +127,15 @@ def test_a_finished_run_takes_another_threshold_and_trains_nothing(search, prete
     with pretend_here(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(pretended.PretendedEngine, "train", staticmethod(_no_training))
         again = hpsearch.resume(first.path, DATA, threshold="recall>=0.95")
-        same = hpsearch.resume(first.path, DATA)
-    threshold = threshold_of(again)
-    assert threshold.rule == "recall>=0.95"
-    assert again.manifest["decisions"]["threshold"]["values"] == list(threshold.values)
-    assert threshold_of(same) == threshold
-    assert {path.name: path.read_bytes() for path in again.path.glob("*.csv")} == tables
+        threshold = threshold_of(again)
+        assert threshold.rule == "recall>=0.95"
+        said = again.manifest["decisions"]["threshold"]
+        assert said["values"] == list(threshold.values)
+        assert threshold_of(hpsearch.resume(first.path, DATA)) == threshold
+        none = hpsearch.resume(first.path, DATA, threshold="none")
+    assert threshold_of(none) is None
+    assert "threshold" not in none.manifest["decisions"]
+    assert {path.name: path.read_bytes() for path in none.path.glob("*.csv")} == tables
 
 
 def _no_training(task):
