@@ -34,7 +34,7 @@ def cut(whole, epoch):
 
 @pytest.mark.parametrize(
     ("kind", "block", "averaged", "epochs"),
-    [("regression", None, 1, (1, 4)), ("multiclass", BLOCK, 0, (3,)), ("count", None, 0, (2,))],
+    [("regression", None, 1, (4,)), ("multiclass", BLOCK, 0, (3,)), ("count", None, 0, (1,))],
     ids=["averages of weights", "a race with rungs", "counts by their exposure"],
 )
 def test_a_network_of_any_epoch_comes_of_the_bits_of_the_search(
