@@ -207,21 +207,20 @@ def fold_predictions(
     ``y_pred.<label>`` for each, or ``y_pred.q<level>``; where there are several targets,
     ``y_true.<name>`` too.
     """
-    frame = pd.DataFrame({"row": rows, "repeat": repeat, "fold": fold})
+    columns: dict[str, Any] = {"row": rows, "repeat": repeat, "fold": fold}
     if weights is not None:
-        frame["weight"] = weights
-    truth = np.asarray(y_true).reshape(len(frame), -1)
-    predicted = np.asarray(y_pred).reshape(len(frame), -1)
+        columns["weight"] = weights
+    truth = np.asarray(y_true).reshape(len(rows), -1)
+    predicted = np.asarray(y_pred).reshape(len(rows), -1)
     names = [str(name) for name in (target.labels or target.quantiles or target.names)]
     if target.is_classification:
-        frame["y_true"] = [target.labels[code] for code in truth[:, 0]]
+        columns["y_true"] = [target.labels[code] for code in truth[:, 0]]
         names = names if target.kind == "multiclass" else names[:1]
     else:
         for column, values in _named("y_true", names, truth):
-            frame[column] = values.astype(int) if target.kind == "multilabel" else values
-    for column, values in _named("y_pred", names, predicted):
-        frame[column] = values
-    return frame
+            columns[column] = values.astype(int) if target.kind == "multilabel" else values
+    columns |= _named("y_pred", names, predicted)
+    return pd.DataFrame(columns)  # at once: column by column, more than 100 make pandas warn
 
 
 def predictions_table(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
