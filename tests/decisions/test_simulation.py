@@ -22,6 +22,7 @@ def simulation():
         spec.loader.exec_module(sys.modules[name])
     for name in NAMES[1:]:
         vars(sys.modules[name]).update(TRIALS=9, EPOCHS=9, RUNGS=2)
+    sys.modules["selection_bias"].N_TEST = 500
     sys.modules["ensembles"].N_BOOTSTRAPS = 20
     yield sys.modules["ensembles"]
     for name in NAMES:
