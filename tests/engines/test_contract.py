@@ -371,7 +371,16 @@ SKLEARN = {
     "mae": sk.mean_absolute_error,
     "rmse": sk.root_mean_squared_error,
     "r2": sk.r2_score,
+    "poisson_deviance": sk.mean_poisson_deviance,
+    "mean_pinball": lambda y, p: np.mean([sk.mean_pinball_loss(y, q, alpha=a) for a, q in of(p)]),
+    "coverage_error": lambda y, p: np.mean([abs((y[:, 0] <= q).mean() - a) for a, q in of(p)]),
+    "interval_width": lambda y, p: (p[:, -1] - p[:, 0]).mean(),
 }
+
+
+def of(quantiles):
+    """Each level of a table's quantiles, and what is predicted of it."""
+    return zip((0.1, 0.5, 0.9), quantiles.T, strict=True)
 
 
 def sklearn_score(name, y, predictions):

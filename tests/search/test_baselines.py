@@ -126,11 +126,11 @@ def test_validation_rows_teach_a_baseline_nothing(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_quantiles_never_cross_and_the_constant_has_the_training_rows(name):
     noise = np.random.default_rng(9).normal(size=N) * np.exp(X[:, 2])
-    levels = (0.1, 0.2, 0.3, 0.5, 0.9)
+    levels = (0.1, 0.2, 0.9)
     data, _ = prepared(hpsearch.load(X, SIGNAL + noise, task="quantile", levels=levels))
     fold = data.folds[0]
     said = fit_and_predict(name, data, data.statistics[0], fold.train, fold.validation)
-    assert said.shape == (len(fold.validation), 5)
+    assert said.shape == (len(fold.validation), 3)
     assert (np.diff(said, axis=1) >= 0).all()
     if name == "constant":
         assert_allclose(said[0], np.quantile(data.y[fold.train], levels))
