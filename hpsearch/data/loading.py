@@ -7,10 +7,10 @@ read the target, look for what deserves a warning. Each step's rules belong to i
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,9 @@ from hpsearch.errors import DataError, OptionError
 from hpsearch.options import check_options, recorded, taking
 from hpsearch.progress import followed
 from hpsearch.task import Target
+
+FAR_FROM_ONE: Final = 20.0
+"""Times the mean weight may be from 1 before it is warned of."""
 
 
 @dataclass(frozen=True)
@@ -280,7 +283,7 @@ def _decide(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
     warnings += said[1]
     arrays = {c.name: settled(arrays[c.name], c) for c in schema.columns if c.name in arrays}
     weights, doubts = _weights(_raw(table, asked.sample_weight, "sample_weight"), places, signs)
-    warnings += doubts
+    warnings += [*doubts, *_doubt_of_unit(weights, roles.weights or "sample_weight")]
     data = Dataset(
         name=table.name,
         schema=schema,
@@ -488,6 +491,18 @@ def _weights(
         "steps. Drop them where they are not to."
     )
     return weights, [warning] if n_without else []
+
+
+def _doubt_of_unit(weights: NDArray[np.float64] | None, name: str) -> Iterator[str]:
+    """What to warn of where networks would learn too little, or too much, of each row."""
+    mean = 1.0 if weights is None else weights.mean()
+    if not 1 / FAR_FROM_ONE <= mean <= FAR_FROM_ONE:
+        size = "small" if mean < 1 else "large"
+        yield (
+            f"Rows weigh {mean:.3g} on average by {name!r}, so that losses are that {size} beside "
+            "penalties, and steps of some optimizers too. Scores don't mind; for training divide "
+            "the weights by their mean."
+        )
 
 
 def _refuse_missing(missing: NDArray[np.bool_], name: str, option: str, places: Places) -> None:

@@ -22,6 +22,7 @@ from hpsearch.decisions.calibrators import Asked, Calibrator, Cases, Method
 from hpsearch.decisions.newton import Floats
 from hpsearch.decisions.out_of_fold import OutOfFold
 from hpsearch.errors import OptionError
+from hpsearch.folds.weighing import effective_rows
 from hpsearch.metrics import score
 from hpsearch.stats import corrected_t_test
 from hpsearch.stats.bootstrap import Rows
@@ -40,11 +41,11 @@ class Reliability:
 
     Attributes
     ----------
-    error : the mean distance, as the metric ``calibration_error`` has it.
+    error : the mean distance over the groups below, by what their rows weigh.
     log_loss : mean over the folds.
     predicted, came_true, n_rows : of groups of equally many predictions, by size: the mean
-        probability, the share that came true, and rows. Of the positive label, of all labels
-        together, or of the most probable class.
+        probability, the share that came true, and rows, or how many of equal weight they are worth.
+        Of the positive label, of all labels together, or of the most probable class.
     """
 
     error: float
@@ -95,7 +96,8 @@ class Calibration:
         if self.is_kept:
             return f"Probabilities are calibrated inside the model, {words[self.method]}."
         return (
-            f"Probabilities are left as they are: calibrating {words[self.method]} was no better."
+            f"Probabilities are left as they are: calibrating {words[self.method]} is not shown to "
+            "be better."
         )
 
     def remarks(self) -> Iterator[str]:
@@ -157,16 +159,11 @@ def decide_calibration(asked: Asked, method: Method, there: OutOfFold) -> Calibr
     said = corrected_t_test(before, after, [there.n_rows - n for n in n_rows], n_rows)
     is_better = said.low > 0
     is_kept = is_better or asked != "auto"
-    reason = (
-        f"It betters the log loss by {said.difference:.2g} ({said.low:.2g} to {said.high:.2g}) on "
-        "rows that did not fit it"
-        + (", which may be chance." if said.low <= 0 <= said.high else ".")
-    )
     return Calibration(
         asked=asked,
         method=method,
         is_kept=is_kept,
-        reason=reason,
+        reason=_in_words(said.difference, said.low, said.high),
         calibrator=calibrator if is_kept else None,
         before=_reliability(there, there.predictions, before),
         after=_reliability(there, crossed, after),
@@ -183,7 +180,8 @@ class CalibrationSamples:
 
     Attributes
     ----------
-    latest : of each sample heard last its calibrator, or None where it has none.
+    latest : of each sample heard last its calibrator, or None where it has none; no more of them
+        where there is no time for more.
     """
 
     def __init__(
@@ -206,11 +204,12 @@ class CalibrationSamples:
 
     def __call__(self, counts: NDArray[np.int64], selected: NDArray[np.int64]) -> None:
         """Hear of samples: how often they draw each row (b, n), and what they select (b,)."""
+        counts, selected = counts[: self._left], selected[: self._left]
+        self._left -= len(counts)
         self.latest = [None] * len(counts)
         gains = np.full(len(counts), np.nan)
-        weigh = 1.0 if self._rows.weights is None else self._rows.weights
-        among = np.flatnonzero(selected >= 0)[: self._left]
-        self._left -= len(among)
+        weigh = 1.0 if self._rows.weights is None else as_rows(self._rows.weights)
+        among = np.flatnonzero(selected >= 0)
         for candidate in np.unique(selected[among]):
             chosen = among[selected[among] == candidate]
             predictions = self._candidates[candidate]
@@ -235,12 +234,39 @@ class CalibrationSamples:
 
     @property
     def gains(self) -> Floats:
-        """(B,) by how much each sample's rows left out score more; NaN where that is unknown."""
+        """(B,) by how much each sample's rows left out score more; NaN where that is unknown.
+
+        Of the first samples, as many as there is time for.
+        """
         return np.concatenate(self._gains)
 
 
 def _weights(there: OutOfFold) -> Floats:
-    return np.ones(there.n_rows) if there.weights is None else there.weights
+    return np.ones(there.n_rows) if there.weights is None else as_rows(there.weights)
+
+
+def as_rows(weights: Floats) -> Floats:
+    """Weights in the unit in which they add up to the equal rows that they are worth (Kish 1965).
+
+    What is fitted follows how many rows there are, so that Platt's targets and an isotonic line's
+    ends may not follow the unit in which rows weigh.
+
+    Examples
+    --------
+    >>> as_rows(np.array([0.002, 0.002, 0.004])).round(3).tolist()
+    [0.667, 0.667, 1.333]
+    """
+    return np.asarray(weights * (effective_rows(weights) / weights.sum()), np.float64)
+
+
+def _in_words(gain: float, low: float, high: float) -> str:
+    """What the paired test says of the log loss, a sentence."""
+    verb, bounds = ("betters", (low, high)) if gain >= 0 else ("worsens", (-high, -low))
+    chance = ", which may be chance" if low <= 0 <= high else ""
+    return (
+        f"It {verb} the log loss by {abs(gain):.2g} ({bounds[0]:.2g} to {bounds[1]:.2g}) on rows "
+        f"that did not fit it{chance}."
+    )
 
 
 def _crossed(
@@ -275,10 +301,11 @@ def _reliability(
 ) -> Reliability:
     said, true = _said(there, predictions)
     n_repeats = there.n_repeats
+    per_row = len(said) // (n_repeats * there.n_rows)
+    weights = np.repeat(np.tile(_weights(there), n_repeats), per_row)
+    counts = weights > 0
+    said, true, weights = said[counts], true[counts], weights[counts]
     bins = list(_bins(said))
-    weights = np.tile(_weights(there), n_repeats)
-    per_row = len(said) // len(weights)
-    weights = np.repeat(weights, per_row)
     return Reliability(
         error=sum(
             weights[b].sum() * abs(_average(said[b], weights[b]) - _average(true[b], weights[b]))
@@ -288,7 +315,7 @@ def _reliability(
         log_loss=float(np.mean(losses)),
         predicted=tuple(_average(said[b], weights[b]) for b in bins),
         came_true=tuple(_average(true[b], weights[b]) for b in bins),
-        n_rows=tuple(len(b) / n_repeats for b in bins),
+        n_rows=tuple(effective_rows(weights[b]) / n_repeats for b in bins),
     )
 
 
@@ -311,5 +338,4 @@ def _bins(values: Floats) -> Iterator[NDArray[np.int64]]:
 
 
 def _average(values: Floats, weights: Floats) -> float:
-    total = weights.sum()
-    return float(values @ weights / total) if total > 0 else float(values.mean())
+    return float(np.average(values, weights=weights))

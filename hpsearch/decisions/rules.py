@@ -301,7 +301,7 @@ def _of_cost(text: str) -> ThresholdRule | None:
     for part in text.removeprefix("cost").removeprefix(":").split(","):
         key, _, value = (word.strip() for word in part.partition("="))
         try:
-            costs[key] = float(value)
+            costs[key] = math.nan if key in costs else float(value)
         except ValueError:
             costs[key] = math.nan
     is_right = costs.keys() == {"fn", "fp"} and all(0 < cost < math.inf for cost in costs.values())

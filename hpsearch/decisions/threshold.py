@@ -129,10 +129,17 @@ class Threshold:
 
     def remarks(self) -> Iterator[str]:
         """How sure it is, and how that is known, a sentence each."""
-        if len(self.cuts) == 1 and self.cuts[0].low is not None:
+        is_chosen = ThresholdRule.of(self.rule).number is None
+        if is_chosen and len(self.cuts) == 1 and self.cuts[0].low is not None:
             low, high = self.cuts[0].low, self.cuts[0].high
             yield f"The middle 95 % of the samples choose thresholds from {low:.3g} to {high:.3g}."
-        if self.gain is not None and self.gain_low is not None and self.gain_high is not None:
+        is_half = set(self.values) == {HALF} and not is_chosen
+        if (
+            self.gain is not None
+            and self.gain_low is not None
+            and self.gain_high is not None
+            and not is_half
+        ):
             better = "better" if self.gain >= 0 else "worse"
             sure = "" if self.gain_low > 0 or self.gain_high < 0 else ", which may be chance"
             yield (
@@ -140,18 +147,26 @@ class Threshold:
                 f"({self.gain_low:.2g} to {self.gain_high:.2g}){sure}."
             )
         if self.n_bootstraps:
-            chosen = "trial, epoch and threshold" if self.is_of_search else "threshold alone"
-            skipped = f", {self.n_skipped} skipped" if self.n_skipped else ""
-            yield (
-                f"Corrected for choosing {chosen}: {self.n_bootstraps:,} bootstraps{skipped} "
-                "choose on the rows drawn and are scored on those left out."
-            )
+            yield self._corrected_for(is_chosen=is_chosen)
         if self.nested is not None:
             yield (
                 f"In the nested search {self.metric} is {self.nested:.4g}, outside, at the "
                 "thresholds that were chosen inside."
             )
         yield from self.notes
+
+    def _corrected_for(self, *, is_chosen: bool) -> str:
+        skipped = f", {self.n_skipped} skipped" if self.n_skipped else ""
+        n = f"{self.n_bootstraps:,} bootstraps{skipped}"
+        if not is_chosen and not self.is_of_search:
+            return f"Nothing was chosen: {n} are scored on the rows that they leave out."
+        chosen = "threshold alone"
+        if self.is_of_search:
+            chosen = "trial, epoch and threshold" if is_chosen else "trial and epoch"
+        return (
+            f"Corrected for choosing {chosen}: {n} choose on the rows drawn and are scored on "
+            "those left out."
+        )
 
     @property
     def for_predicting(self) -> dict[str, Any]:
@@ -214,7 +229,8 @@ class ThresholdSamples:
 
     def __call__(self, counts: NDArray[np.int64], selected: NDArray[np.int64]) -> None:
         """Hear of samples: how often they draw each row (b, n), and what they select (b,)."""
-        counts, selected = counts[: self._left], selected[: self._left]
+        n = self._left if self._calibrated is None else min(self._left, len(self._calibrated()))
+        counts, selected = counts[:n], selected[:n]
         self._left -= len(counts)
         if not len(counts):
             return

@@ -10,8 +10,8 @@ Poisson regression with the same penalty, for quantiles quantile regression with
 boosted trees (histogram gradient boosting, one ensemble a target column or level, by Poisson's
 deviance for counts, by the pinball loss for quantiles). Counts are fitted for one unit of exposure,
 weighed by it. Features are the rows that a network sees: every statistic is fitted on a fold's
-training rows alone. Rows weigh in fitting what they weigh in a network's loss, and in scores what
-they weigh in a network's.
+training rows alone. Rows weigh in fitting what they weigh in a network's loss, 1 on average, and in
+scores what they weigh in a network's.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ def fit_and_predict(
     units, new_units = (None if exposure is None else exposure[each] for each in (rows, new_rows))
     y = per_exposure(data.y[rows].reshape(len(rows), -1), units)
     y = data.target.less_offset(y)
-    weights = None if weights is None else weights[rows]
+    weights = None if weights is None else _of_mean_one(weights[rows])
     if name == "constant":
         same = np.tile(_frequencies(data.target, y, weights), (len(new_rows), 1))
         return _canonical(data.target, same, new_units)
@@ -231,6 +231,12 @@ def fit_and_predict(
         for chunk in [_features(data, statistics, new_rows[start : start + step])]
     ]
     return _canonical(data.target, np.concatenate(parts), new_units)
+
+
+def _of_mean_one(weights: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Weights in the unit that a penalty by default is meant for."""
+    each = np.asarray(weights, np.float64)
+    return each / each.mean() if each.any() else each
 
 
 def _frequencies(target: Target, y: NDArray[Any], weights: Any) -> NDArray[np.float64]:

@@ -15,26 +15,23 @@ def gained(said: BiasCorrected, gains: Floats, *, level: float = 0.95) -> BiasCo
 
     Parameters
     ----------
-    gains : (B,) by how much more each sample scores, on the rows left out, with what was decided on
-        the rows drawn; a sample without one doesn't count.
+    gains : by how much more each of the first samples scores, on the rows left out, with what was
+        decided on the rows drawn. One whose gain is unknown, as those are for which there was no
+        time, gains what the others do on average.
 
     Examples
     --------
     >>> said = BiasCorrected(0.5, 0.4, 0.6, 0, None, 0.5, np.ones(1), 2, 0, np.array([0.4, 0.6]))
-    >>> gained(said, np.array([0.1, np.nan])).estimate
-    0.5
+    >>> round(gained(said, np.array([0.1])).estimate, 3)
+    0.6
     """
-    scores = said.scores + gains
-    known = scores[np.isfinite(scores)]
-    if not len(known):
+    is_known = np.isfinite(gains)
+    if not is_known.any():
         return said
+    by = np.full(len(said.scores), gains[is_known].mean())
+    by[np.flatnonzero(is_known)] = gains[is_known]
+    scores = said.scores + by
+    known = scores[np.isfinite(scores)]
     low, high = np.quantile(known, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    return replace(
-        said,
-        estimate=float(known.mean()),
-        low=float(low),
-        high=float(high),
-        n_bootstraps=len(known),
-        n_skipped=len(scores) - len(known),
-        scores=scores,
-    )
+    estimate = float(known.mean())
+    return replace(said, estimate=estimate, low=float(low), high=float(high), scores=scores)

@@ -55,6 +55,14 @@ def test_what_weighs_nothing_sensible_is_refused_with_its_rows(weights, message)
         hpsearch.load(frame(w=weights), target="y", sample_weight="w")
 
 
+@pytest.mark.parametrize(("unit", "said"), [(1e-3, "small"), (1, None), (1e3, "large")])
+def test_a_unit_of_weights_that_networks_learn_too_little_in_is_warned_of(unit, said):
+    data = hpsearch.load(frame(w=unit * np.arange(1, 7)), target="y", sample_weight="w")
+    texts = [text for text in data.warnings if "divide the weights by their mean" in text]
+    assert len(texts) == (said is not None)
+    assert all(f"losses are that {said}" in text for text in texts)
+
+
 def test_rows_that_weigh_nothing_are_warned_of():
     data = hpsearch.load(frame(w=[0, 2, 0, 1, 1, 1]), target="y", sample_weight="w")
     assert [text for text in data.warnings if "2 rows weigh nothing by 'w'" in text]

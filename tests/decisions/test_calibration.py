@@ -1,10 +1,13 @@
 """Calibration: kept where rows that did not fit it say so, and scored on rows left out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.special import expit
 
+from hpsearch.decisions import calibration
 from hpsearch.decisions.calibration import (
     CalibrationSamples,
     check_calibrates,
@@ -104,6 +107,71 @@ def test_rows_that_weigh_nothing_fit_nothing():
     assert_allclose(made.slopes, first.fitted("platt", np.ones(100)).slopes, rtol=1e-4)
 
 
+@pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
+def test_the_unit_in_which_rows_weigh_calibrates_nothing(method):
+    """Smoothing follows how many rows there are: shares that add up to 1 are no single row."""
+    weights = np.random.default_rng(0).integers(1, 3, 400) * 1.0
+    made = [
+        decide_calibration(method, method, predicted(3.0, weights=unit * weights))
+        for unit in (1.0, 1 / weights.sum(), 1e4)
+    ]
+    for other in made[1:]:
+        assert_allclose(other.calibrator.slopes, made[0].calibrator.slopes)
+        assert_allclose(other.calibrator.intercepts, made[0].calibrator.intercepts)
+        for one, two in zip(other.calibrator.values, made[0].calibrator.values, strict=True):
+            assert_allclose(one, two)
+        assert_allclose(other.gain, made[0].gain, rtol=1e-4)  # predictions are float32
+    assert made[0].gain_low > 0
+
+
+@pytest.mark.parametrize("unit", [1e-5, 1e5])
+def test_samples_are_fitted_alike_in_any_unit_of_weights(unit):
+    there = predicted(3.0, n=120)
+    first = decide_calibration("platt", "platt", there).calibrator
+    weights = np.random.default_rng(0).integers(1, 3, 120) * 1.0
+    counts = np.random.default_rng(1).multinomial(120, np.full(120, 1 / 120), size=5)
+    gains = []
+    for each in (weights, unit * weights):
+        rows = Rows("log_loss", there.y, "binary", None, each)
+        samples = CalibrationSamples(first, BINARY, rows, there.y, there.predictions[np.newaxis])
+        samples(counts, np.zeros(5, dtype=np.int64))
+        gains.append(samples.gains)
+    assert_allclose(*gains)
+
+
+def test_reliability_counts_rows_as_they_weigh():
+    """A row of weight 0 is no case, and rows that weigh unlike are worth fewer."""
+    there, rows = predicted(1.0), np.arange(100, 400)
+    part = replace(
+        there,
+        y=there.y[rows],
+        predictions=there.predictions[:, rows],
+        fold=there.fold[:, rows],
+        rows=rows,
+    )
+    weights = np.where(np.arange(400) < 100, 0.0, 1.0)
+    whole = replace(there, weights=weights)
+    found, expected = (decide_calibration("platt", "platt", t).before for t in (whole, part))
+    assert_allclose(found.error, expected.error)
+    assert_allclose(found.came_true, expected.came_true)
+    assert_allclose(sum(found.n_rows), 300)
+    unlike = replace(there, weights=np.where(np.arange(400) % 2, 5.0, weights))
+    fewer = decide_calibration("platt", "platt", unlike).before
+    assert sum(fewer.n_rows) < 300
+
+
+def test_a_log_loss_that_grows_is_not_called_better():
+    asked = decide_calibration("platt", "platt", predicted(1.0))
+    assert asked.gain < 0
+    bounds = f"({-asked.gain_high:.2g} to {-asked.gain_low:.2g})"
+    assert asked.reason.startswith(f"It worsens the log loss by {-asked.gain:.2g} {bounds}")
+
+
+def test_what_nothing_tells_is_not_called_no_better():
+    there = predicted(3.0, n_folds=1, n_repeats=1)
+    assert "is not shown to be better" in decide_calibration("auto", "temperature", there).verdict
+
+
 def test_auto_has_an_intercept_where_classes_weigh():
     assert method_of("auto", weighs_classes=True) == "platt"
     assert method_of("auto", weighs_classes=False) == "temperature"
@@ -155,6 +223,32 @@ def test_thresholds_of_samples_are_of_their_calibrated_predictions():
     assert_allclose(samples.scores[0, 0, 0], found["f1"])
     at_half = figures_at(rule, [0.5], there.y[left_out], calibrated[:, left_out])
     assert_allclose(samples.scores[0, 1, 0], at_half["f1"])
+
+
+def test_samples_without_time_gain_what_the_others_do_and_are_not_called_skipped(monkeypatch):
+    """With the threshold, which is chosen in those samples alone that have a calibrator."""
+    monkeypatch.setattr(calibration, "MAX_WORK", 1)
+    monkeypatch.setattr(calibration, "_FEWEST_SAMPLES", 8)
+    there = predicted(3.0, n=120)
+    candidates, rows = there.predictions[np.newaxis], Rows("log_loss", there.y, "binary", None)
+    first = decide_calibration("platt", "platt", there).calibrator
+    fits = CalibrationSamples(first, BINARY, rows, there.y, candidates)
+    chosen = ThresholdSamples(
+        ThresholdRule.of("f1"), there.y, candidates, None, lambda: fits.latest
+    )
+
+    def hear(counts, selected):
+        for first_of in range(0, len(counts), 5):
+            part = slice(first_of, first_of + 5)
+            for hears in (fits, chosen):
+                hears(counts[part], selected[part])
+
+    said = bias_corrected_cv("log_loss", there.y, candidates, heard=hear, n_bootstraps=20)
+    with_it = gained(said, fits.gains)
+    assert len(fits.gains) == len(chosen.scores) == 8
+    assert np.isfinite(chosen.scores).all()
+    assert (with_it.n_bootstraps, with_it.n_skipped) == (20, 0)
+    assert_allclose(with_it.estimate, said.estimate + fits.gains.mean())
 
 
 @pytest.mark.parametrize("kind", ["regression", "share"])

@@ -73,6 +73,7 @@ def test_a_cost_is_that_of_a_row():
         ("cost:FN=0,FP=1", "both numbers above 0"),
         ("cost:FN=inf,FP=1", "both numbers above 0"),
         ("cost:FN=5,FP=1,TP=2", "both numbers above 0"),
+        ("cost:FN=5,FP=1,FN=50", "both numbers above 0"),
         ("f_beta_0", "a number above 0, up to 1,000"),
     ],
 )

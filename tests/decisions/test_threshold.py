@@ -146,6 +146,16 @@ def test_a_number_is_kept_and_scored():
     assert made.figures[0].value is not None
 
 
+@pytest.mark.parametrize(("number", "is_compared"), [(0.5, False), (0.2, True)])
+def test_of_a_number_nothing_is_said_to_be_chosen(number, is_compared):
+    y, p = rows(8)
+    made, _, _ = decided(y, p, ThresholdRule.of(number))
+    said = " ".join(made.remarks())
+    assert "Corrected for choosing trial and epoch: " in said
+    assert "choose thresholds" not in said
+    assert ("than at 0.5" in said) == is_compared
+
+
 def test_a_bound_that_nothing_reaches_stands_in_the_notes():
     y, p = rows(9)
     made = decide_threshold(ThresholdRule.of("precision>=1"), BINARY, y, 1 - p[0], None)

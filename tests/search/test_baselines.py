@@ -142,6 +142,19 @@ def counts_with_exposure():
     return years, hpsearch.load(np.c_[X, years], y, task="count", exposure="x3")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_unit_in_which_rows_weigh_fits_nothing_else(name):
+    """Penalties are meant for rows that weigh 1: shares of rows would leave the models nothing."""
+    data, _ = prepared(hpsearch.load(X, (SIGNAL > 0).astype(int)))
+    fold, weights = data.folds[0], np.random.default_rng(0).uniform(0.5, 2.0, N)
+    said = [
+        fit_and_predict(name, data, data.statistics[0], fold.train, fold.validation, unit * weights)
+        for unit in (1.0, 1e-6, 1e6)
+    ]
+    assert_allclose(said[1], said[0], rtol=1e-4)
+    assert_allclose(said[2], said[0], rtol=1e-4)
+
+
 def test_the_constant_of_counts_is_the_rate_of_the_training_rows_times_exposure():
     years, table = counts_with_exposure()
     data, _ = prepared(table)

@@ -178,8 +178,9 @@ def _pictures(threshold: Threshold, cut: Cut, number: int, material: Material) -
     yield Chart(
         f"threshold-confusion-{number}",
         _matrix(cut, material),
-        f"Confusion matrix{of} at {cut.value:g}: rows are true, columns predicted ones; means over "
-        "the repeats.",
+        f"Confusion matrix{of} at {cut.value:g}: rows are true, columns predicted ones; "
+        + ("sums of weights, " if material.best.get("scores_weigh_by") else "")
+        + "means over the repeats.",
         f"Confusion matrix{of} at the threshold.",
         width="half",
     )
