@@ -120,14 +120,14 @@ def check_calibrates(asked: str, target: Target) -> None:
         )
 
 
-def method_of(asked: Asked, *, weighs_classes: bool) -> Method:
+def method_of(asked: Asked, *, moves_shares: bool) -> Method:
     """What is fitted.
 
-    ``auto`` takes a temperature, or with weights of classes, which move what networks hold for
-    probable, also an intercept.
+    ``auto`` takes a temperature, or also an intercept, where rows or classes weigh in the loss and
+    not in scores, which moves what networks hold for probable.
     """
     if asked == "auto":
-        return "platt" if weighs_classes else "temperature"
+        return "platt" if moves_shares else "temperature"
     assert asked != "none"
     return asked
 

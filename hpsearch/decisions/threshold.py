@@ -188,7 +188,7 @@ class Threshold:
         found = figures_at(rule, self.values, y, predictions, weights)
         return replace(
             self,
-            figures=tuple(replace(each, test=found.get(each.name)) for each in self.figures),
+            figures=tuple(replace(each, test=_known(found[each.name])) for each in self.figures),
         )
 
 
@@ -434,7 +434,7 @@ def _figures(naive: dict[str, float], known: Floats) -> Iterator[ThresholdFigure
         low, high = _quantiles(known[:, 0, number])
         yield ThresholdFigure(
             name=name,
-            naive=float(value) if np.isfinite(value) else None,
+            naive=_known(value),
             value=_mean(known[:, 0, number]),
             low=low,
             high=high,
@@ -468,6 +468,10 @@ def _mean_over_labels(scores: Floats) -> Floats:
     n_known = known.sum(axis=1)
     total = np.where(known, scores, 0.0).sum(axis=1)
     return np.where(n_known > 0, total / np.maximum(n_known, 1), np.nan)
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _mean(values: Floats) -> float | None:

@@ -85,7 +85,10 @@ class Deciding:
         asked = self.options.calibrate
         if asked == "none":
             return None
-        method = method_of(asked, weighs_classes=self.options.class_weight is not None)
+        data = self.books.dataset
+        by_rows = data.weights is not None and not data.weighs_scores  # in the loss alone
+        moves_shares = self.options.class_weight is not None or by_rows
+        method = method_of(asked, moves_shares=moves_shares)
         return decide_calibration(asked, method, self.out_of_fold)
 
     @property

@@ -407,8 +407,8 @@ class Options:
         "none",
         "Make probabilities mean what they say, inside the model, as out-of-fold predictions have "
         "it: temperature (one slope), platt (a slope and an intercept for each label or class), "
-        "isotonic, none, or auto: temperature, with {class_weight} platt, kept where the log loss "
-        "is less by more than chance on rows that did not fit it.",
+        "isotonic, none, or auto: temperature, or platt where classes weigh, or rows in the loss "
+        "alone; kept where the log loss is less by more than chance on rows that did not fit it.",
         one_of(calibrations),
         panel=Panel.DECIDING,
         metavar="METHOD",

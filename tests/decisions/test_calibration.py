@@ -172,10 +172,10 @@ def test_what_nothing_tells_is_not_called_no_better():
     assert "is not shown to be better" in decide_calibration("auto", "temperature", there).verdict
 
 
-def test_auto_has_an_intercept_where_classes_weigh():
-    assert method_of("auto", weighs_classes=True) == "platt"
-    assert method_of("auto", weighs_classes=False) == "temperature"
-    assert method_of("isotonic", weighs_classes=True) == "isotonic"
+def test_auto_has_an_intercept_where_shares_are_moved():
+    assert method_of("auto", moves_shares=True) == "platt"
+    assert method_of("auto", moves_shares=False) == "temperature"
+    assert method_of("isotonic", moves_shares=True) == "isotonic"
 
 
 def test_samples_are_scored_on_rows_that_did_not_fit_their_calibrator():

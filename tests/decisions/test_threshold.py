@@ -171,6 +171,13 @@ def test_test_rows_are_scored_at_the_threshold():
     assert_allclose(found.test, figures_at(F1, made.values, new_y, new_p[0, 0])["f1"])
 
 
+def test_figures_that_test_rows_of_one_label_do_not_have_are_none():
+    y, p = rows(10)
+    made, _, _ = decided(y, p)
+    found = made.with_test(np.zeros(20, int), p[0, 0, :20])
+    assert {figure.test for figure in found.figures} == {None}
+
+
 @pytest.mark.parametrize("values", [(0.3,), ()])
 def test_labels_are_predicted_from_the_threshold_on(values):
     p = np.array([0.25, 0.3, 0.4, 0.6], dtype=np.float64)

@@ -252,6 +252,16 @@ def test_three_classes_are_calibrated_and_auto_may_leave_them(search, pretend_he
     assert left.is_kept == (left.gain_low > 0)
 
 
+@pytest.mark.parametrize(("weigh_scores", "method"), [(True, "temperature"), (False, "platt")])
+def test_weights_in_the_loss_alone_move_shares_so_that_auto_has_an_intercept(
+    search, weigh_scores, method
+):
+    frame = loans().assign(w=1.0 + np.arange(len(loans())) % 3)
+    data = hpsearch.load(frame, target="paid", name="weighed", sample_weight="w")
+    made = search(data, calibrate="auto", trials=1, weigh_scores=weigh_scores)
+    assert made.ledger.decided.calibration.method == method
+
+
 @pytest.mark.parametrize("ensemble", ["seeds", 2])
 def test_an_ensembles_mean_is_calibrated_and_has_the_threshold(search, pretend_here, ensemble):
     alone = search(ensemble=ensemble, epochs=6)
