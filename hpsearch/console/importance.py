@@ -14,9 +14,6 @@ from hpsearch import words
 if TYPE_CHECKING:
     import pandas as pd
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _SHOWN: Final = 8
 
 

@@ -160,8 +160,9 @@ class Ensemble:
     def costs(self) -> str:
         """What it costs, a sentence."""
         one = f", where one network has {self.single_n_params:,}" if self.single_n_params else ""
+        networks = words.counted(self.n_networks, "network")
         return (
-            f"The file has {self.n_networks} networks with {self.n_params:,} parameters{one}; "
+            f"The file has {networks} with {self.n_params:,} parameters{one}; "
             f"{self.n_bytes / 1e6:,.2f} MB."
         )
 

@@ -97,7 +97,7 @@ class Intervals:
     Attributes
     ----------
     form : ``"range"`` or ``"set"``.
-    n_rows, n_blocks : rows with scores, and blocks of them that belong together.
+    n_rows, n_blocks : rows that weigh, and blocks of them that belong together.
     highest : the highest level that so many blocks allow, ``m / (m + 1)``.
     in_time : whether folds go forward in time, so that nothing is promised.
     reached : at each of ``LEVELS`` that there are enough rows for, target after target.
@@ -126,7 +126,8 @@ class Intervals:
             f"Of each fold, by the scores of {'earlier' if self.in_time else 'the other'} folds: "
             "no row took part in what it is held against."
         ]
-        if any(each.size == 1.0 and (each.share or 0.0) > each.level for each in self.reached):
+        alone = (each for each in self.reached if self.form == "set" and each.size == 1.0)
+        if any((each.share or 0.0) > each.level for each in alone):
             said.append(
                 "A set holds the most probable class at least, which alone is right more often "
                 "than some levels ask."
@@ -136,11 +137,15 @@ class Intervals:
                 "In the order of time nothing is promised but that errors to come are like past "
                 "ones."
             )
+        together = "spans of time" if self.in_time else "groups or copies"
         if self.n_blocks < self.n_rows:
             said.append(
-                f"The {self.n_rows:,} rows are in {self.n_blocks:,} groups, of which each counts "
-                f"once: levels up to {self.highest_shown} can be asked for."
+                f"The {self.n_rows:,} rows are in {self.n_blocks:,} {together}, of which each "
+                f"counts once: levels up to {self.highest_shown} can be asked for."
             )
+        if any(each.share is None for each in self.reached):
+            others = "earlier" if self.in_time else "other"
+            said.append(f"Where no share is given, the {others} folds have too few for the level.")
         return tuple(said)
 
     def at(self, level: float) -> tuple[Reached, ...]:
@@ -330,7 +335,7 @@ def intervals(out: OutOfFold, powers: Floats, *, in_time: bool) -> Intervals | N
     names = out.target.names if FORMS[out.target.kind] == "range" else ("",)
     return Intervals(
         form=FORMS[out.target.kind],
-        n_rows=len(np.unique(out.rows)),
+        n_rows=len(np.unique(out.rows if out.weights is None else out.rows[out.weights > 0])),
         n_blocks=whole.n_blocks,
         highest=whole.highest,
         in_time=in_time,
@@ -444,15 +449,21 @@ class _Held:
                 continue
             of_fold = pooled.folds == fold
             predictions, quantiles = self._predictions[of_fold], others.quantiles(level)
-            held[of_fold] = pooled.scores[column, of_fold] <= quantiles[column]
+            y = np.concatenate([self._out.y] * self._out.n_repeats)[of_fold]
             if FORMS[target.kind] == "set":
                 members = members_of(probabilities_of(target, predictions), quantiles[0])
                 sizes[of_fold] = members.sum(axis=1)
-                y = np.tile(self._out.y, self._out.n_repeats)[of_fold].astype(np.int64)
-                held[of_fold] = members[np.arange(len(y)), y]
+                held[of_fold] = members[np.arange(len(y)), y.astype(np.int64)]
+                continue
+            low, high = (
+                ends[:, column] for ends in ends_of(target, predictions, quantiles, self._powers)
+            )
+            sizes[of_fold] = high - low
+            if target.kind == "count":  # a range without a whole number holds the nearest one
+                values = y.reshape(len(y), -1)[:, column]
+                held[of_fold] = (values >= low) & (values <= high)
             else:
-                low, high = ends_of(target, predictions, quantiles, self._powers)
-                sizes[of_fold] = (high - low)[:, column]
+                held[of_fold] = pooled.scores[column, of_fold] <= quantiles[column]
         there = np.isfinite(held) & (pooled.weights > 0)
         if not there.any():
             return Reached(name, level, None, None, None)

@@ -69,6 +69,11 @@ def check_ensemble(plan: SearchPlan) -> None:
         )
     if options.ensemble != "folds":
         return
+    if plan.n_exported == 1:
+        raise OptionError(
+            "`--ensemble folds` averages the networks of several folds, and there is one fold. "
+            "Take seeds, or a number of trials; or raise --folds or --repeats."
+        )
     if plan.dataset.time is not None:
         raise OptionError(
             "`--ensemble folds` averages the networks of all folds, and in time order those of "
@@ -189,15 +194,15 @@ class Ensembling:
 
     def out_of_fold(self) -> OutOfFold:
         """What is exported, as it predicts rows that none of its networks was trained on."""
-        if isinstance(self._asked, int) and len(self._weighted) > 1:
-            trials, arranged = self._library
-            assert arranged is not None
+        trials, arranged = self._library if isinstance(self._asked, int) else ([], None)
+        best = [self._best.candidate.trial]
+        if arranged is not None and [t.candidate.trial for t in self._trials] != best:
             places = [trials.index(trial) for trial in self._trials]
             shares = [share for _, share in self._weighted]
             mean = np.average(arranged.predictions[places, 0], axis=0, weights=shares)
             return self._books.out_of_fold_of(arranged, mean.astype(arranged.predictions.dtype))
         alone = self._books.out_of_fold()
-        if self._asked is None or isinstance(self._asked, int):
+        if self._asked not in ("folds", "seeds"):
             return alone
         mean = alone.predictions.mean(axis=0, keepdims=True)
         return replace(alone, predictions=mean, fold=alone.fold[:1])
@@ -279,7 +284,7 @@ class Ensembling:
         if kind == "trials":
             n_averaged = head.n_networks
         elif n_repeats == 1:
-            return replace(head, missing=_UNMEASURED)
+            return replace(head, missing=self._unmeasured)
         else:
             n_averaged = n_repeats
         notes = [*head.notes, *self._notes]
@@ -290,6 +295,14 @@ class Ensembling:
             )
         found = samples.gain(winner).estimate(corrected.value, self._books.direction)
         return replace(head, n_averaged=n_averaged, notes=tuple(notes), **found)
+
+    @property
+    def _unmeasured(self) -> str:
+        remedy = "Take --folds 2 or more." if self._plan.options.holds_out else "Raise --repeats."
+        return (
+            "Nothing measures what averaging brings: one network predicted each row without "
+            f"having seen it, so that the promise is the single network's. {remedy}"
+        )
 
     # -- members
 
@@ -353,12 +366,6 @@ class Ensembling:
         if len(self._weighted) == 1:
             notes.append("No average of trials scores better than one of them, which is exported.")
         return notes
-
-
-_UNMEASURED: Final = (
-    "Nothing measures what averaging brings: one network predicted each row without having seen "
-    "it, so that the promise is the single network's. Raise --repeats."
-)
 
 
 def _some_blocks(block_of_row: NDArray[np.int64], n_rows: int, seed: int) -> NDArray[np.int64]:

@@ -53,6 +53,26 @@ def test_the_score_at_a_level_is_that_of_n_plus_one_rows():
     assert [found.quantiles(level)[0] for level in (0.5, 0.8, 0.81, 0.9)] == [5, 8, 9, 9]
 
 
+def test_a_range_as_wide_as_1_is_no_set_of_one_class():
+    found = intervals(residuals(*([0.5] * 40)), ONE, in_time=False)
+    assert (found.at(0.8)[0].size, found.at(0.8)[0].share) == pytest.approx((1.0, 1.0))
+    assert "class" not in " ".join(found.remarks())
+
+
+def test_rows_of_no_weight_are_in_no_group():
+    weights = np.tile([1.0, 0.0, 1.0, 2.0], 10)
+    found = intervals(residuals(*range(40), weights=weights), ONE, in_time=False)
+    assert (found.n_rows, found.n_blocks) == (30, 30)
+    assert "groups" not in " ".join(found.remarks())
+
+
+def test_a_level_that_other_folds_have_too_few_rows_for_is_said_to_be_one():
+    found = intervals(residuals(*range(9)), ONE, in_time=False)
+    assert [each.share for each in found.at(0.9)] == [None]
+    assert "the other folds have too few for the level" in " ".join(found.remarks())
+    assert "too few" not in " ".join(intervals(residuals(*range(40)), ONE, in_time=False).remarks())
+
+
 def test_too_few_rows_for_a_level_say_how_many_it_needs_and_what_they_allow():
     found = Conformity.of(residuals(*range(9)), ONE)
     with pytest.raises(
@@ -159,6 +179,15 @@ def test_a_range_of_counts_is_wider_where_more_is_counted_and_ends_in_whole_numb
     narrow = Conformity.of(out_of_fold(y, [(np.sqrt(y) + 0.05) ** 2], target), ONE)
     low, high = narrow.ranges(target, np.array([[0.4]]), 0.8)
     assert (low[0, 0], high[0, 0]) == (0, 0), "where no whole number lies between, the nearest"
+
+
+def test_a_count_is_held_where_its_range_is_the_nearest_whole_number():
+    said = np.tile([0.05, 0.05, 0.05, 0.05, 0.3], 4).reshape(1, 20, 1)
+    out = out_of_fold(np.zeros((20, 1)), said, Target(("y",), "count"))
+    found = intervals(out, ONE, in_time=False)
+    assert found.at(0.5)[0].share == pytest.approx(1.0)  # 0 stands for 0.11 to 0.59
+    quantiles = Conformity.of(out, ONE).quantiles(0.5)
+    assert held_by(quantiles, out.target, out.y, out.predictions[0], ONE)[0] == 1.0
 
 
 def test_quantiles_are_moved_to_hold_as_often_as_was_asked():

@@ -17,11 +17,12 @@ from hpsearch.engines.failures import UntraceableError
 from hpsearch.errors import BundleError, InputError, OptionError
 from hpsearch.export.prediction import predict_rows
 from hpsearch.ledger import Ledger
+from hpsearch.metrics import score
 from hpsearch.report.estimates import promised
 from hpsearch.scoring.fold_networks import FoldNetwork
 from hpsearch.scoring.observer import SilentObserver
 from hpsearch.search.budget import Budget
-from hpsearch.search.ensembling import OfFold, _some_blocks, check_ensemble
+from hpsearch.search.ensembling import Ensembling, OfFold, _some_blocks, check_ensemble
 from hpsearch.search.options import Options
 from hpsearch.search.plan import plan_search
 from hpsearch.space.space import Candidate
@@ -232,9 +233,14 @@ def test_with_one_repeat_nothing_measures_what_averaging_brings(search):
     run = search("once", ensemble="seeds", repeats=1, trials=2)
     ensemble = run.ledger.decided.ensemble
     assert ensemble.n_networks == 3
-    assert "Raise --repeats" in ensemble.missing
+    assert ensemble.missing.endswith("Raise --repeats.")
     assert ensemble.value is None
     assert run.ledger.promise.value == run.ledger.bias_corrected.value
+
+
+def test_of_holdouts_more_repeats_measure_nothing_either(search):
+    run = search("hold-outs", ensemble="seeds", folds=1, repeats=2, test_size=0.25, trials=2)
+    assert run.ledger.decided.ensemble.missing.endswith("Take --folds 2 or more.")
 
 
 def test_no_more_trials_are_averaged_than_were_scored_to_the_end(search):
@@ -280,6 +286,23 @@ def test_calibrator_and_threshold_are_of_what_the_ensemble_predicts(ensemble, se
     assert files(run) == files(alone)
 
 
+def test_decisions_are_of_the_trial_that_is_exported_alone_though_another_was_selected(
+    search, monkeypatch
+):
+    heard, out_of_fold = [], Ensembling.out_of_fold
+    monkeypatch.setattr(
+        Ensembling, "out_of_fold", lambda self: heard.append(out_of_fold(self)) or heard[-1]
+    )
+    run = search("other", metric="spearman", ensemble=2, trials=4, seed=5)
+    ensemble, out = run.ledger.decided.ensemble, heard[0]
+    [member] = ensemble.members
+    assert member.trial != run.best["trial"]
+    scores = [score("spearman", out.y, each, kind="regression") for each in out.predictions]
+    assert np.mean(scores) == pytest.approx(ensemble.naive)
+    assert ensemble.naive != pytest.approx(ensemble.single_naive)
+    assert ensemble.costs.startswith("The file has 1 network with ")
+
+
 # -- what is refused
 
 
@@ -321,6 +344,12 @@ def test_more_trials_than_there_are_are_refused_unless_time_limits_them():
         check_ensemble(replace(plan, options=replace(plan.options, ensemble=6)))
     asked = Budget(1.0, started=5, trials=6, until_decided=False, max_repeats=10)
     check_ensemble(replace(plan, options=replace(plan.options, ensemble=6), budget=asked))
+
+
+def test_the_network_of_a_single_fold_is_no_ensemble():
+    asked = Options(ensemble="folds", folds=1, repeats=1, test_size=0.25)
+    with pytest.raises(OptionError, match="there is one fold"):
+        check_ensemble(plan_search(asked, data_of()))
 
 
 def test_folds_in_time_order_are_not_averaged():

@@ -138,7 +138,9 @@ def read_as(search, tmp_path):
 def test_groups_count_once(read_as):
     found = read_as(groups="patient").ledger.decided.intervals
     assert (found.n_rows, found.n_blocks) == (N, N // 4)
-    assert "The 160 rows are in 40 groups, of which each counts once" in " ".join(found.remarks())
+    assert "The 160 rows are in 40 groups or copies, of which each counts once" in " ".join(
+        found.remarks()
+    )
 
 
 def test_in_the_order_of_time_nothing_is_promised(read_as):
