@@ -11,8 +11,8 @@ Nadeau, C., Bengio, Y.: Inference for the generalization error. Machine Learning
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -279,13 +279,39 @@ def _crossed(
     """
     made = there.predictions.copy()
     for number in np.unique(there.fold):
-        repeats, places = np.nonzero(there.fold == number)
-        others = ~np.isin(there.rows, there.rows[places])
-        calibrator = cases.fitted(method, _weights(there) * others, start)
+        calibrator = _of_others(there, cases, method, start, number)
         if calibrator is None:
             return None
-        made[repeats, places] = calibrator.predictions(there.predictions[repeats, places])
+        at = np.nonzero(there.fold == number)
+        made[at] = calibrator.predictions(there.predictions[at])
     return made
+
+
+def _of_others(
+    there: OutOfFold, cases: Cases, method: Method, start: Calibrator, number: int
+) -> Calibrator | None:
+    """The calibrator of the rows that are not in a fold; None where these lack a label."""
+    _, places = np.nonzero(there.fold == number)
+    others = ~np.isin(there.rows, there.rows[places])
+    return cases.fitted(method, _weights(there) * others, start)
+
+
+def without_folds(there: OutOfFold, calibrator: Calibrator) -> Callable[[int], OutOfFold]:
+    """Gives all predictions as the calibrator of the rows outside a fold makes them.
+
+    Where these lack a label, that of all rows does.
+
+    Parameters
+    ----------
+    calibrator : of all rows.
+    """
+    cases = Cases.of(there.target, there.y, there.predictions)
+
+    def without(number: int) -> OutOfFold:
+        others = _of_others(there, cases, calibrator.method, calibrator, number) or calibrator
+        return replace(there, predictions=others.predictions(there.predictions))
+
+    return without
 
 
 def _log_loss(there: OutOfFold, predictions: NDArray[Any], at: Any) -> float:

@@ -39,7 +39,7 @@ Learn. 16 (2023) 494-591.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
@@ -317,7 +317,13 @@ def check_form(target: Target) -> Form:
     return FORMS[target.kind]
 
 
-def intervals(out: OutOfFold, powers: Floats, *, in_time: bool) -> Intervals | None:
+def intervals(
+    out: OutOfFold,
+    powers: Floats,
+    *,
+    in_time: bool,
+    without: Callable[[int], OutOfFold] | None = None,
+) -> Intervals | None:
     """What ranges or sets reach out of fold, at each of ``LEVELS``; None where there are none.
 
     Each fold's rows are held against the scores of other folds' rows; of earlier folds where these
@@ -327,11 +333,13 @@ def intervals(out: OutOfFold, powers: Floats, *, in_time: bool) -> Intervals | N
     ----------
     powers : of the target's transform, as the network of all rows learnt it.
     in_time : whether folds go forward in time.
+    without : gives the same predictions as they are where a fold's rows take no part in what is
+        decided before; by default nothing is.
     """
     if out.target.kind not in FORMS:
         return None
     whole = Conformity.of(out, powers)
-    held = _Held(out, powers, in_time=in_time)
+    held = _Held(out, powers, in_time=in_time, without=without)
     names = out.target.names if FORMS[out.target.kind] == "range" else ("",)
     return Intervals(
         form=FORMS[out.target.kind],
@@ -426,18 +434,31 @@ class _Pooled:
 class _Held:
     """Which out-of-fold rows the scores of other folds hold, level by level."""
 
-    def __init__(self, out: OutOfFold, powers: Floats, *, in_time: bool) -> None:
+    def __init__(
+        self,
+        out: OutOfFold,
+        powers: Floats,
+        *,
+        in_time: bool,
+        without: Callable[[int], OutOfFold] | None,
+    ) -> None:
         self._out = out
         self._powers = powers
         self._pooled = pooled = _Pooled.of(out, powers)
-        self._predictions = out.predictions.reshape(-1, *out.predictions.shape[2:])
+        self._predictions = out.predictions.reshape(-1, *out.predictions.shape[2:]).copy()
         self._others: dict[int, Conformity | None] = {}
         for fold in np.unique(pooled.folds):
-            takes_part = ~np.isin(pooled.rows, pooled.rows[pooled.folds == fold])
-            takes_part &= pooled.weights > 0
+            of_fold, made, told = pooled.folds == fold, out, pooled
+            takes_part = ~np.isin(pooled.rows, pooled.rows[of_fold]) & (pooled.weights > 0)
             if in_time:
                 takes_part &= pooled.folds < fold
-            others = Conformity._of_pooled(pooled, takes_part, powers) if takes_part.any() else None
+            if without is not None:
+                made = without(fold)
+                told = _Pooled.of(made, powers)
+            flat = made.predictions.reshape(self._predictions.shape)
+            self._predictions[of_fold] = flat[of_fold]
+            pooled.scores[:, of_fold] = told.scores[:, of_fold]
+            others = Conformity._of_pooled(told, takes_part, powers) if takes_part.any() else None
             self._others[int(fold)] = others
 
     def reached(self, name: str, column: int, level: float) -> Reached:

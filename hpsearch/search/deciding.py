@@ -21,6 +21,7 @@ from hpsearch.decisions.calibration import (
     CalibrationSamples,
     decide_calibration,
     method_of,
+    without_folds,
 )
 from hpsearch.decisions.calibrators import Calibrator
 from hpsearch.decisions.conformity_scores import FORMS
@@ -193,7 +194,9 @@ class Deciding:
     def _intervals(self, test: Dataset | None, refitted: Refitted) -> Intervals | None:
         """What ranges or sets held of rows that took no part in them."""
         there, conformity = self.as_the_model_gives, self.conformity
-        found = intervals(there, self.powers, in_time=self.books.dataset.time is not None)
+        calibrator, in_time = self._calibrator, self.books.dataset.time is not None
+        without = None if calibrator is None else without_folds(self.out_of_fold, calibrator)
+        found = intervals(there, self.powers, in_time=in_time, without=without)
         if found is None or conformity is None or test is None or refitted.predictions is None:
             return found
         said, weights = refitted.predictions, test.score_weights

@@ -13,8 +13,10 @@ from hpsearch.decisions.calibration import (
     check_calibrates,
     decide_calibration,
     method_of,
+    without_folds,
 )
 from hpsearch.decisions.calibrators import Cases
+from hpsearch.decisions.intervals import Conformity, intervals
 from hpsearch.decisions.out_of_fold import OutOfFold
 from hpsearch.decisions.rules import ThresholdRule
 from hpsearch.decisions.threshold import ThresholdSamples, figures_at
@@ -249,6 +251,60 @@ def test_samples_without_time_gain_what_the_others_do_and_are_not_called_skipped
     assert np.isfinite(chosen.scores).all()
     assert (with_it.n_bootstraps, with_it.n_skipped) == (20, 0)
     assert_allclose(with_it.estimate, said.estimate + fits.gains.mean())
+
+
+def test_what_sets_hold_is_measured_with_calibrators_that_did_not_see_the_rows():
+    """By hand for one fold, whose labels are spoiled: they reach neither side of what it holds."""
+    there = predicted(2.0, n=100, n_folds=4, n_repeats=1)
+    calibrator = decide_calibration("isotonic", "isotonic", there).calibrator
+    whole = replace(there, predictions=calibrator.predictions(there.predictions))
+    without = without_folds(there, calibrator)
+    inside = there.fold[0] == 2
+    others = Cases.of(BINARY, there.y, there.predictions).fitted(
+        "isotonic", (~inside).astype(float)
+    )
+    assert_allclose(without(2).predictions, others.predictions(there.predictions))
+    spoiled = without_folds(replace(there, y=np.where(inside, 1 - there.y, there.y)), calibrator)
+    assert_allclose(spoiled(2).predictions, without(2).predictions)
+    held = intervals(whole, np.ones(1), in_time=False, without=without).at(0.9)[0].share
+    by_hand = np.zeros(100)
+    for number in range(4):
+        of_fold, told = there.fold[0] == number, without(number)
+        rest = ~of_fold
+        part = replace(
+            told,
+            y=told.y[rest],
+            predictions=told.predictions[:, rest],
+            fold=told.fold[:, rest],
+            rows=told.rows[rest],
+            blocks=told.blocks[rest],
+        )
+        sets = Conformity.of(part, np.ones(1)).sets(BINARY, told.predictions[0, of_fold], 0.9)
+        by_hand[of_fold] = sets[np.arange(of_fold.sum()), there.y[of_fold]]
+    assert_allclose(held, by_hand.mean())
+
+
+def test_sets_of_an_isotonic_model_hold_of_new_rows_what_is_said():
+    """On 60 rows calibrators that had seen them said 3 points more."""
+    said, true = [], []
+    for seed in range(40):
+        whole = predicted(2.0, n=1060, n_repeats=1, n_folds=5, seed=seed)
+        few = replace(
+            whole,
+            y=whole.y[:60],
+            predictions=whole.predictions[:, :60],
+            fold=np.random.default_rng(seed).permutation(60)[np.newaxis] % 5,
+            rows=whole.rows[:60],
+            blocks=whole.blocks[:60],
+        )
+        calibrator = decide_calibration("isotonic", "isotonic", few).calibrator
+        made = replace(few, predictions=calibrator.predictions(few.predictions))
+        without = without_folds(few, calibrator)
+        said.append(intervals(made, np.ones(1), in_time=False, without=without).at(0.8)[0].share)
+        new = calibrator.predictions(whole.predictions[0, 60:])
+        sets = Conformity.of(made, np.ones(1)).sets(BINARY, new, 0.8)
+        true.append(sets[np.arange(1000), whole.y[60:]].mean())
+    assert abs(np.mean(said) - np.mean(true)) < 0.015
 
 
 @pytest.mark.parametrize("kind", ["regression", "share"])
