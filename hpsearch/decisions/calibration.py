@@ -155,8 +155,8 @@ def decide_calibration(asked: Asked, method: Method, there: OutOfFold) -> Calibr
         [_log_loss(there, predictions, at) for at in folds]
         for predictions in (there.predictions, crossed)
     )
-    n_rows = [len(np.unique(at[1])) for at in folds]
-    said = corrected_t_test(before, after, [there.n_rows - n for n in n_rows], n_rows)
+    n_all, n_rows = len(np.unique(there.rows)), [len(np.unique(at[1])) for at in folds]
+    said = corrected_t_test(before, after, [n_all - n for n in n_rows], n_rows)
     is_better = said.low > 0
     is_kept = is_better or asked != "auto"
     return Calibration(
@@ -326,9 +326,8 @@ def _reliability(
     there: OutOfFold, predictions: NDArray[Any], losses: Sequence[float]
 ) -> Reliability:
     said, true = _said(there, predictions)
-    n_repeats = there.n_repeats
-    per_row = len(said) // (n_repeats * there.n_rows)
-    weights = np.repeat(np.tile(_weights(there), n_repeats), per_row)
+    n_columns = len(said) // (there.n_rows * there.n_repeats)
+    weights = np.repeat(np.tile(_weights(there), there.n_repeats), n_columns)
     counts = weights > 0
     said, true, weights = said[counts], true[counts], weights[counts]
     bins = list(_bins(said))
@@ -341,7 +340,7 @@ def _reliability(
         log_loss=float(np.mean(losses)),
         predicted=tuple(_average(said[b], weights[b]) for b in bins),
         came_true=tuple(_average(true[b], weights[b]) for b in bins),
-        n_rows=tuple(effective_rows(weights[b]) / n_repeats for b in bins),
+        n_rows=tuple(effective_rows(weights[b]) / there.n_each for b in bins),
     )
 
 

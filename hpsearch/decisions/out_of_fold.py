@@ -44,3 +44,8 @@ class OutOfFold:
     def n_repeats(self) -> int:
         """Predictions of each row."""
         return len(self.predictions)
+
+    @property
+    def n_each(self) -> float:
+        """Predictions of each row of the table: P, or on average as many hold-outs as it is in."""
+        return self.n_rows * self.n_repeats / len(np.unique(self.rows))

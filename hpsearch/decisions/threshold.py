@@ -298,7 +298,7 @@ def decide_threshold(
     *,
     weights: NDArray[Any] | None = None,
     is_of_search: bool = False,
-    notes: Sequence[str] = (),
+    n_each: float | None = None,
 ) -> Threshold:
     """The threshold of a trial's out-of-fold predictions, and what it is worth.
 
@@ -308,13 +308,20 @@ def decide_threshold(
     samples : what bootstrap samples chose and scored; None where there are none.
     weights : (n,) what rows weigh.
     is_of_search : whether the samples select among trials.
-    notes : what was limited, a sentence each.
+    n_each : predictions of each row of the table; by default P.
     """
     weigh = np.ones((1, len(y))) if weights is None else np.asarray(weights, np.float64)[np.newaxis]
     labels = target.labels[1:] if target.kind == "binary" else target.labels
     of_samples = np.empty((0, len(labels))) if samples is None else samples.thresholds
     cuts = [
-        _cut(rule, str(label), Sorted.of(p, is_positive), weigh, of_samples[:, number], len(p))
+        _cut(
+            rule,
+            str(label),
+            Sorted.of(p, is_positive),
+            weigh,
+            of_samples[:, number],
+            n_each or len(p),
+        )
         for number, (label, (is_positive, p)) in enumerate(
             zip(labels, parts(y, predictions), strict=True)
         )
@@ -338,7 +345,7 @@ def decide_threshold(
         is_of_search=is_of_search and bool(len(known)),
         n_bootstraps=len(known),
         n_skipped=len(scores) - len(known),
-        notes=(*notes, *_unreached(rule, cuts)),
+        notes=tuple(_unreached(rule, cuts)),
     )
 
 
@@ -400,7 +407,7 @@ def _cut(
     ordered: Sorted,
     weights: Floats,
     of_samples: Floats,
-    n_repeats: int,
+    n_each: float,
 ) -> Cut:
     thresholds, is_reached, rows = ordered.chosen(rule, weights)
     value = rounded(float(thresholds[0]), ordered.values) if rule.number is None else rule.number
@@ -410,7 +417,7 @@ def _cut(
     traded = FIGURES[TRADED_FOR[rule.name]](drawn) if rule.bound is not None else ()
     confusions = [
         tuple(
-            float(part[0]) / n_repeats
+            float(part[0]) / n_each
             for part in (r.true_negatives, r.false_positives, r.false_negatives, r.true_positives)
         )
         for r in (ordered.at(np.array([at]), weights) for at in (value, HALF))

@@ -214,6 +214,7 @@ class Deciding:
             samples,
             weights=there.weights,
             is_of_search=is_of_search,
+            n_each=there.n_each,
         )
 
     def _hear_to_calibrate(self, arranged: Arranged) -> Heard:

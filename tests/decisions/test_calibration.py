@@ -22,7 +22,7 @@ from hpsearch.decisions.rules import ThresholdRule
 from hpsearch.decisions.threshold import ThresholdSamples, figures_at
 from hpsearch.errors import OptionError
 from hpsearch.metrics import score
-from hpsearch.stats import bias_corrected_cv
+from hpsearch.stats import bias_corrected_cv, corrected_t_test
 from hpsearch.stats.bootstrap import Rows
 from hpsearch.stats.gains import gained
 from hpsearch.task import Target
@@ -89,6 +89,31 @@ def test_the_gain_is_the_paired_test_over_folds():
     assert_allclose(made.before.log_loss, np.mean(before), rtol=1e-6)
     assert_allclose(made.gain, made.before.log_loss - made.after.log_loss, rtol=1e-6)
     assert made.n_folds == 8
+
+
+def test_of_hold_outs_that_share_rows_the_test_counts_each_row_once():
+    """Ten times 30 rows: those that are not in one count once, however often each stands there."""
+    whole, rng = predicted(3.0, n=100, n_repeats=1), np.random.default_rng(0)
+    rows = np.concatenate([rng.permutation(100)[:30] for _ in range(10)])
+    there = OutOfFold(
+        BINARY,
+        whole.y[rows],
+        whole.predictions[:, rows],
+        np.repeat(np.arange(10), 30)[np.newaxis],
+        rows,
+        rows,
+    )
+    made = decide_calibration("temperature", "temperature", there)
+    losses = np.zeros((2, 10))
+    for number in range(10):
+        part = slice(30 * number, 30 * number + 30)
+        told = without_folds(there, made.calibrator)(number)
+        for at, p in enumerate((there.predictions, told.predictions)):
+            losses[at, number] = score("log_loss", there.y[part], p[0, part])
+    n_all = len(np.unique(rows))
+    said = corrected_t_test(*losses, [n_all - 30] * 10, [30] * 10)
+    assert_allclose((made.gain_low, made.gain_high), (said.low, said.high), rtol=1e-4)
+    assert_allclose(sum(made.before.n_rows), n_all)
 
 
 def test_one_fold_says_nothing_and_auto_leaves_it():

@@ -156,6 +156,13 @@ def test_of_a_number_nothing_is_said_to_be_chosen(number, is_compared):
     assert ("than at 0.5" in said) == is_compared
 
 
+def test_a_confusion_counts_each_row_once_however_many_hold_outs_it_is_in():
+    y, p = rows(8, n=60, n_repeats=1)
+    part = np.concatenate([np.arange(60), np.arange(30)])
+    made = decide_threshold(F1, BINARY, y[part], p[0][:, part], None, n_each=1.5)
+    assert_allclose(sum(made.cuts[0].confusion), 60)
+
+
 def test_a_bound_that_nothing_reaches_stands_in_the_notes():
     y, p = rows(9)
     made = decide_threshold(ThresholdRule.of("precision>=1"), BINARY, y, 1 - p[0], None)
