@@ -294,8 +294,8 @@ def check_level(level: Any) -> float:
     is_number = isinstance(level, int | float | np.number) and not isinstance(level, bool)
     if not is_number or not 0.0 < float(level) < 1.0:
         raise OptionError(
-            "`interval` is the share of what comes that ranges or sets are to hold, between 0 and "
-            f"1; received {level!r}. Use for example 0.9."
+            "`interval` (`level` of an estimator) is the share of what comes that ranges or sets "
+            f"are to hold, between 0 and 1; received {level!r}. Use for example 0.9."
         )
     return float(level)
 

@@ -128,7 +128,9 @@ def compare(
         _check_same_folds(a, b)
         first = _selected(a) if trial_a is None else trial_a
         second = _selected(b) if trial_b is None else trial_b
-        return compared_trials(a, first, b, second, rope)
+        said = compared_trials(a, first, b, second, rope)
+        averaged = (*_averaging_notes(a, first), *_averaging_notes(b, second))
+        return replace(said, notes=(*said.notes, *averaged))
 
 
 def compare_trials(
@@ -370,3 +372,13 @@ def _stop_notes(run: Run, trial: int) -> tuple[str, ...]:
     if row["status"] != "stopped":
         return ()
     return (f"Trial {trial} of {run.path} was stopped early, after {int(row['epochs'])} epochs.",)
+
+
+def _averaging_notes(run: Run, trial: int) -> tuple[str, ...]:
+    """That a run exports something else than the trial that is compared."""
+    ensemble = None if run.ledger is None else run.ledger.decided.ensemble
+    if ensemble is None:
+        return ()
+    return (
+        f"{run.path} exports {ensemble.words}; what is compared is one network of trial {trial}.",
+    )

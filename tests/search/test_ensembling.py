@@ -177,6 +177,12 @@ def test_it_is_shown_on_a_terminal_in_the_report_and_in_the_card(weighted):
     assert weighted.manifest["ensemble"]["members"][0]["weight"] == ensemble.members[0].weight
 
 
+def test_a_comparison_says_that_single_networks_are_compared(single, weighted):
+    [note] = hpsearch.compare(single, weighted).notes
+    assert note.startswith(f"{weighted.path} exports the weighted mean of the networks of trial ")
+    assert note.endswith(f"compared is one network of trial {weighted.best['trial']}.")
+
+
 def test_the_ledger_is_read_back(weighted):
     ledger = weighted.ledger
     assert Ledger.from_json(ledger.to_json()) == ledger
