@@ -94,16 +94,14 @@ def _threshold_line(threshold: Threshold) -> Text:
     own = threshold.figures[0]
     return Text.assemble(
         f"predicts {threshold.predicts}",
-        f", which {threshold.words}: expect {own.name} {_shown(own, own.value)}",
+        f", {threshold.why}: expect {own.name} {_shown(own, own.value)}",
         f", {bounds}" if (bounds := words.interval(own.low, own.high)) else "",
         (f" (at 0.5: {_shown(own, own.at_half)})", "dim"),
     )
 
 
 def _threshold(threshold: Threshold) -> RenderableType:
-    head = Text.assemble(
-        ("threshold", "bold"), f"  {threshold.predicts}: the one that {threshold.words}"
-    )
+    head = Text.assemble(("threshold", "bold"), f"  {threshold.predicts}: {threshold.why}")
     has_test = any(figure.test is not None for figure in threshold.figures)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.show_header, table.header_style = True, "bold"

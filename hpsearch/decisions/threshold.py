@@ -127,9 +127,22 @@ class Threshold:
         """What is predicted from where on, for people."""
         return ", ".join(f"{cut.label!r} from {cut.value:.4g} on" for cut in self.cuts)
 
+    @property
+    def is_chosen(self) -> bool:
+        """Whether rows chose it, and it was not given as a number."""
+        return ThresholdRule.of(self.rule).number is None
+
+    @property
+    def why(self) -> str:
+        """Why it is that, for people, as it follows what is predicted from where on."""
+        if not self.is_chosen:
+            return "as was asked"
+        each = "each " if len(self.cuts) > 1 else ""
+        return f"{each}the one that {self.words}"
+
     def remarks(self) -> Iterator[str]:
         """How sure it is, and how that is known, a sentence each."""
-        is_chosen = ThresholdRule.of(self.rule).number is None
+        is_chosen = self.is_chosen
         if is_chosen and len(self.cuts) == 1 and self.cuts[0].low is not None:
             low, high = self.cuts[0].low, self.cuts[0].high
             yield f"The middle 95 % of the samples choose thresholds from {low:.3g} to {high:.3g}."
@@ -147,7 +160,7 @@ class Threshold:
                 f"({self.gain_low:.2g} to {self.gain_high:.2g}){sure}."
             )
         if self.n_bootstraps:
-            yield self._corrected_for(is_chosen=is_chosen)
+            yield self._corrected_for()
         if self.nested is not None:
             yield (
                 f"In the nested search {self.metric} is {self.nested:.4g}, outside, at the "
@@ -155,14 +168,14 @@ class Threshold:
             )
         yield from self.notes
 
-    def _corrected_for(self, *, is_chosen: bool) -> str:
+    def _corrected_for(self) -> str:
         skipped = f", {self.n_skipped} skipped" if self.n_skipped else ""
         n = f"{self.n_bootstraps:,} bootstraps{skipped}"
-        if not is_chosen and not self.is_of_search:
+        if not self.is_chosen and not self.is_of_search:
             return f"Nothing was chosen: {n} are scored on the rows that they leave out."
         chosen = "threshold alone"
         if self.is_of_search:
-            chosen = "trial, epoch and threshold" if is_chosen else "trial and epoch"
+            chosen = "trial, epoch and threshold" if self.is_chosen else "trial and epoch"
         return (
             f"Corrected for choosing {chosen}: {n} choose on the rows drawn and are scored on "
             "those left out."

@@ -204,7 +204,7 @@ def _calibration(calibration: Calibration) -> Iterator[str]:
 
 
 def _threshold(threshold: Threshold) -> Iterator[str]:
-    chosen = f"{threshold.predicts}, the one that {threshold.words}"
+    chosen = f"{threshold.predicts}, {threshold.why}"
     yield f"Threshold: it predicts {_text(chosen)}."
     yield ""
     has_test = any(figure.test is not None for figure in threshold.figures)

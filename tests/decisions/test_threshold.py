@@ -136,6 +136,7 @@ def test_each_of_several_labels_has_a_threshold_and_figures_are_their_means():
     assert both.values == (alone[0].values[0], alone[1].values[0])
     assert_allclose(both.figures[0].naive, np.mean([each.figures[0].naive for each in alone]))
     assert [cut.label for cut in both.cuts] == ["a", "b"]
+    assert both.why == "each the one that has the largest f1"
 
 
 def test_a_number_is_kept_and_scored():
@@ -151,6 +152,7 @@ def test_of_a_number_nothing_is_said_to_be_chosen(number, is_compared):
     y, p = rows(8)
     made, _, _ = decided(y, p, ThresholdRule.of(number))
     said = " ".join(made.remarks())
+    assert made.why == "as was asked"
     assert "Corrected for choosing trial and epoch: " in said
     assert "choose thresholds" not in said
     assert ("than at 0.5" in said) == is_compared

@@ -150,10 +150,10 @@ def _threshold(threshold: Threshold, material: Material) -> Shown:
     own = threshold.figures[0]
     bounds = words.interval(own.low, own.high).replace(" to ", " and ")
     lead = (
-        f"The model predicts {threshold.predicts}: the one that {threshold.words}. On new rows "
+        f"The model predicts {threshold.predicts}: {threshold.why}. On new rows "
         f"expect {_article(own.name)} {own.name} of about {_figure(own, own.value)}"
         + (f", between {bounds}" if bounds else "")
-        + f"; {_figure(own, own.naive)} on the very rows that chose it, "
+        + f"; {_figure(own, own.naive)} on the very rows that {_chose(threshold)}, "
         f"{_figure(own, own.at_half)} at 0.5."
     )
     drawn = threshold.cuts[:_LABELS_DRAWN]
@@ -165,14 +165,23 @@ def _threshold(threshold: Threshold, material: Material) -> Shown:
     return Shown(lead, charts, [_table(threshold)], tuple(threshold.remarks()))
 
 
+def _chose(threshold: Threshold) -> str:
+    """What the naive figure's rows did."""
+    return "chose it" if threshold.is_chosen else "selected the trial"
+
+
 def _pictures(threshold: Threshold, cut: Cut, number: int, material: Material) -> Iterator[Chart]:
-    of = f" of {cut.label}" if len(threshold.cuts) > 1 else ""
+    of, is_chosen = f" of {cut.label}" if len(threshold.cuts) > 1 else "", threshold.is_chosen
     yield Chart(
         f"threshold-{number}",
         _curve(threshold, cut),
         f"{threshold.metric}{of} over all thresholds, on the out-of-fold predictions. The marked "
-        f"one was chosen; choosing on this curve flatters it.",
-        f"{threshold.metric}{of} over all thresholds; {cut.value:g} was chosen.",
+        + (
+            "one was chosen; choosing on this curve flatters it."
+            if is_chosen
+            else "one was asked for."
+        ),
+        f"{threshold.metric}{of} over all thresholds; {cut.value:g} is marked.",
         width="half",
     )
     yield Chart(
