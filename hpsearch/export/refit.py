@@ -46,6 +46,9 @@ from hpsearch.preprocessing import Encoded, design_rows
 from hpsearch.results.files import to_json_text
 from hpsearch.space.space import Candidate
 
+NOTHING: Final[Mapping[str, Any]] = {"modes": None, "learning_rate": None}
+"""What ``inspection.inspect_network`` says of a network that it was not asked about."""
+
 TIMES_TIMED: Final = 7
 """Predictions of one batch, after a first one, that tell how long it takes."""
 
@@ -196,7 +199,7 @@ def _timed(models: Mapping[str, Any], inputs: Any, n_rows: int) -> Iterator[dict
 def _inspected(network: Any, job: Job, member: Member) -> dict[str, Any]:
     """What was looked at in the first network; nothing where it was not trained on all rows."""
     if not isinstance(member, OnAllRows):
-        return {"modes": None, "learning_rate": None}
+        return dict(NOTHING)
     return inspect_network(network, job, member.candidate, member.n_steps)
 
 

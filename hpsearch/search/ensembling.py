@@ -365,6 +365,12 @@ class Ensembling:
             )
         if len(self._weighted) == 1:
             notes.append("No average of trials scores better than one of them, which is exported.")
+            best = self._best.candidate.trial
+            if self._trials[0].candidate.trial != best:
+                notes.append(
+                    "On all rows at once, by which members are chosen, it scores better than the "
+                    f"selected trial {best}."
+                )
         return notes
 
 

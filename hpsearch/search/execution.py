@@ -18,7 +18,7 @@ from hpsearch.engines import importing
 from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.workers import Begun
 from hpsearch.errors import HpsearchError, SearchFailedError
-from hpsearch.export.refit import Refitted, check_reload, refit_and_export
+from hpsearch.export.refit import NOTHING, Refitted, check_reload, refit_and_export
 from hpsearch.ledger import Ledger
 from hpsearch.logs import heard_beside
 from hpsearch.options import documented, taking
@@ -482,6 +482,8 @@ class _Refit:
     ) -> None:
         members = deciding.ensembling.members
         self.n_steps, self._n_networks = steps_of_refit(plan, session, best), len(members)
+        # The first network is looked at, and what diagnoses are about is the selected trial's.
+        self._is_of_best = members[0].candidate.trial == best.candidate.trial
         self._crew = session.crew
         self._model = session.scratch / "model.keras"
         self._sample = session.scratch / "check.npz"
@@ -517,8 +519,10 @@ class _Refit:
         return self._result
 
     def _begin_check(self) -> Begun[None]:
-        self._result = self._refitted.result()
-        _, kind = self._result
+        refitted, kind = self._refitted.result()
+        if not self._is_of_best:
+            refitted = replace(refitted, inspected=NOTHING)
+        self._result = refitted, kind
         fresh = self._fresh if kind == self._crew.choice.kind else self._crew.fresh(kind)
         self._check = fresh.begin(check_reload, str(self._model), str(self._sample))
         return self._check

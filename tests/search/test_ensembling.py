@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from hpsearch.engines.contract import NetworkWeights
 from hpsearch.engines.failures import UntraceableError
 from hpsearch.errors import BundleError, InputError, OptionError
 from hpsearch.export.prediction import predict_rows
+from hpsearch.export.refit import Refitted
 from hpsearch.ledger import Ledger
 from hpsearch.metrics import score
 from hpsearch.report.estimates import promised
@@ -299,6 +301,8 @@ def test_decisions_are_of_the_trial_that_is_exported_alone_though_another_was_se
     monkeypatch.setattr(
         Ensembling, "out_of_fold", lambda self: heard.append(out_of_fold(self)) or heard[-1]
     )
+    looked_at = {"modes": None, "learning_rate": {"peak": 0.5, "last": 0.5}}
+    monkeypatch.setattr("hpsearch.export.refit.Refitted", partial(Refitted, inspected=looked_at))
     run = search("other", metric="spearman", ensemble=2, trials=4, seed=5)
     ensemble, out = run.ledger.decided.ensemble, heard[0]
     [member] = ensemble.members
@@ -307,6 +311,8 @@ def test_decisions_are_of_the_trial_that_is_exported_alone_though_another_was_se
     assert np.mean(scores) == pytest.approx(ensemble.naive)
     assert ensemble.naive != pytest.approx(ensemble.single_naive)
     assert ensemble.costs.startswith("The file has 1 network with ")
+    assert ensemble.notes[1].endswith(f"better than the selected trial {run.best['trial']}.")
+    assert run.best["learning_rate"] is None, "that of another trial's network"
 
 
 # -- what is refused
