@@ -256,7 +256,7 @@ def _check_varies(values: pd.Series[Any], name: str) -> None:
         shown = quoted(as_levels(values.head(1)).iloc[0])
         raise DataError(
             f"A target needs two different values; {name!r} is {shown} in all {len(values):,} "
-            "rows. Choose another target with --target, or add rows of another class."
+            "rows. Choose another target with --target, or add rows with another value."
         )
 
 

@@ -51,7 +51,12 @@ def test_exposures_are_read_in_the_form_of_their_table():
     [
         ({"claims": [0, -2, 1, 0, 3]}, {}, DataError, r"0, 1, 2 or more; 'claims'.*row 1.*-2"),
         ({"claims": [0, 1.5, 1, 0, 3]}, {}, DataError, r"A count is 0, 1, 2.*row 1 \(1\.5\)"),
-        ({"claims": [0, 0, 0, 0, 0]}, {}, DataError, "needs two different values; 'claims' is .*0"),
+        (
+            {"claims": [0, 0, 0, 0, 0]},
+            {},
+            DataError,
+            "needs two different values; 'claims' is .*0.* rows with another value",
+        ),
         ({"claims": list("abcde")}, {}, DataError, "--task count needs numbers"),
         ({"years": [1.0, 0.0, 1, 1, 1]}, {}, DataError, r"numbers above 0; column 'years'.*row 1"),
         ({"years": [1.0, -1.0, 1, 1, 1]}, {}, DataError, r"numbers above 0; column 'years'.*row 1"),
