@@ -115,14 +115,18 @@ def _yeo_johnson(y: Floats, powers: Floats) -> Floats:
 
 
 def _yeo_johnson_power(y: Floats) -> float:
-    """The power that makes a column most normal, by its likelihood; 1 for a constant one."""
+    """The power that makes a column most normal, by its likelihood; 1 for a constant one.
+
+    From 0 to 2: with another one only part of what a network may predict has a value, and far
+    predictions would be infinite.
+    """
     from scipy.stats import yeojohnson_normmax
 
     if len(y) < 2 or np.ptp(y) == 0:
         return 1.0
     with np.errstate(all="ignore"):
         power = float(yeojohnson_normmax(y))
-    return float(np.clip(power, -3.0, 5.0)) if np.isfinite(power) else 1.0
+    return float(np.clip(power, 0.0, 2.0)) if np.isfinite(power) else 1.0
 
 
 def _from_yeo_johnson(xp: Any, values: Any, powers: Any) -> Any:

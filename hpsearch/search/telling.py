@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hpsearch.data import Dataset
 from hpsearch.folds.weighing import effective_rows
@@ -19,13 +19,16 @@ from hpsearch.task import Target
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
+OF_FREQUENCIES: Final = ("log_loss", "brier", "calibration_error")
+"""Metrics that are best where probabilities are how often classes come."""
+
 
 def tell_what_was_understood(plan: SearchPlan, observer: Observer) -> None:
     """The table, the split and the test rows."""
     source, test = plan.source, plan.test
     for line in (*source.taken_for(), *source.notes):
         observer.note(line)
-    for line in weighing_told(plan.dataset):
+    for line in (*weighing_told(plan.dataset), *class_weights_told(plan)):
         observer.note(line)
     for text in source.warnings:
         observer.warn(text)
@@ -60,6 +63,18 @@ def weighing_told(data: Dataset) -> Iterator[str]:
         yield f"All rows weigh the same{by}."
     else:
         yield f"Rows weigh in the loss alone{by}; scores weigh all of them the same."
+
+
+def class_weights_told(plan: SearchPlan) -> Iterator[str]:
+    """Where classes weigh, and what selects reads probabilities as frequencies, a sentence."""
+    metric, kind = plan.metrics[0], plan.dataset.target.kind
+    if plan.options.class_weight is None or metric not in OF_FREQUENCIES:
+        return
+    instead = ", or take --threshold in place of weights" if kind == "binary" else ""
+    yield (
+        f"Classes weigh in the loss, which moves probabilities away from how often classes come; "
+        f"{metric}, which selects, wants them close. Select by --metric balanced_accuracy{instead}."
+    )
 
 
 def tell_where_results_go(folder: Path, observer: Observer) -> None:

@@ -19,7 +19,7 @@ from hpsearch.scoring.rows import encode_dataset, fit_data
 from hpsearch.task import Target
 
 RNG = np.random.default_rng(0)
-SKEWED = np.exp(RNG.normal(size=(40, 2)))
+SKEWED = 5.0 * RNG.gamma(2.0, size=(40, 2))
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
@@ -35,6 +35,15 @@ def test_every_power_of_yeo_johnson_has_its_way_back(power):
     y, powers = RNG.normal(size=(50, 1)), np.array([power])
     there = transformed("yeo-johnson", y, powers)
     assert_allclose(restored(numpy_links, "yeo-johnson", there, powers), y, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(("sign", "power"), [(1.0, 0.0), (-1.0, 2.0)])
+def test_whatever_is_predicted_has_a_value(sign, power):
+    y = sign * np.exp(2.0 * np.random.default_rng(0).normal(size=(200, 1)))
+    powers = fit_powers("yeo-johnson", y)
+    assert powers.tolist() == [power]  # its likelihood is largest beyond
+    far = np.array([[-12.0], [12.0]])
+    assert np.isfinite(restored(numpy_links, "yeo-johnson", far, powers)).all()
 
 
 def test_yeo_johnsons_power_is_scikit_learns():

@@ -7,6 +7,9 @@ import pytest
 import hpsearch
 from hpsearch.engines.probe import Probe
 from hpsearch.scoring.observer import SilentObserver
+from hpsearch.search.options import Options
+from hpsearch.search.plan import plan_search
+from hpsearch.search.telling import class_weights_told
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -98,3 +101,20 @@ def test_a_space_with_untried_branches_is_warned_of():
 
 def test_a_declared_space_gives_no_warning():
     assert Probe(None, (), scalable_target=False).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_told"),
+    [
+        ({"class_weight": "balanced"}, True),
+        ({"class_weight": "balanced", "metric": "brier"}, True),
+        ({"class_weight": "balanced", "metric": "roc_auc"}, False),
+        ({}, False),
+    ],
+)
+def test_weights_of_classes_and_what_selects_may_be_at_odds(asked, is_told):
+    table = pd.DataFrame({"x": np.arange(40.0), "ill": ["no", "no", "no", "yes"] * 10})
+    plan = plan_search(Options(**asked), hpsearch.load(table, target="ill"))
+    found = list(class_weights_told(plan))
+    assert bool(found) == is_told
+    assert not is_told or "or take --threshold" in found[0]
