@@ -471,7 +471,7 @@ const draw = {
     const t = state.theme;
     const [low, high] = spec.interval;
     const marks = [{ xAxis: spec.mark, lineStyle: { color: t.orange, width: 2, type: "solid" }, label: { formatter: fmt(spec.mark), color: t.text } }];
-    if (spec.mark !== 0.5) marks.push({ xAxis: 0.5, lineStyle: { color: t.grey, width: 1, type: "dashed" }, label: { show: Math.abs(spec.mark - 0.5) > 0.08, formatter: "0.5", color: t.muted } });
+    if (spec.mark !== 0.5) marks.push({ xAxis: 0.5, lineStyle: { color: t.grey, width: 1, type: "dashed" }, label: { show: Math.abs(spec.mark - 0.5) > 0.16, formatter: "0.5", color: t.muted } });
     if (spec.bound !== null) marks.push({ yAxis: spec.bound, lineStyle: { color: t.grey, width: 1, type: "dotted" }, label: { show: false } });
     const option = base({
       legend: { show: spec.series.length > 1, top: 0, right: 8, textStyle: { color: t.text, fontSize: 12 }, itemWidth: 18, itemHeight: 8, selectedMode: false },
