@@ -202,6 +202,7 @@ class _Child:
             Connection(calls, readable=False),
             Connection(answers, writable=False),
         )
+        self._closing = threading.Lock()
         self._is_ready = False
         with suppress(OSError):  # it is dead already, which the first call will find
             self._calls.send_bytes(setup.warm_up)
@@ -228,7 +229,8 @@ class _Child:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)  # with what a space started in it
         self._process.wait()
-        self._calls.close()
+        with self._closing:  # whoever waits for its answer ends it too, at the same moment
+            self._calls.close()
 
 
 def _name_of(folder: str) -> str:
