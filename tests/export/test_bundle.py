@@ -1,7 +1,5 @@
 """Refit and export: how long it trains, and a file that predicts the same wherever it is loaded."""
 
-import subprocess
-import sys
 import time
 import zipfile
 from dataclasses import replace
@@ -31,6 +29,7 @@ from hpsearch.preprocessing import Layout, design_rows, encode, fit_statistics
 from hpsearch.preprocessing.transforms import TRANSFORMS, restored
 from hpsearch.results import Run
 from hpsearch.task import Target
+from tests.plain_keras import loads_the_same
 
 # Keras and NumPy 2.4 have not agreed on how to copy; it is Keras's own saving that warns.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -246,33 +245,12 @@ def test_a_model_is_exported_without_optimizer_and_loss(mixed_schema, mixed_rows
     assert not [word for word in ("Adam", "lambda") if word in config]
 
 
-PLAIN_KERAS = """
-import sys
-import keras, numpy as np
-
-folder = sys.argv[1]
-with np.load(f"{folder}/check.npz") as check:
-    inputs = {name: check[name] for name in check.files}
-expected = inputs.pop("outputs")
-model = keras.models.load_model(f"{folder}/model.keras", safe_mode=True)
-assert "hpsearch" not in sys.modules
-print(np.array_equal(model.predict_on_batch(inputs), expected))
-"""
-
-
 def test_keras_alone_loads_a_model_in_a_fresh_process(mixed_schema, mixed_rows, tmp_path):
     exported = Exported(replace(mixed_schema, target=TARGETS["regression"]), mixed_rows)
     save_keras_file(exported.model, tmp_path / "model.keras")
     outputs = exported.predictions(exported.model)
-    np.savez(tmp_path / "check.npz", outputs=outputs, **exported.inputs)
-    done = subprocess.run(
-        [sys.executable, "-c", PLAIN_KERAS, tmp_path],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout == "True\n", done.stderr
+    printed, errors = loads_the_same(tmp_path, exported.inputs, outputs)
+    assert printed == "True\n", errors
 
 
 def test_many_rows_are_predicted_in_batches(mixed_schema, mixed_rows, monkeypatch):

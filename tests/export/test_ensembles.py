@@ -1,7 +1,5 @@
 """Several networks in one file: it predicts their weighted mean, wherever it is loaded."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import keras
@@ -24,6 +22,7 @@ from hpsearch.export.formats import _child
 from hpsearch.export.members import Part
 from hpsearch.preprocessing import Layout, design_rows, encode, fit_statistics
 from hpsearch.task import Target
+from tests.plain_keras import loads_the_same
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -121,34 +120,13 @@ def test_the_mean_is_of_canonical_predictions_each_by_its_own_statistics(
     assert np.abs(made.of_member(made.parts[0]) - made.mean).max() > 1e-3
 
 
-PLAIN_KERAS = """
-import sys
-import keras, numpy as np
-
-folder = sys.argv[1]
-with np.load(f"{folder}/check.npz") as check:
-    inputs = {name: check[name] for name in check.files}
-expected = inputs.pop("outputs")
-model = keras.models.load_model(f"{folder}/model.keras", safe_mode=True)
-assert "hpsearch" not in sys.modules
-print(np.array_equal(model.predict_on_batch(inputs), expected))
-"""
-
-
 def test_keras_alone_loads_an_ensemble_in_a_fresh_process(ensemble_of, tmp_path):
     made = ensemble_of("values")
     save_keras_file(made.model, tmp_path / "model.keras")
     inputs = model_inputs(made.encoded, made.layout, made.slots)
     outputs = made.model.predict_on_batch(inputs)
-    np.savez(tmp_path / "check.npz", outputs=outputs, **inputs)
-    done = subprocess.run(
-        [sys.executable, "-c", PLAIN_KERAS, tmp_path],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout == "True\n", done.stderr
+    printed, errors = loads_the_same(tmp_path, inputs, outputs)
+    assert printed == "True\n", errors
 
 
 @pytest.mark.parametrize("name", ["saved-model", "onnx", "tflite"])

@@ -5,55 +5,21 @@ import pandas as pd
 import pytest
 
 import hpsearch
-from hpsearch.engines.contract import FitOptions
 from hpsearch.engines.fit_data import read_fit_data
 from hpsearch.errors import HpsearchError
 from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.scoring.session import Session
-from hpsearch.scoring.session_plan import SessionPlan
-from hpsearch.space.space import Candidate, Space
+from hpsearch.space.space import Candidate
+from tests.sessions import MemoryJournal, pretended_plan
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-SPACE = """
-def declare(hp, problem):
-    hp.Choice("rate", [0.1, 0.4])
-
-
-def build(hp, problem):
-    raise NotImplementedError
-"""
-
-
-class Journal:
-    """A journal in memory."""
-
-    def __init__(self):
-        self.rows = {}
-
-    def units(self, trial):
-        return [self.rows[key] for key in sorted(self.rows) if key[0] == trial]
-
-    def record(self, results):
-        self.rows |= {result.unit.key: result for result in results}
 
 
 @pytest.fixture
 def session(pretend_here, tmp_path):
-    (tmp_path / "space.py").write_text(SPACE)
     x = np.random.default_rng(0).normal(size=(24, 2)).round(2)
     data = hpsearch.load(pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": x[:, 0]}), target="y")
-    plan = SessionPlan(
-        space=Space.load(tmp_path / "space.py"),
-        fixes={},
-        engine="pretended",
-        options=FitOptions(0, 6, 8, None, ("mae",)),
-        jobs=1,
-        scale_target=True,
-        max_levels=64,
-        max_words=100,
-        must_save=False,
-    )
+    plan = pretended_plan(tmp_path)
     folds = make_folds(IteratedKFold(3, 1, random_state=0), data)
     with pretend_here(), Session(plan, data, folds) as session:
         session.prepare()
@@ -61,7 +27,7 @@ def session(pretend_here, tmp_path):
 
 
 def test_each_network_predicts_what_was_recorded_of_its_validation_rows(session, pretended):
-    journal = Journal()
+    journal = MemoryJournal()
     [trial] = session.score([Candidate(0, {"rate": 0.4})], journal)
     recorded = dict(journal.rows)
     networks = session.networks_of_folds(trial, journal)
@@ -78,20 +44,20 @@ def test_each_network_predicts_what_was_recorded_of_its_validation_rows(session,
 
 
 def test_networks_of_some_folds_are_those_folds_alone(session):
-    [trial] = session.score([Candidate(0, {"rate": 0.1})], journal := Journal())
+    [trial] = session.score([Candidate(0, {"rate": 0.1})], journal := MemoryJournal())
     [fold] = session.networks_of_folds(trial, journal, [1]).folds
     np.testing.assert_array_equal(fold.predictions, trial.predictions[1])
 
 
 def test_a_network_that_predicts_otherwise_than_was_recorded_is_known(session):
-    [trial] = session.score([Candidate(0, {"rate": 0.1})], journal := Journal())
+    [trial] = session.score([Candidate(0, {"rate": 0.1})], journal := MemoryJournal())
     trial.predictions[1][0] += 1e-6
     folds = session.networks_of_folds(trial, journal).folds
     assert [fold.is_recorded for fold in folds] == [True, False, True]
 
 
 def test_a_training_that_fails_this_time_says_so(session, monkeypatch):
-    [trial] = session.score([Candidate(0, {"rate": 0.1})], journal := Journal())
+    [trial] = session.score([Candidate(0, {"rate": 0.1})], journal := MemoryJournal())
     monkeypatch.setitem(trial.asked.values, "rate", 1.0)
     with pytest.raises(HpsearchError, match="could not be made again: its rate is too high"):
         session.networks_of_folds(trial, journal)

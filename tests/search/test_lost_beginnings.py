@@ -5,58 +5,24 @@ import pandas as pd
 import pytest
 
 import hpsearch
-from hpsearch.engines.contract import FitOptions
 from hpsearch.folds import IteratedKFold, make_folds
 from hpsearch.scoring.session import Session
-from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.scoring.stages import Stage
-from hpsearch.space.space import Candidate, Space
+from hpsearch.space.space import Candidate
+from tests.sessions import MemoryJournal, pretended_plan
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-SPACE = """
-def declare(hp, problem):
-    hp.Choice("rate", [0.1, 0.4])
-
-
-def build(hp, problem):
-    raise NotImplementedError
-"""
-
-
-class Journal:
-    """A journal in memory."""
-
-    def __init__(self):
-        self.rows = {}
-
-    def units(self, trial):
-        return [self.rows[key] for key in sorted(self.rows) if key[0] == trial]
-
-    def record(self, results):
-        self.rows |= {result.unit.key: result for result in results}
-
 
 def test_epochs_whose_beginning_was_lost_are_trained_again(pretend_here, tmp_path):
-    (tmp_path / "space.py").write_text(SPACE)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(24, 2)).round(2)
     table = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": x[:, 0] + rng.normal(0, 1, 24)})
     data = hpsearch.load(table, target="y")
-    plan = SessionPlan(
-        space=Space.load(tmp_path / "space.py"),
-        fixes={},
-        engine="pretended",
-        options=FitOptions(0, 6, 8, None, ("mae",)),
-        jobs=1,
-        scale_target=True,
-        max_levels=64,
-        max_words=100,
-        must_save=False,
-    )
+    plan = pretended_plan(tmp_path)
     folds = make_folds(IteratedKFold(2, 1, random_state=0), data)
     first, last = Stage((0, 1), 0, 2, is_last=False), Stage((0, 1), 1, 2)
-    candidate, journal = Candidate(0, {"rate": 0.1}), Journal()
+    candidate, journal = Candidate(0, {"rate": 0.1}), MemoryJournal()
     with pretend_here(), Session(plan, data, folds) as session:
         session.prepare()
         list(session.score([candidate], journal, stage=first))
