@@ -47,6 +47,12 @@ class FitData:
     weights : what rows weigh in the loss, or None where all weigh the same.
     score_weights : (n_rows,) what rows weigh in scores, or None where all weigh the same.
     bags : the rows' words in pieces, where there are any, once the data were written.
+    fold_rows : float32 (n_folds + 1, n_rows, *``layout.prepared``), each row as each fold's
+        training rows have it prepared, and last as all rows do, for the refit; for what no
+        statistics can say, such as a transformer fitted on a fold's training rows. None where there
+        is nothing of the kind. They reach a network as they are, in place of all columns but array
+        columns: ``layout`` is ``Layout.with_prepared(fold_rows.shape[2:])``, ``encoded`` a table's
+        without what they replace. It may be a memory map, which is written to the disk in pieces.
     """
 
     encoded: Encoded
@@ -59,11 +65,18 @@ class FitData:
     weights: LossWeights | None = None
     score_weights: NDArray[np.float64] | None = None
     bags: Bags | None = None
+    fold_rows: NDArray[np.float32] | None = None
+
+    def encoded_in(self, position: int | None) -> Encoded:
+        """Every row as a fold's network takes it; as the refit's does, where there is no fold."""
+        if self.fold_rows is None:
+            return self.encoded
+        return replace(self.encoded, prepared=self.fold_rows[-1 if position is None else position])
 
     @cached_property
     def raw_range(self) -> RawRange:
         """The smallest and largest raw value at each position of a network's input."""
-        return raw_range(self.encoded, self.layout)
+        return raw_range(self.encoded, self.layout, self.fold_rows)
 
     def loss_weights(self, position: int | None) -> NDArray[np.float32] | None:
         """What each row weighs (n_rows,) in a fold's loss, or in the refit's; None for the same."""
@@ -87,10 +100,10 @@ class FitData:
 
     def without_features(self) -> FitData:
         """What the plan and the tables need; ``encoded`` has as many rows and no column."""
-        n_rows = self.encoded.n_rows
-        numbers, codes = np.empty((n_rows, 0), np.float32), np.empty((n_rows, 0), np.int32)
-        encoded = Encoded(numbers, codes, None, (), self.encoded.exposure)
-        return replace(self, encoded=encoded, bags=None)
+        return replace(self, encoded=self.encoded.without_features(), bags=None, fold_rows=None)
+
+
+_DATA = "fit_data.joblib"
 
 
 def write_fit_data(data: FitData, folder: Path) -> str:
@@ -100,10 +113,14 @@ def write_fit_data(data: FitData, folder: Path) -> str:
     that is the processor itself can use as they are, so that all workers share one copy. All folds
     go into one, since a process may have only so many files open.
     """
-    path, encoded = folder / "fit_data.joblib", data.encoded
+    path, encoded = folder / _DATA, data.encoded
     dense = (encoded.numbers, encoded.codes, *encoded.arrays)
     for file, array in zip(_row_files(path, len(dense)), dense, strict=True):
         np.save(file, array)
+    if data.fold_rows is not None and getattr(data.fold_rows, "filename", "") != _prepared_file(
+        path
+    ):
+        np.save(_prepared_file(path), data.fold_rows)
     sides = [side for fold in data.folds for side in (fold.train, fold.validation)]
     np.save(_fold_file(path), np.concatenate(sides))
     if encoded.words is not None:
@@ -112,8 +129,21 @@ def write_fit_data(data: FitData, folder: Path) -> str:
             np.save(_bag_file(path, name), part)
     sizes = [(f.repeat, f.fold, len(f.train), len(f.validation)) for f in data.folds]
     small = replace(data.without_features(), folds=())
-    joblib.dump((small, encoded.words, len(dense), sizes), path)
+    has_prepared = data.fold_rows is not None
+    joblib.dump((small, encoded.words, len(dense), sizes, has_prepared), path)
     return str(path)
+
+
+def new_fold_rows(folder: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """An empty ``FitData.fold_rows`` on the disk, where ``write_fit_data`` would put it.
+
+    Parameters
+    ----------
+    folder : the one that the data will be written to.
+    """
+    file = _prepared_file(folder / _DATA)
+    rows: NDArray[np.float32] = np.lib.format.open_memmap(file, "w+", np.float32, shape)
+    return rows
 
 
 @lru_cache(maxsize=1)
@@ -123,7 +153,7 @@ def read_fit_data(path: str) -> FitData:
     path = here(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # joblib: small arrays are not mapped
-        data, words, n_dense, sizes = joblib.load(path, mmap_mode="r")
+        data, words, n_dense, sizes, has_prepared = joblib.load(path, mmap_mode="r")
     folds = _folds_in(np.asarray(np.load(_fold_file(Path(path)), mmap_mode="r")), sizes)
     numbers, codes, *arrays = (np.load(f, mmap_mode="r") for f in _row_files(Path(path), n_dense))
     encoded = Encoded(numbers, codes, words, tuple(arrays), data.encoded.exposure)
@@ -131,7 +161,8 @@ def read_fit_data(path: str) -> FitData:
     if words is not None:
         files = (_bag_file(Path(path), name) for name in ("pieces", "first"))
         bags = Bags(*(np.asarray(np.load(file, mmap_mode="r")) for file in files))
-    return replace(data, encoded=encoded, folds=folds, bags=bags)
+    prepared = np.load(_prepared_file(Path(path)), mmap_mode="r") if has_prepared else None
+    return replace(data, encoded=encoded, folds=folds, bags=bags, fold_rows=prepared)
 
 
 def _folds_in(
@@ -147,6 +178,10 @@ def _folds_in(
 
 def _fold_file(path: Path) -> Path:
     return path.with_name("folds.npy")
+
+
+def _prepared_file(path: Path) -> Path:
+    return path.with_name("prepared.npy")
 
 
 def _bag_file(path: Path, name: str) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,23 +40,26 @@ class Lookups:
 
     Attributes
     ----------
-    numbers : by position in ``Layout.numbers``; channels : by channel of all arrays.
+    numbers : by position in ``Layout.numbers``; channels : by channel of all arrays; prepared : by
+        feature of a flat prepared row, which is as it is with or without them.
     """
 
     numbers: Mapping[int, Bounds] = field(default_factory=dict)
     channels: Mapping[int, Bounds] = field(default_factory=dict)
+    prepared: Mapping[int, Bounds] = field(default_factory=dict)
 
     @classmethod
     def joined(cls, several: Sequence[Lookups]) -> Lookups:
         """What all of some networks take."""
-        return cls(_common(each.numbers for each in several), _common(e.channels for e in several))
+        kinds = (f.name for f in fields(cls))
+        return cls(*(_common(getattr(each, kind) for each in several) for kind in kinds))
 
     def has(self, position: Position) -> bool:
         """Whether a position of a network's input is looked up."""
         return position.index in self._of(position)  # -1, which others have, is in neither
 
     def _of(self, position: Position) -> Mapping[int, Bounds]:
-        return self.numbers if position.kind == "number" else self.channels
+        return {"number": self.numbers, "prepared": self.prepared}.get(position.kind, self.channels)
 
     def _bounds(self, position: Position) -> Bounds:
         return self._of(position)[position.index]
@@ -83,20 +86,24 @@ class Lookups:
     @classmethod
     def from_json(cls, value: Sequence[Mapping[str, Any]]) -> Lookups:
         """The inverse of ``to_json``."""
-        numbers, channels = (
+        found = (
             {int(f["index"]): (int(f["least"]), int(f["most"])) for f in value if f["kind"] == kind}
-            for kind in ("number", "channel")
+            for kind in ("number", "channel", "prepared")
         )
-        return cls(numbers, channels)
+        return cls(*found)
 
     def check_rows(self, encoded: Encoded, layout: Layout) -> None:
         """Raise ``DataError`` unless rows hold tokens that the network takes, and all of them."""
-        channels = _channels(encoded)
+        columns: dict[str, Sequence[NDArray[Any]]] = {
+            "number": list(encoded.numbers.T),
+            "channel": _channels(encoded),
+        }
+        if encoded.prepared is not None:
+            columns["prepared"] = list(encoded.prepared.reshape(encoded.n_rows, -1).T)
         for position in filter(self.has, dict.fromkeys(positions_of(layout))):
-            is_number = position.kind == "number"
-            at = position.index
-            values = encoded.numbers[:, at] if is_number else channels[at]
-            _check_tokens(values, self._bounds(position), position)
+            if position.kind in columns:
+                values = columns[position.kind][position.index]
+                _check_tokens(values, self._bounds(position), position)
 
 
 def looks_up(model: Any) -> bool:
@@ -118,8 +125,7 @@ def lookups_of(model: Any, raw: RawRange) -> Lookups:
         A number is outside of a table, a slot of 0 and 1 is looked up, or the network cannot be
         watched.
     """
-    numbers: dict[int, Bounds] = {}
-    channels: dict[int, Bounds] = {}
+    of_kinds: dict[str, dict[int, Bounds]] = {"number": {}, "channel": {}, "prepared": {}}
     for position, bounds in _read(model, raw):
         if position.kind == "missing":
             raise SpaceError(
@@ -132,10 +138,10 @@ def lookups_of(model: Any, raw: RawRange) -> Lookups:
                 "or 1 for each level or word. Write its levels as whole numbers from 0, or leave "
                 "the Embedding out."
             )
-        found = numbers if position.kind == "number" else channels
+        found = of_kinds[position.kind]
         least, most = found.get(position.index, bounds)
         found[position.index] = max(least, bounds[0]), min(most, bounds[1])
-    return Lookups(numbers, channels)
+    return Lookups(of_kinds["number"], of_kinds["channel"], of_kinds["prepared"])
 
 
 def check_lookups(model: Any, data: FitData) -> None:
@@ -158,8 +164,12 @@ def check_lookups(model: Any, data: FitData) -> None:
 
 def told(lookups: Lookups, layout: Layout) -> str:
     """What is done for a network that looks up, a sentence for people."""
+    names = _names(lookups.tokens, layout)
+    if lookups.prepared:
+        features = listed([str(feature) for feature in sorted(lookups.prepared)], most=5)
+        names = f"the features {features} of prepared rows"
     return (
-        f"The network looks up {_names(lookups.tokens, layout)} in an Embedding: these whole "
+        f"The network looks up {names} in an Embedding: these whole "
         "numbers reach it as they are, neither standardised nor filled in."
     )
 

@@ -62,6 +62,7 @@ def few_batches(job: Job, candidate: Candidate, n_params: int, folder: Path) -> 
         y=data.y[:n_rows],
         folds=folds,
         statistics=Statistics.stack([data.statistics[0]] * _N_FOLDS),
+        fold_rows=None if data.fold_rows is None else data.fold_rows[: _N_FOLDS + 1, :n_rows],
         weights=data.weights and data.weights.of_first(n_rows),
         score_weights=None,
     )

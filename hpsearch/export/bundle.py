@@ -124,6 +124,7 @@ def _canonical_outputs(
         codes=inputs.get("codes"),
         words=inputs.get("words"),
         arrays=tuple(inputs[f"array_{i}"] for i in range(len(layout.arrays))),
+        prepared=inputs.get("prepared"),
     )
     centre = schema.target.less_offset(statistics.target_centre).astype(np.float32)
     scale = statistics.target_scale.astype(np.float32)
@@ -168,6 +169,8 @@ def model_inputs(
         inputs["words"] = multi_hot(encoded.words, layout, slot_of_word)
     for i, array in enumerate(encoded.arrays):
         inputs[f"array_{i}"] = array.astype(np.float32)
+    if encoded.prepared is not None:
+        inputs["prepared"] = encoded.prepared
     if encoded.exposure is not None:
         inputs["exposure"] = encoded.exposure.astype(np.float32)[:, np.newaxis]
     return inputs
@@ -465,6 +468,8 @@ def _symbolic_inputs(layout: Layout) -> dict[str, Any]:
         inputs["words"] = keras.Input((sum(layout.word_slots),), name="words")
     for i, array_shape in enumerate(layout.array_shapes):
         inputs[f"array_{i}"] = keras.Input(array_shape, name=f"array_{i}")
+    if layout.prepared:
+        inputs["prepared"] = keras.Input(layout.prepared, name="prepared")
     if layout.has_exposure:
         inputs["exposure"] = keras.Input((1,), name="exposure")
     return inputs

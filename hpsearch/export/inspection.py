@@ -148,8 +148,9 @@ def _outputs(
     call = compiled(partial(network.stateless_call, training=training))
     weights = [variable.value for variable in network.trainable_variables]
     state = [variable.value for variable in network.non_trainable_variables]
+    encoded = data.encoded_in(None)
     for rows in batches:
-        inputs = design_rows(data.encoded.take(rows), data.layout, statistics)
+        inputs = design_rows(encoded.take(rows), data.layout, statistics)
         outputs, state = call(weights, state, inputs)
         yield keras.ops.convert_to_numpy(side_by_side(keras.ops, outputs))
 

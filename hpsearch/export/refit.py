@@ -157,7 +157,7 @@ def _refitted(
         model = bundle_ensemble(parts, schema, data.layout, calibrator)
         described = described_model(schema, data.layout, slots.tolist(), decisions)
         save_keras_file(model, Path(path), to_json_text(described))
-    sample = data.encoded.take(slice(0, rows_at_once(data.layout)))
+    sample = data.encoded_in(None).take(slice(0, rows_at_once(data.layout)))
     outputs = predict_encoded(model, sample, data.layout, slots)
     _check_same(parts, calibrator, sample, data, outputs, members)
     inputs: dict[str, Any] = model_inputs(sample, data.layout, slots)

@@ -80,7 +80,8 @@ class ColumnParts:
         exposure = rows.exposure
         if exposure is not None and self.exposure:
             exposure = exposure[order]
-        return Encoded(numbers, codes, self._words(rows.words, order), arrays, exposure)
+        words = self._words(rows.words, order)
+        return Encoded(numbers, codes, words, arrays, exposure, rows.prepared)
 
     def _words(
         self, words: sparse.csr_array | None, order: NDArray[np.integer]

@@ -27,6 +27,7 @@ def design_batch(
     codes: Any = None,
     words: Any = None,
     arrays: tuple[Any, ...] = (),
+    prepared: Any = None,
     may_miss: bool = True,
 ) -> Any:
     """Preprocessed rows (n, *layout.input_shape) of float32.
@@ -37,6 +38,7 @@ def design_batch(
     layout, statistics : as fitted; statistics may be traced arrays.
     numbers, codes, arrays : as in ``Encoded``; None or empty where the layout has none.
     words : float32 (n, sum of ``word_slots``) multi-hot, already in slots.
+    prepared : float32 (n, *``Layout.prepared``), which reach a network as they are.
     may_miss : False where no number can be missing, which saves looking.
     """
     parts: list[Any] = []
@@ -51,6 +53,10 @@ def design_batch(
         parts += _one_hot(xp, layout, statistics.category_slots, codes)
     if layout.words:
         parts.append(words)
+    if layout.prepared:
+        if not layout.arrays:
+            return prepared
+        parts.append(xp.reshape(prepared, (-1, int(np.prod(layout.prepared)))))
     if layout.arrays:
         images = _standardised_arrays(xp, statistics, arrays)
         if layout.keeps_shape:
@@ -83,6 +89,7 @@ def design_rows(encoded: Encoded, layout: Layout, statistics: Statistics) -> NDA
         codes=encoded.codes,
         words=None if words is None else multi_hot(words, layout, statistics.word_slots),
         arrays=encoded.arrays,
+        prepared=encoded.prepared,
     )
     return rows
 

@@ -31,8 +31,8 @@ class Layout:
     """Shapes that the schema fixes for every fold, and the order of a network's input features.
 
     A flat input holds, in this order: standardised numbers, indicators of missing numbers, the
-    slots of each category, the slots of the words, flattened arrays. A table that is one array
-    column alone keeps that array's shape.
+    slots of each category, the slots of the words, prepared rows, flattened arrays. A table that is
+    one array column alone keeps that array's shape, as prepared rows alone keep theirs.
 
     Attributes
     ----------
@@ -51,6 +51,7 @@ class Layout:
         of whole numbers that networks look up in a table: they are no quantities, and stay as
         they are.
     has_exposure : whether rows have an exposure, which no network sees.
+    prepared : shape of a row of ``FitData.fold_rows``, which no statistic touches; () without any.
     """
 
     numbers: tuple[str, ...] = ()
@@ -68,6 +69,7 @@ class Layout:
     token_numbers: tuple[int, ...] = ()
     token_channels: tuple[int, ...] = ()
     has_exposure: bool = False
+    prepared: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -113,20 +115,34 @@ class Layout:
     @property
     def keeps_shape(self) -> bool:
         """Whether the table is one array column alone, whose shape the network sees."""
-        return len(self.arrays) == 1 and not (self.numbers or self.categories or self.words)
+        others = self.numbers or self.categories or self.words or self.prepared
+        return len(self.arrays) == 1 and not others
 
     def without_words(self) -> Layout:
         """The layout of the other columns."""
         return replace(self, words=(), n_words=(), word_slots=())
+
+    def with_prepared(self, shape: tuple[int, ...]) -> Layout:
+        """The layout in which prepared rows take the place of all columns but array columns."""
+        return Layout(
+            arrays=self.arrays,
+            array_shapes=self.array_shapes,
+            token_channels=self.token_channels,
+            has_exposure=self.has_exposure,
+            prepared=shape,
+        )
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one preprocessed row."""
         if self.keeps_shape:
             return self.array_shapes[0]
+        if self.prepared and not self.arrays:
+            return self.prepared
         flat_arrays = sum(int(np.prod(shape)) for shape in self.array_shapes)
         width = len(self.numbers) + len(self.indicators) + sum(self.category_slots)
-        return (width + sum(self.word_slots) + flat_arrays,)
+        prepared = int(np.prod(self.prepared)) if self.prepared else 0
+        return (width + sum(self.word_slots) + prepared + flat_arrays,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +157,7 @@ class Encoded:
     arrays : each (n_rows, *shape) in its own dtype, see ``Layout.array_shapes``.
     exposure : float64 (n_rows,), by which counts are multiplied that are predicted for one unit of
         it; None where they are not.
+    prepared : float32 (n_rows, *``Layout.prepared``), the rows as one fold has them, or None.
     """
 
     numbers: NDArray[np.float32]
@@ -148,6 +165,7 @@ class Encoded:
     words: sparse.csr_array | None
     arrays: tuple[NDArray[Any], ...]
     exposure: NDArray[np.float64] | None = None
+    prepared: NDArray[np.float32] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -162,7 +180,14 @@ class Encoded:
             None if self.words is None else self.words[rows],
             tuple(array[rows] for array in self.arrays),
             None if self.exposure is None else self.exposure[rows],
+            None if self.prepared is None else self.prepared[rows],
         )
+
+    def without_features(self) -> Encoded:
+        """As many rows, with no column but the exposure."""
+        numbers = np.empty((self.n_rows, 0), np.float32)
+        codes = np.empty((self.n_rows, 0), np.int32)
+        return Encoded(numbers, codes, None, (), self.exposure)
 
 
 def encode(

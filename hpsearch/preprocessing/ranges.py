@@ -21,13 +21,14 @@ class Position:
 
     Attributes
     ----------
-    kind : ``number``, ``channel`` (of an array), ``missing`` (1 where the number is) or ``slot`` (0
-        or 1: of a category or a word).
-    index : in ``Layout.numbers``, or among the channels of all arrays; -1 for others.
+    kind : ``number``, ``channel`` (of an array), ``missing`` (1 where the number is), ``slot`` (0
+        or 1: of a category or a word) or ``prepared``.
+    index : in ``Layout.numbers``, among the channels of all arrays or in a flat prepared row; -1
+        for others.
     name : the column's, for people.
     """
 
-    kind: Literal["number", "channel", "missing", "slot"]
+    kind: Literal["number", "channel", "missing", "slot", "prepared"]
     index: int
     name: str
 
@@ -47,8 +48,14 @@ class RawRange:
     positions: tuple[Position, ...]
 
 
-def raw_range(encoded: Encoded, layout: Layout) -> RawRange:
+def raw_range(
+    encoded: Encoded, layout: Layout, fold_rows: NDArray[np.float32] | None = None
+) -> RawRange:
     """The raw ranges of rows under a layout.
+
+    Parameters
+    ----------
+    fold_rows : of ``FitData``, where the layout has prepared rows.
 
     Examples
     --------
@@ -59,12 +66,15 @@ def raw_range(encoded: Encoded, layout: Layout) -> RawRange:
     ([3.0], [7.0], 'x')
     """
     positions = positions_of(layout)
-    n_slots = len(positions) - len(layout.numbers) - sum(map(_size, layout.array_shapes))
+    others = (layout.prepared, *layout.array_shapes) if layout.prepared else layout.array_shapes
+    n_slots = len(positions) - len(layout.numbers) - sum(map(_size, others))
     ends: list[NDArray[Any]] = []
     for end in (np.fmin, np.fmax):
         numbers = end.reduce(encoded.numbers, axis=0, initial=np.nan)
         slots = np.full(n_slots, end(0.0, 1.0), np.float32)
         arrays = [end.reduce(a, axis=0).astype(np.float32).ravel() for a in encoded.arrays]
+        if fold_rows is not None:
+            arrays.insert(0, end.reduce(fold_rows, axis=(0, 1)).ravel())
         flat = np.concatenate([np.nan_to_num(numbers), slots, *arrays])
         ends.append(flat.reshape(layout.input_shape))
     return RawRange(ends[0], ends[1], positions)
@@ -80,6 +90,8 @@ def positions_of(layout: Layout) -> tuple[Position, ...]:
     ):
         for name, n in zip(names, counts, strict=True):
             positions += [Position("slot", -1, name)] * n
+    n_prepared = _size(layout.prepared) if layout.prepared else 0
+    positions += [Position("prepared", i, f"prepared feature {i}") for i in range(n_prepared)]
     first = 0
     for name, shape in zip(layout.arrays, layout.array_shapes, strict=True):
         n_channels = shape[-1]

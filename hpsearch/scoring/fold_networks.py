@@ -10,7 +10,8 @@ the right Keras backend, ``FoldModel`` makes one of them again::
 
     def task(given):  # of a module that workers can import
         model = FoldModel.of(*given)
-        return model.predict(read_fit_data(given[0].data_path).encoded)  # canonical predictions
+        encoded = model.data.encoded_in(given[2].position)
+        return model.predict(encoded)  # canonical predictions
 
 ``FoldModel.network`` is the ``keras.Model`` of preprocessed rows, ``FoldModel.statistics`` what
 that fold's training rows taught; ``export.bundle.bundle_model`` takes both. Training belongs to the

@@ -185,7 +185,8 @@ def _score_one(task: BaselineTask, name: str, data: FitData) -> Row:
     }
     try:
         weights = data.loss_weights(task.position)
-        predicted = fit_and_predict(name, data, statistics, rows, fold.validation, weights)
+        seen = replace(data, encoded=data.encoded_in(task.position))
+        predicted = fit_and_predict(name, seen, statistics, rows, fold.validation, weights)
     except Exception as error:  # a baseline is no cause to lose a search
         return {**head, "error": f"It could not be fitted: {reason_of(error)}."}
     scores = {m: float(data.scores(m, fold.validation, predicted)) for m in task.metrics}

@@ -145,7 +145,8 @@ def losses_of_fold(task: ShufflingTask) -> tuple[int, Floats]:
     model = FoldModel.of(task.job, task.candidate, task.fold)
     data, metric = model.data, task.job.options.metrics[0]
     fold = data.folds[task.fold.position]
-    rows, seed = data.encoded.take(fold.validation), task.job.options.seed
+    encoded, seed = data.encoded_in(task.fold.position), task.job.options.seed
+    rows = encoded.take(fold.validation)
     generator = np.random.default_rng([seed, fold.repeat, fold.fold])
     orders = [generator.permutation(rows.n_rows) for _ in range(SHUFFLES)]
     whole = float(data.scores(metric, fold.validation, model.predict(rows)))

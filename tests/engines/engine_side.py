@@ -62,7 +62,7 @@ def keras_curves(job, candidate, position, sample_weight=None, class_weight=None
     fold, statistics = data.folds[position], data.statistics[position]
     seed = replica_seed(job.options.seed, candidate.trial, fold.repeat, fold.fold)
     model, settings = network(job, data, candidate, seed)
-    x = design_rows(data.encoded, data.layout, statistics)
+    x = design_rows(data.encoded_in(position), data.layout, statistics)
     size = settings.batch_size
 
     def rows_of(epoch):

@@ -61,6 +61,14 @@ def design_statistics(data: FitData, positions: Sequence[int]) -> dict[str, NDAr
     return {name: getattr(data.statistics, name)[folds] for name in DESIGN_STATISTICS}
 
 
+def fold_numbers(data: FitData, positions: Sequence[int | None]) -> dict[str, NDArray[Any]]:
+    """Which of ``FitData.fold_rows`` some folds, or the refit, read; nothing without any."""
+    if data.fold_rows is None:
+        return {}
+    last = len(data.fold_rows) - 1
+    return {"fold": np.array([last if p is None else p for p in positions], np.int32)}
+
+
 def loss_weights(data: FitData, positions: Sequence[int | None]) -> dict[str, NDArray[Any]]:
     """What rows weigh in the loss, for some folds or the refit, along a first axis; or nothing."""
     if data.weights is None:

@@ -79,16 +79,29 @@ class Table:
     arrays: tuple[Any, ...]
     y: Any
     may_miss: bool
+    fold_rows: Any = None
 
     @classmethod
-    def of(cls, encoded: Encoded, layout: Layout, y: NDArray[Any] | None) -> Table:
-        """Put encoded rows on the device; a processor reads memory-mapped ones where they are."""
+    def of(
+        cls,
+        encoded: Encoded,
+        layout: Layout,
+        y: NDArray[Any] | None,
+        fold_rows: NDArray[np.float32] | None = None,
+    ) -> Table:
+        """Put encoded rows on the device; a processor reads memory-mapped ones where they are.
+
+        Parameters
+        ----------
+        fold_rows : of ``FitData``.
+        """
         return cls(
             numbers=jax.device_put(encoded.numbers),
             codes=jax.device_put(encoded.codes),
             arrays=tuple(jax.device_put(array) for array in encoded.arrays),
             y=None if y is None else jax.device_put(y),
             may_miss=bool(layout.indicators) or bool(np.isnan(encoded.numbers).any()),
+            fold_rows=None if fold_rows is None else jax.device_put(fold_rows),
         )
 
 
@@ -102,7 +115,8 @@ def block_inputs(**parts: Any) -> dict[str, Any]:
     ``penalties``, ``activity_penalties``, ``weight_decay`` as in ``Numbers``, NumPy arrays;
     ``statistics`` a dictionary of arrays; ``y`` (R, n_rows, n_values) or None; where rows
     weigh more or less, ``weights`` float32 (R, n_rows); with words, of which a program takes one
-    replica, ``places`` as ``bags.places_of`` gives them.
+    replica, ``places`` as ``bags.places_of`` gives them; with rows of each fold, ``fold`` int32
+    (R,), the number of its rows among them.
     """
     return parts
 
@@ -188,6 +202,7 @@ class FusedProgram:
             "codes": table.codes,
             "arrays": table.arrays,
             "bags": self._bags,
+            "fold_rows": table.fold_rows,
             "y": table.y,
         }
 
@@ -346,10 +361,14 @@ class FusedProgram:
             target_scale=np.ones(1),
             target_power=np.ones(1),
         )
+        prepared = shared["fold_rows"]
+        if prepared is not None:
+            prepared = prepared[replica["fold"], rows]
         design = partial(
             design_batch,
             jnp,
             statistics=statistics,
+            prepared=prepared,
             numbers=shared["numbers"][rows],
             codes=shared["codes"][rows],
             arrays=tuple(array[rows] for array in shared["arrays"]),

@@ -32,6 +32,7 @@ from hpsearch.engines.fused.configuration import FusedConfiguration
 from hpsearch.engines.fused.inputs import (
     DESIGN_STATISTICS,
     design_statistics,
+    fold_numbers,
     loss_weights,
     padded_bags,
     padded_order,
@@ -333,6 +334,7 @@ class PartTraining:
         return block_inputs(
             **words,
             **loss_weights(self._data, [r.position for r in replicas]),
+            **fold_numbers(self._data, [r.position for r in replicas]),
             order=np.stack([r.orders(shapes, first_epoch) for r in replicas], axis=2),
             learning_rates=np.stack(
                 [r.learning_rates(shapes, first_epoch) for r in replicas], axis=2
@@ -468,6 +470,7 @@ def _inputs_of_all_rows(
     y = None if shared_target(data) else training_target(data, statistics)[None]
     return block_inputs(
         **loss_weights(data, [None]),
+        **fold_numbers(data, [None]),
         n_train=np.array([data.encoded.n_rows], np.int32),
         last_step=np.array([n_steps], np.int32),
         rates=numbers.rates[None],
@@ -500,7 +503,7 @@ def _table(data_path: str, target_form: str, n_classes: int) -> Table:
     if shared_target(data):
         head = Head(target_form, False, 0)  # type: ignore[arg-type]
         y = head.loss_target(training_target(data, data.statistics[0]), n_classes)
-    return Table.of(data.encoded, data.layout, y)
+    return Table.of(data.encoded, data.layout, y, data.fold_rows)
 
 
 @lru_cache(maxsize=1)

@@ -214,7 +214,7 @@ def training_tensors(
     targets, weights = {"y": tf.constant(y)}, data.loss_weights(position)
     if weights is not None:
         targets["weights"] = tf.constant(weights)
-    return program.source.tensors(statistics), targets
+    return program.source.tensors(statistics, data.encoded_in(position).prepared), targets
 
 
 def _forget_graphs() -> None:

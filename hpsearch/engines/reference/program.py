@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -50,10 +51,18 @@ class RowSource:
         self._dense = dense
         self._raw: dict[str, Any] = {} if dense else _raw_tensors(encoded)
 
-    def tensors(self, statistics: Statistics) -> dict[str, Any]:
-        """Tensors of one fold: the matrix, or the raw rows and the fold's statistics."""
+    def tensors(
+        self, statistics: Statistics, prepared: NDArray[np.float32] | None = None
+    ) -> dict[str, Any]:
+        """Tensors of one fold: the matrix, or the raw rows and what is the fold's own.
+
+        Parameters
+        ----------
+        prepared : the fold's part of ``FitData.fold_rows``.
+        """
         if self._dense:
-            rows = design_rows(self._encoded, self._layout, statistics)
+            encoded = replace(self._encoded, prepared=prepared)
+            rows = design_rows(encoded, self._layout, statistics)
             return {"matrix": tf.constant(rows)}
         learnt = {
             f"statistics.{name}": tf.constant(getattr(statistics, name))
@@ -61,6 +70,8 @@ class RowSource:
         }
         if self._encoded.words is not None:
             learnt |= _known_words(self._encoded.words, statistics.word_slots)
+        if prepared is not None:
+            learnt["prepared"] = tf.constant(prepared)
         return {**self._raw, **learnt}
 
     @property
@@ -90,6 +101,7 @@ class RowSource:
             codes=tf.gather(tensors["codes"], rows),
             words=self._multi_hot(tensors, rows) if self._layout.words else None,
             arrays=tuple(tf.gather(tensors[f"array{i}"], rows) for i in range(n_arrays)),
+            prepared=tf.gather(tensors["prepared"], rows) if self._layout.prepared else None,
         )
 
     def _multi_hot(self, tensors: dict[str, Any], rows: Any) -> Any:
