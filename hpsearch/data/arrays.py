@@ -6,7 +6,7 @@ a mean belongs to ``hpsearch.preprocessing``; reading the arrays belongs to ``ta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -16,7 +16,15 @@ from scipy import sparse
 
 from hpsearch.data.dataset import ArrayKind, Column
 from hpsearch.data.names import check_known
-from hpsearch.errors import OptionError
+from hpsearch.data.sequences import (
+    check_steps,
+    described_steps,
+    has_gaps,
+    marked,
+    with_gaps,
+)
+from hpsearch.data.understood import Places
+from hpsearch.errors import DataError, OptionError
 from hpsearch.words import counted
 
 _SMALLEST_IMAGE = 8
@@ -26,14 +34,18 @@ _ROWS_AT_ONCE = 1024
 
 @dataclass(frozen=True)
 class ArrayColumn:
-    """An array column after the decision, and what to say about it."""
+    """An array column after the decision, its values, and what to say about it."""
 
     column: Column
+    array: NDArray[Any] | sparse.csr_array
     notes: tuple[str, ...] = ()
 
 
 def array_column(
-    array: NDArray[Any] | sparse.csr_array, name: str, asked: ArrayKind | None = None
+    array: NDArray[Any] | sparse.csr_array,
+    name: str,
+    asked: ArrayKind | None = None,
+    padding: float | None = None,
 ) -> ArrayColumn:
     """Decide what an array a row is, or a word matrix.
 
@@ -44,31 +56,44 @@ def array_column(
 
     Parameters
     ----------
-    array : (n_rows, ...), finite numbers; or a word matrix (n_rows, n_words).
+    array : (n_rows, ...), numbers, NaN where one is missing, which only a sequence may have; or a
+        word matrix (n_rows, n_words).
     name : the column's name.
     asked : what it is, where the user says so.
+    padding : what padded steps of a sequence hold in all features.
 
     Raises
     ------
     OptionError
         A sequence was asked for, and a row has not two axes.
+    DataError
+        Values are missing in an array of another kind, or a sequence has no step with a value.
     """
     shape = tuple(int(n) for n in array.shape[1:])
     if sparse.issparse(array):
-        return ArrayColumn(Column(name, "words", "which words occur in each row", shape=shape))
+        words = Column(name, "words", "which words occur in each row", shape=shape)
+        return ArrayColumn(words, array)
     if asked == "sequence" and len(shape) != 2:
         raise OptionError(
             f"A sequence has two axes a row, steps and features; the array {name!r} has rows of "
             f"shape {shape}. Leave it out of `kinds`, or reshape it."
         )
     kind = asked or _kind_of(array)
-    reason = f"{_described(kind, shape)}, {array.dtype}" + (", as asked" if asked else "")
+    if kind == "sequence":
+        array = with_gaps(array, padding)
+        check_steps(array, name)
+    else:
+        check_complete(array, name)
+    reason = f"{_described(kind, shape, array)}, {array.dtype}" + (", as asked" if asked else "")
     column = Column(name, "array", reason, shape=shape, array_kind=kind)
-    if asked or len(shape) != 2 or array.dtype == np.uint8:
-        return ArrayColumn(column)
+    if kind == "sequence":
+        column = marked(column, array, padding)
+    if asked or len(shape) != 2 or array.dtype == np.uint8 or column.has_missing:
+        return ArrayColumn(column, array)
     other: ArrayKind = "image" if kind == "sequence" else "sequence"
     return ArrayColumn(
         column,
+        array,
         (
             f"Array {name!r} was taken for {_described(kind, shape)}. --array "
             f"{'' if name == 'x' else f'{name}='}{other} takes it for {_described(other, shape)}; "
@@ -92,6 +117,30 @@ def check_kinds(kinds: Mapping[str, ArrayKind], arrays: Mapping[str, Any]) -> No
                 f"An array is one of {', '.join(get_args(ArrayKind))}; `kinds` says {kind!r} of "
                 f"{name!r}."
             )
+
+
+def check_complete(array: NDArray[Any], name: str) -> None:
+    """Raise ``DataError`` where values are missing in an array that is no sequence."""
+    if has_gaps(array):
+        rows = np.isnan(array).any(axis=tuple(range(1, array.ndim)))
+        raise DataError(
+            f"Array column {name!r} must be finite and within float32's range; it is not in "
+            f"{Places()(rows)}. Replace or drop these rows; only sequences of steps may have "
+            "missing values."
+        )
+
+
+def check_padding_has_use(padding: float | None, columns: Iterable[Column]) -> None:
+    """Raise ``OptionError`` where a value stands for padding and no column holds sequences."""
+    arrays = [column for column in columns if column.kind == "array"]
+    if padding is None or any(column.array_kind == "sequence" for column in arrays):
+        return
+    found = (
+        f"{arrays[0].name!r} was taken for {arrays[0].reason}. Say --array sequence if it is one"
+        if arrays
+        else "this table has no arrays. Leave it out"
+    )
+    raise OptionError(f"`padding` belongs to sequences; {found}.")
 
 
 def network_shape(column: Column) -> tuple[int, ...]:
@@ -137,12 +186,13 @@ def _is_brightness(array: NDArray[Any]) -> bool:
     return bool(highest <= 1) or all((block == np.floor(block)).all() for block in blocks)
 
 
-def _described(kind: ArrayKind, shape: tuple[int, ...]) -> str:
+def _described(kind: ArrayKind, shape: tuple[int, ...], array: NDArray[Any] | None = None) -> str:
     size = " x ".join(map(str, shape))
     if kind == "numbers":
         return f"{counted(int(np.prod(shape)), 'number')} a row, each with a mean of its own"
     if kind == "sequence":
-        steps, features = counted(shape[0], "step"), counted(shape[1], "feature")
+        steps = counted(shape[0], "step") if array is None else described_steps(array)
+        features = counted(shape[1], "feature")
         return f"sequences of {steps} of {features}, each with a mean of its own"
     if len(shape) == 2:
         return f"grey images of {size}"

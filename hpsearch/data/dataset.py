@@ -35,7 +35,8 @@ class Column:
     levels : for ``category`` the levels as text, sorted; for ``text`` the words found in it,
         sorted; for ``words`` the words' names where they are known. Names only: which of them a
         fold knows is learnt from its training rows (``hpsearch.preprocessing``).
-    has_missing : whether a cell of this column is missing.
+    has_missing : whether a cell of this column is missing; of a sequence, whether a value is, or a
+        step is padding.
     shape : for ``array`` the shape of one row; for ``words`` ``(n_words,)``; else empty.
     array_kind : for ``array``, ``image`` (rows, height, width[, channels]), ``sequence`` (rows,
         steps, features) or ``numbers``, each of which is a feature of its own.
@@ -47,6 +48,7 @@ class Column:
     offset : what is taken off in float64 before numbers become float32 (``offsets``): one number
         for a ``number``, or for a date's days since 2000; one for each last index of an array as a
         network sees it. Empty where nothing is.
+    padding : for ``sequence``, the value that all features of a padded step hold; None for none.
     """
 
     name: str
@@ -61,6 +63,12 @@ class Column:
     number_format: str = ""
     word_rule: str = ""
     offset: tuple[float, ...] = ()
+    padding: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary, without what few columns have and this one has not."""
+        rare = {"padding": self.padding is not None}
+        return {key: value for key, value in asdict(self).items() if rare.get(key, True)}
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ class Schema:
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary; ``from_json`` is its inverse."""
         return {
-            "columns": [asdict(column) for column in self.columns],
+            "columns": [column.to_json() for column in self.columns],
             "target": self.target.to_json(),
         }
 

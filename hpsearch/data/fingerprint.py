@@ -64,7 +64,10 @@ def _description(data: Dataset) -> Any:
 
 def _column(column: Column) -> tuple[Any, ...]:
     described = column.name, column.kind, column.shape, column.levels
-    return described if column.array_kind == "image" else (*described, column.array_kind)
+    if column.array_kind == "image":
+        return described
+    padding = () if column.padding is None else (column.padding,)
+    return (*described, column.array_kind, *padding)
 
 
 def _add_json(digest: Any, value: Any) -> None:

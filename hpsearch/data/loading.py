@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hpsearch.data.arrays import array_column, check_kinds, settled
+from hpsearch.data.arrays import array_column, check_kinds, check_padding_has_use, settled
 from hpsearch.data.arrow import is_arrow, series_of
 from hpsearch.data.cells import as_levels, interpret
 from hpsearch.data.characters import straightened
@@ -269,9 +269,11 @@ def _decide(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
     arrays: Arrays = {k: a for k, a in table.arrays.items() if k not in roles.drop}
     check_kinds(roles.kinds, arrays)
     for name, array in arrays.items():
-        found_array = array_column(array, name, roles.kinds.get(name))
+        found_array = array_column(array, name, roles.kinds.get(name), asked.padding)
         columns.append(found_array.column)
+        arrays[name] = found_array.array
         notes += found_array.notes
+    check_padding_has_use(asked.padding, columns)
     _check_any_is_left(columns, table, [*notes, *warnings])
     frame = pd.DataFrame(values, index=range(table.n_rows))
     warnings += target_leaks(frame, found.target, found.y)

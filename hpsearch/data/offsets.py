@@ -133,11 +133,12 @@ def _moment(values: NDArray[np.float64]) -> Moment:
 
 
 def _of_last_axis(array: NDArray[np.float64]) -> Iterator[Moment]:
+    """Missing values, which sequences may have, left out."""
     axes = tuple(range(array.ndim - 1))
-    n_values = math.prod(array.shape[:-1])
     blocks = [array[at : at + _ROWS_AT_ONCE] for at in range(0, len(array), _ROWS_AT_ONCE)]
-    mean = sum(block.sum(axis=axes) for block in blocks) / n_values
-    squares = sum(((block - mean) ** 2).sum(axis=axes) for block in blocks)
+    n_values = np.maximum(sum((~np.isnan(block)).sum(axis=axes) for block in blocks), 1)
+    mean = sum(np.nansum(block, axis=axes) for block in blocks) / n_values
+    squares = sum(np.nansum((block - mean) ** 2, axis=axes) for block in blocks)
     for m, s in zip(mean, np.sqrt(squares / n_values), strict=True):
         yield float(m), float(s), False
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import numbers
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -88,6 +90,17 @@ def _names(name: str, value: Any) -> tuple[str, ...]:
         return (str(value),)
 
 
+def _padding(name: str, value: Any) -> float | None:
+    """A number, or None."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if value is not None and not (is_number and math.isfinite(value)):
+        raise OptionError(
+            f"`{name}` is the number that padded steps hold in all their features; received "
+            f"{value!r}. NaN always is a missing value, without this option."
+        )
+    return None if value is None else float(value)
+
+
 @dataclass(frozen=True)
 class TableOptions:
     """How a table is read; see ``hpsearch.load``."""
@@ -150,6 +163,16 @@ class TableOptions:
         repeats=True,
         read=read_kinds,
         write=_write_kinds,
+    )
+    padding: Any = option(
+        None,
+        "The number that padded steps of sequences hold in all their features: they are left out "
+        "of all statistics, and reach a network as zeros, which Keras's Masking hides. NaN is a "
+        "missing value, and a step of nothing else padding, without this option.",
+        _padding,
+        panel=Panel.DATA,
+        metavar="NUMBER",
+        given=float,
     )
     path: Any = option(
         None,

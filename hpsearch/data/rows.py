@@ -14,13 +14,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from hpsearch.data.arrays import settled
+from hpsearch.data.arrays import check_complete, settled
 from hpsearch.data.cells import as_dates, as_levels, as_numbers
 from hpsearch.data.dataset import Column, Schema
 from hpsearch.data.exposure import check_exposure_is_there, exposure_of_rows
 from hpsearch.data.kinds import check_range
 from hpsearch.data.levels import form_note, in_known_form
 from hpsearch.data.names import listed
+from hpsearch.data.sequences import as_trained, unseen_steps
 from hpsearch.data.tables import Table, read_table
 from hpsearch.data.target import read_known_target
 from hpsearch.data.unseen import unseen_gaps, unseen_levels, unseen_words
@@ -88,6 +89,7 @@ def rows_of_table(table: Table, schema: Schema, *, require_target: bool = False)
     for column in followed(schema.columns, "columns", len(schema.columns)):
         if column.kind in ("array", "words"):
             arrays[column.name] = _array_cells(table, column)
+            unseen += unseen_steps(arrays[column.name], column)
             continue
         cells, said = _cells(table, column)
         columns[column.name] = cells.array  # a series would be aligned, column by column
@@ -163,9 +165,13 @@ def _array_cells(table: Table, column: Column) -> NDArray[Any] | sparse.csr_arra
             f"Column {column.name!r} holds an array of shape {column.shape} per row; received one "
             "cell per row. Give the arrays that the model was trained on."
         )
+    if column.array_kind == "sequence":
+        return settled(as_trained(array, column), column)
     if sparse.issparse(array) != (column.kind == "words") or array.shape[1:] != column.shape:
         raise DataError(
             f"Column {column.name!r} has rows of shape {column.shape}; received "
             f"{tuple(array.shape[1:])}. Give rows of the same shape."
         )
+    if column.kind == "array":
+        check_complete(array, column.name)
     return settled(array, column)

@@ -281,7 +281,10 @@ def _of_records(array: NDArray[Any]) -> pd.DataFrame:
 
 
 def _image_array(array: NDArray[Any], name: str) -> NDArray[Any]:
-    """An array column as uint8, float32, or float64, whose digits an offset may need."""
+    """An array column as uint8, float32, or float64, whose digits an offset may need.
+
+    NaN stands for a missing value, which sequences may have (``arrays``).
+    """
     if 0 in array.shape[1:]:
         raise DataError(
             f"Array column {name!r} must hold values; its rows have the shape {array.shape[1:]}. "
@@ -298,7 +301,7 @@ def _image_array(array: NDArray[Any], name: str) -> NDArray[Any]:
         return array.astype(np.uint8)
     with np.errstate(over="ignore"):
         floats = array.astype(np.float32, copy=False)
-    finite: Mask = np.asarray(np.isfinite(floats).all(axis=tuple(range(1, floats.ndim))))
+    finite: Mask = np.asarray(~np.isinf(floats).any(axis=tuple(range(1, floats.ndim))))
     if not finite.all():
         raise DataError(
             f"Array column {name!r} must be finite and within float32's range; it is not in "

@@ -20,7 +20,8 @@ def described_inputs(schema: Schema, layout: Layout) -> list[Described]:
     day. ``codes`` hold a number for each level. ``words`` hold 1 in the slots of a text's words:
     word k of all columns' words, one column after the other, has slot ``word_slots[k]`` of the
     manifest, none where that is -1. Arrays come as they are, less a constant for each index of the
-    last axis. ``exposure`` is what the predicted counts of one unit of it are multiplied by.
+    last axis; in sequences NaN is a missing value, and a step of nothing else padding. ``exposure``
+    is what the predicted counts of one unit of it are multiplied by.
 
     Examples
     --------

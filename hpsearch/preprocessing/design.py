@@ -8,7 +8,7 @@ nothing here is of size folds x rows x features.
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from scipy import sparse
 
 from hpsearch.preprocessing.encoding import Encoded, Layout
 from hpsearch.preprocessing.statistics import ABSENT, Statistics
+
+OFF_ZERO: Final = np.float32(2.0**-13)
+"""What a step of zeros becomes: far below a standard deviation, and no less in half precision."""
 
 
 def design_batch(
@@ -58,7 +61,7 @@ def design_batch(
             return prepared
         parts.append(xp.reshape(prepared, (-1, int(np.prod(layout.prepared)))))
     if layout.arrays:
-        images = _standardised_arrays(xp, statistics, arrays)
+        images = _standardised_arrays(xp, layout, statistics, arrays)
         if layout.keeps_shape:
             return images[0]
         sizes = (int(np.prod(shape)) for shape in layout.array_shapes)
@@ -123,17 +126,34 @@ def _one_hot(xp: ModuleType, layout: Layout, table: Any, codes: Any) -> list[Any
 
 
 def _standardised_arrays(
-    xp: ModuleType, statistics: Statistics, arrays: tuple[Any, ...]
+    xp: ModuleType, layout: Layout, statistics: Statistics, arrays: tuple[Any, ...]
 ) -> list[Any]:
     images, first = [], 0
-    for array in arrays:
+    for position, array in enumerate(arrays):
         channels = slice(first, first + array.shape[-1])
         values = array.astype(np.float32) if xp is np else _cast(xp, array)
-        images.append(
-            (values - statistics.array_centre[channels]) / statistics.array_scale[channels]
-        )
+        standard = (values - statistics.array_centre[channels]) / statistics.array_scale[channels]
+        if position in layout.sequences:
+            has_tokens = any(channels.start <= c < channels.stop for c in layout.token_channels)
+            standard = _steps(xp, values, standard, has_tokens=has_tokens)
+        images.append(standard)
         first = channels.stop
     return images
+
+
+def _steps(xp: ModuleType, values: Any, standard: Any, *, has_tokens: bool) -> Any:
+    """Standardised steps (n, steps, features): 0 where a value is missing, in padding everywhere.
+
+    A step of zeros is what Keras's ``Masking`` hides, so that one that is there, and happens to be
+    at the mean in every feature, is moved off it; not where networks look its numbers up.
+    """
+    missing = xp.isnan(values)
+    filled = xp.where(missing, np.float32(0.0), standard)
+    if has_tokens:
+        return filled
+    is_zero = xp.all(xp.equal(filled, np.float32(0.0)), axis=-1, keepdims=True)
+    is_there = xp.logical_not(xp.all(missing, axis=-1, keepdims=True))
+    return xp.where(xp.logical_and(is_zero, is_there), OFF_ZERO, filled)
 
 
 def _cast(xp: ModuleType, array: Any) -> Any:

@@ -47,6 +47,7 @@ class Layout:
     words : names of the word columns; ``n_words`` and ``word_slots`` count their words and slots.
     arrays : names of the array columns; ``array_shapes`` their rows' shapes as a network sees them,
         a grey image with a channel axis. Each index of the last axis has a mean of its own.
+    sequences : positions in ``arrays`` of those whose values may be missing, and steps padding.
     token_numbers, token_channels : positions in ``numbers``, and among the channels of all arrays,
         of whole numbers that networks look up in a table: they are no quantities, and stay as
         they are.
@@ -66,6 +67,7 @@ class Layout:
     word_slots: tuple[int, ...] = ()
     arrays: tuple[str, ...] = ()
     array_shapes: tuple[tuple[int, ...], ...] = ()
+    sequences: tuple[int, ...] = ()
     token_numbers: tuple[int, ...] = ()
     token_channels: tuple[int, ...] = ()
     has_exposure: bool = False
@@ -103,6 +105,7 @@ class Layout:
             word_slots=tuple(min(count, max_words) for count in n_words),
             arrays=tuple(c.name for c in arrays),
             array_shapes=tuple(network_shape(c) for c in arrays),
+            sequences=tuple(i for i, c in enumerate(arrays) if c.array_kind == "sequence"),
             has_exposure=bool(schema.of_kind("exposure")),
         )
 
@@ -154,7 +157,8 @@ class Encoded:
     numbers : float32 (n_rows, n_numbers), NaN where missing.
     codes : int32 (n_rows, n_categories), see ``Layout.n_levels``.
     words : float32 ``csr_array`` (n_rows, sum of ``n_words``) of ones, or None.
-    arrays : each (n_rows, *shape) in its own dtype, see ``Layout.array_shapes``.
+    arrays : each (n_rows, *shape) in its own dtype, see ``Layout.array_shapes``. In a sequence NaN
+        is a missing value, and a step of nothing else is padding.
     exposure : float64 (n_rows,), by which counts are multiplied that are predicted for one unit of
         it; None where they are not.
     prepared : float32 (n_rows, *``Layout.prepared``), the rows as one fold has them, or None.

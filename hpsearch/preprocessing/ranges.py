@@ -75,7 +75,7 @@ def raw_range(
         arrays = [end.reduce(a, axis=0).astype(np.float32).ravel() for a in encoded.arrays]
         if fold_rows is not None:
             arrays.insert(0, end.reduce(fold_rows, axis=(0, 1)).ravel())
-        flat = np.concatenate([np.nan_to_num(numbers), slots, *arrays])
+        flat = np.nan_to_num(np.concatenate([numbers, slots, *arrays]))
         ends.append(flat.reshape(layout.input_shape))
     return RawRange(ends[0], ends[1], positions)
 

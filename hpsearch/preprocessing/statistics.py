@@ -38,7 +38,8 @@ class Statistics:
         or ``ABSENT``.
     word_slots : int32 (sum of ``n_words``,): the slot of each word, or ``ABSENT``.
     array_centre, array_scale : float32 (channels of all arrays,), over training rows, steps and
-        pixels: a channel is an index of the last axis, such as a sequence's feature.
+        pixels: a channel is an index of the last axis, such as a sequence's feature, of which the
+        values that are there count.
     target_centre, target_scale : float64 (n_values,): mean and standard deviation of a regression
         target, transformed where that is asked for; 0 and the mean of counts, for one unit of
         exposure; or 0 and 1.
@@ -100,7 +101,7 @@ def fit_statistics(
     (2.0, 2.0, 1.0)
     """
     fill, centre, scale = _number_statistics(encoded.numbers, rows)
-    array_centre, array_scale = _array_statistics(encoded.arrays, rows)
+    array_centre, array_scale = _array_statistics(encoded.arrays, rows, layout)
     for values, neutral in ((fill, 0.0), (centre, 0.0), (scale, 1.0)):
         values[list(layout.token_numbers)] = neutral
     for values, neutral in ((array_centre, 0.0), (array_scale, 1.0)):
@@ -155,11 +156,16 @@ def _usable_scale(scale: NDArray[Any], centre: NDArray[Any]) -> NDArray[Any]:
 
 
 def _array_statistics(
-    arrays: Sequence[NDArray[Any]], rows: NDArray[np.integer[Any]]
+    arrays: Sequence[NDArray[Any]], rows: NDArray[np.integer[Any]], layout: Layout
 ) -> tuple[NDArray[np.float32], ...]:
     """Mean and deviation of each channel, some rows at a time."""
     centres, scales = [np.empty(0)], [np.empty(0)]
-    for array in arrays:
+    for position, array in enumerate(arrays):
+        if position in layout.sequences:
+            centre, scale = _feature_statistics(array, rows)
+            centres.append(centre)
+            scales.append(scale)
+            continue
         axes = tuple(range(array.ndim - 1))
         n_values = len(rows) * int(np.prod(array.shape[1:-1]))
         sums = (b.sum(axis=axes, dtype=np.float64) for b in _blocks(array, rows))
@@ -171,6 +177,20 @@ def _array_statistics(
         np.concatenate(centres).astype(np.float32),
         np.concatenate(scales).astype(np.float32),
     )
+
+
+def _feature_statistics(
+    array: NDArray[Any], rows: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation of each feature of sequences, over the values that are there."""
+    counts, sums = np.zeros(array.shape[-1]), np.zeros(array.shape[-1])
+    for block in _blocks(array, rows):
+        counts += (~np.isnan(block)).sum(axis=(0, 1))
+        sums += np.nansum(block, axis=(0, 1), dtype=np.float64)
+    counts = np.maximum(counts, 1)
+    centre = sums / counts
+    squares = sum(np.nansum((b - centre) ** 2, axis=(0, 1)) for b in _blocks(array, rows))
+    return centre, _usable_scale(np.sqrt(squares / counts), centre)
 
 
 def _blocks(

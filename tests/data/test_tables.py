@@ -213,7 +213,7 @@ def test_images_of_other_types_become_small_ones(given, kept):
     assert read_table(np.zeros((2, 3, 4), dtype=given)).arrays["x"].dtype == kept
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("value", [np.inf, 1e300])
 def test_images_beyond_float32_are_refused(value):
     images = np.zeros((2, 3, 4))
     images[1, 0, 0] = value

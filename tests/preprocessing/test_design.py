@@ -127,3 +127,59 @@ def test_every_backend_gives_the_rows_that_numpy_gives(backend, columns, mixed_s
     expected = design_rows(encoded, layout, stats)
     assert rows.shape == expected.shape
     assert_allclose(np.asarray(rows), expected, rtol=1e-6, atol=1e-6)
+
+
+GAPS = np.array(
+    [
+        [[1.0, 10.0], [3.0, np.nan], [np.nan, np.nan]],
+        [[5.0, 30.0], [3.0, 20.0], [7.0, 20.0]],
+        [[99.0, 99.0], [99.0, 99.0], [99.0, 99.0]],
+    ],
+    np.float32,
+)
+
+
+def sequences(values):
+    layout = Layout(arrays=("x",), array_shapes=(values.shape[1:],), sequences=(0,))
+    n = len(values)
+    return Encoded(
+        np.empty((n, 0), np.float32), np.empty((n, 0), np.int32), None, (values,)
+    ), layout
+
+
+def test_statistics_of_a_feature_are_those_of_its_present_values():
+    encoded, layout = sequences(GAPS)
+    stats = fitted(encoded, layout, n_train=2)
+    assert_allclose(stats.array_centre, [19 / 5, 20.0], rtol=1e-6)
+    deviations = [np.std([1, 3, 5, 3, 7]), np.std([10, 30, 20, 20])]
+    assert_allclose(stats.array_scale, deviations, rtol=1e-6)
+
+
+def test_a_missing_value_is_the_mean_padding_zeros_and_a_step_at_the_mean_is_not_padding():
+    steps = GAPS.copy()
+    steps[1, 1] = [3.8, 20.0]
+    encoded, layout = sequences(steps)
+    stats = fitted(sequences(GAPS)[0], layout, n_train=2)
+    stats.array_centre[0] = np.float32(3.8)
+    first, second, _ = design_rows(encoded, layout, stats)
+    assert first[1, 1] == 0.0
+    assert first[1, 0] != 0.0
+    assert_array_equal(first[2], [0.0, 0.0])
+    assert_array_equal(second[1], [2.0**-13, 2.0**-13])
+
+
+def test_a_feature_that_no_training_row_holds_is_left_as_it_is():
+    steps = GAPS.copy()
+    steps[:2, :, 1] = np.nan
+    encoded, layout = sequences(steps)
+    stats = fitted(encoded, layout, n_train=2)
+    assert (stats.array_centre[1], stats.array_scale[1]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("backend", ["keras.ops", "jax.numpy"])
+def test_every_backend_gives_the_steps_that_numpy_gives(backend):
+    xp = pytest.importorskip(backend)
+    encoded, layout = sequences(GAPS)
+    stats = fitted(encoded, layout, n_train=2)
+    rows = design_batch(xp, layout, stats, arrays=encoded.arrays)
+    assert_allclose(np.asarray(rows), design_rows(encoded, layout, stats), rtol=1e-6)

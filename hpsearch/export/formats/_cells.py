@@ -38,6 +38,7 @@ _HOLDS: Final = {
     "words": "1 for each of `levels` that occurs, else 0, in their order",
     "array": "the array",
 }
+_SEQUENCE: Final = "steps of features, NaN where a value is missing, in all features of padding"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Cells:
             "kind": self.kind,
             "dtype": self.dtype,
             "shape": [None, *self.shape],
-            "holds": _HOLDS[self.kind],
+            "holds": _SEQUENCE if self.column.array_kind == "sequence" else _HOLDS[self.kind],
             **known,
         }
 

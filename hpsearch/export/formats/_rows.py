@@ -113,10 +113,21 @@ def _array(rng: Any, column: Column, n: int) -> Any:
     if column.array_kind == "image":
         return rng.integers(0, 256, (n, *column.shape)).astype(np.float32)
     values = rng.normal(size=(n, *column.shape))
+    if column.array_kind == "sequence":
+        values = _with_gaps(rng, values)
     offset = np.array(column.offset or 0.0)
     if column.array_kind == "numbers" and column.offset:
         offset = offset.reshape(column.shape)
     return values + offset if column.offset else values.astype(np.float32)
+
+
+def _with_gaps(rng: Any, sequences: Any) -> Any:
+    """Sequences with missing values, of which some end before the others."""
+    ends = rng.integers(1, sequences.shape[1] + 1, len(sequences))
+    beyond = np.arange(sequences.shape[1]) >= ends[:, np.newaxis]
+    missing = (rng.random(sequences.shape) < _MISSING) | beyond[..., np.newaxis]
+    missing[:, 0] = False
+    return np.where(missing, np.nan, sequences)
 
 
 def _put_tokens(
