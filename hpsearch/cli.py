@@ -44,6 +44,8 @@ hpsearch run houses.csv --target price --trials 30 --folds 5 --repeats 4
 
 hpsearch run visits.csv --target ill --groups patient --drop name,address
 
+hpsearch run photos/ --size 64
+
 hpsearch run sales.csv --target demand --time date --gap 7 --space my_space.py
 
 hpsearch run keras:boston_housing --fix optimizer=rmsprop --fix n_layers=2
@@ -139,8 +141,8 @@ def run(
         str,
         typer.Argument(
             metavar="DATA",
-            help="A CSV, TSV, Parquet or NPZ file (.csv.gz too), or sklearn:NAME or keras:NAME; "
-            "`hpsearch datasets` lists the names.",
+            help="A CSV, TSV, Parquet or NPZ file (.csv.gz too), a folder with a folder of images "
+            "for each class, or sklearn:NAME or keras:NAME; `hpsearch datasets` lists the names.",
             show_default=False,
         ),
     ],
@@ -319,7 +321,8 @@ def predict(
         str,
         typer.Argument(
             metavar="DATA",
-            help="A file with the columns that the run was trained on, in any order.",
+            help="A file with the columns that the run was trained on, in any order, or a folder "
+            "of images.",
         ),
     ],
     output: Annotated[

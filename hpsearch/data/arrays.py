@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from hpsearch.data.dataset import ArrayKind, Column
+from hpsearch.data.images import ImageForm
 from hpsearch.data.names import check_known
 from hpsearch.data.sequences import (
     check_steps,
@@ -46,6 +47,7 @@ def array_column(
     name: str,
     asked: ArrayKind | None = None,
     padding: float | None = None,
+    form: ImageForm | None = None,
 ) -> ArrayColumn:
     """Decide what an array a row is, or a word matrix.
 
@@ -61,6 +63,7 @@ def array_column(
     name : the column's name.
     asked : what it is, where the user says so.
     padding : what padded steps of a sequence hold in all features.
+    form : how its image files were read, where it comes of some.
 
     Raises
     ------
@@ -84,8 +87,10 @@ def array_column(
         check_steps(array, name)
     else:
         check_complete(array, name)
-    reason = f"{_described(kind, shape, array)}, {array.dtype}" + (", as asked" if asked else "")
-    column = Column(name, "array", reason, shape=shape, array_kind=kind)
+    source = "from files" + (", resized" if form.resizes else "") if form else str(array.dtype)
+    reason = f"{_described(kind, shape, array)}, {source}" + (", as asked" if asked else "")
+    read_as = form.text if form else ""
+    column = Column(name, "array", reason, shape=shape, array_kind=kind, image_form=read_as)
     if kind == "sequence":
         column = marked(column, array, padding)
     if asked or len(shape) != 2 or array.dtype == np.uint8 or column.has_missing:
@@ -194,8 +199,8 @@ def _described(kind: ArrayKind, shape: tuple[int, ...], array: NDArray[Any] | No
         steps = counted(shape[0], "step") if array is None else described_steps(array)
         features = counted(shape[1], "feature")
         return f"sequences of {steps} of {features}, each with a mean of its own"
-    if len(shape) == 2:
-        return f"grey images of {size}"
+    if len(shape) == 2 or (len(shape) == 3 and shape[2] == 1):
+        return f"grey images of {shape[0]} x {shape[1]}"
     if len(shape) == 3:
         return f"images of {shape[0]} x {shape[1]} with {counted(shape[2], 'channel')}"
     return f"arrays of {size}, the last axis of which are channels"

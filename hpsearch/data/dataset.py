@@ -45,6 +45,8 @@ class Column:
     word_rule : for ``text``, the rule by which it was split into words (``words``).
     number_format : for ``number``, the form in which text was written, such as ``1.234,5 €``
         (``numerals``); empty for plain numbers.
+    image_form : for an ``array`` of image files, how they are read, such as ``RGB, of 64 x 96``
+        (``images``); empty for arrays.
     offset : what is taken off in float64 before numbers become float32 (``offsets``): one number
         for a ``number``, or for a date's days since 2000; one for each last index of an array as a
         network sees it. Empty where nothing is.
@@ -62,6 +64,7 @@ class Column:
     date_format: str = ""
     number_format: str = ""
     word_rule: str = ""
+    image_form: str = ""
     offset: tuple[float, ...] = ()
     padding: float | None = None
 

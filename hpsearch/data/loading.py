@@ -24,6 +24,8 @@ from hpsearch.data.dataset import ArrayKind, Column, Dataset, Origin, Schema
 from hpsearch.data.exposure import exposure_name, read_exposure
 from hpsearch.data.fingerprint import fingerprint
 from hpsearch.data.hints import target_leaks
+from hpsearch.data.image_columns import with_images
+from hpsearch.data.images import ImageForm
 from hpsearch.data.kinds import check_range, read_feature
 from hpsearch.data.names import check_known, listed
 from hpsearch.data.numerals import NumberForm
@@ -56,6 +58,7 @@ class _Roles:
     time: str | None
     weights: str | None
     exposure: str | None = None
+    images: tuple[str, ...] = ()
     kinds: Mapping[str, ArrayKind] = field(default_factory=dict)
 
     @classmethod
@@ -69,6 +72,7 @@ class _Roles:
             asked.time if isinstance(asked.time, str) else None,
             asked.sample_weight if isinstance(asked.sample_weight, str) else None,
             exposure_name(asked.exposure),
+            asked.image,
             asked.kinds,
         )
 
@@ -92,10 +96,11 @@ def load(
 
     Parameters
     ----------
-    source : path of a CSV, TSV (also .gz), Parquet or NPZ file; ``"sklearn:NAME"`` or
-        ``"keras:NAME"``; a DataFrame (of pandas, polars or any library that speaks Arrow); an array
-        (n_rows, ...); a sparse 0/1 matrix; sequences of word numbers; a pair ``(X, y)`` of these; a
-        ``Dataset``, which is returned as it is.
+    source : path of a CSV, TSV (also .gz), Parquet or NPZ file; of a folder that holds a folder of
+        images for each class; ``"sklearn:NAME"`` or ``"keras:NAME"``; a DataFrame (of pandas,
+        polars or any library that speaks Arrow); an array (n_rows, ...); a sparse 0/1 matrix;
+        sequences of word numbers; a pair ``(X, y)`` of these; a ``Dataset``, which is returned as
+        it is.
     y : the target of arrays and DataFrames: (n_rows,) or (n_rows, n), a Series or a DataFrame,
         whose index must be that of X.
     name : a short name; default: from the source.
@@ -224,6 +229,7 @@ def _check_roles(roles: _Roles, table: Table) -> None:
     single = {"--groups": roles.groups, "--time": roles.time, "--weights": roles.weights}
     single["--exposure"] = roles.exposure
     named = {"--target": roles.target, "--drop": roles.drop, "--text": roles.text}
+    named["--image"] = roles.images
     named |= {option: (name,) for option, name in single.items() if name is not None}
     part: dict[str, str] = {}
     for option, columns in named.items():
@@ -243,11 +249,12 @@ def _check_roles(roles: _Roles, table: Table) -> None:
 
 
 def _decide(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
+    table, forms, doubts_of_images = with_images(table, roles.images, asked.size)
     places = table.places
     signs = Signs(table.frame, semicolons=table.semicolons)
     found = _target(table, roles, asked, signs)
     notes: list[str] = [*table.notes, *found.notes]
-    warnings: list[str] = [*found.warnings]
+    warnings: list[str] = [*doubts_of_images, *found.warnings]
     columns: list[Column] = []
     values: dict[str, Any] = {}
     trimmed: list[str] = []
@@ -266,14 +273,9 @@ def _decide(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
     notes += _format_notes(columns, found.target)
     if trimmed:
         notes.append(f"Spaces around cells were removed in {listed(trimmed)}.")
-    arrays: Arrays = {k: a for k, a in table.arrays.items() if k not in roles.drop}
-    check_kinds(roles.kinds, arrays)
-    for name, array in arrays.items():
-        found_array = array_column(array, name, roles.kinds.get(name), asked.padding)
-        columns.append(found_array.column)
-        arrays[name] = found_array.array
-        notes += found_array.notes
-    check_padding_has_use(asked.padding, columns)
+    arrays, of_arrays, said_of_arrays = _arrays(table, roles, asked, forms)
+    columns += of_arrays
+    notes += said_of_arrays
     _check_any_is_left(columns, table, [*notes, *warnings])
     frame = pd.DataFrame(values, index=range(table.n_rows))
     warnings += target_leaks(frame, found.target, found.y)
@@ -304,6 +306,24 @@ def _decide(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
     return replace(data, fingerprint=fingerprint(data))
 
 
+def _arrays(
+    table: Table, roles: _Roles, asked: TableOptions, forms: Mapping[str, ImageForm]
+) -> tuple[Arrays, list[Column], list[str]]:
+    """The arrays that are features, their columns, and what is said of them."""
+    arrays: Arrays = {k: a for k, a in table.arrays.items() if k not in roles.drop}
+    check_kinds(roles.kinds, arrays)
+    columns: list[Column] = []
+    notes: list[str] = []
+    for name, array in arrays.items():
+        kind, form = roles.kinds.get(name), forms.get(name)
+        found = array_column(array, name, kind, asked.padding, form)
+        arrays[name] = found.array
+        columns.append(found.column)
+        notes += found.notes
+    check_padding_has_use(asked.padding, columns)
+    return arrays, columns, notes
+
+
 def _check_any_is_left(columns: Sequence[Column], table: Table, said: Sequence[str]) -> None:
     if not columns:
         raise DataError(
@@ -323,7 +343,7 @@ def _target_of(table: Table, roles: _Roles, asked: TableOptions, signs: Signs) -
     if task is not None or known is None or roles.target != table.target or asked.levels:
         return read_target(frame, table.places, task, signs, asked.levels)
     found = read_target(frame, table.places, known, signs)
-    return replace(found, target=replace(found.target, reason="as is known of this set"))
+    return replace(found, target=replace(found.target, reason=table.task_reason))
 
 
 def _format_notes(columns: Sequence[Column], target: Target) -> list[str]:

@@ -9,6 +9,7 @@ import csv
 import io
 import math
 import numbers
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +24,9 @@ MAX_LEVELS: Final = 64
 
 MAX_WORDS: Final = 10_000
 """Words kept of a text column, where nothing else is asked."""
+
+LARGEST_SIDE: Final = 16_384
+"""Pixels of an image's side."""
 
 
 def read_names(values: Sequence[str] | None) -> list[str]:
@@ -76,6 +80,41 @@ def read_kinds(values: Sequence[str] | None) -> dict[str, str]:
 def _write_kinds(kinds: Mapping[str, str]) -> Iterator[str]:
     for name, kind in kinds.items():
         yield from ("--array", kind if name == "x" else f"{name}={kind}")
+
+
+def image_size(name: str, value: Any) -> tuple[int, int] | None:
+    """The rule of ``size``: height and width of images, or None.
+
+    Examples
+    --------
+    >>> image_size("size", "96x64"), image_size("size", 32)
+    ((96, 64), (32, 32))
+    """
+    if value is None:
+        return None
+    parts = re.split("[xX×]", value) if isinstance(value, str) else value
+    sides = list(parts) if isinstance(parts, list | tuple) else [parts]
+    try:
+        whole = [int(side) for side in sides if not isinstance(side, bool)]
+    except (TypeError, ValueError, OverflowError):
+        whole = []
+    same = [*whole, *whole] if len(whole) == len(sides) == 1 else whole
+    exact = all(isinstance(side, str) or side == n for side, n in zip(sides, whole, strict=False))
+    if len(same) != 2 or len(whole) != len(sides) or not exact or not _fit(same):
+        raise OptionError(
+            f"`{name}` is the height and width of images in pixels, from 1 to {LARGEST_SIDE:,}, "
+            f"such as 96 or 96x64; received {value!r}."
+        )
+    return same[0], same[1]
+
+
+def _fit(sides: Sequence[int]) -> bool:
+    return all(1 <= side <= LARGEST_SIDE for side in sides)
+
+
+def _write_size(size: tuple[int, int]) -> Iterator[str]:
+    height, width = size
+    yield from ("--size", str(height) if height == width else f"{height}x{width}")
 
 
 def _names(name: str, value: Any) -> tuple[str, ...]:
@@ -173,6 +212,27 @@ class TableOptions:
         panel=Panel.DATA,
         metavar="NUMBER",
         given=float,
+    )
+    image: Any = option(
+        (),
+        "Columns of paths of images, within the table's folder. Repeatable, or separated by "
+        "commas.",
+        _names,
+        panel=Panel.DATA,
+        metavar="COLUMN",
+        repeats=True,
+        read=read_names,
+        write=_write_names("--image"),
+    )
+    size: Any = option(
+        None,
+        "Height and width in pixels that image files are resized to: 96, or 96x64 for 96 high and "
+        "64 wide. Needed where they differ in size.",
+        image_size,
+        in_python="A number, such a text, or a pair (height, width).",
+        panel=Panel.DATA,
+        metavar="SIZE",
+        write=_write_size,
     )
     path: Any = option(
         None,

@@ -7,7 +7,7 @@ column has. Nothing is inferred here, and nothing is left out but columns the sc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -18,6 +18,7 @@ from hpsearch.data.arrays import check_complete, settled
 from hpsearch.data.cells import as_dates, as_levels, as_numbers
 from hpsearch.data.dataset import Column, Schema
 from hpsearch.data.exposure import check_exposure_is_there, exposure_of_rows
+from hpsearch.data.image_columns import with_known_images
 from hpsearch.data.kinds import check_range
 from hpsearch.data.levels import form_note, in_known_form
 from hpsearch.data.names import listed
@@ -42,6 +43,7 @@ class Rows:
     y : the target as in ``Dataset``, or None.
     notes : what was ignored or read in another form, a sentence each.
     unseen : what the rows hold that the training rows did not, a sentence each.
+    paths : the columns of paths of images, as they were given, by name.
     """
 
     frame: pd.DataFrame
@@ -49,6 +51,7 @@ class Rows:
     y: NDArray[Any] | None
     notes: tuple[str, ...]
     unseen: tuple[str, ...]
+    paths: dict[str, pd.Series[Any]] = field(default_factory=dict)
 
 
 def read_rows(source: Any, schema: Schema, *, y: Any = None, require_target: bool = False) -> Rows:
@@ -77,6 +80,7 @@ def rows_of_table(table: Table, schema: Schema, *, require_target: bool = False)
     target_names = schema.target.names
     wanted = [column.name for column in schema.columns]
     check_exposure_is_there(schema, table.names)
+    table, paths = with_known_images(table, schema)
     _check_present(wanted + (list(target_names) if require_target else []), table.names)
     known = {*wanted, *target_names}
     extra = [name for name in table.names if name not in known]
@@ -101,7 +105,7 @@ def rows_of_table(table: Table, schema: Schema, *, require_target: bool = False)
     y = None
     if require_target:
         y = read_known_target(table.frame[list(target_names)], table.places, schema.target)
-    return Rows(frame, arrays, y, notes, unseen)
+    return Rows(frame, arrays, y, notes, unseen, paths)
 
 
 def names_of(schema: Schema) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 Owns the file types, the names of columns made from arrays, and the match of X and y. CSV and TSV
 text belongs to ``delimited``, Parquet files and frames of other libraries to ``arrow``, NPZ
-archives to ``npz``; what the cells mean belongs to ``cells``.
+archives to ``npz``, folders of images to ``image_folders``; what the cells mean belongs to
+``cells``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from scipy import sparse
 
 from hpsearch.data.arrow import frame_of, index_note, is_arrow, read_parquet, series_of
 from hpsearch.data.delimited import read_delimited
+from hpsearch.data.image_folders import ImageFolder, classes_in, images_in
 from hpsearch.data.names import checked_names, nearest
 from hpsearch.data.npz import read_npz
 from hpsearch.data.understood import Mask, Places, quoted
@@ -44,11 +46,13 @@ class Table:
     frame : the columns that hold one cell a row, index ``0..n_rows-1``; text is not yet understood.
     arrays : images and other arrays (n_rows, ...), and word matrices as ``csr_array``.
     target : the target's columns where the source says which they are; else empty.
-    task : the problem type that they make, where the source says it.
+    task : the problem type that they make, where the source says it; ``task_reason`` says how.
     places : names rows for people.
     notes : what was handled while reading, a sentence each.
     test : the source's own test rows.
     semicolons : whether the source separates cells by semicolons.
+    image_columns : columns of paths of images, where the source says so.
+    folder : what paths in cells start from; None for the working folder.
     index : a DataFrame's index, which that of a Series beside it must equal; None without one.
     """
 
@@ -57,10 +61,13 @@ class Table:
     arrays: dict[str, NDArray[Any] | sparse.csr_array] = field(default_factory=dict)
     target: tuple[str, ...] = ()
     task: ProblemKind | None = None
+    task_reason: str = "as is known of this set"
     places: Places = field(default_factory=Places)
     notes: tuple[str, ...] = ()
     test: Table | None = None
     semicolons: bool = False
+    image_columns: tuple[str, ...] = ()
+    folder: Path | None = None
     index: pd.Index[Any] | None = None
 
     @property
@@ -81,13 +88,14 @@ def read_table(
 
     Parameters
     ----------
-    source : a path of one of ``FILE_TYPES``; a DataFrame, of pandas or of a library that speaks
-        Arrow, such as polars; an array (n_rows, ...), a sparse matrix or a sequence of sequences of
-        word numbers; or a pair ``(X, y)`` of these.
+    source : a path of one of ``FILE_TYPES``, or of a folder of images; a DataFrame, of pandas or of
+        a library that speaks Arrow, such as polars; an array (n_rows, ...), a sparse matrix or a
+        sequence of sequences of word numbers; or a pair ``(X, y)`` of these.
     y : the target for arrays and DataFrames: (n_rows,) or (n_rows, n), a Series or a DataFrame.
     n_words : the number of words that are known, where rows are words: sequences of word numbers
         may then be of one length. Default: the largest number plus one.
-    expected : names that the columns should have, by which separators of a CSV file are found.
+    expected : names that the columns should have, by which separators of a CSV file are found; of a
+        folder of images all are read then, whatever stands for their classes.
 
     Raises
     ------
@@ -103,7 +111,9 @@ def read_table(
                 "`y` belongs to arrays and DataFrames; a file holds its target itself. "
                 "Name it with --target."
             )
-        table = read_file(expanded(source, DataError), expected)
+        path = expanded(source, DataError)
+        is_folder = found_at(path, DataError) == "a folder" and not _types_of(path)
+        table = _of_folder(path, known=bool(expected)) if is_folder else read_file(path, expected)
     elif isinstance(source, pd.DataFrame | pd.Series):
         table = from_frame(_as_frame(source, "x0"), y)
     elif is_arrow(source):
@@ -133,7 +143,7 @@ def read_file(path: Path, expected: Collection[str] = ()) -> Table:
         raise DataError(f"There is no file {shown(path)}. {_nearest_file(path)}")
     try:
         with opened(path, DataError) as file:
-            return replace(_read(file, path, kind, expected), name=name)
+            return replace(_read(file, path, kind, expected), name=name, folder=path.parent)
     except (OSError, MemoryError) as error:
         raise DataError(
             f"{shown(path)} cannot be read ({str(error) or 'out of memory'}). Check the file, its "
@@ -153,15 +163,44 @@ def _read(file: BinaryIO, path: Path, kind: str, expected: Collection[str]) -> T
     return Table("", text.frame, places=places, notes=text.notes, semicolons=semicolons)
 
 
-def _file_type(path: Path) -> str:
+def _types_of(path: Path) -> list[str]:
     lower = path.name.lower()
-    fitting = [kind for kind in FILE_TYPES if lower.endswith(kind)]
+    return [kind for kind in FILE_TYPES if lower.endswith(kind)]
+
+
+def _file_type(path: Path) -> str:
+    fitting = _types_of(path)
     if not fitting:
         raise DataError(
-            f"A table is one of {', '.join(FILE_TYPES)}; received {shown(path.name)}. Rename the "
-            "file if it is one of these, or convert it."
+            f"A table is one of {', '.join(FILE_TYPES)}, or a folder of images; received "
+            f"{shown(path.name)}. Rename the file if it is one of these, or convert it."
         )
     return max(fitting, key=len)
+
+
+def _of_folder(path: Path, *, known: bool) -> Table:
+    """The paths and the classes of a folder's images; ``known`` says that a schema reads them."""
+    name = path.resolve().name
+    return _of_images(images_in(path) if known else classes_in(path), path, name)
+
+
+def _of_images(found: ImageFolder, path: Path, name: str) -> Table:
+    columns: dict[str, Any] = {"image": list(found.files)}
+    if found.classes is not None:
+        columns["class"] = pd.Categorical(found.classes)
+    n_classes = len(set(found.classes or ()))
+    return Table(
+        name,
+        pd.DataFrame(columns),
+        target=("class",) if found.classes else (),
+        task="binary" if n_classes == 2 else "multiclass",
+        task_reason="the folders' names",
+        places=Places(names=found.files),
+        notes=found.notes,
+        test=None if found.test is None else _of_images(found.test, path, f"{name} test"),
+        image_columns=("image",),
+        folder=path,
+    )
 
 
 def _nearest_file(path: Path) -> str:

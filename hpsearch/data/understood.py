@@ -44,7 +44,7 @@ def quoted(cell: Any, render: Callable[[Any], str] = repr) -> str:
 
 @dataclass(frozen=True)
 class Places:
-    """Names rows for people: by their lines in a file, or by their numbers from 0.
+    """Names rows for people: by their lines in a file, their own names, or their numbers from 0.
 
     Examples
     --------
@@ -54,6 +54,7 @@ class Places:
     """
 
     lines: NDArray[np.int64] | None = field(default=None, repr=False)
+    names: Sequence[str] = field(default=(), repr=False)
     _most = 5
 
     def __call__(self, mask: Mask) -> str:
@@ -68,8 +69,10 @@ class Places:
         ]
         return self._named(shown, int(mask.sum()))
 
-    def _numbers(self, mask: Mask) -> list[int]:
+    def _numbers(self, mask: Mask) -> list[int | str]:
         rows = np.flatnonzero(mask)[: self._most]
+        if self.names:
+            return [repr(self.names[row]) for row in rows]
         return [int(row) for row in (rows if self.lines is None else self.lines[rows])]
 
     def _named(self, shown: list[str], n: int) -> str:

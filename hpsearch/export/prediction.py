@@ -41,7 +41,8 @@ def predict(
     ----------
     run : a finished run or its folder.
     data : a file, a DataFrame or arrays with the columns that the model was trained on, in any
-        order; cells may be missing, levels unseen, further columns are ignored.
+        order; cells may be missing, levels unseen, further columns are ignored. For a model of
+        images, a folder of them, with or without folders in it.
     interval : the share of what comes that ranges of numbers, or sets of classes, are to hold, for
         example 0.9; ``docs/decisions.md`` says what is promised. By default there are none.
 
@@ -50,7 +51,8 @@ def predict(
     One row per given row. For classes ``prediction`` and ``probability.<label>`` for each label;
     for several labels a row, a 0/1 column and a ``probability.<label>`` each; for regression a
     column per target; for quantiles a column per level, such as ``q0.1``. A label is predicted
-    from the run's threshold on, 0.5 where it chose none. With ``interval``: ``low.<target>`` and
+    from the run's threshold on, 0.5 where it chose none. The paths of images come first, under
+    their column's name. With ``interval``: ``low.<target>`` and
     ``high.<target>`` for each number, in its own units; ``set`` for classes, those that it holds
     with `` | `` between them.
 
@@ -105,6 +107,8 @@ def predict_rows(
         frame = prediction_frame(bundle.schema.target, predictions, bundle.thresholds)
         if interval is not None:
             frame = with_intervals(frame, bundle, predictions, interval)
+        for name, paths in reversed(rows.paths.items()):
+            frame.insert(0, name if name not in frame else f"{name} (path)", paths.to_numpy())
         beyond = beyond_ranges(rows.frame, bundle.manifest.get("ranges") or {})
         return Predicted(frame, rows.notes, (*rows.unseen, *beyond))
 

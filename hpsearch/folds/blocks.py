@@ -7,6 +7,7 @@ fold belongs to ``deal``.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -69,16 +70,21 @@ def duplicate_ids(X: Any) -> NDArray[np.int64]:
 def dataset_duplicates(dataset: Dataset) -> NDArray[np.int64]:
     """Number the distinct rows of a dataset by all of its features, the target left out.
 
+    Rows with one image, of those that come from files, are copies whatever stands beside it: it is
+    what a network would know again.
+
     Returns
     -------
     Numbers from 0 in the order of the first occurrence, int64 (n_rows,).
     """
     if dataset not in _known:
-        parts = [duplicate_ids(array) for array in dataset.arrays.values()]
+        parts = {name: duplicate_ids(array) for name, array in dataset.arrays.items()}
+        images = [parts[c.name] for c in dataset.schema.columns if c.image_form]
+        each = list(parts.values())
         if dataset.frame.shape[1]:
-            parts.append(duplicate_ids(dataset.frame))
-        together = np.stack(parts, axis=1) if parts else np.zeros((dataset.n_rows, 1))
-        _known[dataset] = duplicate_ids(together)
+            each.append(duplicate_ids(dataset.frame))
+        together = np.stack(each, axis=1) if each else np.zeros((dataset.n_rows, 1))
+        _known[dataset] = reduce(join_blocks, images, duplicate_ids(together))
     return _known[dataset]
 
 

@@ -37,8 +37,10 @@ def said_of_copies(dataset: Dataset, ids: Rows, validation: Sequence[Rows]) -> s
     n_copied, n_copies = int((sizes > 1).sum()), len(ids) - len(sizes)
     if not n_copies:
         return ""
-    counts = f" {n_copies:,} {'row is a copy' if n_copies == 1 else 'rows are copies'} of "
-    counts += f"{n_copied:,} other{'s' if n_copied > 1 else ''}"
+    are = "row is a copy of" if n_copies == 1 else "rows are copies of"
+    if _have_more_than_images(dataset):
+        are = "row shares its image with" if n_copies == 1 else "rows share their images with"
+    counts = f" {n_copies:,} {are} {n_copied:,} other{'s' if n_copied > 1 else ''}"
     if not validation:
         return f"{counts}; they stay at their times."
     said = f"{counts}, and copies stay on one side"
@@ -52,6 +54,12 @@ def said_of_copies(dataset: Dataset, ids: Rows, validation: Sequence[Rows]) -> s
     if skewed or 2 * len(sizes) <= len(ids):
         said += _advice(ids, n_copied, dataset.y)
     return said
+
+
+def _have_more_than_images(dataset: Dataset) -> bool:
+    """Whether rows hold the images of files, and something beside them."""
+    columns = dataset.schema.columns
+    return len(columns) > 1 and any(column.image_form for column in columns)
 
 
 def _skewed(dataset: Dataset, validation: Sequence[Rows]) -> str:
