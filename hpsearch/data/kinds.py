@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hpsearch.data.cells import as_levels, interpret
 from hpsearch.data.dataset import Column
+from hpsearch.data.ragged import check_lists
 from hpsearch.data.signs import Signs
 from hpsearch.data.understood import MISSING_WORDS, Cells, Form, Places, quoted
 from hpsearch.data.variants import CORRECT_LEVELS
@@ -73,6 +74,7 @@ def read_feature(
     """
     if as_text:
         return _text_feature(series, name)
+    check_lists(series, name)
     cells = interpret(series, name, signs)
     if cells.form == "missing":
         return _left_out(cells, f"Column {name!r} was left out: none of its cells is filled.")

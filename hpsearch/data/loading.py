@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -32,7 +33,8 @@ from hpsearch.data.numerals import NumberForm
 from hpsearch.data.offsets import with_offsets
 from hpsearch.data.options import TABLE_OPTIONS, TableOptions
 from hpsearch.data.positive import with_positive
-from hpsearch.data.rows import Arrays, names_of, rows_of_table, word_count
+from hpsearch.data.rows import Arrays, names_of, read_under, rows_of_table
+from hpsearch.data.sequences import check_no_longer
 from hpsearch.data.signs import Signs
 from hpsearch.data.tables import Table, check_index, read_table
 from hpsearch.data.target import TargetColumn, read_target
@@ -98,9 +100,9 @@ def load(
     ----------
     source : path of a CSV, TSV (also .gz), Parquet or NPZ file; of a folder that holds a folder of
         images for each class; ``"sklearn:NAME"`` or ``"keras:NAME"``; a DataFrame (of pandas,
-        polars or any library that speaks Arrow); an array (n_rows, ...); a sparse 0/1 matrix;
-        sequences of word numbers; a pair ``(X, y)`` of these; a ``Dataset``, which is returned as
-        it is.
+        polars or any library that speaks Arrow); an array (n_rows, ...); a sparse 0/1 matrix; a
+        list of sequences (steps, features) of different length, or of word numbers; a pair
+        ``(X, y)`` of these; a ``Dataset``, which is returned as it is.
     y : the target of arrays and DataFrames: (n_rows,) or (n_rows, n), a Series or a DataFrame,
         whose index must be that of X.
     name : a short name; default: from the source.
@@ -134,7 +136,7 @@ def load(
                 "A Dataset is used as it is; options belong to the call of load that made it."
             )
         return source
-    table = _read_source(source, y, asked.path, schema)
+    table = _read_source(source, y, asked.path, schema, asked.kinds)
     if name is not None:
         table = replace(table, name=name)
     if schema is not None:
@@ -191,7 +193,13 @@ def _origin(source: Any, name: str, roles: _Roles, asked: TableOptions) -> Origi
     return Origin(str(source) if is_named else str(Path(source).expanduser().resolve()), options)
 
 
-def _read_source(source: Any, y: Any, path: str | Path | None, schema: Schema | None) -> Table:
+def _read_source(
+    source: Any,
+    y: Any,
+    path: str | Path | None,
+    schema: Schema | None,
+    kinds: Mapping[str, Any] = MappingProxyType({}),
+) -> Table:
     from hpsearch.data import named
 
     if isinstance(source, str) and named.is_named(source):
@@ -204,8 +212,8 @@ def _read_source(source: Any, y: Any, path: str | Path | None, schema: Schema | 
             "Give the file itself as the data."
         )
     if schema is None:
-        return read_table(source, y)
-    return read_table(source, y, n_words=word_count(schema), expected=names_of(schema))
+        return read_table(source, y, sequences="sequence" in kinds.values())
+    return read_under(source, y, schema)
 
 
 def _without_other_targets(table: Table, chosen: tuple[str, ...]) -> Table:
@@ -369,6 +377,7 @@ def _under_schema(table: Table, schema: Schema, weights: Any = None) -> Dataset:
         table = replace(table, frame=table.frame.drop(columns=name))
     rows = rows_of_table(table, schema, require_target=True)
     assert rows.y is not None
+    check_no_longer(rows.arrays, schema)
     data = Dataset(
         name=table.name,
         schema=schema,

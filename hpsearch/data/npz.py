@@ -101,5 +101,7 @@ def _check_text(array: NDArray[Any]) -> None:
 def _objects(name: str, path: Path) -> DataError:
     return DataError(
         f"Arrays are read without pickle; {name!r} in {shown(path)} holds Python objects or raw "
-        "bytes. Save it with a plain type, for instance array.astype(float) or astype(str)."
+        "bytes. Save it with a plain type, for instance array.astype(float) or astype(str); "
+        f"sequences of different length as {name}=numpy.concatenate(rows) beside "
+        f"{name}_lengths=[len(row) for row in rows]."
     )

@@ -22,6 +22,7 @@ from hpsearch.data.image_columns import with_known_images
 from hpsearch.data.kinds import check_range
 from hpsearch.data.levels import form_note, in_known_form
 from hpsearch.data.names import listed
+from hpsearch.data.ragged import check_lists
 from hpsearch.data.sequences import as_trained, unseen_steps
 from hpsearch.data.tables import Table, read_table
 from hpsearch.data.target import read_known_target
@@ -70,8 +71,20 @@ def read_rows(source: Any, schema: Schema, *, y: Any = None, require_target: boo
         A column is missing, a cell cannot be read as its column's kind, an array has another
         shape, or (``require_target``) the target is absent, incomplete or has unknown labels.
     """
-    table = read_table(source, y, n_words=word_count(schema), expected=names_of(schema))
+    table = read_under(source, y, schema)
     return rows_of_table(table, schema, require_target=require_target)
+
+
+def read_under(source: Any, y: Any, schema: Schema) -> Table:
+    """Raw columns of rows that a schema is known of."""
+    arrays = schema.of_kind("array")
+    return read_table(
+        source,
+        y,
+        n_words=word_count(schema),
+        expected=names_of(schema),
+        sequences=any(column.array_kind == "sequence" for column in arrays),
+    )
 
 
 def rows_of_table(table: Table, schema: Schema, *, require_target: bool = False) -> Rows:
@@ -165,6 +178,7 @@ def _cells(table: Table, column: Column) -> tuple[pd.Series[Any], tuple[str, ...
 def _array_cells(table: Table, column: Column) -> NDArray[Any] | sparse.csr_array:
     array = table.arrays.get(column.name)
     if array is None:
+        check_lists(table.frame[column.name], column.name)
         raise DataError(
             f"Column {column.name!r} holds an array of shape {column.shape} per row; received one "
             "cell per row. Give the arrays that the model was trained on."

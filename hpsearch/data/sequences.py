@@ -8,14 +8,14 @@ new rows; what is learnt of the values that are there belongs to ``hpsearch.prep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.data.dataset import Column
+from hpsearch.data.dataset import Column, Schema
 from hpsearch.data.understood import Places
 from hpsearch.errors import DataError
 from hpsearch.words import counted
@@ -130,11 +130,33 @@ def as_trained(array: NDArray[Any], column: Column, places: Places | None = None
             f"Column {name!r} holds sequences of {counted(n_steps, 'step')}, all of one length; "
             f"received {counted(array.shape[1], 'step')}. Give rows of the same shape."
         )
-    n_needed = max(n_steps, int(lengths(array).max()))
-    if array.shape[1] >= n_needed:
-        return array[:, :n_needed]
+    return with_steps(array, max(n_steps, int(lengths(array).max())))
+
+
+def with_steps(array: NDArray[Any], n_steps: int) -> NDArray[Any]:
+    """Sequences cut to so many steps, or padded to them at their end.
+
+    Examples
+    --------
+    >>> with_steps(np.array([[[1.0]]]), 2).tolist()
+    [[[1.0], [nan]]]
+    """
+    n_more = n_steps - array.shape[1]
+    if n_more <= 0:
+        return array[:, :n_steps]
     wide = array.astype(np.promote_types(array.dtype, np.float32), copy=False)
-    return np.pad(wide, ((0, 0), (0, n_needed - array.shape[1]), (0, 0)), constant_values=np.nan)
+    return np.pad(wide, ((0, 0), (0, n_more), (0, 0)), constant_values=np.nan)
+
+
+def check_no_longer(arrays: Mapping[str, Any], schema: Schema) -> None:
+    """Raise ``DataError`` where rows to score have more steps than those that are trained on."""
+    for column in schema.of_kind("array"):
+        if column.array_kind == "sequence" and arrays[column.name].shape[1] > column.shape[0]:
+            raise DataError(
+                f"Test rows have no more steps than the longest row to train on, "
+                f"{column.shape[0]:,}; {column.name!r} has up to "
+                f"{arrays[column.name].shape[1]:,}. Cut them, or move the longest ones there."
+            )
 
 
 def described_steps(array: NDArray[Any]) -> str:

@@ -24,6 +24,7 @@ from hpsearch.data.delimited import read_delimited
 from hpsearch.data.image_folders import ImageFolder, classes_in, images_in
 from hpsearch.data.names import checked_names, nearest
 from hpsearch.data.npz import read_npz
+from hpsearch.data.ragged import has_rows, list_columns, sequences_of, split_by_lengths
 from hpsearch.data.understood import Mask, Places, quoted
 from hpsearch.data.word_rows import words_of
 from hpsearch.errors import DataError
@@ -82,20 +83,27 @@ class Table:
 
 
 def read_table(
-    source: Any, y: Any = None, *, n_words: int | None = None, expected: Collection[str] = ()
+    source: Any,
+    y: Any = None,
+    *,
+    n_words: int | None = None,
+    expected: Collection[str] = (),
+    sequences: bool = False,
 ) -> Table:
     """Raw columns of a file, a DataFrame or arrays.
 
     Parameters
     ----------
     source : a path of one of ``FILE_TYPES``, or of a folder of images; a DataFrame, of pandas or of
-        a library that speaks Arrow, such as polars; an array (n_rows, ...), a sparse matrix or a
-        sequence of sequences of word numbers; or a pair ``(X, y)`` of these.
+        a library that speaks Arrow, such as polars; an array (n_rows, ...); a sparse matrix; a list
+        of sequences, (steps, features) or (steps,), of different length, or of word numbers; or a
+        pair ``(X, y)`` of these.
     y : the target for arrays and DataFrames: (n_rows,) or (n_rows, n), a Series or a DataFrame.
     n_words : the number of words that are known, where rows are words: sequences of word numbers
         may then be of one length. Default: the largest number plus one.
     expected : names that the columns should have, by which separators of a CSV file are found; of a
         folder of images all are read then, whatever stands for their classes.
+    sequences : whether rows of arrays are known to be sequences of steps, and not of word numbers.
 
     Raises
     ------
@@ -119,7 +127,7 @@ def read_table(
     elif is_arrow(source):
         table = from_frame(frame_of(source), y)
     else:
-        table = from_arrays(source, y, n_words=n_words)
+        table = from_arrays(source, y, n_words=n_words, sequences=sequences)
     if table.n_rows == 0:
         raise DataError(f"A table needs rows; {quoted(table.name)} has none. Add rows to it.")
     return table
@@ -129,7 +137,10 @@ def _is_pair(source: Any) -> bool:
     """Whether a source is ``(X, y)``: two, the first of which is a table."""
     if not isinstance(source, tuple) or len(source) != 2:
         return False
-    return is_arrow(source[0]) or len(getattr(source[0], "shape", ())) > 1
+    x, y = source
+    if is_arrow(x) or len(getattr(x, "shape", ())) > 1:
+        return True
+    return has_rows(x) and not (isinstance(y, list | tuple) and has_rows(y))
 
 
 # --- files --------------------------------------------------------------------------------------
@@ -219,6 +230,7 @@ def _nearest_file(path: Path) -> str:
 
 
 def _from_named_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> Table:
+    arrays = split_by_lengths(arrays)
     keys = {key.lower(): key for key in arrays}
     if set(keys) >= {*_TRAIN_KEYS, *_TEST_KEYS}:
         train, test = (
@@ -262,12 +274,18 @@ def from_frame(frame: pd.DataFrame, y: Any = None) -> Table:
     """Raw columns of a DataFrame, and of a target given apart, whose index must be the same."""
     names = checked_names(frame.columns)
     notes = () if frame.index.name is None else (index_note(frame.index.name),)
-    plain = frame.set_axis(names, axis=1).reset_index(drop=True)
-    return _with_target(Table("table", plain, notes=notes, index=frame.index), y)
+    plain, arrays = list_columns(frame.set_axis(names, axis=1).reset_index(drop=True))
+    arrays = {name: _image_array(array, name) for name, array in arrays.items()}
+    return _with_target(Table("table", plain, arrays, notes=notes, index=frame.index), y)
 
 
-def from_arrays(x: Any, y: Any = None, *, n_words: int | None = None) -> Table:
-    """Raw columns of an array, a sparse matrix or sequences of word numbers, and of a target."""
+def from_arrays(
+    x: Any, y: Any = None, *, n_words: int | None = None, sequences: bool = False
+) -> Table:
+    """Raw columns of an array, a sparse matrix or sequences, and of a target."""
+    steps = sequences_of(x, asked=sequences)
+    if steps is not None:
+        return _with_target(_of_arrays({"x": _image_array(steps, "x")}), y)
     words = words_of(x, n_words)
     if words is not None:
         table = _of_arrays({"x": words.matrix})

@@ -126,8 +126,8 @@ def _word_sequences(x: Any, *, known: bool = False) -> Sequence[Sequence[int]] |
     for item in items:
         if not all(isinstance(w, int | np.integer) and not isinstance(w, bool) for w in item):
             raise DataError(
-                "Rows of different lengths must be sequences of word numbers (whole numbers); "
-                f"received {str(item)[:60]!r}. Give a rectangular array or whole numbers."
+                "Rows of different lengths must be sequences of word numbers (whole numbers), or "
+                f"of steps of numbers; received {str(item)[:60]!r}. Give numbers alone."
             )
     return items
 

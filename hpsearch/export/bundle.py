@@ -31,6 +31,7 @@ from hpsearch.engines.initial import numpy_draws, zeros_drawn
 from hpsearch.engines.lookups import Lookups
 from hpsearch.engines.network import side_by_side
 from hpsearch.errors import InputError, ModelFileError, OptionError
+from hpsearch.export.lengths import by_length
 from hpsearch.export.members import Part
 from hpsearch.keras_settings import check_keras_json, keras_settings
 from hpsearch.paths import opened
@@ -95,7 +96,8 @@ def bundle_ensemble(
     """
     import keras
 
-    inputs = _symbolic_inputs(layout)
+    any_length = all(takes_any_length(part.network, layout) for part in parts)
+    inputs = _symbolic_inputs(layout, any_length=any_length)
     found = [
         _canonical_outputs(part, inputs, schema, layout, "" if len(parts) == 1 else f"member_{i}")
         for i, part in enumerate(parts)
@@ -330,14 +332,20 @@ class Bundle:
         Raises
         ------
         DataError
-            If they hold numbers that the network looks up and does not know.
+            If they hold numbers that the network looks up and does not know, or sequences of more
+            steps than it takes.
         """
         with self.reading():
             lookups = Lookups.from_json(self.manifest.get("lookups", ()))
         lookups.check_rows(encoded, self.layout)
         with self.reading():
             slots = np.array(self.manifest["word_slots"], np.int32)
-            outputs = predict_encoded(self.model, encoded, self.layout, slots, in_few_sizes=True)
+            parts = [
+                (rows, predict_encoded(self.model, part, self.layout, slots, in_few_sizes=True))
+                for rows, part in by_length(self.model, encoded, self.layout)
+            ]
+            order = np.argsort(np.concatenate([rows for rows, _ in parts]))
+            outputs = np.concatenate([found for _, found in parts])[order]
             return canonical(self.schema.target, outputs)
 
     @contextmanager
@@ -455,7 +463,12 @@ def seen_ranges(dataset: Dataset) -> dict[str, list[Any]]:
     return ranges
 
 
-def _symbolic_inputs(layout: Layout) -> dict[str, Any]:
+def takes_any_length(network: Any, layout: Layout) -> bool:
+    """Whether a network takes sequences of more steps than it was trained on."""
+    return bool(layout.sequences) and layout.keeps_shape and network.inputs[0].shape[1] is None
+
+
+def _symbolic_inputs(layout: Layout, *, any_length: bool = False) -> dict[str, Any]:
     import keras
 
     inputs = {}
@@ -467,7 +480,8 @@ def _symbolic_inputs(layout: Layout) -> dict[str, Any]:
     if layout.words:
         inputs["words"] = keras.Input((sum(layout.word_slots),), name="words")
     for i, array_shape in enumerate(layout.array_shapes):
-        inputs[f"array_{i}"] = keras.Input(array_shape, name=f"array_{i}")
+        shape_taken = (None, *array_shape[1:]) if any_length else array_shape
+        inputs[f"array_{i}"] = keras.Input(shape_taken, name=f"array_{i}")
     if layout.prepared:
         inputs["prepared"] = keras.Input(layout.prepared, name="prepared")
     if layout.has_exposure:
