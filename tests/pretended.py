@@ -244,7 +244,9 @@ def pretend():
         patch.setattr("hpsearch.search.execution.refit_and_export", refit_and_export)
         patch.setattr("hpsearch.search.single.refit_and_export", refit_and_export)
         patch.setattr("hpsearch.search.nesting.refit_and_predict", refit_and_predict)
-        patch.setattr("hpsearch.export.bundle.load_keras_bytes", lambda content, _: Loaded(content))
+        patch.setattr(
+            "hpsearch.export.bundle.load_keras_bytes", lambda content, *_: Loaded(content)
+        )
         patch.setattr("hpsearch.search.execution.check_reload", check_reload)
         patch.setattr("hpsearch.search.column_importance.FoldModel", FoldModel)
         patch.setattr("hpsearch.scoring.crew.Crew.fresh", lambda crew, kind: crew.workers)

@@ -61,7 +61,7 @@ class Configuration:
         built = self._space.construct(self.values, self.problem, self._fixes)
         check_input(built.model, self.problem.input_shape)
         if self._must_save:
-            check_saves(self._space.name, built.model)
+            check_saves(self._space.name, built.model, self._space.registered)
             self._must_save = False  # what one network of a configuration can do, the others can
         if not self._is_checked:
             check_lookups(built.model, self._data)

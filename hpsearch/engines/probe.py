@@ -188,7 +188,7 @@ def _probe(
     lookups = lookups_of(model, raw) if asks and raw is not None else None
     _check_fresh(space, model, _build(space, values, problem, fixes))
     if must_save:
-        check_saves(space.name, model)
+        check_saves(space.name, model, space.registered)
     untraceable = _untraceable(model, problem, has_words=has_words)
     if untraceable is None:
         _try(space, model, form, _made_up_rows(problem, lookups, raw), target)

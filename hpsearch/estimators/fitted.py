@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hpsearch.data import Dataset, read_rows
 from hpsearch.estimators import rows
 from hpsearch.export.bundle import Bundle
+from hpsearch.export.code import Code
 from hpsearch.preprocessing import encode
 from hpsearch.task import from_thresholds
 
@@ -31,29 +32,37 @@ class Exported:
     manifest : what it expects and gives, as in ``model.json``.
     order : for each class, in scikit-learn's order, its number in the model's, or None.
     as_column : whether predictions are (n_rows, 1), as the target was.
+    code : what of the space's code the model needs, or None.
     """
 
     content: bytes
     manifest: Mapping[str, Any]
     order: NDArray[np.int64] | None = None
     as_column: bool = False
+    code: Code | None = None
 
     @classmethod
     def of(
-        cls, content: bytes, manifest: Mapping[str, Any], data: Dataset, target: rows.Target
+        cls,
+        content: bytes,
+        manifest: Mapping[str, Any],
+        data: Dataset,
+        target: rows.Target,
+        code: Code | None = None,
     ) -> Exported:
         """The model that was trained on rows."""
         order = rows.class_order(data, target)
-        return cls(content, manifest, order, as_column=target.values.ndim == 2)
+        return cls(content, manifest, order, target.values.ndim == 2, code)
 
     @cached_property
     def bundle(self) -> Bundle:
         """The model, opened for prediction; it is loaded when it first predicts."""
-        return Bundle(Path("model.keras"), self.content, self.manifest, is_sealed=True)
+        path = Path("model.keras")
+        return Bundle(path, self.content, self.manifest, is_sealed=True, code=self.code)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was opened."""
-        names = ("content", "manifest", "order", "as_column")
+        names = ("content", "manifest", "order", "as_column", "code")
         return {name: vars(self)[name] for name in names}
 
     def values(self, X: Any) -> NDArray[np.float64]:

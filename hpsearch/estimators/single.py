@@ -71,7 +71,8 @@ class _Keras(Fittable):
             asked["class_weight"] = target.by_label(asked["class_weight"])
             space = space_of(self.build)
             trained = train(space, data, Options(space, fix=self.values, **asked))
-        return self.keep(Exported.of(trained.content, trained.manifest, data, target), target)
+        exported = Exported.of(trained.content, trained.manifest, data, target, trained.code)
+        return self.keep(exported, target)
 
     def _options(self) -> dict[str, Any]:
         """Options of a search that its parameters are; a regressor has none of classes."""

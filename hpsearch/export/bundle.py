@@ -2,7 +2,8 @@
 
 Owns the format of ``model.keras`` and ``model.json`` and reading them back. Preprocessing is part
 of the network, made of Keras's own operations, so that plain ``keras.models.load_model`` loads it
-in safe mode, without hpsearch and without the space's file. Training it belongs to ``refit``.
+in safe mode, without hpsearch, and without the space's file where it holds Keras's own objects
+alone (``code``). Training it belongs to ``refit``.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ from hpsearch.engines.initial import numpy_draws, zeros_drawn
 from hpsearch.engines.lookups import Lookups
 from hpsearch.engines.network import side_by_side
 from hpsearch.errors import InputError, ModelFileError, OptionError
+from hpsearch.export.code import Code
 from hpsearch.export.lengths import by_length
 from hpsearch.export.members import Part
 from hpsearch.keras_settings import check_keras_json, keras_settings
 from hpsearch.paths import opened
 from hpsearch.preprocessing import Encoded, Layout, Statistics
 from hpsearch.preprocessing.design import design_batch, multi_hot
+from hpsearch.space.registered import known
+from hpsearch.space.source import SpaceSource, objects_of
 from hpsearch.task import Target
 
 if TYPE_CHECKING:
@@ -232,12 +236,14 @@ class Bundle:
     path : ``model.keras``; content : its bytes, which are read once, so that what was checked is
         what is loaded.
     manifest : ``model.json``; is_sealed : whether it is known to be as the run wrote it.
+    code : what of the space's code it needs, or None; it runs when the model is loaded.
     """
 
     path: Path
     content: bytes
     manifest: Mapping[str, Any]
     is_sealed: bool = False
+    code: Code | None = None
 
     @classmethod
     def of(cls, run: Run, *, is_sealed: bool = False) -> Bundle:
@@ -246,8 +252,8 @@ class Bundle:
         Raises
         ------
         ModelFileError
-            If ``model.keras`` is missing, is not the file that the run wrote, or has another
-            format.
+            If ``model.keras``, or the code that it needs, is missing or is not the file that the
+            run wrote, or has another format.
         """
         manifest = run.manifest
         if manifest.get("format") != BUNDLE_FORMAT:
@@ -268,7 +274,9 @@ class Bundle:
                 f"{str(run.model_path)!r} differs from the one in model.json. "
                 "Restore it, or run the search again."
             )
-        return cls(run.model_path, content, manifest, is_sealed)
+        said = manifest.get("code")
+        code = None if said is None else Code.read(run.path, said)
+        return cls(run.model_path, content, manifest, is_sealed, code)
 
     @cached_property
     def schema(self) -> Schema:
@@ -324,7 +332,9 @@ class Bundle:
     @cached_property
     def model(self) -> Any:
         """The Keras model, loaded in safe mode."""
-        return load_keras_bytes(self.content, self.path)
+        return load_keras_bytes(
+            self.content, self.path, None if self.code is None else self.code.source
+        )
 
     def predict(self, encoded: Encoded) -> NDArray[np.floating[Any]]:
         """Canonical predictions of encoded rows.
@@ -399,17 +409,20 @@ def save_keras_file(model: Any, path: Path, described: str = "") -> None:
                 archive.writestr(zipfile.ZipInfo(DESCRIBED, _NO_DATE), described)
 
 
-def load_keras_bytes(content: bytes, path: Path) -> Any:
+def load_keras_bytes(content: bytes, path: Path, code: SpaceSource | None = None) -> Any:
     """Load the content of a ``.keras`` file in safe mode.
 
     Parameters
     ----------
     path : where it came from, for messages.
+    code : what registers the objects of one's own that it holds; it is executed.
 
     Raises
     ------
     ModelFileError
         It is damaged.
+    SpaceError
+        The code raises.
     """
     check_keras_json()
     import_keras_quietly()
@@ -423,8 +436,9 @@ def load_keras_bytes(content: bytes, path: Path) -> Any:
     with tempfile.TemporaryDirectory() as folder:  # nobody else may write into it
         file = Path(folder) / "model.keras"
         file.write_bytes(content)
+        registered = {} if code is None else objects_of(code)
         try:
-            with keras_settings(), zeros_drawn():
+            with keras_settings(), zeros_drawn(), known(registered):
                 return keras.models.load_model(file, compile=False, safe_mode=True)
         except Exception as error:
             raise ModelFileError(
@@ -433,13 +447,18 @@ def load_keras_bytes(content: bytes, path: Path) -> Any:
             ) from error
 
 
-def load_keras_file(path: Path) -> Any:
-    """Load a ``.keras`` file in safe mode; a missing or damaged one is a ``ModelFileError``."""
+def load_keras_file(path: Path, code: SpaceSource | None = None) -> Any:
+    """Load a ``.keras`` file in safe mode; a missing or damaged one is a ``ModelFileError``.
+
+    Parameters
+    ----------
+    code : as ``load_keras_bytes`` takes it.
+    """
     if not path.is_file():
         raise ModelFileError(
             f"An exported model is a file; {str(path)!r} is not there. Run the search again."
         )
-    return load_keras_bytes(path.read_bytes(), path)
+    return load_keras_bytes(path.read_bytes(), path, code)
 
 
 def file_sha256(path: Path) -> str:

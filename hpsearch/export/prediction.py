@@ -20,7 +20,7 @@ from hpsearch.errors import DataWarning
 from hpsearch.export.bundle import Bundle
 from hpsearch.preprocessing import encode
 from hpsearch.results import Run, open_run
-from hpsearch.results.layout import MANIFEST, OUTCOME
+from hpsearch.results.layout import CODE, MANIFEST, OUTCOME
 from hpsearch.task import OF_VALUES, Target
 
 MODELS_KEPT: Final = 4
@@ -84,7 +84,7 @@ class Predicted:
     Attributes
     ----------
     frame : a row per given row.
-    notes : what was ignored or read in another form, a sentence each.
+    notes : what was executed, ignored or read in another form, a sentence each.
     unseen : what the rows hold that the training rows did not, a sentence each.
     """
 
@@ -110,11 +110,15 @@ def predict_rows(
         for name, paths in reversed(rows.paths.items()):
             frame.insert(0, name if name not in frame else f"{name} (path)", paths.to_numpy())
         beyond = beyond_ranges(rows.frame, bundle.manifest.get("ranges") or {})
-        return Predicted(frame, rows.notes, (*rows.unseen, *beyond))
+        executed = () if bundle.code is None else (bundle.code.words,)
+        return Predicted(frame, (*executed, *rows.notes), (*rows.unseen, *beyond))
 
 
 def load_model(run: str | os.PathLike[str] | Run) -> Any:
-    """The run's exported ``keras.Model``, preprocessing included, checked against its SHA-256."""
+    """The run's exported ``keras.Model``, preprocessing included, checked against its SHA-256.
+
+    Where it holds layers of the space's own, the code that the run kept is executed.
+    """
     return _bundle_of(open_run(run)).model
 
 
@@ -128,7 +132,8 @@ def _kept(run: Run) -> Bundle:
 
     Its model is loaded, and its program compiled. Models are few, so only the last ones are kept.
     """
-    key = tuple(_state(run.path / name) for name in OUTCOME)
+    files = [*(run.path / name for name in OUTCOME), *sorted((run.path / CODE).rglob("*.py"))]
+    key = tuple(map(_state, files))
     found = _opened.pop(key, None) or _bundle_of(open_run(run.path))
     _opened[key] = found
     while len(_opened) > MODELS_KEPT:

@@ -1,8 +1,8 @@
 """Refit and export: train the selected configuration on all rows, save it, prove the reload.
 
 The worker's half trains and writes ``model.keras``; the parent's half has a fresh process reload
-it, in safe mode and without the space's file, and compares predictions bit by bit. Nothing is
-kept that does not pass.
+it, in safe mode and without the space's file, but for what the network holds of it, and compares
+predictions bit by bit. Nothing is kept that does not pass.
 """
 
 from __future__ import annotations
@@ -38,12 +38,15 @@ from hpsearch.export.bundle import (
     rows_at_once,
     save_keras_file,
 )
+from hpsearch.export.code import objects_with_code
 from hpsearch.export.inputs import described_model
 from hpsearch.export.inspection import inspect_network
 from hpsearch.export.members import Member, OnAllRows, Part, TrainOnAllRows
 from hpsearch.keras_settings import keras_settings
 from hpsearch.preprocessing import Encoded, design_rows
 from hpsearch.results.files import to_json_text
+from hpsearch.space.own_objects import own_objects
+from hpsearch.space.source import SpaceSource
 from hpsearch.space.space import Candidate
 
 NOTHING: Final[Mapping[str, Any]] = {"modes": None, "learning_rate": None}
@@ -67,6 +70,7 @@ class Refitted:
     inspected : what ``inspection.inspect_network`` says of the network.
     lookups : what the network looks up, as ``Lookups.to_json`` gives it.
     predicting : of several networks, rows of ``predicting.csv``.
+    own : registered name of each object of one's own in the networks, to its module.
     """
 
     sha256: str
@@ -77,6 +81,7 @@ class Refitted:
     inspected: Mapping[str, Any] = field(default_factory=dict)
     lookups: Sequence[Mapping[str, Any]] = ()
     predicting: Sequence[Mapping[str, Any]] = ()
+    own: Mapping[str, str] = field(default_factory=dict)
 
     def measured(self, ensemble: Ensemble) -> Ensemble:
         """The record of an ensemble, with the size of the file that holds it."""
@@ -181,6 +186,7 @@ def _refitted(
         word_slots=tuple(slots.tolist()),
         inspected=_inspected(networks[0], job, members[0]),
         lookups=lookups.to_json(data.layout),
+        own=objects_with_code(one for network in networks for one in own_objects(network)),
     )
 
 
@@ -309,8 +315,12 @@ def _outputs_alone(part: Part, sample: Encoded, data: FitData) -> NDArray[Any]:
     return np.asarray(part.form.canonical(numpy_links, data.target, raw, *learnt, exposure))
 
 
-def check_reload(model_path: str, check_path: str) -> None:
+def check_reload(model_path: str, check_path: str, code: SpaceSource | None = None) -> None:
     """Reload the exported model and compare its predictions; runs in a fresh process.
+
+    Parameters
+    ----------
+    code : what registers the objects of one's own that it holds.
 
     Raises
     ------
@@ -322,7 +332,7 @@ def check_reload(model_path: str, check_path: str) -> None:
     expected = inputs.pop("outputs")
     try:
         with keras_settings():
-            outputs = np.asarray(load_keras_file(Path(model_path)).predict_on_batch(inputs))
+            outputs = np.asarray(load_keras_file(Path(model_path), code).predict_on_batch(inputs))
     except Exception as error:
         raise _not_the_same(reason_of(error)) from error
     if not np.array_equal(outputs, expected):

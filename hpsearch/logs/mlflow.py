@@ -293,6 +293,8 @@ class MlflowLog(RunLog):
             data.mkdir()
             for name in _OF_THE_MODEL:
                 shutil.copyfile(run.path / name, data / name)
+            if "code" in run.manifest:
+                shutil.copytree(run.path / layout.CODE, data / layout.CODE)
             Model.log(
                 artifact_path=None,
                 name="model",

@@ -329,6 +329,14 @@ def _use(manifest: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield from _table(("input", "dtype", "described entries", "shape of a row"), rows)
     yield ""
+    code = manifest.get("code")
+    if code:
+        yield (
+            f"It holds {_listed([_text(name) for name in code['objects']])} of the space's own: "
+            f"import `{code['import']}` first, with its folder among those of `sys.path`. "
+            "`hpsearch predict` executes that file, as the run kept it."
+        )
+        yield ""
     yield from _codes(manifest)
     yield from _thresholds(manifest)
     schema = manifest.get("schema") or {}

@@ -30,7 +30,7 @@ from hpsearch.results.contents import Contents
 from hpsearch.results.files import sweep, temporary_path
 from hpsearch.results.layout import is_journal, is_run, require_run
 from hpsearch.results.lock import HOLDER, LOCK, FolderLock, is_locked, locked_text
-from hpsearch.results.replacing import drop_next, other_file, remove_run, settle
+from hpsearch.results.replacing import drop_next, other_file, remove_code, remove_run, settle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -260,6 +260,7 @@ class RunFolder:
             for name in (*layout.OUTCOME, *layout.TEXTS, *layout.TABLES_ASKED_FOR):
                 (self.place / name).unlink(missing_ok=True)
             (self.place / layout.PREDICTIONS).unlink(missing_ok=True)
+            remove_code(self.place)
 
     def finish(self, best: Mapping[str, Any]) -> None:
         """Write ``best.json``, which says that the run has ended: everything else is there.
@@ -287,6 +288,10 @@ class RunFolder:
     def write_file(self, name: str, content: bytes) -> None:
         """Write a file, whole or not at all.
 
+        Parameters
+        ----------
+        name : its path in the run's folder; folders in between are made.
+
         Raises
         ------
         StorageError
@@ -295,6 +300,7 @@ class RunFolder:
         from hpsearch.results.files import write_atomically
 
         with self._writing():
+            (self.place / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.place / name, content)
 
     @contextmanager

@@ -262,6 +262,10 @@ MANIFEST_FORM: Final = record(
             )
         ),
         "output": mapping(anything),
+        "code": record(
+            {"import": text, "objects": listed(text), "sha256": mapping(text)},
+            needs=["import", "objects", "sha256"],
+        ),
         "schema": record(
             {
                 "columns": listed(

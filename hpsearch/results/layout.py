@@ -51,6 +51,9 @@ MODEL_CARD: Final = "model_card.md"
 REPORT: Final = "report.html"
 TEXTS: Final = (REPORT, MODEL_CARD)
 
+CODE: Final = "code"
+"""The folder of what the model needs of the space's code, where it needs any."""
+
 JOURNAL: Final = "journal.sqlite"
 APPLICATION: Final = 0x68707372
 """SQLite's application id of a journal: ``hpsr``."""

@@ -75,6 +75,7 @@ def _remove_leavings(folder: Path) -> None:
     """Remove everything of a run but what says that it is one."""
     _unlink(folder, _LEAVINGS)
     _remove_events(folder / layout.TENSORBOARD)
+    remove_code(folder)
     nested = folder / layout.NESTED
     if nested.is_symlink():
         nested.unlink()
@@ -85,6 +86,25 @@ def _remove_leavings(folder: Path) -> None:
             item.unlink(missing_ok=True)
     with suppress(OSError):  # it holds what hpsearch did not write
         nested.rmdir()
+
+
+def remove_code(folder: Path) -> None:
+    """Remove the code that a run's model needs, and the folders that hold nothing else."""
+    code = folder / layout.CODE
+    if code.is_symlink():
+        code.unlink()
+    if not code.is_dir():
+        return
+    for file in code.rglob("*.py"):
+        file.unlink(missing_ok=True)
+    for each in sorted((path for path in code.rglob("*") if path.is_dir()), reverse=True):
+        if each.name == "__pycache__":
+            shutil.rmtree(each, ignore_errors=True)
+            continue
+        with suppress(OSError):  # it holds what hpsearch did not write
+            each.rmdir()
+    with suppress(OSError):
+        code.rmdir()
 
 
 def _remove_events(folder: Path) -> None:

@@ -15,6 +15,7 @@ from hpsearch.data.fingerprint import fingerprint_of_weights
 from hpsearch.decisions.decided import Decided
 from hpsearch.decisions.ensembles import Ensemble
 from hpsearch.export.bundle import BUNDLE_FORMAT, seen_ranges
+from hpsearch.export.code import Code
 from hpsearch.export.inputs import described_model
 from hpsearch.export.refit import Refitted
 from hpsearch.ledger import Ledger
@@ -146,6 +147,8 @@ def manifest(
     document = manifest_of(
         plan.dataset, plan.options, best.candidate, refitted, n_steps, backend, decisions
     )
+    code = Code.of(plan.space.source, refitted.own)
+    document |= {} if code is None else {"code": code.to_json()}
     reloaded = "a fresh process reloads it in safe mode and predicts the same bits"
     averaged = {} if decided.ensemble is None else {"ensemble": _averaged(decided.ensemble)}
     return {**document, **averaged, "checks": [*document["checks"], reloaded]}

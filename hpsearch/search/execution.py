@@ -18,6 +18,7 @@ from hpsearch.engines import importing
 from hpsearch.engines.kind import EngineKind
 from hpsearch.engines.workers import Begun
 from hpsearch.errors import HpsearchError, SearchFailedError
+from hpsearch.export.code import Code
 from hpsearch.export.refit import NOTHING, Refitted, check_reload, refit_and_export
 from hpsearch.ledger import Ledger
 from hpsearch.logs import heard_beside
@@ -484,7 +485,7 @@ class _Refit:
         self.n_steps, self._n_networks = steps_of_refit(plan, session, best), len(members)
         # The first network is looked at, and what diagnoses are about is the selected trial's.
         self._is_of_best = members[0].candidate.trial == best.candidate.trial
-        self._crew = session.crew
+        self._crew, self._source = session.crew, plan.space.source
         self._model = session.scratch / "model.keras"
         self._sample = session.scratch / "check.npz"
         self._fresh = self._crew.fresh(self._crew.choice.kind)
@@ -514,6 +515,9 @@ class _Refit:
         observer.stage("reload check")
         check.result()
         folder.write_file("model.keras", self._model.read_bytes())
+        code = Code.of(self._source, self._result[0].own)
+        for name, text in ({} if code is None else code.files).items():
+            folder.write_file(name, text.encode("utf-8"))
         if timed := self._result[0].predicting:
             folder.write_tables(predicting=predicting_table(timed))
         return self._result
@@ -524,7 +528,9 @@ class _Refit:
             refitted = replace(refitted, inspected=NOTHING)
         self._result = refitted, kind
         fresh = self._fresh if kind == self._crew.choice.kind else self._crew.fresh(kind)
-        self._check = fresh.begin(check_reload, str(self._model), str(self._sample))
+        code = Code.of(self._source, refitted.own)
+        needs = () if code is None else (code.source,)
+        self._check = fresh.begin(check_reload, str(self._model), str(self._sample), *needs)
         return self._check
 
 

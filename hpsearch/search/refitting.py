@@ -13,6 +13,7 @@ from typing import Any
 from hpsearch import words
 from hpsearch.data import Dataset
 from hpsearch.export.bundle import load_keras_file
+from hpsearch.export.code import Code
 from hpsearch.export.members import OnAllRows
 from hpsearch.export.refit import refit_and_export, refit_steps
 from hpsearch.results import Run
@@ -53,7 +54,7 @@ def models_of_trials(
             )
             path = session.scratch / f"trial-{trial}.keras"
             check = path.with_suffix(".npz")
-            session.crew.begin_refit(
+            refitted, _ = session.crew.begin_refit(
                 refit_and_export,
                 session.job,
                 [OnAllRows(Candidate(trial, values), n_steps)],
@@ -62,4 +63,5 @@ def models_of_trials(
                 str(check),
                 None,
             ).result()
-            yield load_keras_file(Path(path))
+            code = Code.of(plan.space.source, refitted.own)
+            yield load_keras_file(Path(path), *(() if code is None else (code.source,)))

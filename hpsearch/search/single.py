@@ -10,6 +10,7 @@ import numpy as np
 
 from hpsearch.data import Dataset
 from hpsearch.engines import importing
+from hpsearch.export.code import Code
 from hpsearch.export.members import OnAllRows
 from hpsearch.export.refit import refit_and_export
 from hpsearch.folds import Fold
@@ -30,10 +31,12 @@ class Trained:
     Attributes
     ----------
     content : the bytes of ``model.keras``; manifest : what it expects and gives.
+    code : what of the space's code it needs, or None.
     """
 
     content: bytes
     manifest: Mapping[str, Any]
+    code: Code | None = None
 
 
 def train(space: Space, dataset: Dataset, options: Options) -> Trained:
@@ -71,4 +74,5 @@ def train(space: Space, dataset: Dataset, options: Options) -> Trained:
         ).result()
         content = model.read_bytes()
     backend = kind.keras_backend
-    return Trained(content, manifest_of(dataset, options, candidate, refitted, n_steps, backend))
+    manifest = manifest_of(dataset, options, candidate, refitted, n_steps, backend)
+    return Trained(content, manifest, Code.of(space.source, refitted.own))

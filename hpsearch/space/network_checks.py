@@ -1,25 +1,25 @@
 """Checks on what a space's ``build`` returned, made before any training.
 
 Owns what needs neither data nor the target: that it is a compiled network, and that it can be
-saved and loaded without the space's code. Whether its input and output fit the problem belongs to
-``hpsearch.engines.network``.
+saved and loaded again. What of one's own it holds belongs to ``own_objects``, whether its input and
+output fit the problem to ``hpsearch.engines.network``.
 """
 
 from __future__ import annotations
 
-import itertools
 import types
-import warnings
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from hpsearch import keras_internals
 from hpsearch.errors import SpaceError
+from hpsearch.space.own_objects import check_made_again, is_kerass, own_objects
+from hpsearch.space.registered import Registered
 
 if TYPE_CHECKING:
     import keras
 
     from hpsearch.task import Problem
+
+NOTHING: Final[Registered] = {}
 
 
 def check_model(name: str, model: Any, problem: Problem) -> None:
@@ -52,21 +52,33 @@ def check_model(name: str, model: Any, problem: Problem) -> None:
         model.build((None, *problem.input_shape))
 
 
-def check_saves(name: str, model: keras.Model) -> None:
-    """Refuse what saves without complaint and cannot be loaded without the space's code.
+def check_saves(name: str, model: keras.Model, registered: Registered = NOTHING) -> None:
+    """Refuse what saves without complaint and cannot be loaded again.
+
+    Parameters
+    ----------
+    registered : objects of one's own that may be in the network: the space's code registers them,
+        and whoever loads the network runs it.
 
     Raises
     ------
     SpaceError
-        If the network holds a lambda, a function or a class that Keras does not ship.
+        If the network holds a lambda, or a function or a class that neither Keras ships nor the
+        space's code registers where it is loaded; or if it isn't the same once it is made again
+        from its configuration.
     """
-    foreign = foreign_code(model)
-    if foreign is not None:
+    own = list(own_objects(model))
+    strange = next((one for one in own if not one.is_among(registered)), None)
+    if strange is not None:
+        remedy = strange.remedy
+        if any(one.name == strange.name for one in own if one.is_among(registered)):
+            remedy = "Keras would load its own of that name in its place: rename yours."
         raise SpaceError(
-            f"The network of '{name}' contains {foreign} and a saved model with it cannot be "
-            "loaded unless the space's code is run. Use Keras's own layers, activations, "
-            "initializers and regularizers; a loss, a metric or an optimizer may be your own."
+            f"The network of '{name}' contains {strange.words} and a saved model with it cannot be "
+            f"loaded unless the space's code is run. {remedy}"
         )
+    if own:
+        check_made_again(name, model)
 
 
 def foreign_code(model: keras.Model) -> str | None:
@@ -74,64 +86,10 @@ def foreign_code(model: keras.Model) -> str | None:
 
     Its losses and its optimizer are not looked at.
     """
-    foreign = _foreign_class(type(model).__name__, type(model).__module__)
-    if foreign is not None:
-        return foreign
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # Keras's own warning about lambdas
-        found = itertools.chain(_foreign_functions(model), _foreign_objects(model.get_config()))
-        return next(found, None)
+    return next((one.words for one in own_objects(model)), None)
 
 
 def is_of_keras(thing: Any) -> bool:
     """Whether a function or an object's class is one that Keras ships."""
     described = thing if isinstance(thing, types.FunctionType) else type(thing)
-    return _foreign_class(described.__name__, described.__module__) is None
-
-
-def _foreign_functions(model: keras.Model) -> Iterator[str]:
-    """Functions that layers hold and Keras does not ship.
-
-    The serialized network does not tell: a lambda activation is written as bytecode without a
-    mark, and a function that happens to be called ``relu`` is written, and read, as Keras's own.
-    """
-    import keras
-
-    for layer in keras_internals.layers_of(model):
-        if isinstance(layer, keras.Model):
-            continue  # whose own functions are those that it is trained with
-        for value in vars(layer).values():
-            if isinstance(value, types.FunctionType):
-                foreign = _foreign_class(value.__name__, value.__module__)
-                if foreign is not None:
-                    yield foreign
-
-
-def _foreign_objects(config: Any) -> Iterator[str]:
-    """What a serialized network holds beside Keras's own objects, named for people."""
-    if isinstance(config, Mapping):
-        if {"class_name", "config", "module"} <= config.keys():
-            named = config["config"] if config["class_name"] == "function" else None
-            foreign = _foreign_class(named or config["class_name"], config["module"])
-            if foreign is not None:
-                yield foreign
-        elif config.get("class_name") == "__lambda__":
-            yield "a lambda"
-        for key, value in config.items():
-            if key != "compile_config":  # the network is loaded without its optimizer and loss
-                yield from _foreign_objects(value)
-    elif isinstance(config, list | tuple):
-        for value in config:
-            yield from _foreign_objects(value)
-
-
-_UNSAFE = ("TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
-"""Layers of Keras's around other code, which it doesn't load in safe mode."""
-
-
-def _foreign_class(name: str, module: str | None) -> str | None:
-    if name in ("__lambda__", "<lambda>", "Lambda"):
-        return "a lambda"
-    if (module or "").split(".")[0] == "keras" and name not in _UNSAFE:
-        return None
-    return f"'{name}'"
+    return is_kerass(described.__name__, described.__module__)

@@ -18,7 +18,7 @@ import re
 import sys
 import types
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ from hpsearch.paths import expanded, found_at, shown
 from hpsearch.space.guards import blame
 from hpsearch.space.hyperparameters import nearest
 from hpsearch.space.local_modules import LocalModule, importable, modules_beside
+from hpsearch.space.registered import Registered, registered_in
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
@@ -105,12 +106,14 @@ class Definition:
     build, declare : the functions; ``declare`` is None where there is none.
     filenames : the files that errors point into.
     settings : Keras's, as the space's code set them where it isn't called.
+    registered : the objects that Keras knows once the code has run, by their names.
     """
 
     build: Callable[[HyperParameters, Problem], Any]
     declare: Callable[[HyperParameters, Problem], Any] | None
     filenames: frozenset[str]
     settings: KerasSettings = DEFAULT_SETTINGS
+    registered: Registered = field(default_factory=dict)
 
 
 def read_text(spec: str | os.PathLike[str]) -> SpaceSource:
@@ -185,16 +188,38 @@ def definition(source: SpaceSource) -> Definition:
             return _defined(source)
         with keras_settings(source.settings):
             found = _defined(source)
-            return replace(found, settings=KerasSettings.present())
+            modules = [_home_of(source), *(module.name for module in source.modules)]
+            registered = registered_in(modules)
+            return replace(found, settings=KerasSettings.present(), registered=registered)
 
 
 _IMPORTS_KERAS = re.compile(r"^(import|from) +(keras|keras_tuner|tensorflow)\b", re.MULTILINE)
 
 
+@lru_cache(maxsize=16)
+def objects_of(source: SpaceSource) -> Registered:
+    """The objects that Keras knows once a file's code has run; it runs once a process.
+
+    Raises
+    ------
+    SpaceError
+        If the code raises.
+    """
+    home = f"hpsearch_code_{source.sha256[:16]}"
+    with importable(source.modules):
+        run(source, home)
+        return registered_in([home, *(module.name for module in source.modules)])
+
+
+def _home_of(source: SpaceSource) -> str:
+    """The module that a file's code runs in."""
+    return f"hpsearch_space_{source.sha256[:16]}"
+
+
 def _defined(source: SpaceSource) -> Definition:
     if source.payload is not None:
         return _define(source, pickle.loads(source.payload), None)
-    name = f"hpsearch_space_{source.sha256[:16]}"
+    name = _home_of(source)
     names = run(source, name)
     build = names.get("build")
     if build is None:

@@ -35,6 +35,7 @@ from hpsearch.space.hyperparameters import (
 from hpsearch.space.local_modules import importable, make_importable
 from hpsearch.space.network_checks import check_model
 from hpsearch.space.objects import read_object
+from hpsearch.space.registered import Registered, make_known
 from hpsearch.space.source import (
     SpaceSource,
     definition,
@@ -167,6 +168,11 @@ class Space:
         """Whether the space lists its hyperparameters without building a network."""
         return definition(self.source).declare is not None
 
+    @property
+    def registered(self) -> Registered:
+        """What Keras knows by name once the space's code has run; see ``space.registered``."""
+        return definition(self.source).registered
+
     def to_bytes(self) -> bytes:
         """The space for another process of the same user; see ``from_bytes``."""
         return pickle.dumps(self.source)
@@ -272,6 +278,7 @@ class Space:
         hp = HyperParameters()
         hp.values = dict(values)
         make_importable(self.source.modules, keep=self.source.payload is not None)
+        make_known(defined.registered)
         defined.settings.apply()
         try:
             with blame(self.name, "build", defined.filenames):

@@ -286,7 +286,7 @@ def test_a_model_is_loaded_once_a_process_and_again_where_its_file_is_another(tr
     raw = patients()
     hpsearch.predict(run, raw.head(2))
 
-    def refuse(content, path):
+    def refuse(content, path, code=None):
         raise ModelFileError("it was loaded")
 
     monkeypatch.setattr("hpsearch.export.bundle.load_keras_bytes", refuse)

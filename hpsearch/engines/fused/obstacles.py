@@ -14,6 +14,7 @@ from typing import Any
 
 from hpsearch import keras_internals
 from hpsearch.engines.failures import reason_of
+from hpsearch.engines.fused.own_layers import rows_reason
 from hpsearch.engines.fused.structure import activity_penalised
 from hpsearch.space.network_checks import is_of_keras
 
@@ -34,6 +35,7 @@ def untraceable_reason(model: Any, input_shape: tuple[int, ...], *, has_words: b
         or _optimizer_reason(model)
         or _penalty_reason(model)
         or _tracing_reason(model, input_shape)
+        or rows_reason(model, input_shape)
         or (_words_reason(model, input_shape) if has_words else None)
     )
 
@@ -41,10 +43,8 @@ def untraceable_reason(model: Any, input_shape: tuple[int, ...], *, has_words: b
 def _class_reason(model: Any) -> str | None:
     import keras
 
-    for layer in keras_internals.layers_of(model, include_self=True):
-        module = type(layer).__module__
-        if not module.startswith("keras."):
-            return f"layer '{layer.name}' is of class {type(layer).__name__}, defined outside Keras"
+    if not is_of_keras(model):
+        return f"the network is of class {type(model).__name__}, defined outside Keras"
     if type(model).train_step is not keras.Model.train_step:
         return f"{type(model).__name__} has a train_step of its own"
     return None

@@ -127,6 +127,8 @@ def written(name: str, bundle: Bundle, path: Path) -> list[str]:
         found = _predicted(predict, tensors, rows)
     _check_same(name, found, wanted, bundle)
     renamed = [f"{c.column.name!r} as {c.name}" for c in cells or () if c.name != c.column.name]
+    if bundle.code is not None:
+        notes.append(bundle.code.words)
     if renamed:
         notes.append(f"Columns whose names it can't have: {', '.join(renamed)}.")
     return notes
