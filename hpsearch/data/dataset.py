@@ -73,13 +73,68 @@ class Column:
         rare = {"padding": self.padding is not None}
         return {key: value for key, value in asdict(self).items() if rare.get(key, True)}
 
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Column:
+        """The inverse of ``to_json``."""
+        tuples = {"levels": tuple(value["levels"]), "shape": tuple(value["shape"])}
+        offset = tuple(map(float, value.get("offset", ())))
+        return cls(**{**value, **tuples, "offset": offset})
+
+
+@dataclass(frozen=True)
+class LongForm:
+    """How the rows of a long table, each a step, become sequences (``long_tables``).
+
+    Attributes
+    ----------
+    series : the column that tells sequences apart; empty where there is one series.
+    time : the column that steps follow; ``is_date`` and ``time_format`` say how it is written.
+    features : the columns of numbers that a step holds, in their order.
+    window : rows of a window, and ``horizon`` how many rows after its last one the target is; 0
+        where each series is one sequence.
+    every, unit : how far rows lie apart in time, for windows (``even_steps``).
+    """
+
+    series: str
+    time: str
+    is_date: bool
+    time_format: str
+    features: tuple[Column, ...]
+    window: int = 0
+    horizon: int = 0
+    every: float = 0.0
+    unit: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """The features' names."""
+        return [column.name for column in self.features]
+
+    @property
+    def columns(self) -> list[str]:
+        """All columns that new rows need, their target apart."""
+        return [*([self.series] if self.series else []), self.time, *self.names]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary; ``from_json`` is its inverse."""
+        return {**asdict(self), "features": [column.to_json() for column in self.features]}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> LongForm:
+        """The inverse of ``to_json``."""
+        return cls(**{**value, "features": tuple(map(Column.from_json, value["features"]))})
+
 
 @dataclass(frozen=True)
 class Schema:
-    """The feature columns in order, and the target: all that encoding a raw row needs."""
+    """The feature columns in order, and the target: all that encoding a raw row needs.
+
+    ``long`` says how a long table's rows become sequences, where the rows come from one.
+    """
 
     columns: tuple[Column, ...]
     target: Target
+    long: LongForm | None = None
 
     def of_kind(self, *kinds: ColumnKind) -> tuple[Column, ...]:
         """The columns of the given kinds, in the schema's order."""
@@ -95,23 +150,15 @@ class Schema:
         return {
             "columns": [column.to_json() for column in self.columns],
             "target": self.target.to_json(),
+            **({"long": self.long.to_json()} if self.long else {}),
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Schema:
         """The inverse of ``to_json``."""
-        columns = tuple(
-            Column(
-                **{
-                    **c,
-                    "levels": tuple(c["levels"]),
-                    "shape": tuple(c["shape"]),
-                    "offset": tuple(map(float, c.get("offset", ()))),
-                }
-            )
-            for c in value["columns"]
-        )
-        return cls(columns, Target.from_json(value["target"]))
+        columns = tuple(map(Column.from_json, value["columns"]))
+        long = LongForm.from_json(value["long"]) if value.get("long") else None
+        return cls(columns, Target.from_json(value["target"]), long)
 
 
 @dataclass(frozen=True)
@@ -145,6 +192,8 @@ class Dataset:
         (n_rows, n_labels); else float64 (n_rows, n_values).
     groups : group of each row (n_rows,) as integer codes, or None.
     time : a sortable int64 or float64 for each row (n_rows,), or None.
+    begins : of windows of a series, whose ``time`` is that of what they predict, the time of their
+        first row (n_rows,); else None.
     notes : what was inferred, dropped or handled, a sentence each, for people.
     warnings : what deserves attention, a sentence each.
     fingerprint : SHA-256 (hex) of everything above that influences training.
@@ -173,6 +222,7 @@ class Dataset:
     weights_name: str = ""
     weighs_scores: bool = True
     origin: Origin | None = field(default=None, repr=False)
+    begins: NDArray[Any] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -273,6 +323,7 @@ class Dataset:
             y=self.y[rows],
             groups=None if self.groups is None else self.groups[rows],
             time=None if self.time is None else self.time[rows],
+            begins=None if self.begins is None else self.begins[rows],
             weights=None if self.weights is None else self.weights[rows],
             fingerprint="",
             test=None,

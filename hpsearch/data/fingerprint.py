@@ -54,8 +54,11 @@ def fingerprint_of_weights(data: Dataset) -> str | None:
 def _description(data: Dataset) -> Any:
     target = data.target
     levels = {"levels": target.levels} if target.levels else {}
+    long = data.schema.long
+    form = {"long": (long.window, long.horizon, long.names)} if long else {}
     return {
         **levels,
+        **form,
         "columns": [_column(column) for column in data.schema.columns],
         "target": (target.names, target.kind, target.labels, target.one_hot),
         "rows": data.n_rows,

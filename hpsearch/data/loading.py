@@ -7,46 +7,41 @@ read the target, look for what deserves a warning. Each step's rules belong to i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from hpsearch.data.arrays import array_column, check_kinds, check_padding_has_use, settled
 from hpsearch.data.arrow import is_arrow, series_of
-from hpsearch.data.cells import as_levels, interpret
-from hpsearch.data.characters import straightened
+from hpsearch.data.by_row import doubt_of_unit, groups_of, times_of, weights_of
 from hpsearch.data.dataset import ArrayKind, Column, Dataset, Origin, Schema
 from hpsearch.data.exposure import exposure_name, read_exposure
 from hpsearch.data.fingerprint import fingerprint
 from hpsearch.data.hints import target_leaks
 from hpsearch.data.image_columns import with_images
 from hpsearch.data.images import ImageForm
-from hpsearch.data.kinds import check_range, read_feature
+from hpsearch.data.kinds import read_feature
+from hpsearch.data.long_tables import SEQUENCE, known_rows, read_long
+from hpsearch.data.long_tables import Asked as AskedLong
 from hpsearch.data.names import check_known, listed
 from hpsearch.data.numerals import NumberForm
 from hpsearch.data.offsets import with_offsets
-from hpsearch.data.options import TABLE_OPTIONS, TableOptions
+from hpsearch.data.options import TABLE_OPTIONS, TableOptions, check_long
 from hpsearch.data.positive import with_positive
 from hpsearch.data.rows import Arrays, names_of, read_under, rows_of_table
 from hpsearch.data.sequences import check_no_longer
 from hpsearch.data.signs import Signs
 from hpsearch.data.tables import Table, check_index, read_table
 from hpsearch.data.target import TargetColumn, read_target
-from hpsearch.data.understood import Cells, Places, quoted
-from hpsearch.data.variants import merged
+from hpsearch.data.understood import quoted
 from hpsearch.errors import DataError, OptionError
 from hpsearch.options import check_options, recorded, taking
 from hpsearch.progress import followed
 from hpsearch.task import Target
-
-FAR_FROM_ONE: Final = 20.0
-"""Times the mean weight may be from 1 before it is warned of."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +56,7 @@ class _Roles:
     weights: str | None
     exposure: str | None = None
     images: tuple[str, ...] = ()
+    series: str | None = None
     kinds: Mapping[str, ArrayKind] = field(default_factory=dict)
 
     @classmethod
@@ -75,6 +71,7 @@ class _Roles:
             asked.sample_weight if isinstance(asked.sample_weight, str) else None,
             exposure_name(asked.exposure),
             asked.image,
+            asked.series,
             asked.kinds,
         )
 
@@ -151,7 +148,10 @@ def load(
         table = _without_other_targets(table, asked.target)
     roles = _Roles.of(asked, table)
     _check_roles(roles, table)
-    data = _decide(table, roles, asked)
+    if asked.series is None and asked.window is None and asked.horizon is None:
+        data = _decide(table, roles, asked)
+    else:
+        data = _decide_long(table, roles, asked)
     by_row = (asked.groups, asked.time, asked.sample_weight)
     if y is None and all(values is None or isinstance(values, str) for values in by_row):
         data = replace(data, origin=_origin(source, data.name, roles, asked))
@@ -235,7 +235,7 @@ def _check_roles(roles: _Roles, table: Table) -> None:
             f"The last one, for instance: --target {names[-1]}."
         )
     single = {"--groups": roles.groups, "--time": roles.time, "--weights": roles.weights}
-    single["--exposure"] = roles.exposure
+    single |= {"--exposure": roles.exposure, "--series": roles.series}
     named = {"--target": roles.target, "--drop": roles.drop, "--text": roles.text}
     named["--image"] = roles.images
     named |= {option: (name,) for option, name in single.items() if name is not None}
@@ -294,16 +294,16 @@ def _decide(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
     notes += said[0]
     warnings += said[1]
     arrays = {c.name: settled(arrays[c.name], c) for c in schema.columns if c.name in arrays}
-    weights, doubts = _weights(_raw(table, asked.sample_weight, "sample_weight"), places, signs)
-    warnings += [*doubts, *_doubt_of_unit(weights, roles.weights or "sample_weight")]
+    weights, doubts = weights_of(_raw(table, asked.sample_weight, "sample_weight"), places, signs)
+    warnings += [*doubts, *doubt_of_unit(weights, roles.weights or "sample_weight")]
     data = Dataset(
         name=table.name,
         schema=schema,
         frame=frame,
         arrays=arrays,
         y=found.y,
-        groups=_groups(_raw(table, asked.groups, "groups"), places),
-        time=_time(_raw(table, asked.time, "time"), places, signs),
+        groups=groups_of(_raw(table, asked.groups, "groups"), places),
+        time=times_of(_raw(table, asked.time, "time"), places, signs),
         notes=tuple(notes),
         warnings=tuple(warnings),
         groups_name=roles.groups or "",
@@ -312,6 +312,40 @@ def _decide(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
         weights_name=roles.weights or "",
     )
     return replace(data, fingerprint=fingerprint(data))
+
+
+def _decide_long(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
+    """A dataset of a long table's sequences, or of windows of its series."""
+    check_long(asked)
+    beside = [name for name in (roles.groups, roles.weights) if name is not None]
+    long = read_long(
+        table,
+        AskedLong(
+            series=roles.series or "",
+            time=roles.time or "",
+            window=asked.window or 0,
+            horizon=(asked.horizon or 1) if asked.window else 0,
+            target=roles.target,
+            apart=tuple(beside),
+            drop=roles.drop,
+        ),
+    )
+    of_rows = replace(roles, drop=(), series=None, time=None, kinds={SEQUENCE: "sequence"})
+    times = None if long.times is None else pd.Series(long.times)
+    data = _decide(long.table, of_rows, replace(asked, time=times))
+    [column] = data.schema.of_kind("array")
+    described = replace(
+        column, reason=f"{column.reason.removesuffix(', as asked')}: {listed(long.form.names)}"
+    )
+    made = replace(
+        data,
+        schema=replace(data.schema, columns=(described,), long=long.form),
+        begins=long.begins,
+        time_name=roles.time or "" if asked.window else "",
+        notes=(*long.notes, *data.notes),
+        warnings=(*long.warnings, *data.warnings),
+    )
+    return replace(made, fingerprint=fingerprint(made))
 
 
 def _arrays(
@@ -370,9 +404,12 @@ def _under_schema(table: Table, schema: Schema, weights: Any = None) -> Dataset:
     if name:
         check_known([name], table.names, "--weights")
         _check_apart(name, schema)
+    if schema.long is not None:
+        beside = [name] if name else []
+        table = known_rows(table, schema, require_target=True, beside=beside).table
     signs = Signs(table.frame, semicolons=table.semicolons)
     raw = _raw(table, weights, "sample_weight")
-    weighing, doubts = _weights(raw, table.places, signs)
+    weighing, doubts = weights_of(raw, table.places, signs)
     if name:
         table = replace(table, frame=table.frame.drop(columns=name))
     rows = rows_of_table(table, schema, require_target=True)
@@ -428,117 +465,3 @@ def _one_column(given: Any, option: str) -> pd.Series[Any]:
             f"`{option}` is a column's name or one value for each row; received "
             f"{type(given).__name__} ({error}). Give an array of the shape (n_rows,)."
         ) from error
-
-
-def _groups(raw: tuple[str, pd.Series[Any]] | None, places: Places) -> NDArray[np.int64] | None:
-    if raw is None:
-        return None
-    name, series = raw
-    levels = merged(as_levels(series)).levels
-    _refuse_missing(levels.isna().to_numpy(), name, "--groups", places)
-    return pd.factorize(levels, sort=True)[0].astype(np.int64)
-
-
-def _time(
-    raw: tuple[str, pd.Series[Any]] | None, places: Places, signs: Signs
-) -> NDArray[Any] | None:
-    if raw is None:
-        return None
-    name, series = raw
-    cells = interpret(series, name, signs)
-    if cells.doubt is not None and (cells.form == "string" or cells.doubt.wrong):
-        raise DataError(
-            f"--time needs dates or numbers; column {name!r} "
-            f"{cells.doubt.told(places, cells.text)}. {cells.doubt.remedy}"
-        )
-    _refuse_missing(cells.is_missing, name, "--time", places)
-    if cells.form == "date":
-        return cells.series.astype("datetime64[us]").to_numpy().astype(np.int64)
-    if cells.form != "number":
-        raise DataError(
-            f"--time needs dates or numbers; column {name!r} holds text, such as "
-            f"{quoted(cells.series.iloc[0])}. Write dates as YYYY-MM-DD."
-        )
-    values = cells.series.to_numpy(dtype=np.float64)
-    check_range(values, name, places, "Correct these cells or drop their rows.")
-    if cells.huge:
-        return _huge_times(cells, name, places)
-    return values.astype(np.int64) if cells.whole else values
-
-
-def _huge_times(cells: Cells, name: str, places: Places) -> NDArray[np.int64]:
-    """Integers beyond float64's precision, such as nanoseconds since 1970."""
-    assert cells.digits is not None
-    beyond = np.abs(cells.series.to_numpy()) >= 2.0**63
-    if beyond.any():
-        raise DataError(
-            f"--time needs dates, or numbers within 64 bits; column {name!r} is not in "
-            f"{places.with_cells(beyond, cells.digits.tolist())}. Count in larger units."
-        )
-    return np.array([int(straightened(digits)) for digits in cells.digits], dtype=np.int64)
-
-
-def _weights(
-    raw: tuple[str, pd.Series[Any]] | None, places: Places, signs: Signs
-) -> tuple[NDArray[np.float64] | None, list[str]]:
-    """What each row weighs, and what to warn of."""
-    if raw is None:
-        return None, []
-    name, series = raw
-    cells = interpret(series, name, signs)
-    if cells.doubt is not None:
-        raise DataError(
-            f"--weights needs numbers; column {name!r} {cells.doubt.told(places, cells.text)}. "
-            f"{cells.doubt.remedy}"
-        )
-    _refuse_missing(cells.is_missing, name, "--weights", places)
-    if cells.form != "number":
-        raise DataError(
-            f"--weights needs numbers; column {name!r} holds for instance "
-            f"{quoted(cells.series.iloc[0])}. Name a column of numbers."
-        )
-    weights = cells.series.to_numpy(dtype=np.float64)
-    check_range(weights, name, places, "Correct these cells or drop their rows.")
-    if (weights < 0).any():
-        raise DataError(
-            f"--weights needs numbers that are not negative; column {name!r} has some in "
-            f"{places(weights < 0)}. Correct these cells or drop their rows."
-        )
-    lost = (weights > 0) & (weights.astype(np.float32) == 0)
-    if lost.any():
-        raise DataError(
-            f"--weights needs 0, or numbers that float32 can hold; column {name!r} has smaller "
-            f"ones in {places(lost)}. Weigh in a smaller unit, since only what rows weigh relative "
-            "to each other matters in scores."
-        )
-    if not weights.any():
-        raise DataError(
-            f"--weights needs some row that weighs more than zero; in {name!r} none does."
-        )
-    n_without = int((weights == 0).sum())
-    warning = (
-        f"{n_without:,} rows weigh nothing by {name!r}: no network learns from their target and no "
-        "score that weighs rows knows of them, but they count in statistics of columns and in "
-        "steps. Drop them where they are not to."
-    )
-    return weights, [warning] if n_without else []
-
-
-def _doubt_of_unit(weights: NDArray[np.float64] | None, name: str) -> Iterator[str]:
-    """What to warn of where networks would learn too little, or too much, of each row."""
-    mean = 1.0 if weights is None else weights.mean()
-    if not 1 / FAR_FROM_ONE <= mean <= FAR_FROM_ONE:
-        size = "small" if mean < 1 else "large"
-        yield (
-            f"Rows weigh {mean:.3g} on average by {name!r}, so that losses are that {size} beside "
-            "penalties, and steps of some optimizers too. Scores don't mind; for training divide "
-            "the weights by their mean."
-        )
-
-
-def _refuse_missing(missing: NDArray[np.bool_], name: str, option: str, places: Places) -> None:
-    if missing.any():
-        raise DataError(
-            f"{option} needs a value in every row; {name!r} has {missing.sum():,} missing cells, "
-            f"in {places(missing)}. Fill them in or drop these rows."
-        )

@@ -79,7 +79,7 @@ def with_offsets(
                 )
             if _is_too_far(m):
                 warnings.append(_too_far(f"The target {name!r}", *m[:2]))
-    return Schema(tuple(columns), target), tuple(notes), tuple(warnings)
+    return replace(schema, columns=tuple(columns), target=target), tuple(notes), tuple(warnings)
 
 
 def days_since_2000(dates: pd.Series[Any]) -> NDArray[np.float64]:

@@ -234,6 +234,34 @@ class TableOptions:
         metavar="SIZE",
         write=_write_size,
     )
+    series: Any = option(
+        None,
+        "The table is long: the rows of each value of this column are the steps of one sequence, "
+        "in the order of {time}. All columns of numbers are features of a step; the target is the "
+        "same in all rows of a sequence, unless {window} cuts it into windows.",
+        rules.or_none(rules.word),
+        panel=Panel.DATA,
+        metavar="COLUMN",
+    )
+    window: Any = option(
+        None,
+        "Forecast: so many rows, in the order of {time}, predict the target {horizon} rows after "
+        "the last of them, by all their numbers, the target's own among them. Folds go forward in "
+        "time, and no window lies across their cuts. {series} names the column that tells several "
+        "series apart.",
+        rules.or_none(rules.count()),
+        panel=Panel.DATA,
+        metavar="N",
+        given=int,
+    )
+    horizon: Any = option(
+        None,
+        "How many rows after the last one of a {window} the value to predict is. Default: 1.",
+        rules.or_none(rules.count()),
+        panel=Panel.DATA,
+        metavar="N",
+        given=int,
+    )
     path: Any = option(
         None,
         "For keras:NAME, the set's file, where it cannot be downloaded.",
@@ -270,7 +298,8 @@ class TableOptions:
     )
     time: Any = option(
         None,
-        "Train on earlier rows and validate on later ones, by this column.",
+        "Train on earlier rows and validate on later ones, by this column; of a long table, the "
+        "order of the steps.",
         rules.anything,
         in_python="A column, or an array or Series (n_rows,), of dates or numbers.",
         panel=Panel.FOLDS,
@@ -302,3 +331,32 @@ class TableOptions:
 
 
 TABLE_OPTIONS: Final = rules.declared(TableOptions)
+
+
+def check_long(asked: TableOptions) -> None:
+    """Raise ``OptionError`` where options contradict each other that are about a long table."""
+    named = "--window" if asked.window is not None else "--series"
+    has_no_meaning = {
+        "--horizon": asked.horizon is not None and asked.window is None,
+        "--text": bool(asked.text),
+        "--image": bool(asked.image),
+        "--array": bool(asked.kinds),
+        "--exposure": asked.exposure is not None,
+        "--groups": asked.groups is not None and asked.window is not None,
+    }
+    wrong = next((flag for flag, is_wrong in has_no_meaning.items() if is_wrong), None)
+    if wrong == "--horizon":
+        raise OptionError("`horizon` says what a window predicts; give --window too.")
+    if wrong is not None:
+        raise OptionError(
+            f"{wrong} has no meaning beside {named}, which makes rows steps of numbers. Leave it "
+            "out."
+        )
+    if not isinstance(asked.time, str):
+        raise OptionError(f"{named} needs the order of its rows; name their column with --time.")
+    by_row = (asked.groups, asked.sample_weight)
+    if any(values is not None and not isinstance(values, str) for values in by_row):
+        raise OptionError(
+            "Groups and weights of a long table are columns of it; received values. Put them in "
+            "the table, and name the column."
+        )

@@ -21,6 +21,7 @@ from hpsearch.data.exposure import check_exposure_is_there, exposure_of_rows
 from hpsearch.data.image_columns import with_known_images
 from hpsearch.data.kinds import check_range
 from hpsearch.data.levels import form_note, in_known_form
+from hpsearch.data.long_tables import SEQUENCE, known_rows
 from hpsearch.data.names import listed
 from hpsearch.data.ragged import check_lists
 from hpsearch.data.sequences import as_trained, unseen_steps
@@ -45,6 +46,7 @@ class Rows:
     notes : what was ignored or read in another form, a sentence each.
     unseen : what the rows hold that the training rows did not, a sentence each.
     paths : the columns of paths of images, as they were given, by name.
+    labels : what names each row of a long table's sequences (n_rows, ...), or None.
     """
 
     frame: pd.DataFrame
@@ -53,6 +55,7 @@ class Rows:
     notes: tuple[str, ...]
     unseen: tuple[str, ...]
     paths: dict[str, pd.Series[Any]] = field(default_factory=dict)
+    labels: pd.DataFrame | None = None
 
 
 def read_rows(source: Any, schema: Schema, *, y: Any = None, require_target: bool = False) -> Rows:
@@ -89,6 +92,10 @@ def read_under(source: Any, y: Any, schema: Schema) -> Table:
 
 def rows_of_table(table: Table, schema: Schema, *, require_target: bool = False) -> Rows:
     """``read_rows`` of raw columns that are already read."""
+    if schema.long is not None and SEQUENCE not in table.arrays:
+        long = known_rows(table, schema, require_target=require_target)
+        rows = rows_of_table(long.table, schema, require_target=require_target)
+        return replace(rows, notes=(*long.notes, *rows.notes), labels=long.labels)
     table = _with_target_names(table, schema)
     target_names = schema.target.names
     wanted = [column.name for column in schema.columns]
@@ -123,6 +130,8 @@ def rows_of_table(table: Table, schema: Schema, *, require_target: bool = False)
 
 def names_of(schema: Schema) -> tuple[str, ...]:
     """The names that a table of new rows has, the target's included."""
+    if schema.long is not None:
+        return tuple(dict.fromkeys([*schema.long.columns, *schema.target.names]))
     return (*(column.name for column in schema.columns), *schema.target.names)
 
 

@@ -48,13 +48,14 @@ def predict(
 
     Returns
     -------
-    One row per given row. For classes ``prediction`` and ``probability.<label>`` for each label;
-    for several labels a row, a 0/1 column and a ``probability.<label>`` each; for regression a
-    column per target; for quantiles a column per level, such as ``q0.1``. A label is predicted
-    from the run's threshold on, 0.5 where it chose none. The paths of images come first, under
-    their column's name. With ``interval``: ``low.<target>`` and
-    ``high.<target>`` for each number, in its own units; ``set`` for classes, those that it holds
-    with `` | `` between them.
+    One row per given row; of a long table one per sequence, or for a forecast one per series,
+    predicted from its last window, with what names them in front. For classes ``prediction`` and
+    ``probability.<label>`` for each label; for several labels a row, a 0/1 column and a
+    ``probability.<label>`` each; for regression a column per target; for quantiles a column per
+    level, such as ``q0.1``. A label is predicted from the run's threshold on, 0.5 where it chose
+    none. The paths of images come first, under their column's name. With ``interval``:
+    ``low.<target>`` and ``high.<target>`` for each number, in its own units; ``set`` for classes,
+    those that it holds with `` | `` between them.
 
     Warns
     -----
@@ -107,6 +108,8 @@ def predict_rows(
         frame = prediction_frame(bundle.schema.target, predictions, bundle.thresholds)
         if interval is not None:
             frame = with_intervals(frame, bundle, predictions, interval)
+        if rows.labels is not None:
+            frame = pd.concat([rows.labels, frame], axis=1)
         for name, paths in reversed(rows.paths.items()):
             frame.insert(0, name if name not in frame else f"{name} (path)", paths.to_numpy())
         beyond = beyond_ranges(rows.frame, bundle.manifest.get("ranges") or {})

@@ -89,12 +89,13 @@ def make_folds(splitter: Splitter, dataset: Dataset) -> tuple[Fold, ...]:
     0 1 3 2
     """
     if isinstance(splitter, TimeOrderedSplit) and splitter.time is None:
-        splitter = replace(splitter, time=dataset.time)
+        splitter = replace(splitter, time=dataset.time, begins=dataset.begins)
     sides = _split(splitter, dataset)
     folds = _number_folds(sides, dataset.n_rows, _folds_per_repeat(splitter))
     for fold in folds:
         _check_sides(fold, dataset.n_rows)
         _check_groups(fold, dataset)
+        _check_windows(fold, dataset)
         check_weights(fold, dataset)
         _check_classes(fold, dataset)
     return folds
@@ -263,6 +264,23 @@ def _check_groups(fold: Fold, dataset: Dataset) -> None:
         )
 
 
+def _check_windows(fold: Fold, dataset: Dataset) -> None:
+    """Raise ``FoldError`` where windows on both sides have rows in common, at least in time."""
+    begins, ends = dataset.begins, dataset.time
+    if begins is None or ends is None:
+        return
+    order = fold.validation[np.argsort(begins[fold.validation], kind="stable")]
+    latest = np.maximum.accumulate(ends[order])
+    before = np.searchsorted(begins[order], ends[fold.train], side="right")
+    overlaps = (before > 0) & (latest[before - 1] >= begins[fold.train])
+    if overlaps.any():
+        raise FoldError(
+            f"{fold.place} trains on {int(overlaps.sum()):,} windows that overlap in time with "
+            "those that validate, so that its scores would flatter. Leave the splitter to the "
+            "data, or use TimeOrderedSplit."
+        )
+
+
 def _check_classes(fold: Fold, dataset: Dataset) -> None:
     _check_training_classes(fold, dataset, f"The training rows of {fold.place} lack")
     if not dataset.target.is_classification:
@@ -349,14 +367,16 @@ def _time_splitter(
     dataset: Dataset, folds: int, repeats: int, gap: int, test_size: float | None, one_part: bool
 ) -> tuple[Splitter, str]:
     left_out = f", {gap} row{'s' if gap > 1 else ''} between them left out" if gap else ""
+    left_out += ", windows across the cut left out" if dataset.begins is not None else ""
+    of_rows: dict[str, Any] = {"time": dataset.time, "begins": dataset.begins}
     if one_part:
         share = _DEFAULT_TEST_SIZE if test_size is None else test_size
-        splitter = TimeOrderedSplit(1, gap=gap, test_size=share, time=dataset.time)
+        splitter = replace(TimeOrderedSplit(1, gap=gap, test_size=share), **of_rows)
         return (
             splitter,
             f"hold-out: the last {share:.4g} of the rows in time validate, once{left_out}.",
         )
-    splitter = TimeOrderedSplit(folds, gap=gap, time=dataset.time)
+    splitter = replace(TimeOrderedSplit(folds, gap=gap), **of_rows)
     order = " There is one order, so --repeats has no effect: one repeat." if repeats > 1 else ""
     return splitter, (
         f"{folds} folds in time order, because a time column is named: each trains on the past "

@@ -32,6 +32,9 @@ class TimeOrderedSplit:
     test_size : share of the rows in each stretch, above 0 and below 1, rounded up to a row;
         None for 1 / (K + 1), rounded down.
     time : a sortable value for each row (n,); None where the rows are in the order of time.
+    begins : where rows are windows whose targets come at ``time``, the time of their first row
+        (n,): only those train that end before the first one to validate begins. None for rows
+        that reach over no time.
 
     Raises
     ------
@@ -51,6 +54,7 @@ class TimeOrderedSplit:
     gap: int = 0
     test_size: float | None = None
     time: NDArray[Any] | None = field(default=None, repr=False)
+    begins: NDArray[Any] | None = field(default=None, repr=False)
 
     n_repeats: ClassVar[int] = 1
 
@@ -81,7 +85,20 @@ class TimeOrderedSplit:
             raise FoldError("Time order does not keep groups together; received `groups`.")
         order, starts = _time_order(self.time, count_rows(X))
         for start, stop in self._stretches(len(order), starts):
-            yield np.sort(order[: start - self.gap]), np.sort(order[start:stop])
+            validation = np.sort(order[start:stop])
+            yield self._before(np.sort(order[: start - self.gap]), validation), validation
+
+    def _before(self, train: Rows, validation: Rows) -> Rows:
+        """The training rows that end before any row to validate begins."""
+        if self.begins is None or self.time is None:
+            return train
+        before: Rows = train[self.time[train] < self.begins[validation].min()]
+        if not len(before):
+            raise FoldError(
+                "No window lies across the cut between training and validation rows, and all of "
+                "those before the first cut would. Lower --folds or --window, or give more rows."
+            )
+        return before
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """How many pairs ``split`` yields: K."""
