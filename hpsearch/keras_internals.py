@@ -24,6 +24,23 @@ def layers_of(model: Any, *, include_self: bool = False) -> list[Any]:
     return list(model._flatten_layers(include_self=include_self))
 
 
+def input_keys(model: Any) -> tuple[str, ...]:
+    """The keys of a network that takes a dictionary, in its inputs' order; else none."""
+    struct = getattr(model, "_inputs_struct", None)
+    if not isinstance(struct, dict):
+        return ()
+    order = {id(tensor): at for at, tensor in enumerate(model.inputs)}
+    return tuple(sorted(struct, key=lambda key: order[id(struct[key])]))
+
+
+def _symbolic_inputs(model: Any) -> Any:
+    """A network's own inputs, as it is called with them."""
+    keys, tensors = input_keys(model), list(model.inputs)
+    if keys:
+        return dict(zip(keys, tensors, strict=True))
+    return tensors[0] if len(tensors) == 1 else tensors
+
+
 def history_of(tensor: Any) -> tuple[Any, int]:
     """The operation that gives a symbolic tensor, and which of its outputs that is."""
     operation, _, number = tensor._keras_history
@@ -65,7 +82,7 @@ def compiled_losses(model: Any) -> list[tuple[int, Any, Any]]:
     import keras
 
     compiled = model._compile_loss
-    outputs = model.compute_output_spec(model.inputs[0])
+    outputs = model.compute_output_spec(_symbolic_inputs(model))
     # A copy: building the model's own would add metrics to it, which its training then updates.
     read = type(compiled)(
         compiled._user_loss, compiled._user_loss_weights, output_names=compiled.output_names

@@ -10,8 +10,8 @@ from typing import Any
 
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData, problem_of, smallest_training_set
-from hpsearch.engines.lookups import check_lookups
-from hpsearch.engines.network import check_input
+from hpsearch.engines.input_form import InputForm
+from hpsearch.engines.lookups import check_lookups, check_named_lookups
 from hpsearch.space.network_checks import check_saves
 from hpsearch.space.space import FitSettings, Space, fit_settings
 from hpsearch.task import Problem
@@ -24,6 +24,7 @@ class Configuration:
     ----------
     values : the hyperparameters; after a build, those that it really used.
     settings : batch size and epochs; problem : as the space sees it.
+    input_form : how the networks take rows, once one was built.
 
     Parameters
     ----------
@@ -59,12 +60,15 @@ class Configuration:
             must be; see ``Job``.
         """
         built = self._space.construct(self.values, self.problem, self._fixes)
-        check_input(built.model, self.problem.input_shape)
+        self.input_form = InputForm.of(built.model, self.problem.input_shape, self.problem.inputs)
         if self._must_save:
             check_saves(self._space.name, built.model, self._space.registered)
             self._must_save = False  # what one network of a configuration can do, the others can
         if not self._is_checked:
-            check_lookups(built.model, self._data)
+            if self.input_form.names:
+                check_named_lookups(built.model, self.input_form, self._data)
+            else:
+                check_lookups(built.model, self._data)
             self._is_checked = True
         self.values = dict(built.values)
         return built.model

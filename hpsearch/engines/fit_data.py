@@ -6,7 +6,7 @@ Workers map it into memory, so that a machine holds one copy however many proces
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from hpsearch.metrics import score
 from hpsearch.preprocessing import (
     Bags,
     Encoded,
+    Inputs,
     Layout,
     LossWeights,
     RawRange,
@@ -29,7 +30,9 @@ from hpsearch.preprocessing import (
     per_exposure,
     raw_range,
 )
+from hpsearch.preprocessing.inputs import views_needed
 from hpsearch.preprocessing.transforms import transformed
+from hpsearch.preprocessing.views import fit_view
 from hpsearch.task import OF_VALUES, Problem, Target
 
 
@@ -77,6 +80,33 @@ class FitData:
     def raw_range(self) -> RawRange:
         """The smallest and largest raw value at each position of a network's input."""
         return raw_range(self.encoded, self.layout, self.fold_rows)
+
+    def statistics_of(self, position: int | None, names: Sequence[str] = ()) -> Statistics:
+        """A fold's statistics, or those of all rows for the refit.
+
+        Parameters
+        ----------
+        names : of a network's inputs, whose views learn something more.
+        """
+        found = self.refit_statistics if position is None else self.statistics[position]
+        views: dict[str, NDArray[np.float32]] = {}
+        for view in views_needed(self.layout, names):
+            if (position, view) not in self._views:
+                self._views[position, view] = self._fit_view(position, view, found)
+            views |= self._views[position, view]
+        return replace(found, views=views) if views else found
+
+    @cached_property
+    def _views(self) -> dict[tuple[int | None, str], Mapping[str, NDArray[np.float32]]]:
+        """What views learnt so far, of each fold and of all rows."""
+        return {}
+
+    def _fit_view(
+        self, position: int | None, view: str, statistics: Statistics
+    ) -> Mapping[str, NDArray[np.float32]]:
+        rows = slice(None) if position is None else self.folds[position].train
+        part = self.encoded.numbers[rows], self.encoded.codes[rows], self.y[rows]
+        return fit_view(view, *part, statistics.category_slots, self.layout)
 
     def loss_weights(self, position: int | None) -> NDArray[np.float32] | None:
         """What each row weighs (n_rows,) in a fold's loss, or in the refit's; None for the same."""
@@ -223,6 +253,7 @@ def problem_of(target: Target, layout: Layout, *, n_train: int, epochs: int) -> 
         epochs=epochs,
         n_numbers=len(layout.numbers),
         n_words=sum(layout.word_slots),
+        inputs=Inputs(layout),
     )
 
 

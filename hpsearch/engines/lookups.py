@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from hpsearch import keras_internals
 from hpsearch.data.names import listed
 from hpsearch.engines.failures import reason_of
+from hpsearch.engines.input_form import InputForm
 from hpsearch.errors import DataError, SpaceError
-from hpsearch.preprocessing import Encoded, Layout
+from hpsearch.preprocessing import Encoded, Inputs, Layout
+from hpsearch.preprocessing.inputs import input_rows
 from hpsearch.preprocessing.ranges import Position, RawRange, positions_of
 
 if TYPE_CHECKING:
@@ -162,6 +164,54 @@ def check_lookups(model: Any, data: FitData) -> None:
         )
 
 
+def check_named_lookups(model: Any, form: InputForm, data: FitData) -> None:
+    """Raise ``SpaceError`` unless a network's tables know all codes that its inputs may hold.
+
+    What is looked up must come from inputs of codes, or from whole numbers that stay as they are
+    (``raw``); a network is fed with the smallest and the largest of each.
+    """
+    tables = _tables(model)
+    if not tables:
+        return
+    for layer, size, asked in _seen(model, tables, form.given(_extremes(form, data))):
+        values = asked[np.isfinite(asked)]
+        if (values != np.floor(values)).any():
+            raise SpaceError(
+                f"the layer '{layer.name}' looks up whole numbers; what reaches it has fractions. "
+                "Give it an input of codes, such as problem.inputs['categories']."
+            )
+        least, most = values.min(initial=0), values.max(initial=0)
+        if least < 0 or most >= size:
+            needed = f"Raise its input_dim to {int(most) + 1:,}" if least >= 0 else "Begin at 0"
+            raise SpaceError(
+                f"the layer '{layer.name}' looks up whole numbers from 0 to {size - 1:,}; it is "
+                f"asked for {least:.10g} to {most:.10g}. {needed}: n_codes of problem.inputs says "
+                "how many codes an input has."
+            )
+
+
+def _extremes(form: InputForm, data: FitData) -> list[NDArray[Any]]:
+    """Two rows for each input: the least and the most that it may hold, where it holds codes.
+
+    Of others the rows of the table in which a value is smallest and largest.
+    """
+    names, inputs = form.names, Inputs(data.layout)
+    at = [0, data.encoded.n_rows - 1]
+    if data.encoded.numbers.size:
+        filled = np.nan_to_num(data.encoded.numbers)
+        at = [*np.argmin(filled, axis=0), *np.argmax(filled, axis=0)][: 2 * _ROWS_AT_ONCE]
+    rows = data.encoded.take(np.array(at))
+    found = input_rows(rows, data.layout, data.statistics_of(None, names), names)
+    extremes: list[NDArray[Any]] = []
+    for name, values in zip(names, found, strict=True):
+        codes = inputs[name].n_codes
+        ends = np.zeros_like(values) if codes else values.copy()
+        if codes:
+            ends[1::2] = codes - 1
+        extremes.append(ends)
+    return extremes
+
+
 def told(lookups: Lookups, layout: Layout) -> str:
     """What is done for a network that looks up, a sentence for people."""
     names = _names(lookups.tokens, layout)
@@ -261,7 +311,8 @@ def _read(model: Any, raw: RawRange) -> Iterator[tuple[Position, Bounds]]:
         chosen = np.arange(first, min(first + _ROWS_AT_ONCE, len(low)))
         rows = np.tile(low, (1 + len(chosen), 1))
         rows[1 + np.arange(len(chosen)), chosen] = other[chosen]
-        for layer, size, seen in _seen(model, tables, rows.reshape(-1, *raw.low.shape)):
+        shaped = rows.reshape(-1, *raw.low.shape).astype(model.inputs[0].dtype)
+        for layer, size, seen in _seen(model, tables, shaped):
             before, after = seen[:1], seen[1:]
             for row in np.flatnonzero((after != before).any(axis=1)):
                 at = int(chosen[row])
@@ -314,7 +365,7 @@ def _bounds(
 
 
 def _seen(
-    model: Any, tables: list[tuple[Any, int]], rows: NDArray[np.float32]
+    model: Any, tables: list[tuple[Any, int]], rows: Any
 ) -> Iterator[tuple[Any, int, NDArray[Any]]]:
     """What each table was asked for, (n_rows, ...) flattened, once for each time it was."""
     if not tables:
@@ -322,7 +373,7 @@ def _seen(
     asked: list[tuple[int, NDArray[Any]]] = []
     with _watched([layer for layer, _ in tables], asked):
         try:
-            model(rows.astype(model.inputs[0].dtype), training=False)
+            model(rows, training=False)
         except _UnseenError:
             raise
         except Exception as error:
@@ -333,7 +384,7 @@ def _seen(
             ) from error
     for number, values in asked:
         layer, size = tables[number]
-        yield layer, size, values.reshape(len(rows), -1)
+        yield layer, size, values.reshape(len(values), -1)
 
 
 class _UnseenError(SpaceError):

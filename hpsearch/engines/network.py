@@ -231,21 +231,6 @@ def _joined(xp: Any, parts: Sequence[Any]) -> Any:
     return parts[0] if len(parts) == 1 else xp.concatenate(parts, axis=-1)
 
 
-def check_input(model: Any, input_shape: tuple[int, ...]) -> None:
-    """Raise ``SpaceError`` where the network cannot take the preprocessed rows."""
-    if len(model.inputs) != 1:
-        raise SpaceError(f"a network needs one input; this one has {len(model.inputs)}.")
-    expected = tuple(model.inputs[0].shape[1:])
-    fits = len(expected) == len(input_shape) and all(
-        wanted in (None, given) for wanted, given in zip(expected, input_shape, strict=True)
-    )
-    if not fits:
-        raise SpaceError(
-            f"the preprocessed rows have the shape {input_shape}; the network's input takes "
-            f"{expected}. Use problem.input_shape in the space's build function."
-        )
-
-
 def unwrapped(optimizer: Any) -> Any:
     """The optimizer that updates the weights: a loss-scaling one of mixed precision wraps it."""
     return getattr(optimizer, "inner_optimizer", optimizer)

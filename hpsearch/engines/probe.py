@@ -18,10 +18,10 @@ from hpsearch.engines.endings import Ending
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import problem_of, read_fit_data, smallest_training_set
 from hpsearch.engines.initial import numpy_draws
+from hpsearch.engines.input_form import InputForm, made_up
 from hpsearch.engines.lookups import Lookups, looks_up, lookups_of
 from hpsearch.engines.network import (
     OutputForm,
-    check_input,
     losses_of,
     numpy_links,
     side_by_side,
@@ -180,18 +180,19 @@ def _probe(
             values = space.settled(active_values(narrowed, narrowed.values), problem, fixes)
     fit_settings(values, default_batch_size=1, default_epochs=problem.epochs)
     model = _build(space, values, problem, fixes)
-    check_input(model, problem.input_shape)
+    given = InputForm.of(model, problem.input_shape, problem.inputs)
     form = OutputForm.of(model, target)
-    asks = looks_up(model)
+    asks = looks_up(model) and not given.names
     if asks and raw is None:
         return Probe(None, (), False, asks_for_tokens=True)
     lookups = lookups_of(model, raw) if asks and raw is not None else None
     _check_fresh(space, model, _build(space, values, problem, fixes))
     if must_save:
         check_saves(space.name, model, space.registered)
-    untraceable = _untraceable(model, problem, has_words=has_words)
+    untraceable = _untraceable(model, given, problem, has_words=has_words)
     if untraceable is None:
-        _try(space, model, form, _made_up_rows(problem, lookups, raw), target)
+        rows = given.given(_made_up_rows(given, problem, lookups, raw))
+        _try(space, model, form, rows, target)
     return Probe(
         found,
         under_if=discovery.under_if if discovery else (),
@@ -250,14 +251,14 @@ def _check_fresh(space: Space, model: Any, other: Any) -> None:
         )
 
 
-def _untraceable(model: Any, problem: Problem, *, has_words: bool) -> str | None:
+def _untraceable(model: Any, given: InputForm, problem: Problem, *, has_words: bool) -> str | None:
     import keras
 
     if keras.backend.backend() != "jax":
         return None
     from hpsearch.engines.fused.obstacles import untraceable_reason
 
-    return untraceable_reason(model, problem.input_shape, has_words=has_words)
+    return untraceable_reason(model, given, problem, has_words=has_words)
 
 
 def _on_gpu() -> bool:
@@ -271,19 +272,20 @@ def _on_gpu() -> bool:
 
 
 def _made_up_rows(
-    problem: Problem, lookups: Lookups | None, raw: RawRange | None
-) -> NDArray[np.float32]:
-    """Standardised numbers, and tokens that the rows hold."""
-    rows = np.random.default_rng(0).normal(size=(_N_ROWS, *problem.input_shape))
+    given: InputForm, problem: Problem, lookups: Lookups | None, raw: RawRange | None
+) -> list[NDArray[Any]]:
+    """Standardised numbers, and tokens that the rows hold; for each input, codes that it knows."""
+    generator = np.random.default_rng(0)
+    if given.names:
+        return [made_up(found, generator, _N_ROWS) for found in given.described(problem)]
+    rows = generator.normal(size=(_N_ROWS, *problem.input_shape))
     if lookups is not None and raw is not None:
         is_token = [lookups.has(position) for position in raw.positions]
         rows = np.where(np.reshape(is_token, problem.input_shape), raw.low, rows)
-    return rows.astype(np.float32)
+    return [rows.astype(np.float32)]
 
 
-def _try(
-    space: Space, model: Any, form: OutputForm, rows: NDArray[np.float32], target: Target
-) -> None:
+def _try(space: Space, model: Any, form: OutputForm, rows: Any, target: Target) -> None:
     y = form.loss_target(_made_up_target(target), len(target.labels))
     try:
         _train_one_step(model, rows, y, form)

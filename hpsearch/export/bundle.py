@@ -29,6 +29,7 @@ from hpsearch.data.dataset import Dataset, Schema
 from hpsearch.decisions.intervals import Conformity, check_form
 from hpsearch.engines.backend import import_keras_quietly
 from hpsearch.engines.initial import numpy_draws, zeros_drawn
+from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.lookups import Lookups
 from hpsearch.engines.network import side_by_side
 from hpsearch.errors import InputError, ModelFileError, OptionError
@@ -38,7 +39,8 @@ from hpsearch.export.members import Part
 from hpsearch.keras_settings import check_keras_json, keras_settings
 from hpsearch.paths import opened
 from hpsearch.preprocessing import Encoded, Layout, Statistics
-from hpsearch.preprocessing.design import design_batch, multi_hot
+from hpsearch.preprocessing.design import multi_hot
+from hpsearch.preprocessing.inputs import design_inputs
 from hpsearch.space.registered import known
 from hpsearch.space.source import SpaceSource, objects_of
 from hpsearch.task import Target
@@ -122,10 +124,12 @@ def _canonical_outputs(
     import keras
 
     statistics = part.statistics
-    rows = design_batch(
+    form = InputForm.on(part.network, layout)
+    rows = design_inputs(
         keras.ops,
         layout,
         statistics,
+        form.names,
         numbers=inputs.get("numbers"),
         codes=inputs.get("codes"),
         words=inputs.get("words"),
@@ -134,7 +138,7 @@ def _canonical_outputs(
     )
     centre = schema.target.less_offset(statistics.target_centre).astype(np.float32)
     scale = statistics.target_scale.astype(np.float32)
-    raw = side_by_side(keras.ops, _uncompiled(part.network, name)(rows))
+    raw = side_by_side(keras.ops, _uncompiled(part.network, name)(form.given(rows)))
     if raw.dtype != "float32":  # of a network in half or double precision
         raw = keras.ops.cast(raw, "float32")
     power = statistics.target_power.astype(np.float32)

@@ -22,6 +22,7 @@ from hpsearch.engines.backend import compiled
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData, problem_of, read_fit_data, smallest_training_set
 from hpsearch.engines.initial import numpy_draws
+from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.network import (
     OutputForm,
     numpy_links,
@@ -30,7 +31,7 @@ from hpsearch.engines.network import (
     unwrapped,
 )
 from hpsearch.engines.plan import REFIT, batch_order, replica_seed
-from hpsearch.preprocessing import Statistics, design_rows
+from hpsearch.preprocessing import Statistics
 from hpsearch.space.network_checks import is_of_keras
 from hpsearch.space.space import Candidate, FitSettings, Space, fit_settings
 
@@ -121,7 +122,7 @@ def _predictions(
     network: Any, data: FitData, batches: NDArray[np.int32], *, training: bool
 ) -> NDArray[np.float32]:
     """Canonical predictions of the batches' rows, in their order."""
-    statistics = data.refit_statistics
+    statistics = data.statistics_of(None, InputForm.on(network, data.layout).names)
     form = OutputForm.of(network, data.target)
     outputs = _outputs(network, data, statistics, batches, training=training)
     raw = single_precision(np.concatenate(list(outputs)))
@@ -145,12 +146,13 @@ def _outputs(
     """Each batch's outputs; seeds and averages move on from batch to batch, the network's don't."""
     import keras
 
+    form = InputForm.on(network, data.layout)
     call = compiled(partial(network.stateless_call, training=training))
     weights = [variable.value for variable in network.trainable_variables]
     state = [variable.value for variable in network.non_trainable_variables]
     encoded = data.encoded_in(None)
     for rows in batches:
-        inputs = design_rows(encoded.take(rows), data.layout, statistics)
+        inputs = form.rows(encoded.take(rows), data.layout, statistics)
         outputs, state = call(weights, state, inputs)
         yield keras.ops.convert_to_numpy(side_by_side(keras.ops, outputs))
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import read_fit_data
+from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.network import OutputForm
 from hpsearch.preprocessing import Statistics
 from hpsearch.space.space import Candidate
@@ -74,6 +75,5 @@ class OnAllRows:
         """The trained network."""
         data = read_fit_data(job.data_path)
         network = train(job, self.candidate, self.n_steps, self.number)
-        return Part(
-            network, OutputForm.of(network, data.target), data.refit_statistics, self.weight
-        )
+        statistics = data.statistics_of(None, InputForm.on(network, data.layout).names)
+        return Part(network, OutputForm.of(network, data.target), statistics, self.weight)

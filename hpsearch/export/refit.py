@@ -25,6 +25,7 @@ from hpsearch.decisions.ensembles import Ensemble
 from hpsearch.engines.contract import Job
 from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
+from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.lookups import Lookups, looks_up, lookups_of
 from hpsearch.engines.network import numpy_links, side_by_side, single_precision
 from hpsearch.errors import BundleError, HpsearchError
@@ -43,7 +44,7 @@ from hpsearch.export.inputs import described_model
 from hpsearch.export.inspection import inspect_network
 from hpsearch.export.members import Member, OnAllRows, Part, TrainOnAllRows
 from hpsearch.keras_settings import keras_settings
-from hpsearch.preprocessing import Encoded, design_rows
+from hpsearch.preprocessing import Encoded
 from hpsearch.results.files import to_json_text
 from hpsearch.space.own_objects import own_objects
 from hpsearch.space.source import SpaceSource
@@ -156,7 +157,8 @@ def _refitted(
     data = read_fit_data(job.data_path)
     parts = [member.made(train, job) for member in members]
     networks = [part.network for part in parts]
-    lookups = Lookups.joined([lookups_of(n, data.raw_range) for n in networks if looks_up(n)])
+    flat = (n for n in networks if not InputForm.on(n, data.layout).names)
+    lookups = Lookups.joined([lookups_of(n, data.raw_range) for n in flat if looks_up(n)])
     slots, calibrator = parts[0].statistics.word_slots, calibrator_in(decisions)
     with keras_settings():  # what the space sets of its own is in the network's layers
         model = bundle_ensemble(parts, schema, data.layout, calibrator)
@@ -262,9 +264,10 @@ def refit_and_predict(
 def _predicted(part: Part, data: FitData, rows: Encoded) -> NDArray[np.floating[Any]]:
     """A network's canonical predictions."""
     blocks, size = [], rows_at_once(data.layout)
+    form = InputForm.on(part.network, data.layout)
     for first in range(0, rows.n_rows, size):
         block = rows.take(slice(first, first + size))
-        batch = design_rows(block, data.layout, part.statistics)
+        batch = form.rows(block, data.layout, part.statistics)
         raw = side_by_side(numpy_links, part.network.predict_on_batch(batch))
         raw = np.asarray(raw)
         found = part.form.predictions(data.target, part.statistics, raw, block.exposure)
@@ -307,7 +310,7 @@ def _check_same(
 def _outputs_alone(part: Part, sample: Encoded, data: FitData) -> NDArray[Any]:
     """What a network predicts, less the target's offset, as the exported graph gives it."""
     statistics = part.statistics
-    rows = design_rows(sample, data.layout, statistics)
+    rows = InputForm.on(part.network, data.layout).rows(sample, data.layout, statistics)
     raw = single_precision(side_by_side(numpy_links, part.network.predict_on_batch(rows)))
     centre = data.target.less_offset(statistics.target_centre)
     learnt = centre, statistics.target_scale, statistics.target_power

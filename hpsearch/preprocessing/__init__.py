@@ -3,6 +3,7 @@
 from hpsearch.preprocessing.bags import Bags
 from hpsearch.preprocessing.design import design_rows
 from hpsearch.preprocessing.encoding import Encoded, Layout, encode
+from hpsearch.preprocessing.inputs import Inputs
 from hpsearch.preprocessing.ranges import RawRange, raw_range
 from hpsearch.preprocessing.statistics import Statistics, fit_statistics, per_exposure
 from hpsearch.preprocessing.weights import LossWeights, fit_loss_weights
@@ -10,6 +11,7 @@ from hpsearch.preprocessing.weights import LossWeights, fit_loss_weights
 __all__ = [
     "Bags",
     "Encoded",
+    "Inputs",
     "Layout",
     "LossWeights",
     "RawRange",

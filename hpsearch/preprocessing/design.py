@@ -61,7 +61,7 @@ def design_batch(
             return prepared
         parts.append(xp.reshape(prepared, (-1, int(np.prod(layout.prepared)))))
     if layout.arrays:
-        images = _standardised_arrays(xp, layout, statistics, arrays)
+        images = standardised_arrays(xp, layout, statistics, arrays)
         if layout.keeps_shape:
             return images[0]
         sizes = (int(np.prod(shape)) for shape in layout.array_shapes)
@@ -125,13 +125,14 @@ def _one_hot(xp: ModuleType, layout: Layout, table: Any, codes: Any) -> list[Any
     ]
 
 
-def _standardised_arrays(
+def standardised_arrays(
     xp: ModuleType, layout: Layout, statistics: Statistics, arrays: tuple[Any, ...]
 ) -> list[Any]:
+    """Arrays less the mean of each channel, by its standard deviation."""
     images, first = [], 0
     for position, array in enumerate(arrays):
         channels = slice(first, first + array.shape[-1])
-        values = array.astype(np.float32) if xp is np else _cast(xp, array)
+        values = as_float(xp, array)
         standard = (values - statistics.array_centre[channels]) / statistics.array_scale[channels]
         if position in layout.sequences:
             has_tokens = any(channels.start <= c < channels.stop for c in layout.token_channels)
@@ -156,5 +157,6 @@ def _steps(xp: ModuleType, values: Any, standard: Any, *, has_tokens: bool) -> A
     return xp.where(xp.logical_and(is_zero, is_there), OFF_ZERO, filled)
 
 
-def _cast(xp: ModuleType, array: Any) -> Any:
+def as_float(xp: ModuleType, array: Any) -> Any:
+    """An array in float32."""
     return xp.cast(array, "float32") if hasattr(xp, "cast") else array.astype("float32")

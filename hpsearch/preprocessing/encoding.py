@@ -47,12 +47,14 @@ class Layout:
     words : names of the word columns; ``n_words`` and ``word_slots`` count their words and slots.
     arrays : names of the array columns; ``array_shapes`` their rows' shapes as a network sees them,
         a grey image with a channel axis. Each index of the last axis has a mean of its own.
-    sequences : positions in ``arrays`` of those whose values may be missing, and steps padding.
     token_numbers, token_channels : positions in ``numbers``, and among the channels of all arrays,
         of whole numbers that networks look up in a table: they are no quantities, and stay as
         they are.
     has_exposure : whether rows have an exposure, which no network sees.
     prepared : shape of a row of ``FitData.fold_rows``, which no statistic touches; () without any.
+    number_columns : the column that each feature in ``numbers`` comes from.
+    array_kinds : what each array column is; values of a sequence may be missing, steps padding.
+    n_means : numbers that a mean of the target has: classes, labels or values.
     """
 
     numbers: tuple[str, ...] = ()
@@ -67,11 +69,13 @@ class Layout:
     word_slots: tuple[int, ...] = ()
     arrays: tuple[str, ...] = ()
     array_shapes: tuple[tuple[int, ...], ...] = ()
-    sequences: tuple[int, ...] = ()
     token_numbers: tuple[int, ...] = ()
     token_channels: tuple[int, ...] = ()
     has_exposure: bool = False
     prepared: tuple[int, ...] = ()
+    number_columns: tuple[str, ...] = ()
+    array_kinds: tuple[str, ...] = ()
+    n_means: int = 1
 
     @classmethod
     def of(
@@ -84,10 +88,12 @@ class Layout:
         """The layout of a schema, with at most ``max_levels`` and ``max_words`` slots a column."""
         numbers: list[str] = []
         indicators: list[int] = []
+        number_columns: list[str] = []
         for column in schema.of_kind("number", "date"):
             if column.has_missing:
                 indicators.append(len(numbers))
             numbers += number_names(column)
+            number_columns += [column.name] * (len(numbers) - len(number_columns))
         categories = schema.of_kind("category")
         words = schema.of_kind("text", "words")
         n_words = tuple(word_count(column) for column in words)
@@ -105,8 +111,10 @@ class Layout:
             word_slots=tuple(min(count, max_words) for count in n_words),
             arrays=tuple(c.name for c in arrays),
             array_shapes=tuple(network_shape(c) for c in arrays),
-            sequences=tuple(i for i, c in enumerate(arrays) if c.array_kind == "sequence"),
             has_exposure=bool(schema.of_kind("exposure")),
+            number_columns=tuple(number_columns),
+            array_kinds=tuple(c.array_kind for c in arrays),
+            n_means=schema.target.n_means,
         )
 
     @property
@@ -114,6 +122,11 @@ class Layout:
         """Slots of each category column: levels, the shared slot of rare ones, missing."""
         parts = zip(self.level_slots, self.has_other, self.has_missing_slot, strict=True)
         return tuple(levels + other + missing for levels, other, missing in parts)
+
+    @property
+    def sequences(self) -> tuple[int, ...]:
+        """Positions in ``arrays`` of those that are sequences."""
+        return tuple(at for at, kind in enumerate(self.array_kinds) if kind == "sequence")
 
     @property
     def keeps_shape(self) -> bool:
@@ -130,6 +143,7 @@ class Layout:
         return Layout(
             arrays=self.arrays,
             array_shapes=self.array_shapes,
+            array_kinds=self.array_kinds,
             token_channels=self.token_channels,
             has_exposure=self.has_exposure,
             prepared=shape,

@@ -7,8 +7,8 @@ a mean, a scale, a fill, a set of known levels or a vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,7 @@ class Statistics:
         target, transformed where that is asked for; 0 and the mean of counts, for one unit of
         exposure; or 0 and 1.
     target_power : float64 (n_values,): the power of the target's transform, 1 where it has none.
+    views : what the views of named inputs learnt (``views``), where a network asks for them.
     """
 
     fill: NDArray[np.float32]
@@ -56,15 +57,24 @@ class Statistics:
     target_centre: NDArray[np.float64]
     target_scale: NDArray[np.float64]
     target_power: NDArray[np.float64]
+    views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @classmethod
     def stack(cls, parts: Sequence[Statistics]) -> Statistics:
-        """Several folds' statistics along a new first axis."""
-        return cls(*(np.stack([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+        """Several folds' statistics along a new first axis, without what views learnt."""
+        stacked: dict[str, Any] = {
+            name: np.stack([getattr(p, name) for p in parts]) for name in cls.for_all()
+        }
+        return cls(**stacked)
+
+    @classmethod
+    def for_all(cls) -> tuple[str, ...]:
+        """The names of what every fold has, whatever its networks ask for."""
+        return tuple(f.name for f in fields(cls) if f.name != "views")
 
     def __getitem__(self, fold: int) -> Statistics:
         """One fold's statistics out of a stack."""
-        return Statistics(*(getattr(self, f.name)[fold] for f in fields(self)))
+        return Statistics(**{name: getattr(self, name)[fold] for name in self.for_all()})
 
 
 def fit_statistics(

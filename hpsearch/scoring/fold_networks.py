@@ -31,9 +31,10 @@ from hpsearch.engines.configuration import Configuration
 from hpsearch.engines.contract import FoldResult, Job, NetworkWeights
 from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.initial import numpy_draws
+from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.network import OutputForm, numpy_links, side_by_side
 from hpsearch.export.bundle import rows_at_once
-from hpsearch.preprocessing import Encoded, Statistics, design_rows
+from hpsearch.preprocessing import Encoded, Statistics
 from hpsearch.scoring.trials import TrialResult
 from hpsearch.space.space import Candidate
 
@@ -117,7 +118,8 @@ class FoldModel:
             network = Configuration(job, data, candidate.values).construct()
         network.set_weights(fold.trained.weights)
         form = OutputForm.of(network, data.target)
-        return cls(network, form, data, data.statistics[fold.position])
+        names = InputForm.on(network, data.layout).names
+        return cls(network, form, data, data.statistics_of(fold.position, names))
 
     def predict(self, rows: Encoded) -> NDArray[np.floating[Any]]:
         """Canonical predictions (n_rows, ...) of encoded rows, in inference mode.
@@ -126,10 +128,11 @@ class FoldModel:
         alone computes in another order than a program of many.
         """
         parts, size = [], rows_at_once(self.data.layout)
+        form = InputForm.on(self.network, self.data.layout)
         for first in range(0, rows.n_rows, size):
             numbers = np.arange(first, min(first + size, rows.n_rows))
             filled = np.minimum(first + np.arange(min(size, _filled(len(numbers)))), numbers[-1])
-            batch = design_rows(rows.take(filled), self.data.layout, self.statistics)
+            batch = form.rows(rows.take(filled), self.data.layout, self.statistics)
             raw = side_by_side(numpy_links, self.network.predict_on_batch(batch))
             parts.append(np.asarray(raw)[: len(numbers)])
         raw = np.concatenate(parts)

@@ -1,5 +1,6 @@
 """Problem types: what each asks of a network, and what a space gets to see."""
 
+from hpsearch.task.inputs import Input
 from hpsearch.task.links import Link, PinballOfSteps, PoissonOfLogs
 from hpsearch.task.problems import (
     OF_NUMBERS,
@@ -21,6 +22,7 @@ __all__ = [
     "OF_VALUES",
     "TASKS",
     "Direction",
+    "Input",
     "Label",
     "Link",
     "PinballOfSteps",

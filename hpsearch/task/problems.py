@@ -8,13 +8,14 @@ computed belongs to ``hpsearch.metrics``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.task.inputs import Input
 from hpsearch.task.links import Link, PinballOfSteps, PoissonOfLogs
 
 ProblemKind = Literal[
@@ -154,6 +155,13 @@ class Target:
         return tuple(f"q{level:.12g}" for level in self.levels)
 
     @property
+    def n_means(self) -> int:
+        """Numbers that a mean of the target has: 1 of a binary one, else one a class or value."""
+        if self.kind in ("multiclass", "multilabel"):
+            return len(self.labels)
+        return 1 if self.kind == "binary" else len(self.names)
+
+    @property
     def n_outputs(self) -> int:
         """Units of the last layer: 1 for a binary problem, one per class, label, value or level."""
         if self.kind == "binary":
@@ -263,6 +271,7 @@ class Problem:
     epochs : passes over the training rows that the search's budget allows.
     n_numbers : how many features of a flat row are numbers; they come first, standardised.
     n_words : how many are words of a bag, 1 where a row has the word; they come after categories.
+    inputs : what a network gets whose inputs bear names, by these: a column's or a kind's.
     """
 
     kind: ProblemKind
@@ -274,6 +283,7 @@ class Problem:
     epochs: int
     n_numbers: int = 0
     n_words: int = 0
+    inputs: Mapping[str, Input] = field(default_factory=dict, hash=False)
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Optimizer steps of one epoch, the partial last batch included."""

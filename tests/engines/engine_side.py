@@ -55,15 +55,20 @@ def keras_curves(job, candidate, position, sample_weight=None, class_weight=None
     import keras
 
     from hpsearch.engines.fit_data import read_fit_data
+    from hpsearch.engines.input_form import InputForm
     from hpsearch.engines.plan import batch_order, replica_seed
-    from hpsearch.preprocessing import design_rows
 
     data = read_fit_data(job.data_path)
-    fold, statistics = data.folds[position], data.statistics[position]
+    fold = data.folds[position]
     seed = replica_seed(job.options.seed, candidate.trial, fold.repeat, fold.fold)
     model, settings = network(job, data, candidate, seed)
-    x = design_rows(data.encoded_in(position), data.layout, statistics)
+    form = InputForm.on(model, data.layout)
+    statistics = data.statistics_of(position, form.names)
+    x = form.rows(data.encoded_in(position), data.layout, statistics)
     size = settings.batch_size
+
+    def rows_in(numbers):
+        return keras.tree.map_structure(lambda array: array[numbers], x)
 
     def rows_of(epoch):
         return fold.train[batch_order(seed, epoch, len(fold.train))]
@@ -75,7 +80,7 @@ def keras_curves(job, candidate, position, sample_weight=None, class_weight=None
             y = targets(model, data, statistics, rows)
             weights = None if sample_weight is None else sample_weight[rows]
             history = model.fit(
-                x[rows],
+                rows_in(rows),
                 y,
                 size,
                 sample_weight=weights,
@@ -86,7 +91,10 @@ def keras_curves(job, candidate, position, sample_weight=None, class_weight=None
             return model, history
         other, _ = network(job, data, candidate, seed)
         batches = [
-            (x[batch], targets(model, data, statistics, batch))
+            (
+                rows_in(batch),
+                targets(model, data, statistics, batch),
+            )
             for past in range(epoch + 1)
             for batch in np.split(rows_of(past), range(size, len(fold.train), size))
         ]
@@ -320,9 +328,11 @@ def places_are_mapped(job, position):
     """Whether the places of a fold's words are those in the mapped file of all workers."""
     from hpsearch.engines.fit_data import read_fit_data
     from hpsearch.engines.fused import bags
+    from hpsearch.engines.input_form import InputForm
 
     data = read_fit_data(job.data_path)
-    places = bags.places_of(data.bags, data.layout, data.statistics[position].word_slots)
+    columns = bags.Columns.of(data.layout, InputForm())
+    places = bags.places_of(data.bags, columns, data.statistics[position].word_slots)
     return places.unsafe_buffer_pointer() == data.bags.pieces.ctypes.data
 
 

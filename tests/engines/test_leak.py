@@ -5,7 +5,7 @@ curves bit-identical. The last tests let statistics see every row, and the same 
 """
 
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -25,6 +25,7 @@ from hpsearch.engines.contract import FitOptions, Job
 from hpsearch.engines.fit_data import write_fit_data
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Layout, fit_statistics
+from hpsearch.preprocessing.views import CATEGORY_VIEWS, NUMBER_VIEWS
 from hpsearch.scoring import rows as scoring
 from hpsearch.space.space import Space
 from hpsearch.task import Target
@@ -105,14 +106,23 @@ FOLDS = st.sets(st.integers(0, N_ROWS - 1), min_size=1, max_size=N_ROWS - 3).map
 # -- statistics
 
 
+def every_view(layout):
+    """The names of inputs of a network that reads numbers and categories in each form there is."""
+    views = [f"numbers.{view}" for view in NUMBER_VIEWS if view]
+    return [*views, *(f"categories.{view}" for view in CATEGORY_VIEWS if view)]
+
+
 def check_statistics(draw, any_rows, schema, kind):
     table, other = (draw(datasets(any_rows, schema, kind)) for _ in range(2))
     fold = draw(FOLDS)
     changed = spliced(table, other, fold.validation)
     found = [fitted(data, fold, layout_of(data.schema)) for data in (table, changed)]
     before, after = (data.statistics for data in found)
-    for field in fields(before):
-        assert_array_equal(getattr(before, field.name), getattr(after, field.name))
+    for name in before.for_all():
+        assert_array_equal(getattr(before, name), getattr(after, name))
+    of_views = [data.statistics_of(0, every_view(data.layout)).views for data in found]
+    for name, values in of_views[0].items():
+        assert_array_equal(values, of_views[1][name])
     if kind == "count":
         assert_array_equal(*(data.loss_weights(0)[fold.train] for data in found))
 

@@ -9,7 +9,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from hpsearch.engines.network import (
     Head,
     OutputForm,
-    check_input,
     losses_of,
     numpy_links,
     side_by_side,
@@ -154,23 +153,9 @@ def test_outputs_become_canonical_predictions(kind, form, output, canonical, lib
     assert_allclose(np.asarray(predictions), canonical, rtol=1e-6)
 
 
-def test_an_input_may_leave_axes_open():
-    check_input(network(1, "mse", input_shape=(None, None, 3)), (8, 8, 3))
-    with pytest.raises(SpaceError, match=r"\(8, 8, 1\).*\(None, None, 3\)"):
-        check_input(network(1, "mse", input_shape=(None, None, 3)), (8, 8, 1))
-
-
 def test_an_output_with_more_axes_is_refused_with_a_remedy():
     with pytest.raises(SpaceError, match="Add Flatten"):
         OutputForm.of(network(1, "mse", input_shape=(4, 3)), TARGETS["binary"])
-
-
-def test_a_second_input_is_refused():
-    import keras
-
-    inputs = [keras.Input((3,)), keras.Input((3,))]
-    with pytest.raises(SpaceError, match="needs one input; this one has 2"):
-        check_input(keras.Model(inputs, keras.layers.Add()(inputs)), (3,))
 
 
 # -- several outputs

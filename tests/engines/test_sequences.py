@@ -20,7 +20,7 @@ from hpsearch.space.space import Candidate
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the spaces below go to a worker
 
 N_ROWS, N_STEPS = 26, 5
-LAYOUT = Layout(arrays=("x",), array_shapes=((N_STEPS, 2),), sequences=(0,))
+LAYOUT = Layout(arrays=("x",), array_shapes=((N_STEPS, 2),), array_kinds=("sequence",))
 
 
 def uneven(n_steps=N_STEPS):

@@ -140,7 +140,7 @@ GAPS = np.array(
 
 
 def sequences(values):
-    layout = Layout(arrays=("x",), array_shapes=(values.shape[1:],), sequences=(0,))
+    layout = Layout(arrays=("x",), array_shapes=(values.shape[1:],), array_kinds=("sequence",))
     n = len(values)
     return Encoded(
         np.empty((n, 0), np.float32), np.empty((n, 0), np.int32), None, (values,)

@@ -1,7 +1,6 @@
 """Statistics: what a fold's training rows teach, by hand, and that it has one shape everywhere."""
 
 import tracemalloc
-from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -224,7 +223,7 @@ def test_a_target_that_is_not_scaled_has_centre_0_and_scale_1():
 
 
 def sizes(stats):
-    return {f.name: getattr(stats, f.name).shape for f in fields(stats)}
+    return {name: getattr(stats, name).shape for name in stats.for_all()}
 
 
 @settings(deadline=None, max_examples=40)

@@ -18,7 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.engines.input_form import InputForm
 from hpsearch.preprocessing import Bags, Layout
+from hpsearch.preprocessing.inputs import reads_words
 from hpsearch.preprocessing.statistics import ABSENT
 
 
@@ -36,8 +38,13 @@ class Columns:
     n_words: int
 
     @classmethod
-    def of(cls, layout: Layout) -> Columns:
-        """The columns of a layout with words."""
+    def of(cls, layout: Layout, form: InputForm) -> Columns | None:
+        """The columns of what a network gets that holds words; None where it gets none."""
+        if form.names:
+            n_words = sum(layout.word_slots)
+            return cls(n_words, 0, n_words) if reads_words(layout, form.names) else None
+        if not layout.words:
+            return None
         before = len(layout.numbers) + len(layout.indicators) + sum(layout.category_slots)
         return cls(layout.input_shape[0], before, sum(layout.word_slots))
 
@@ -49,7 +56,7 @@ class Columns:
         return np.concatenate([columns[: self.first_word], columns[behind:]])
 
 
-def places_of(bags: Bags, layout: Layout, slots: NDArray[np.int32]) -> Any:
+def places_of(bags: Bags, columns: Columns, slots: NDArray[np.int32]) -> Any:
     """Where the words of each piece stand for one replica, on the device.
 
     Parameters
@@ -60,7 +67,6 @@ def places_of(bags: Bags, layout: Layout, slots: NDArray[np.int32]) -> Any:
     -------
     int32 (1, n_pieces + 1, n): columns of a network's input, ``Columns.n`` where there is no word.
     """
-    columns = Columns.of(layout)
     known = np.where(slots == ABSENT, columns.n, slots + columns.first_word)
     column_of = np.append(known, columns.n).astype(np.int32)
     stays = np.array_equal(column_of, np.arange(len(column_of)))  # then all workers share the file

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from hpsearch.engines.configuration import Configuration
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData
+from hpsearch.preprocessing import Bags
+from hpsearch.preprocessing.inputs import reads_words
 
 if TYPE_CHECKING:
     from hpsearch.engines.fused.structure import Numbers
@@ -51,13 +53,22 @@ class FusedConfiguration(Configuration):
     @cached_property
     def n_weights_of_a_row(self) -> float:
         """Weights that a row is multiplied by: of layers that read bags, those of its words."""
-        bags = self._data.bags
+        bags, network = self.bags, self.network
         if bags is None:
             return float(self.n_params)
-        n_columns, n_words = self._data.layout.input_shape[0], sum(self._data.layout.word_slots)
-        shapes = [tuple(variable.shape) for variable in self.network.trainable_variables]
+        layout = self._data.layout
+        n_words = sum(layout.word_slots)
+        n_columns = n_words if self.input_form.names else layout.input_shape[0]
+        shapes = [tuple(variable.shape) for variable in network.trainable_variables]
         n_units = sum(shape[1] for shape in shapes if len(shape) == 2 and shape[0] == n_columns)
         return float(self.n_params - n_units * max(0.0, n_words - bags.mean))
+
+    @property
+    def bags(self) -> Bags | None:
+        """The rows' words, where the network reads any; None before it was built."""
+        _ = self.network
+        reads = reads_words(self._data.layout, self.input_form.names)
+        return self._data.bags if reads else None
 
     @cached_property
     def form(self) -> OutputForm:

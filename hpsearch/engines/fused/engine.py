@@ -22,11 +22,11 @@ from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.fused import KERAS_BACKEND, NAME
 from hpsearch.engines.fused.configuration import FusedConfiguration
 from hpsearch.engines.fused.obstacles import untraceable_reason
+from hpsearch.engines.fused.refit import train_on_all_rows
 from hpsearch.engines.fused.training import (
     UNIT_SIZES,
     FusedUnit,
     train_fused_unit,
-    train_on_all_rows,
 )
 from hpsearch.engines.kind import EngineKind, FallBack
 from hpsearch.engines.plan import MANY_UNITS
@@ -233,11 +233,12 @@ def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
     except BaseException as error:
         return Sketch(candidate, error=reason_of(error), traceback=traceback.format_exc())
     try:
-        shape = configuration.problem.input_shape
-        reason = untraceable_reason(model, shape, has_words=bool(data.layout.words))
+        form, has_words = configuration.input_form, bool(data.layout.words)
+        reason = untraceable_reason(model, form, configuration.problem, has_words=has_words)
         if reason is not None:
             return Sketch(candidate, reason=reason)
-        key = structure_key(model, configuration.settings.batch_size, configuration.values)
+        batch_size, values = configuration.settings.batch_size, configuration.values
+        key = structure_key(model, batch_size, values, form.names)
     except BaseException as error:
         return Sketch(candidate, reason=reason_of(error))
     epochs = configuration.settings.epochs

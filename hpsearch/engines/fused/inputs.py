@@ -55,10 +55,21 @@ def shared_target(data: FitData) -> bool:
     return data.target.kind not in OF_VALUES
 
 
-def design_statistics(data: FitData, positions: Sequence[int]) -> dict[str, NDArray[Any]]:
-    """The statistics that preprocessing reads, for some folds, along a first axis."""
-    folds = list(positions)
-    return {name: getattr(data.statistics, name)[folds] for name in DESIGN_STATISTICS}
+def design_statistics(
+    data: FitData, positions: Sequence[int | None], names: Sequence[str]
+) -> dict[str, Any]:
+    """The statistics that preprocessing reads, for some folds or the refit, along a first axis.
+
+    Parameters
+    ----------
+    names : of the network's inputs, which may need more than the flat vector does.
+    """
+    parts = [data.statistics_of(position, names) for position in positions]
+    found: dict[str, Any] = {
+        name: np.stack([getattr(part, name) for part in parts]) for name in DESIGN_STATISTICS
+    }
+    views = {name: np.stack([part.views[name] for part in parts]) for name in parts[0].views}
+    return found | {"views": views}
 
 
 def fold_numbers(data: FitData, positions: Sequence[int | None]) -> dict[str, NDArray[Any]]:

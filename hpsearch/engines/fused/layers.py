@@ -8,6 +8,7 @@ by their numbers (``bags``). Every row that counts gets what Keras gives it.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -45,9 +46,9 @@ class Varying:
         self.drops = self.activity_penalties = self.batch = None
         self.stand_ins = StandIns()
 
-    def given(self, rows: Any) -> Any:
-        """A batch of rows as the network is called with it: a tensor, or what stands for bags."""
-        return self.stand_ins.of(rows) if isinstance(rows, BagRows) else rows
+    def given(self, rows: Sequence[Any]) -> list[Any]:
+        """A batch's arrays as the network is called with them, some of which stand for bags."""
+        return [self.stand_ins.of(r) if isinstance(r, BagRows) else r for r in rows]
 
 
 def read_from(varying: Varying, model: Any, *, pads: bool) -> None:

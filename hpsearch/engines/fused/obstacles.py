@@ -7,7 +7,7 @@ words must go to dense layers alone, which can do without the multi-hot matrix.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -16,7 +16,9 @@ from hpsearch import keras_internals
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fused.own_layers import rows_reason
 from hpsearch.engines.fused.structure import activity_penalised
+from hpsearch.engines.input_form import InputForm
 from hpsearch.space.network_checks import is_of_keras
+from hpsearch.task import Input, Problem
 
 _OTHER_PRECISION = re.compile(r"float(?!32)\d")
 
@@ -24,19 +26,27 @@ _ODD_SIZE = 1009
 """Rows of a batch that is never computed; no layer is as wide, so shapes tell rows from units."""
 
 
-def untraceable_reason(model: Any, input_shape: tuple[int, ...], *, has_words: bool) -> str | None:
+def untraceable_reason(
+    model: Any, form: InputForm, problem: Problem, *, has_words: bool
+) -> str | None:
     """Why a compiled network cannot train in a fused program, or None where it can.
 
-    ``has_words`` says whether there are bags of words among the columns of its rows.
+    Parameters
+    ----------
+    form : how it takes rows.
+    has_words : whether there are bags of words among the columns of the table.
     """
+    arrays = form.described(problem)
+    words_at = _words_at(form, arrays, problem) if has_words else []
     return (
         _class_reason(model)
         or _precision_reason(model)
         or _optimizer_reason(model)
         or _penalty_reason(model)
-        or _tracing_reason(model, input_shape)
-        or rows_reason(model, input_shape)
-        or (_words_reason(model, input_shape) if has_words else None)
+        or _tracing_reason(model, form, arrays)
+        or rows_reason(model, lambda n: form.given(_batches(arrays, n)))
+        or _several_words_reason(form, words_at, problem)
+        or (_words_reason(model, form, arrays, words_at[0]) if words_at else None)
     )
 
 
@@ -105,14 +115,39 @@ def _penalty_reason(model: Any) -> str | None:
     return None
 
 
-def _tracing_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
+def _batches(arrays: Sequence[Input], n_rows: int = _ODD_SIZE) -> list[Any]:
+    """Batches of an odd size, which are never computed."""
+    import jax
+
+    return [
+        jax.ShapeDtypeStruct((n_rows, *each.shape), each.dtype)  # type: ignore[no-untyped-call]
+        for each in arrays
+    ]
+
+
+def _words_at(form: InputForm, arrays: Sequence[Input], problem: Problem) -> list[int]:
+    """Which of the arrays hold words."""
+    if not form.names:
+        return [0]
+    return [at for at, name in enumerate(form.names) if problem.inputs[name].is_bag]
+
+
+def _several_words_reason(form: InputForm, words_at: Sequence[int], problem: Problem) -> str | None:
+    """Whether words enter otherwise than all of them at one input, as a program takes them."""
+    if not form.names or not words_at:
+        return None
+    if len(words_at) == 1 and problem.inputs[form.names[words_at[0]]].shape == (problem.n_words,):
+        return None
+    return "words enter by columns of their own, not all of them at one input ('words')"
+
+
+def _tracing_reason(model: Any, form: InputForm, arrays: Sequence[Input]) -> str | None:
     import jax
     import keras
 
     from hpsearch.engines.fused.losses import unweighable_loss
 
     found: list[str] = []
-    rows: Any = jax.ShapeDtypeStruct((_ODD_SIZE, *input_shape), "float32")  # type: ignore[no-untyped-call]
 
     def forward(trainable: Any, frozen: Any, x: Any) -> Any:
         outputs = model.stateless_call(trainable, frozen, x, training=True)[0]
@@ -127,32 +162,32 @@ def _tracing_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
                 forward,
                 [v.value for v in model.trainable_variables],
                 [v.value for v in model.non_trainable_variables],
-                rows,
+                form.given(_batches(arrays)),
             )
     except BaseException as error:  # whatever the layers of a space raise
         return reason_of(error)
     return found[0] if found else unweighable_loss(model, outputs)
 
 
-def _words_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
+def _words_reason(model: Any, form: InputForm, arrays: Sequence[Input], at: int) -> str | None:
     """What reads rows that hold bags of words, besides dense layers and dropout, or None."""
     import jax
 
     readers: list[str] = []
-    rows: Any = jax.ShapeDtypeStruct((_ODD_SIZE, *input_shape), "float32")  # type: ignore[no-untyped-call]
 
-    def forward(x: Any) -> Any:
-        with _bags_of(model, x, readers):
+    def forward(*rows: Any) -> Any:
+        with _bags_of(model, rows[at], readers):
             return model.stateless_call(
                 [v.value for v in model.trainable_variables],
                 [v.value for v in model.non_trainable_variables],
-                x,
+                form.given(rows),
                 training=True,
             )[0]
 
-    traced = jax.make_jaxpr(forward)(rows).jaxpr
-    is_read = any(traced.invars[0] in step.invars for step in traced.eqns)
-    if not is_read and traced.invars[0] not in traced.outvars:
+    traced = jax.make_jaxpr(forward)(*_batches(arrays)).jaxpr
+    words = traced.invars[at]
+    is_read = any(words in step.invars for step in traced.eqns)
+    if not is_read and words not in traced.outvars:
         return None
     reader = next(iter(readers), "an operation")
     return f"bags of words go to {reader}, which needs the multi-hot matrix, not to Dense alone"

@@ -30,10 +30,14 @@ _known: dict[tuple[Any, ...], str | None] = {}
 """What was tried in this process: by class, configuration and what the layer is called with."""
 
 
-def rows_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
+def rows_reason(model: Any, rows_of: Callable[[int], Any]) -> str | None:
     """Why a layer of one's own cannot be in a program with padding, or None.
 
     The network can be traced. Batch normalisation within such a layer is left to the program.
+
+    Parameters
+    ----------
+    rows_of : gives the shapes of so many rows, as the network is called with them.
     """
     import jax
     import keras
@@ -42,7 +46,6 @@ def rows_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
     if not own:
         return None
     calls: list[tuple[Any, Any, Any]] = []
-    rows: Any = jax.ShapeDtypeStruct((_TRACED_ROWS, *input_shape), "float32")  # type: ignore[no-untyped-call]
 
     def forward(x: Any) -> Any:
         with _calls_noted(own, calls):
@@ -53,7 +56,7 @@ def rows_reason(model: Any, input_shape: tuple[int, ...]) -> str | None:
                 training=True,
             )[0]
 
-    jax.eval_shape(forward, rows)
+    jax.eval_shape(forward, rows_of(_TRACED_ROWS))
     for layer, arguments, named in calls:
         key = (type(layer), *_described(layer), repr(keras.tree.map_structure(str, arguments)))
         if key not in _known:

@@ -36,9 +36,10 @@ from hpsearch.engines.fused.layers import Varying, drop_inputs, read_from
 from hpsearch.engines.fused.losses import Batch, batch_loss
 from hpsearch.engines.fused.packing import Held, State
 from hpsearch.engines.fused.structure import penalised
+from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.network import side_by_side
 from hpsearch.preprocessing import Bags, Encoded, Layout, Statistics
-from hpsearch.preprocessing.design import design_batch
+from hpsearch.preprocessing.inputs import design_inputs
 
 PREDICT_ROWS = 512
 """Rows of one block of predictions, where a table has many more: what the network makes of them
@@ -127,7 +128,7 @@ class FusedProgram:
     Parameters
     ----------
     model : any compiled network of the structure; it is changed, and serves for tracing alone.
-    table, layout : the rows and their preprocessing.
+    table, layout : the rows and their preprocessing; form : how the network takes them.
     shapes : what is compiled in.
     bags : the rows' words, where there are any.
     kept : the file that the compiled program is read from, or kept in; see ``compiling``.
@@ -138,6 +139,7 @@ class FusedProgram:
         model: Any,
         table: Table,
         layout: Layout,
+        form: InputForm,
         shapes: Shapes,
         bags: Bags | None = None,
         kept: Path | None = None,
@@ -147,13 +149,14 @@ class FusedProgram:
         self._packing = self._held.packing
         self._table = table
         self._layout = layout
+        self._form = form
         self._shapes = shapes
         self._kept = kept
         self._varying = Varying()
         self._penalised = _take_over_penalties(model)
         read_from(self._varying, model, pads=shapes.pads)
         self._loss = batch_loss(model)
-        self._columns = Columns.of(layout) if layout.words else None
+        self._columns = Columns.of(layout, form)
         self._bags = _bags_of_blocks(len(table.numbers), bags) if shapes.predicts and bags else None
         self._compiled: Callable[..., Any] | None = None
 
@@ -293,7 +296,7 @@ class FusedProgram:
             batch=batch,
         )
         with varying:
-            given = varying.given(x)
+            given = self._form.given(varying.given(x))
             outputs, frozen, penalties = self._model.stateless_call(
                 trainable, frozen, given, training=True, return_losses=True
             )
@@ -339,7 +342,7 @@ class FusedProgram:
         def predict(block: tuple[Any, ...]) -> Any:
             x = self._design(replica, shared, *block)
             with self._varying.set():
-                given = self._varying.given(x)
+                given = self._form.given(self._varying.given(x))
                 outputs, _ = self._model.stateless_call(weights, frozen, given, training=False)
             return side_by_side(jnp, outputs)
 
@@ -352,8 +355,8 @@ class FusedProgram:
 
     def _design(
         self, replica: dict[str, Any], shared: dict[str, Any], rows: Any, bags: Any = None
-    ) -> Any:
-        """Preprocessed rows: an array, or bags of words."""
+    ) -> tuple[Any, ...]:
+        """What the network gets: arrays, or bags of words in the place of one."""
         statistics = Statistics(
             **replica["statistics"],
             word_slots=np.empty(0, np.int32),
@@ -365,7 +368,7 @@ class FusedProgram:
         if prepared is not None:
             prepared = prepared[replica["fold"], rows]
         design = partial(
-            design_batch,
+            design_inputs,
             jnp,
             statistics=statistics,
             prepared=prepared,
@@ -375,12 +378,16 @@ class FusedProgram:
             may_miss=self._table.may_miss,
         )
         if self._columns is None:
-            return design(self._layout)
-        others = None
-        if len(self._columns.others):
-            others = design(self._layout.without_words()).reshape(len(rows), -1)
+            return design(self._layout, names=self._form.names)
         pieces, row_of = bags
-        return BagRows(self._columns, len(rows), others, replica["places"][pieces], row_of)
+        words = BagRows(self._columns, len(rows), None, replica["places"][pieces], row_of)
+        if self._form.names:
+            arrays = design(self._layout, names=self._form.names)
+            return tuple(words if array is None else array for array in arrays)
+        if len(self._columns.others):
+            [others] = design(self._layout.without_words(), names=())
+            words = replace(words, others=others.reshape(len(rows), -1))
+        return (words,)
 
 
 def _blocks(n_rows: int) -> NDArray[np.int32]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,8 +47,12 @@ class Numbers:
     learning_rates: NDArray[np.float32]
 
 
-def structure_key(model: Any, batch_size: int, values: Mapping[str, Any]) -> str:
+def structure_key(
+    model: Any, batch_size: int, values: Mapping[str, Any], names: Sequence[str] = ()
+) -> str:
     """A digest that two compiled models share only where one program can train both.
+
+    ``names`` are those of the inputs that the network gets by name.
 
     ``values``, the hyperparameters, are part of it where the network, its losses or its optimizer
     hold code that Keras does not ship: a function of one name may compute with another number.
@@ -69,6 +73,7 @@ def structure_key(model: Any, batch_size: int, values: Mapping[str, Any]) -> str
         "foreign": values if _has_foreign_code(model) else None,
         "batch_size": batch_size,
         "input": [str(tensor.shape) for tensor in model.inputs],
+        **({"names": list(names)} if names else {}),
     }
     text = json.dumps(parts, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -24,13 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.engines.contract import FoldResult, Job, NetworkWeights, UnitResult, WorkUnit
-from hpsearch.engines.failures import UntraceableError, raise_if_out_of_memory, reason_of
+from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
 from hpsearch.engines.fused import NAME
 from hpsearch.engines.fused.compiling import effort_of, effort_of_rungs
 from hpsearch.engines.fused.configuration import FusedConfiguration
 from hpsearch.engines.fused.inputs import (
-    DESIGN_STATISTICS,
     design_statistics,
     fold_numbers,
     loss_weights,
@@ -39,12 +38,10 @@ from hpsearch.engines.fused.inputs import (
     padded_size,
     shared_target,
 )
-from hpsearch.engines.fused.obstacles import untraceable_reason
-from hpsearch.engines.plan import REFIT, batch_order, replica_seed
+from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.replica import STOP_CHECK_EPOCHS, Replica, epochs_kept, first_failure
 from hpsearch.engines.workers.files import here
 from hpsearch.preprocessing import Bags
-from hpsearch.space.space import Candidate
 
 if TYPE_CHECKING:
     from hpsearch.engines.fused.packing import State
@@ -294,8 +291,8 @@ class PartTraining:
         batch_size = padded_size(settings.batch_size, n_rows)
         n_steps = -(-max(sizes) // batch_size)
         cells = n_rows * (1 + self._configuration.form.n_units)
-        cells += _cells_of_bags(self._data.bags, n_rows, batch_size)
-        n_epochs = min(settings.epochs, _epochs_of_a_call(self._width * cells))
+        cells += cells_of_bags(self._configuration.bags, n_rows, batch_size)
+        n_epochs = min(settings.epochs, epochs_of_a_call(self._width * cells))
         if self._job.options.patience:
             n_epochs = min(n_epochs, STOP_CHECK_EPOCHS)
         rung = self.part.span.block
@@ -315,7 +312,7 @@ class PartTraining:
 
     def _n_pieces(self, batch_size: int) -> int:
         """Pieces of words that batches are padded to, whatever else the unit holds."""
-        bags = self._data.bags
+        bags = self._configuration.bags
         if bags is None:
             return 0
         [replica] = self.replicas
@@ -325,12 +322,13 @@ class PartTraining:
     def _inputs(self, shapes: Shapes, first_epoch: int) -> dict[str, Any]:
         from hpsearch.engines.fused.program import block_inputs
 
-        replicas, bags = self._padded, self._data.bags
+        replicas, bags = self._padded, self._configuration.bags
         words: dict[str, Any] = {}
         if bags is not None:
             parts = [r.bags(bags, shapes, first_epoch) for r in replicas]
             words["bags"] = np.stack(parts, axis=2)
-            words["places"] = _places(self._job.data_path, replicas[0].position)
+            form = self._configuration.input_form
+            words["places"] = places_on_device(self._job.data_path, replicas[0].position, form)
         return block_inputs(
             **words,
             **loss_weights(self._data, [r.position for r in replicas]),
@@ -346,7 +344,11 @@ class PartTraining:
             penalties=np.stack([r.numbers.penalties for r in replicas]),
             activity_penalties=np.stack([r.numbers.activity_penalties for r in replicas]),
             weight_decay=np.array([r.numbers.weight_decay for r in replicas], np.float32),
-            statistics=design_statistics(self._data, [r.position for r in replicas]),
+            statistics=design_statistics(
+                self._data,
+                [r.position for r in replicas],
+                self._configuration.input_form.names,
+            ),
             y=None if shared_target(self._data) else np.stack([r.scaled_target for r in replicas]),
         )
 
@@ -395,105 +397,18 @@ class FusedReplica(Replica):
         return rates
 
 
-def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int, number: int = 0) -> Any:
-    """The network of a candidate after ``n_steps`` optimizer steps on all rows.
-
-    Parameters
-    ----------
-    number : of the seed, where several networks of one candidate are trained.
-
-    Raises
-    ------
-    UntraceableError
-        If another engine trained its folds, since this one cannot.
-    """
-    from hpsearch.engines.fused.packing import assign, stack_states
-    from hpsearch.engines.fused.program import FusedProgram, Shapes, block_inputs
-
-    data = read_fit_data(job.data_path)
-    n_rows = data.encoded.n_rows
-    configuration = FusedConfiguration(job, data, candidate.values, n_train=n_rows)
-    seed = replica_seed(job.options.seed, candidate.trial, REFIT, number)
-    model = configuration.network
-    shape = configuration.problem.input_shape
-    reason = untraceable_reason(model, shape, has_words=bool(data.layout.words))
-    if reason is not None:
-        raise UntraceableError(reason)
-    batch_size = padded_size(configuration.settings.batch_size, n_rows)
-    steps_per_epoch = -(-n_rows // batch_size)
-    n_epochs = -(-n_steps // steps_per_epoch)
-    orders = [batch_order(seed, epoch, n_rows) for epoch in range(n_epochs)]
-    cells = n_rows + _cells_of_bags(data.bags, n_rows, batch_size)
-    block = min(n_epochs, _epochs_of_a_call(cells))
-    shapes = Shapes(
-        batch_size=batch_size,
-        n_steps=steps_per_epoch,
-        n_epochs=block,
-        pads=bool(n_rows % batch_size),
-        idles=True,
-        predicts=False,
-        n_pieces=0 if data.bags is None else data.bags.needed(orders, batch_size),
-        effort=effort_of(configuration.n_weights_of_a_row, 1, n_rows * n_epochs),
-    )
-    fixed = _inputs_of_all_rows(configuration, data, n_steps)
-    table = _table(job.data_path, configuration.form.target_form, len(data.target.labels))
-    program = FusedProgram(configuration.build(0), table, data.layout, shapes, data.bags)
-    state = stack_states([configuration.initial_state(seed)])
-    rates = np.zeros((-(-n_epochs // block) * block, steps_per_epoch), np.float32)
-    rates[:n_epochs] = configuration.numbers(rates[:n_epochs].size).learning_rates.reshape(
-        n_epochs, steps_per_epoch
-    )
-    for first in range(0, n_epochs, block):
-        epochs = range(first, first + block)
-        of_block = [orders[min(epoch, n_epochs - 1)] for epoch in epochs]  # whose steps
-        varying = block_inputs(
-            order=np.stack([padded_order(order, shapes) for order in of_block])[:, :, None],
-            learning_rates=rates[first : first + block, :, None],
-            first_step=np.int32(first * steps_per_epoch),
-        )
-        if data.bags is not None:
-            parts = [padded_bags(data.bags, order, shapes) for order in of_block]
-            varying["bags"] = np.stack(parts)[:, :, None]
-            varying["places"] = _places(job.data_path, None)
-        state, _, _ = program.run(state, fixed | varying)
-    assign(model, state, 0)
-    return model
-
-
-def _inputs_of_all_rows(
-    configuration: FusedConfiguration, data: FitData, n_steps: int
-) -> dict[str, Any]:
-    """What a program that trains on all rows takes beside its steps."""
-    from hpsearch.engines.fused.program import block_inputs
-
-    numbers, statistics = configuration.numbers(1), data.refit_statistics
-    y = None if shared_target(data) else training_target(data, statistics)[None]
-    return block_inputs(
-        **loss_weights(data, [None]),
-        **fold_numbers(data, [None]),
-        n_train=np.array([data.encoded.n_rows], np.int32),
-        last_step=np.array([n_steps], np.int32),
-        rates=numbers.rates[None],
-        penalties=numbers.penalties[None],
-        activity_penalties=numbers.activity_penalties[None],
-        weight_decay=np.array([numbers.weight_decay], np.float32),
-        statistics={name: getattr(statistics, name)[None] for name in DESIGN_STATISTICS},
-        y=y,
-    )
-
-
-def _cells_of_bags(bags: Bags | None, n_rows: int, batch_size: int) -> int:
+def cells_of_bags(bags: Bags | None, n_rows: int, batch_size: int) -> int:
     """Numbers that name the words of all rows in an epoch's batches."""
     return 0 if bags is None else 2 * -(-n_rows // batch_size) * bags.usual(batch_size)
 
 
-def _epochs_of_a_call(n_cells: int) -> int:
+def epochs_of_a_call(n_cells: int) -> int:
     """Epochs that a call of a program trains, where one of them takes so many cells of 4 bytes."""
     return max(1, BLOCK_BYTES // (4 * n_cells))
 
 
 @lru_cache(maxsize=2)
-def _table(data_path: str, target_form: str, n_classes: int) -> Table:
+def table_on_device(data_path: str, target_form: str, n_classes: int) -> Table:
     """The rows on this process's device, once."""
     from hpsearch.engines.fused.program import Table
     from hpsearch.engines.network import Head
@@ -507,14 +422,16 @@ def _table(data_path: str, target_form: str, n_classes: int) -> Table:
 
 
 @lru_cache(maxsize=1)
-def _places(data_path: str, position: int | None) -> Any:
+def places_on_device(data_path: str, position: int | None, form: InputForm) -> Any:
     """Where a fold's network, or that of all rows, has the words; kept from call to call."""
-    from hpsearch.engines.fused.bags import places_of
+    from hpsearch.engines.fused.bags import Columns, places_of
 
     data = read_fit_data(data_path)
+    columns = Columns.of(data.layout, form)
     assert data.bags is not None
+    assert columns is not None
     statistics = data.refit_statistics if position is None else data.statistics[position]
-    return places_of(data.bags, data.layout, statistics.word_slots)
+    return places_of(data.bags, columns, statistics.word_slots)
 
 
 _programs: dict[tuple[Any, ...], FusedProgram] = {}
@@ -537,12 +454,22 @@ def _program(
     program = _programs.pop(key, None)
     if program is None:
         data = read_fit_data(job.data_path)
-        table = _table(job.data_path, configuration.form.target_form, len(data.target.labels))
+        table = table_on_device(
+            job.data_path, configuration.form.target_form, len(data.target.labels)
+        )
         is_large = configuration.n_params >= LARGE_NETWORK
         while len(_programs) >= (MAX_LARGE_PROGRAMS if is_large else MAX_PROGRAMS):
             _programs.pop(next(iter(_programs)))
         name = hashlib.sha256(repr(key[1:]).encode()).hexdigest()
         kept = Path(here(job.data_path)).parent / "programs" / name
-        program = FusedProgram(configuration.build(0), table, data.layout, shapes, data.bags, kept)
+        program = FusedProgram(
+            configuration.build(0),
+            table,
+            data.layout,
+            configuration.input_form,
+            shapes,
+            configuration.bags,
+            kept,
+        )
     _programs[key] = program
     return program

@@ -22,6 +22,7 @@ from hpsearch.engines.configuration import Configuration
 from hpsearch.engines.contract import FoldResult, Job, NetworkWeights, UnitResult, WorkUnit
 from hpsearch.engines.failures import TrainingFailedError, raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
+from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.kind import EngineKind, FallBack
 from hpsearch.engines.plan import REFIT, batch_order, plan_units, replica_seed
 from hpsearch.engines.replica import STOP_CHECK_EPOCHS, Replica, epochs_kept
@@ -29,7 +30,7 @@ from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Lost, Workers
 from hpsearch.space.space import Candidate
 
 if TYPE_CHECKING:
-    from hpsearch.engines.reference.program import Program, State
+    from hpsearch.engines.reference.program import Program, RowSource, State
 
 
 def import_tensorflow() -> None:
@@ -65,11 +66,11 @@ class ReferenceEngine:
 
 
 @lru_cache(maxsize=1)
-def _row_source(path: str) -> Any:
+def _row_source(path: str, form: InputForm) -> RowSource:
     from hpsearch.engines.reference.program import row_source
 
     data = read_fit_data(path)
-    return row_source(data.encoded, data.layout)
+    return row_source(data.encoded, data.layout, form)
 
 
 def _train_task(task: tuple[Job, WorkUnit]) -> UnitResult:
@@ -173,7 +174,12 @@ def program_of(job: Job, configuration: Configuration) -> Program:
 
     data = read_fit_data(job.data_path)
     batch_size = configuration.settings.batch_size
-    return Program(configuration.construct, _row_source(job.data_path), data.target, batch_size)
+    return Program(
+        configuration.construct,
+        lambda: _row_source(job.data_path, configuration.input_form),
+        data.target,
+        batch_size,
+    )
 
 
 def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int, number: int = 0) -> Any:
@@ -208,7 +214,7 @@ def training_tensors(
     """
     import tensorflow as tf
 
-    statistics = data.refit_statistics if position is None else data.statistics[position]
+    statistics = data.statistics_of(position, program.source.form.names)
     y = training_target(data, statistics)
     y = program.form.loss_target(y, len(data.target.labels))
     targets, weights = {"y": tf.constant(y)}, data.loss_weights(position)

@@ -9,7 +9,7 @@ replica's seed. Which replicas to train, and for how long, belongs to ``engine``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -22,9 +22,10 @@ from scipy import sparse
 
 from hpsearch import keras_internals
 from hpsearch.engines.averages import ends_elsewhere, finish
+from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.network import OutputForm, side_by_side
-from hpsearch.preprocessing import Encoded, Layout, Statistics, design_rows
-from hpsearch.preprocessing.design import design_batch
+from hpsearch.preprocessing import Encoded, Inputs, Layout, Statistics
+from hpsearch.preprocessing.inputs import design_inputs, input_rows
 from hpsearch.preprocessing.statistics import ABSENT
 from hpsearch.task import Target
 
@@ -45,8 +46,11 @@ class RowSource:
     ``tensors`` are passed to traced functions and ``batch(tensors, rows)`` runs inside them.
     """
 
-    def __init__(self, encoded: Encoded, layout: Layout, *, dense: bool) -> None:
+    def __init__(
+        self, encoded: Encoded, layout: Layout, form: InputForm | None = None, *, dense: bool
+    ) -> None:
         self._layout = layout
+        self.form = form or InputForm()
         self._encoded = encoded
         self._dense = dense
         self._raw: dict[str, Any] = {} if dense else _raw_tensors(encoded)
@@ -62,12 +66,13 @@ class RowSource:
         """
         if self._dense:
             encoded = replace(self._encoded, prepared=prepared)
-            rows = design_rows(encoded, self._layout, statistics)
-            return {"matrix": tf.constant(rows)}
+            arrays = input_rows(encoded, self._layout, statistics, self.form.names)
+            return {f"matrix{i}": tf.constant(array) for i, array in enumerate(arrays)}
         learnt = {
             f"statistics.{name}": tf.constant(getattr(statistics, name))
             for name in _DESIGN_STATISTICS
         }
+        learnt |= {f"views.{name}": tf.constant(v) for name, v in statistics.views.items()}
         if self._encoded.words is not None:
             learnt |= _known_words(self._encoded.words, statistics.word_slots)
         if prepared is not None:
@@ -82,12 +87,16 @@ class RowSource:
         return max(1, min(PREDICT_ROWS, PREDICT_WORDS // self._layout.input_shape[0]))
 
     def batch(self, tensors: dict[str, Any], rows: Any) -> Any:
-        """Preprocessed rows (n, *input_shape) with the given numbers."""
+        """Preprocessed rows with the given numbers, as the network is called with them."""
+        return self.form.given(self._arrays(tensors, rows))
+
+    def _arrays(self, tensors: dict[str, Any], rows: Any) -> Sequence[Any]:
         if self._dense:
-            return tf.gather(tensors["matrix"], rows)
+            return [tf.gather(tensors[f"matrix{i}"], rows) for i in range(len(tensors))]
         learnt = {name: tensors[f"statistics.{name}"] for name in _DESIGN_STATISTICS}
         n_arrays = sum(name.startswith("array") for name in tensors)
-        return design_batch(
+        views = {name.removeprefix("views."): v for name, v in tensors.items() if "views." in name}
+        return design_inputs(
             keras.ops,
             self._layout,
             Statistics(
@@ -96,7 +105,9 @@ class RowSource:
                 target_centre=np.zeros(1),
                 target_scale=np.ones(1),
                 target_power=np.ones(1),
+                views=views,
             ),
+            self.form.names,
             numbers=tf.gather(tensors["numbers"], rows),
             codes=tf.gather(tensors["codes"], rows),
             words=self._multi_hot(tensors, rows) if self._layout.words else None,
@@ -139,11 +150,13 @@ def _known_words(words: sparse.csr_array, slot_of_word: NDArray[np.int32]) -> di
     return {"words.slots": tf.constant(padded), "words.ends": tf.constant(ends, tf.int64)}
 
 
-def row_source(encoded: Encoded, layout: Layout) -> RowSource:
+def row_source(encoded: Encoded, layout: Layout, form: InputForm) -> RowSource:
     """A row source that keeps a fold's matrix where it is small, and makes batches elsewhere."""
-    size = encoded.n_rows * int(np.prod(layout.input_shape)) * 4
+    inputs = Inputs(layout)
+    shapes = [inputs[name].shape for name in form.names] or [layout.input_shape]
+    size = encoded.n_rows * sum(int(np.prod(shape)) for shape in shapes) * 4
     limit = WORDS_LIMIT_BYTES if layout.words else DENSE_LIMIT_BYTES
-    return RowSource(encoded, layout, dense=size <= limit)
+    return RowSource(encoded, layout, form, dense=size <= limit)
 
 
 class Program:
@@ -152,17 +165,23 @@ class Program:
     Parameters
     ----------
     build : gives a freshly initialised, compiled network each time it is called.
-    source : the rows; target : the label order; batch_size : rows of a training step.
+    rows : gives the rows as a network takes them that was built; target : the label order;
+        batch_size : rows of a training step.
     """
 
     def __init__(
-        self, build: Callable[[], Any], source: RowSource, target: Target, batch_size: int
+        self,
+        build: Callable[[], Any],
+        rows: Callable[[], RowSource],
+        target: Target,
+        batch_size: int,
     ) -> None:
         self._build = build
-        self.source = source
+        self._rows = rows
         self._target = target
         self._batch_size = batch_size
         self.model: Any = None
+        self.source: RowSource
         self.form: OutputForm
         self._epoch: Callable[..., Any] | None = None
         self._outputs: Callable[..., Any] | None = None
@@ -237,6 +256,7 @@ class Program:
 
     def _adopt(self, model: Any) -> None:
         self.model = model
+        self.source = self._rows()
         self.form = OutputForm.of(model, self._target)
         # Metrics are computed on whole folds; computing them per batch as well would be waste.
         keras_internals.leave_out_compiled_metrics(model)

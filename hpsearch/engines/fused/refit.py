@@ -1,0 +1,119 @@
+"""Training on all rows in a fused program: the refit, for as many steps as the folds ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hpsearch.engines.contract import Job
+from hpsearch.engines.failures import UntraceableError
+from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
+from hpsearch.engines.fused.compiling import effort_of
+from hpsearch.engines.fused.configuration import FusedConfiguration
+from hpsearch.engines.fused.inputs import (
+    design_statistics,
+    fold_numbers,
+    loss_weights,
+    padded_bags,
+    padded_order,
+    padded_size,
+    shared_target,
+)
+from hpsearch.engines.fused.obstacles import untraceable_reason
+from hpsearch.engines.fused.training import (
+    cells_of_bags,
+    epochs_of_a_call,
+    places_on_device,
+    table_on_device,
+)
+from hpsearch.engines.plan import REFIT, batch_order, replica_seed
+from hpsearch.space.space import Candidate
+
+
+def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int, number: int = 0) -> Any:
+    """The network of a candidate after ``n_steps`` optimizer steps on all rows.
+
+    Parameters
+    ----------
+    number : of the seed, where several networks of one candidate are trained.
+
+    Raises
+    ------
+    UntraceableError
+        If another engine trained its folds, since this one cannot.
+    """
+    from hpsearch.engines.fused.packing import assign, stack_states
+    from hpsearch.engines.fused.program import FusedProgram, Shapes, block_inputs
+
+    data = read_fit_data(job.data_path)
+    n_rows = data.encoded.n_rows
+    configuration = FusedConfiguration(job, data, candidate.values, n_train=n_rows)
+    seed = replica_seed(job.options.seed, candidate.trial, REFIT, number)
+    model = configuration.network
+    form = configuration.input_form
+    has_words = bool(data.layout.words)
+    reason = untraceable_reason(model, form, configuration.problem, has_words=has_words)
+    if reason is not None:
+        raise UntraceableError(reason)
+    batch_size, bags = padded_size(configuration.settings.batch_size, n_rows), configuration.bags
+    steps_per_epoch = -(-n_rows // batch_size)
+    n_epochs = -(-n_steps // steps_per_epoch)
+    orders = [batch_order(seed, epoch, n_rows) for epoch in range(n_epochs)]
+    cells = n_rows + cells_of_bags(bags, n_rows, batch_size)
+    block = min(n_epochs, epochs_of_a_call(cells))
+    shapes = Shapes(
+        batch_size=batch_size,
+        n_steps=steps_per_epoch,
+        n_epochs=block,
+        pads=bool(n_rows % batch_size),
+        idles=True,
+        predicts=False,
+        n_pieces=0 if bags is None else bags.needed(orders, batch_size),
+        effort=effort_of(configuration.n_weights_of_a_row, 1, n_rows * n_epochs),
+    )
+    fixed = _inputs_of_all_rows(configuration, data, n_steps)
+    table = table_on_device(job.data_path, configuration.form.target_form, len(data.target.labels))
+    program = FusedProgram(configuration.build(0), table, data.layout, form, shapes, bags)
+    state = stack_states([configuration.initial_state(seed)])
+    rates = np.zeros((-(-n_epochs // block) * block, steps_per_epoch), np.float32)
+    rates[:n_epochs] = configuration.numbers(rates[:n_epochs].size).learning_rates.reshape(
+        n_epochs, steps_per_epoch
+    )
+    for first in range(0, n_epochs, block):
+        epochs = range(first, first + block)
+        of_block = [orders[min(epoch, n_epochs - 1)] for epoch in epochs]  # whose steps
+        varying = block_inputs(
+            order=np.stack([padded_order(order, shapes) for order in of_block])[:, :, None],
+            learning_rates=rates[first : first + block, :, None],
+            first_step=np.int32(first * steps_per_epoch),
+        )
+        if bags is not None:
+            parts = [padded_bags(bags, order, shapes) for order in of_block]
+            varying["bags"] = np.stack(parts)[:, :, None]
+            varying["places"] = places_on_device(job.data_path, None, form)
+        state, _, _ = program.run(state, fixed | varying)
+    assign(model, state, 0)
+    return model
+
+
+def _inputs_of_all_rows(
+    configuration: FusedConfiguration, data: FitData, n_steps: int
+) -> dict[str, Any]:
+    """What a program that trains on all rows takes beside its steps."""
+    from hpsearch.engines.fused.program import block_inputs
+
+    numbers, statistics = configuration.numbers(1), data.refit_statistics
+    y = None if shared_target(data) else training_target(data, statistics)[None]
+    return block_inputs(
+        **loss_weights(data, [None]),
+        **fold_numbers(data, [None]),
+        n_train=np.array([data.encoded.n_rows], np.int32),
+        last_step=np.array([n_steps], np.int32),
+        rates=numbers.rates[None],
+        penalties=numbers.penalties[None],
+        activity_penalties=numbers.activity_penalties[None],
+        weight_decay=np.array([numbers.weight_decay], np.float32),
+        statistics=design_statistics(data, [None], configuration.input_form.names),
+        y=y,
+    )
