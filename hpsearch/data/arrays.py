@@ -1,4 +1,4 @@
-"""Arrays: whether an array a row is an image, a sequence or so many numbers.
+"""Arrays: whether an array a row is an image, a video, a sequence or so many numbers.
 
 Owns that decision, what is said of it, and the shape that a network sees. Which of its values share
 a mean belongs to ``hpsearch.preprocessing``; reading the arrays belongs to ``tables``.
@@ -6,7 +6,7 @@ a mean belongs to ``hpsearch.preprocessing``; reading the arrays belongs to ``ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -31,6 +31,13 @@ from hpsearch.words import counted
 _SMALLEST_IMAGE = 8
 _LARGEST_BYTE = 255
 _ROWS_AT_ONCE = 1024
+_CHANNELS = (1, 2, 3, 4)
+_AXES = {
+    "sequence": ((2,), "A sequence has two axes a row, steps and features"),
+    "image": ((2, 3), "An image has two axes a row, height and width, or three with channels"),
+    "video": ((3, 4), "A video has frames, height and width a row, or four axes with channels"),
+}
+"""Of each kind that has a rule, its numbers of axes a row, and the rule."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,8 @@ def array_column(
 ) -> ArrayColumn:
     """Decide what an array a row is, or a word matrix.
 
-    With three axes and more a row it is an image, whose last axis holds its channels. With two it
-    is a grey image where it holds bytes (uint8), or where it is a square of 8 x 8 or more of
+    With three axes a row it is an image and with four a video, whose last axis holds channels. With
+    two it is a grey image where it holds bytes (uint8), or where it is a square of 8 x 8 or more of
     numbers from 0 to 1 or of whole numbers from 0 to 255; else it is a sequence of steps of
     features.
 
@@ -68,7 +75,7 @@ def array_column(
     Raises
     ------
     OptionError
-        A sequence was asked for, and a row has not two axes.
+        A kind was asked for that has another number of axes.
     DataError
         Values are missing in an array of another kind, or a sequence has no step with a value.
     """
@@ -76,10 +83,10 @@ def array_column(
     if sparse.issparse(array):
         words = Column(name, "words", "which words occur in each row", shape=shape)
         return ArrayColumn(words, array)
-    if asked == "sequence" and len(shape) != 2:
+    if asked in _AXES and len(shape) not in _AXES[asked][0]:
         raise OptionError(
-            f"A sequence has two axes a row, steps and features; the array {name!r} has rows of "
-            f"shape {shape}. Leave it out of `kinds`, or reshape it."
+            f"{_AXES[asked][1]}; the array {name!r} has rows of shape {shape}. Leave it out of "
+            "`kinds`, or reshape it."
         )
     kind = asked or _kind_of(array)
     if kind == "sequence":
@@ -93,18 +100,33 @@ def array_column(
     column = Column(name, "array", reason, shape=shape, array_kind=kind, image_form=read_as)
     if kind == "sequence":
         column = marked(column, array, padding)
-    if asked or len(shape) != 2 or array.dtype == np.uint8 or column.has_missing:
-        return ArrayColumn(column, array)
-    other: ArrayKind = "image" if kind == "sequence" else "sequence"
-    return ArrayColumn(
-        column,
-        array,
-        (
-            f"Array {name!r} was taken for {_described(kind, shape)}. --array "
-            f"{'' if name == 'x' else f'{name}='}{other} takes it for {_described(other, shape)}; "
-            f"in Python, load(..., kinds={{{name!r}: {other!r}}}).",
-        ),
-    )
+    notes = () if asked or form else tuple(_other_readings(column, array, name))
+    return ArrayColumn(column, array, notes)
+
+
+def _other_readings(column: Column, array: NDArray[Any], name: str) -> Iterator[str]:
+    """What else the array may be, where its shape alone does not tell."""
+    shape = column.shape
+    taken = f"Array {name!r} was taken for {_described(column.array_kind, shape)}."
+    asking = f"--array {'' if name == 'x' else f'{name}='}"
+    if len(shape) == 2 and not (array.dtype == np.uint8 or column.has_missing):
+        other: ArrayKind = "image" if column.array_kind == "sequence" else "sequence"
+        yield (
+            f"{taken} {asking}{other} takes it for {_described(other, shape)}; in Python, "
+            f"load(..., kinds={{{name!r}: {other!r}}})."
+        )
+    if column.array_kind not in ("image", "video") or shape[-1] in _CHANNELS or len(shape) < 3:
+        return
+    if shape[len(shape) - 3] in _CHANNELS:
+        yield (
+            f"{taken} If its {shape[len(shape) - 3]} channels come first, put them last: "
+            f"numpy.moveaxis({name}, {len(shape) - 2}, -1)."
+        )
+    elif len(shape) == 3:
+        yield (
+            f"{taken} {asking}video takes it for {_described('video', shape)}; in Python, "
+            f"load(..., kinds={{{name!r}: 'video'}})."
+        )
 
 
 def check_kinds(kinds: Mapping[str, ArrayKind], arrays: Mapping[str, Any]) -> None:
@@ -155,12 +177,14 @@ def network_shape(column: Column) -> tuple[int, ...]:
     --------
     >>> network_shape(Column("x", "array", shape=(28, 28), array_kind="image"))
     (28, 28, 1)
+    >>> network_shape(Column("x", "array", shape=(16, 28, 28), array_kind="video"))
+    (16, 28, 28, 1)
     >>> network_shape(Column("x", "array", shape=(20, 8), array_kind="sequence"))
     (20, 8)
     """
     if column.array_kind == "numbers":
         return (int(np.prod(column.shape)),)
-    is_grey = column.array_kind == "image" and len(column.shape) == 2
+    is_grey = (column.array_kind, len(column.shape)) in (("image", 2), ("video", 3))
     return (*column.shape, 1) if is_grey else column.shape
 
 
@@ -175,7 +199,7 @@ def settled(
 def _kind_of(array: NDArray[Any]) -> ArrayKind:
     shape = array.shape[1:]
     if len(shape) != 2:
-        return "image" if len(shape) > 2 else "numbers"
+        return {1: "numbers", 4: "video"}.get(len(shape), "image")  # type: ignore[return-value]
     if array.dtype == np.uint8 and array.max(initial=0) > 1:  # else it may have been true or false
         return "image"
     is_square = shape[0] == shape[1] >= _SMALLEST_IMAGE
@@ -199,6 +223,12 @@ def _described(kind: ArrayKind, shape: tuple[int, ...], array: NDArray[Any] | No
         steps = counted(shape[0], "step") if array is None else described_steps(array)
         features = counted(shape[1], "feature")
         return f"sequences of {steps} of {features}, each with a mean of its own"
+    if kind == "video":
+        grey = len(shape) == 3 or shape[3] == 1
+        frames = f"{counted(shape[0], 'frame')} of {shape[1]} x {shape[2]}"
+        return f"{'grey ' * grey}videos of {frames}" + (
+            "" if grey else f" with {counted(shape[3], 'channel')}"
+        )
     if len(shape) == 2 or (len(shape) == 3 and shape[2] == 1):
         return f"grey images of {shape[0]} x {shape[1]}"
     if len(shape) == 3:

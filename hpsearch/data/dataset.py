@@ -18,7 +18,7 @@ from hpsearch import snippets
 from hpsearch.task import Target
 
 ColumnKind = Literal["number", "category", "text", "date", "words", "array", "exposure"]
-ArrayKind = Literal["image", "sequence", "numbers"]
+ArrayKind = Literal["image", "video", "sequence", "numbers"]
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ class Column:
     has_missing : whether a cell of this column is missing; of a sequence, whether a value is, or a
         step is padding.
     shape : for ``array`` the shape of one row; for ``words`` ``(n_words,)``; else empty.
-    array_kind : for ``array``, ``image`` (rows, height, width[, channels]), ``sequence`` (rows,
-        steps, features) or ``numbers``, each of which is a feature of its own.
+    array_kind : for ``array``, ``image`` (rows, height, width[, channels]), ``video`` (rows,
+        frames, height, width[, channels]), ``sequence`` (rows, steps, features) or ``numbers``,
+        each of which is a feature of its own.
     has_clock : for ``date``, whether a time of day other than midnight occurs.
     date_format : for ``date``, the form in which text was written (``dates``); else empty.
     word_rule : for ``text``, the rule by which it was split into words (``words``).

@@ -192,8 +192,8 @@ class TableOptions:
     )
     kinds: Any = option(
         None,
-        "What an array of an NPZ file is: image, sequence (of steps of features) or numbers, for "
-        "one of several NAME=KIND. Default: by its shape and values, which is said.",
+        "What an array of an NPZ file is: image, video, sequence (of steps of features) or "
+        "numbers, for one of several NAME=KIND. Default: by its shape and values, which is said.",
         rules.plain_values,
         in_python="By the array's name, ``x`` where it has none.",
         flag="--array",

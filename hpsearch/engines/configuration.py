@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hpsearch.engines.augmentation import check_value_ranges
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData, problem_of, smallest_training_set
 from hpsearch.engines.input_form import InputForm
@@ -69,6 +70,7 @@ class Configuration:
                 check_named_lookups(built.model, self.input_form, self._data)
             else:
                 check_lookups(built.model, self._data)
+            check_value_ranges(built.model)
             self._is_checked = True
         self.values = dict(built.values)
         return built.model

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch import keras_internals
+from hpsearch.engines.augmentation import check_value_ranges
 from hpsearch.engines.contract import Job
 from hpsearch.engines.endings import Ending
 from hpsearch.engines.failures import reason_of
@@ -189,6 +190,7 @@ def _probe(
     _check_fresh(space, model, _build(space, values, problem, fixes))
     if must_save:
         check_saves(space.name, model, space.registered)
+    check_value_ranges(model)
     untraceable = _untraceable(model, given, problem, has_words=has_words)
     if untraceable is None:
         rows = given.given(_made_up_rows(given, problem, lookups, raw))

@@ -55,6 +55,29 @@ def test_more_axes_are_images_whose_last_axis_holds_channels():
     assert "images of 6 x 4 with 3 channels" in column.reason
 
 
+def test_four_axes_are_a_video():
+    column = column_of(RNG.normal(size=(5, 7, 6, 4, 3)))
+    assert (column.array_kind, network_shape(column)) == ("video", (7, 6, 4, 3))
+    assert column.reason == "videos of 7 frames of 6 x 4 with 3 channels, float64"
+
+
+def test_three_axes_that_may_be_frames_are_said_and_taken_for_them_on_demand():
+    frames = RNG.random((5, 7, 12, 12))
+    data = load(frames, np.arange(5.0))
+    assert data.schema.columns[0].array_kind == "image"
+    assert "--array video takes it for grey videos of 7 frames of 12 x 12" in data.notes[0]
+    asked = load(frames, np.arange(5.0), kinds={"x": "video"})
+    assert network_shape(asked.schema.columns[0]) == (7, 12, 12, 1)
+    assert asked.notes == ()
+    assert asked.fingerprint != data.fingerprint
+
+
+def test_channels_that_come_first_are_said():
+    data = load(RNG.random((5, 3, 12, 12)), np.arange(5.0))
+    assert "If its 3 channels come first, put them last: numpy.moveaxis(x, 1, -1)" in data.notes[0]
+    assert load(RNG.random((5, 12, 12, 3)), np.arange(5.0)).notes == ()
+
+
 def test_a_word_matrix_is_no_array():
     column = column_of(sparse.csr_array((2, 9), dtype=np.float32))
     assert (column.kind, column.shape) == ("words", (9,))
@@ -109,9 +132,11 @@ def test_a_schema_written_before_there_were_sequences_has_grey_images():
     ("x", "kinds", "error", "message"),
     [
         (BYTES, {"z": "image"}, DataError, "`kinds` must name a column; the table has no 'z'"),
-        (BYTES, {"x": "picture"}, OptionError, "one of image, sequence, numbers; .* 'picture'"),
+        (BYTES, {"x": "picture"}, OptionError, "one of image, video, .* says 'picture'"),
         (BYTES[:, 0], {"x": "image"}, OptionError, "this one has none; received {'x': 'image'}"),
         (BYTES[..., None], {"x": "sequence"}, OptionError, r"rows of shape \(20, 8, 1\)"),
+        (BYTES, {"x": "video"}, OptionError, r"frames, height and width .* shape \(20, 8\)"),
+        (BYTES[..., None, None], {"x": "image"}, OptionError, r"shape \(20, 8, 1, 1\)"),
     ],
 )
 def test_kinds_that_do_not_fit_are_refused(x, kinds, error, message):

@@ -22,6 +22,12 @@ from hpsearch.task import Input, Problem
 
 _OTHER_PRECISION = re.compile(r"float(?!32)\d")
 
+_MIXING = ("CutMix", "MixUp")
+"""Layers that mix the rows of a batch with each other, padding among them."""
+
+_LONG_TO_COMPILE = ("RandAugment",)
+"""Layers of which XLA makes a program in minutes: all of Keras's augmentations, for each choice."""
+
 _ODD_SIZE = 1009
 """Rows of a batch that is never computed; no layer is as wide, so shapes tell rows from units."""
 
@@ -41,6 +47,7 @@ def untraceable_reason(
     return (
         _class_reason(model)
         or _precision_reason(model)
+        or _augmentation_reason(model)
         or _optimizer_reason(model)
         or _penalty_reason(model)
         or _tracing_reason(model, form, arrays)
@@ -66,6 +73,17 @@ def _precision_reason(model: Any) -> str | None:
     weights = (str(weight.dtype) for weight in model.weights)
     precision = next(filter(_OTHER_PRECISION.search, (*policies, *weights)), None)
     return precision and f"its layers compute in {precision}, not in float32"
+
+
+def _augmentation_reason(model: Any) -> str | None:
+    """A layer of Keras that changes rows while they train, and cannot do so in a program."""
+    reasons = dict.fromkeys(_MIXING, "mixes the rows of a batch with each other")
+    reasons |= dict.fromkeys(_LONG_TO_COMPILE, "takes minutes to compile in a program")
+    for layer in keras_internals.layers_of(model):
+        name = type(layer).__name__
+        if name in reasons and is_of_keras(layer):
+            return f"layer '{layer.name}', a {name}, {reasons[name]}"
+    return None
 
 
 def _optimizer_reason(model: Any) -> str | None:

@@ -110,7 +110,7 @@ def _word_rows(rng: Any, column: Column, n: int) -> Any:
 
 
 def _array(rng: Any, column: Column, n: int) -> Any:
-    if column.array_kind == "image":
+    if column.array_kind in ("image", "video"):
         return rng.integers(0, 256, (n, *column.shape)).astype(np.float32)
     values = rng.normal(size=(n, *column.shape))
     if column.array_kind == "sequence":
