@@ -342,6 +342,15 @@ def predict(
             "comes, such as 0.9.",
         ),
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            metavar="",
+            help="Load a preprocessing of one's own although its file, transformer.joblib, runs "
+            "code when it is loaded.",
+        ),
+    ] = False,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Predict labels or values for new rows with a run's model."""
@@ -351,7 +360,7 @@ def predict(
     _use_the_workers_environment(str(opened.manifest.get("backend")))
     from hpsearch.export.prediction import predict_rows
 
-    predicted = predict_rows(opened, data, interval)
+    predicted = predict_rows(opened, data, interval, trust=trust)
     for text in predicted.notes:
         process.say("note: ", "dim", text)
     for text in predicted.unseen:

@@ -70,6 +70,10 @@ class MetricError(InputError):
     number: int = 0
 
 
+class TransformerError(InputError):
+    """A transformer of one's own cannot be loaded, raises, or gives no rows of finite numbers."""
+
+
 class OptionError(InputError):
     """An option, or a combination of options, has no meaning."""
 

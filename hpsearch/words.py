@@ -273,6 +273,25 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def transformer(said: Mapping[str, Any] | None) -> str:
+    """The preprocessing of one's own that a run has, in short; empty without any.
+
+    Parameters
+    ----------
+    said : the entry ``preprocess`` of ``run.json``.
+
+    Examples
+    --------
+    >>> transformer({"name": "prep.py", "shape": [58]})
+    'prep.py, fitted fold by fold: 58 features'
+    """
+    if not said:
+        return ""
+    shape = list(said.get("shape") or ())
+    size = f"{shape[0]:,} features" if len(shape) == 1 else f"rows of shape {tuple(shape)}"
+    return f"{said.get('name')}, fitted fold by fold: {size}"
+
+
 def weights(data: Mapping[str, Any]) -> str:
     """What a run's rows weigh by, and in what; empty where they have no weights.
 

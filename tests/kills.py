@@ -126,8 +126,8 @@ def main(folder, n_kills, kills_per_run):
     Path("table.csv").write_text(f"x,y\n{rows}\n")
     Path("space.py").write_text(SPACE)
     pretended.PretendedEngine.train = staticmethod(train_slowly)
-    hpsearch.search.execution.refit_and_export = export_slowly
-    hpsearch.search.execution.check_reload = check_slowly
+    hpsearch.search.final_model.refit_and_export = export_slowly
+    hpsearch.search.final_model.check_reload = check_slowly
     started = time.monotonic()
     whole = finish("whole")
     seconds = time.monotonic() - started

@@ -70,7 +70,7 @@ class Network:
         counts = np.ones(len(y)) if weights is None else weights.of(self.data.y, position)
         trained = slice(None) if position is None else self.data.folds[position].train
         self.counts = counts.astype(np.float64) / counts[trained].mean()
-        self.rows = self._design(self.data.encoded)
+        self.rows = self._design(self.data.encoded_in(position))
         self.weights = np.random.default_rng(seed).normal(0.0, 0.3, (self.rows.shape[1], n))
 
     def train_epoch(self, rows, epoch, n_steps=None):
@@ -131,7 +131,7 @@ class Loaded:
 
     def _outputs(self, inputs, statistics, weights):
         arrays = tuple(inputs[f"array_{i}"] for i in range(len(self.layout.arrays)))
-        named = {name: inputs.get(name) for name in ("numbers", "codes", "words")}
+        named = {name: inputs.get(name) for name in ("numbers", "codes", "words", "prepared")}
         rows = _with_one(design_batch(np, self.layout, statistics, **named, arrays=arrays))
         outputs = _outputs((rows[:, :, None] * weights).sum(axis=1), self.kind)
         values = outputs * statistics.target_scale + statistics.target_centre
@@ -149,7 +149,7 @@ def _train_fold(job, unit, position):
     end, predictions = unit.span.end(budget), []
     for epoch in range(first, end):
         network.train_epoch(fold.train, epoch)
-        predictions.append(network.predict(data.encoded))
+        predictions.append(network.predict(data.encoded_in(position)))
     predictions = np.stack(predictions)
     curves = {
         side: {str(name): data.scores(name, rows, predictions[:, rows]) for name in options.metrics}
@@ -169,8 +169,9 @@ def _train_fold(job, unit, position):
     return trained.between(unit.span.since, end)
 
 
-def check_reload(model_path, check_path):
-    pass
+def check_reload(model_path, check_path, code=None, transformer=None):
+    if transformer is not None:
+        transformer.check()
 
 
 def refit_and_export(
@@ -241,13 +242,13 @@ ENGINE = EngineKind(
 def pretend():
     """Let searches take this engine, whose name it gives, and export what it trains."""
     with engines.registered(ENGINE), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hpsearch.search.execution.refit_and_export", refit_and_export)
+        patch.setattr("hpsearch.search.final_model.refit_and_export", refit_and_export)
         patch.setattr("hpsearch.search.single.refit_and_export", refit_and_export)
         patch.setattr("hpsearch.search.nesting.refit_and_predict", refit_and_predict)
         patch.setattr(
             "hpsearch.export.bundle.load_keras_bytes", lambda content, *_: Loaded(content)
         )
-        patch.setattr("hpsearch.search.execution.check_reload", check_reload)
+        patch.setattr("hpsearch.search.final_model.check_reload", check_reload)
         patch.setattr("hpsearch.search.column_importance.FoldModel", FoldModel)
         patch.setattr("hpsearch.scoring.crew.Crew.fresh", lambda crew, kind: crew.workers)
         yield ENGINE.name

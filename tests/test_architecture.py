@@ -23,7 +23,7 @@ LAYERS = (
     },
     {"keras_settings"},
     {"data", "task"},
-    {"preprocessing", "folds", "stats", "metrics", "diagnoses", "space"},
+    {"preprocessing", "folds", "stats", "metrics", "diagnoses", "space", "transformers"},
     {"decisions"},
     {"ledger"},
     {"report"},

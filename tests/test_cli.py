@@ -477,7 +477,7 @@ def predictions(monkeypatch):
     notes, unseen = "Column 'city': '1' was read as 'yes'.", "Column 'city': 'Rome' did not occur."
     predicted = Predicted(frame, (notes,), (unseen,))
 
-    def predict_rows(run, data, interval):
+    def predict_rows(run, data, interval, *, trust=False):
         return predicted if interval is None else Predicted(frame.assign(asked=interval))
 
     monkeypatch.setattr("hpsearch.export.prediction.predict_rows", predict_rows)

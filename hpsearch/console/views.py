@@ -42,6 +42,8 @@ _FILES: Final = {
     "run.json": "what was asked",
     "best.json": "the selected configuration",
     "model.keras": "the model, trained on all rows",
+    "transformer.skops": "your preprocessing, fitted on all rows",
+    "transformer.joblib": "your preprocessing, fitted on all rows; loading it runs code",
     "model.json": "what the model expects and gives",
     "model_card.md": "the model's card, for people",
     "journal.sqlite": "all that was done, for `hpsearch resume`",
@@ -171,6 +173,7 @@ def _settings(run: Run) -> RenderableType:
     facts = {
         "data": ", ".join(filter(None, [data.get("name"), data.get("task"), *size])),
         "weights": words.one_line(words.weights(data)),
+        "preprocessing": words.one_line(words.transformer(settings.get("preprocess"))),
         "budget": ", ".join(filter(None, budget)),
         "time": _done_in_time(run),
         "split": words.one_line(str(split or "")),
@@ -359,6 +362,7 @@ def _files(run: Run) -> RenderableType:
     ]
     if "model.keras" in there:
         command = f"hpsearch predict {shlex.quote(str(run.path))} NEW_ROWS.csv"
+        command += " --trust" if "transformer.joblib" in there else ""
         lines.append(Text(f"`{command}` predicts new rows.", style="dim"))
     return Group(*lines)
 
@@ -366,10 +370,12 @@ def _files(run: Run) -> RenderableType:
 def _where(run: Run) -> RenderableType:
     """The folder, and what is in it for whom."""
     folder = shlex.quote(str(run.path))
+    trust = " --trust" if (run.path / "transformer.joblib").is_file() else ""
+    predict = f"hpsearch predict {folder} NEW_ROWS.csv{trust}"
     doors = {
         f"hpsearch show {folder}": "ranking, estimates, curves and diagnoses",
         str(run.path / "report.html"): "all of it in pictures, for a browser",
-        f"hpsearch predict {folder} NEW_ROWS.csv": "predicts new rows",
+        predict: "predicts new rows",
         f"hpsearch resume {folder} --trials N": "gives it more trials",
     }
     if run.settings.get("budget"):
@@ -377,7 +383,7 @@ def _where(run: Run) -> RenderableType:
     if not (run.path / "report.html").is_file():
         del doors[str(run.path / "report.html")]
     if not (run.path / "model.keras").is_file():
-        del doors[f"hpsearch predict {folder} NEW_ROWS.csv"]
+        del doors[predict]
     width = max(map(len, doors))
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(min_width=width, overflow="fold")

@@ -38,17 +38,18 @@ def check_fits(needed: int, path: Path) -> None:
 def too_large(needed: int, free: int, path: Path) -> DataError:
     """The refusal of a file that takes ``needed`` bytes or more where ``free`` ones are free."""
     return DataError(
-        f"A table must fit into memory; reading {shown(path)} takes {_size(needed)} or more, and "
-        f"{_size(free)} are free. Give a part of its rows or columns, or a larger machine."
+        f"A table must fit into memory; reading {shown(path)} takes {size_for_people(needed)} or "
+        f"more, and {size_for_people(free)} are free. Give a part of its rows or columns, or a "
+        "larger machine."
     )
 
 
-def _size(n_bytes: int) -> str:
+def size_for_people(n_bytes: int) -> str:
     """Bytes for people.
 
     Examples
     --------
-    >>> _size(2_500_000_000), _size(30_000_000)
+    >>> size_for_people(2_500_000_000), size_for_people(30_000_000)
     ('2.5 GB', '30 MB')
     """
     return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.0f} MB"

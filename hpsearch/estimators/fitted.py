@@ -6,7 +6,7 @@ Owns the exported file's bytes, and how its labels stand for scikit-learn's clas
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from hpsearch.data import Dataset, read_rows
 from hpsearch.estimators import rows
 from hpsearch.export.bundle import Bundle
 from hpsearch.export.code import Code
-from hpsearch.preprocessing import encode
+from hpsearch.export.transformer import Kept
 from hpsearch.task import from_thresholds
 
 
@@ -33,6 +33,8 @@ class Exported:
     order : for each class, in scikit-learn's order, its number in the model's, or None.
     as_column : whether predictions are (n_rows, 1), as the target was.
     code : what of the space's code the model needs, or None.
+    transformer : one of one's own, fitted on all rows, or None. It is as trusted as the pickle that
+        holds this object, which runs code itself.
     """
 
     content: bytes
@@ -40,6 +42,7 @@ class Exported:
     order: NDArray[np.int64] | None = None
     as_column: bool = False
     code: Code | None = None
+    transformer: Kept | None = None
 
     @classmethod
     def of(
@@ -49,20 +52,22 @@ class Exported:
         data: Dataset,
         target: rows.Target,
         code: Code | None = None,
+        transformer: Kept | None = None,
     ) -> Exported:
         """The model that was trained on rows."""
         order = rows.class_order(data, target)
-        return cls(content, manifest, order, target.values.ndim == 2, code)
+        own = transformer and replace(transformer, sample=None)
+        return cls(content, manifest, order, target.values.ndim == 2, code, own)
 
     @cached_property
     def bundle(self) -> Bundle:
         """The model, opened for prediction; it is loaded when it first predicts."""
-        path = Path("model.keras")
-        return Bundle(path, self.content, self.manifest, is_sealed=True, code=self.code)
+        model = Path("model.keras"), self.content, self.manifest
+        return Bundle(*model, True, self.code, self.transformer, trusts=True)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was opened."""
-        names = ("content", "manifest", "order", "as_column", "code")
+        names = ("content", "manifest", "order", "as_column", "code", "transformer")
         return {name: vars(self)[name] for name in names}
 
     def values(self, X: Any) -> NDArray[np.float64]:
@@ -92,8 +97,7 @@ class Exported:
         """Canonical predictions; what rows hold that the training rows didn't is no matter here."""
         bundle = self.bundle
         read = read_rows(X, bundle.schema)
-        encoded = encode(bundle.schema, read.frame, read.arrays, len(read.frame))
-        return bundle.predict(encoded).astype(np.float64)
+        return bundle.predict(bundle.encoded(read.frame, read.arrays)).astype(np.float64)
 
 
 def as_target(values: NDArray[Any], *, as_column: bool) -> NDArray[np.float64]:

@@ -115,7 +115,8 @@ class _Search(Fittable):
     def _keep(self, run: Run, data: Dataset, target: rows.Target) -> None:
         """Take the winner for one's own, as an estimator that is fitted."""
         best, bundle = run.best, Bundle.of(run)
-        exported = Exported.of(bundle.content, bundle.manifest, data, target, bundle.code)
+        own = bundle.code, bundle.transformer
+        exported = Exported.of(bundle.content, bundle.manifest, data, target, *own)
         parameters = {
             name: getattr(self, name)
             for name in self._winner().get_params()

@@ -71,7 +71,8 @@ class _Keras(Fittable):
             asked["class_weight"] = target.by_label(asked["class_weight"])
             space = space_of(self.build)
             trained = train(space, data, Options(space, fix=self.values, **asked))
-        exported = Exported.of(trained.content, trained.manifest, data, target, trained.code)
+        own = trained.code, trained.transformer
+        exported = Exported.of(trained.content, trained.manifest, data, target, *own)
         return self.keep(exported, target)
 
     def _options(self) -> dict[str, Any]:

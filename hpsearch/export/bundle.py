@@ -17,7 +17,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,14 +36,17 @@ from hpsearch.errors import InputError, ModelFileError, OptionError
 from hpsearch.export.code import Code
 from hpsearch.export.lengths import by_length
 from hpsearch.export.members import Part
+from hpsearch.export.transformer import Kept
 from hpsearch.keras_settings import check_keras_json, keras_settings
 from hpsearch.paths import opened
-from hpsearch.preprocessing import Encoded, Layout, Statistics
+from hpsearch.preprocessing import Encoded, Layout, Statistics, beside_prepared, encode
 from hpsearch.preprocessing.design import multi_hot
 from hpsearch.preprocessing.inputs import design_inputs
+from hpsearch.results.layout import TRANSFORMERS
 from hpsearch.space.registered import known
 from hpsearch.space.source import SpaceSource, objects_of
 from hpsearch.task import Target
+from hpsearch.transformers.fitting import feature_frame
 
 if TYPE_CHECKING:
     from hpsearch.decisions.calibrators import Calibrator
@@ -241,6 +244,7 @@ class Bundle:
         what is loaded.
     manifest : ``model.json``; is_sealed : whether it is known to be as the run wrote it.
     code : what of the space's code it needs, or None; it runs when the model is loaded.
+    transformer : one of one's own, whose file beside the model may run code only where ``trusts``.
     """
 
     path: Path
@@ -248,9 +252,11 @@ class Bundle:
     manifest: Mapping[str, Any]
     is_sealed: bool = False
     code: Code | None = None
+    transformer: Kept | None = None
+    trusts: bool = False
 
     @classmethod
-    def of(cls, run: Run, *, is_sealed: bool = False) -> Bundle:
+    def of(cls, run: Run, *, is_sealed: bool = False, trusts: bool = False) -> Bundle:
         """The run's exported model.
 
         Raises
@@ -280,7 +286,8 @@ class Bundle:
             )
         said = manifest.get("code")
         code = None if said is None else Code.read(run.path, said)
-        return cls(run.model_path, content, manifest, is_sealed, code)
+        own = code, _transformer(run), trusts
+        return cls(run.model_path, content, manifest, is_sealed, *own)
 
     @cached_property
     def schema(self) -> Schema:
@@ -293,9 +300,11 @@ class Bundle:
         """Shapes of the inputs."""
         with self.reading():
             limits = self.manifest["limits"]
-            return Layout.of(
+            layout = Layout.of(
                 self.schema, max_levels=limits["max_levels"], max_words=limits["max_words"]
             )
+            own = self.transformer
+            return layout if own is None else layout.with_prepared(own.shape)
 
     @cached_property
     def thresholds(self) -> tuple[float, ...]:
@@ -340,6 +349,27 @@ class Bundle:
             self.content, self.path, None if self.code is None else self.code.source
         )
 
+    def encoded(self, frame: Any, arrays: Mapping[str, Any]) -> Encoded:
+        """Raw rows, read under the schema, as plain arrays.
+
+        Parameters
+        ----------
+        frame, arrays : as in ``Dataset``.
+
+        Raises
+        ------
+        OptionError
+            A transformer of one's own may run code when it is loaded, and is not trusted.
+        ModelFileError, TransformerError
+            It cannot be loaded here, or gives no rows that a network can take.
+        """
+        own, schema = self.transformer, self.schema
+        if own is None:
+            return encode(schema, frame, arrays, len(frame))
+        rows = own.prepared(feature_frame(schema, frame), "new rows", trusts=self.trusts)
+        beside = encode(beside_prepared(schema), frame, arrays, len(frame))
+        return replace(beside, prepared=rows)
+
     def predict(self, encoded: Encoded) -> NDArray[np.floating[Any]]:
         """Canonical predictions of encoded rows.
 
@@ -377,6 +407,20 @@ class Bundle:
                 f"{str(self.path.parent)!r} does not fit its model.keras, or is damaged "
                 f"({_in_short(error)}). Restore both, or run the search again."
             ) from error
+
+
+def _transformer(run: Run) -> Kept | None:
+    said = run.manifest.get("preprocess")
+    if said is None:
+        return None
+    path = run.path / str(said["file"])
+    if path.name not in TRANSFORMERS or not path.is_file():
+        raise ModelFileError(
+            f"The model needs its transformer, the file {said['file']}; {str(run.path)!r} has "
+            "none. Restore it, or run the search again."
+        )
+    with opened(path, ModelFileError) as file:
+        return Kept.of_manifest(said, file.read())
 
 
 def _in_short(error: Exception) -> str:

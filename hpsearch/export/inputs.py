@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hpsearch.data.dataset import Column, Schema
-from hpsearch.preprocessing import Layout
+from hpsearch.preprocessing import Layout, beside_prepared
 from hpsearch.task import Target
 
 Described = dict[str, Any]
@@ -20,8 +20,9 @@ def described_inputs(schema: Schema, layout: Layout) -> list[Described]:
     day. ``codes`` hold a number for each level. ``words`` hold 1 in the slots of a text's words:
     word k of all columns' words, one column after the other, has slot ``word_slots[k]`` of the
     manifest, none where that is -1. Arrays come as they are, less a constant for each index of the
-    last axis; in sequences NaN is a missing value, and a step of nothing else padding. ``exposure``
-    is what the predicted counts of one unit of it are multiplied by.
+    last axis; in sequences NaN is a missing value, and a step of nothing else padding. ``prepared``
+    is what a transformer of one's own gives. ``exposure`` is what the predicted counts of one unit
+    of it are multiplied by.
 
     Examples
     --------
@@ -33,6 +34,7 @@ def described_inputs(schema: Schema, layout: Layout) -> list[Described]:
     numbers [1] [{'column': 'age', 'feature': 'value', 'less': 0.0}]
     codes [1] [{'column': 'size', 'codes': {'l': 0, 's': 1}, 'unknown': 2, 'missing': 3}]
     """
+    schema = beside_prepared(schema) if layout.prepared else schema
     return [each for each in _inputs(schema, layout) if each["features"]]
 
 
@@ -64,6 +66,13 @@ def _inputs(schema: Schema, layout: Layout) -> Iterator[Described]:
             "dtype": "float32",
             "shape": list(shape),
             "features": [{"column": column.name, "less": less}],
+        }
+    if layout.prepared:
+        yield {
+            "name": "prepared",
+            "dtype": "float32",
+            "shape": list(layout.prepared),
+            "features": [{"transformer": "what the transformer gives, zeros behind it"}],
         }
     yield {
         "name": "exposure",

@@ -18,9 +18,8 @@ from hpsearch.data.unseen import beyond_ranges
 from hpsearch.decisions.intervals import check_form
 from hpsearch.errors import DataWarning
 from hpsearch.export.bundle import Bundle
-from hpsearch.preprocessing import encode
 from hpsearch.results import Run, open_run
-from hpsearch.results.layout import CODE, MANIFEST, OUTCOME
+from hpsearch.results.layout import CODE, MANIFEST, OUTCOME, TRANSFORMERS
 from hpsearch.task import OF_VALUES, Target
 
 MODELS_KEPT: Final = 4
@@ -30,7 +29,11 @@ _opened: dict[Hashable, Bundle] = {}
 
 
 def predict(
-    run: str | os.PathLike[str] | Run, data: Any, *, interval: float | None = None
+    run: str | os.PathLike[str] | Run,
+    data: Any,
+    *,
+    interval: float | None = None,
+    trust: bool = False,
 ) -> pd.DataFrame:
     """Predict raw rows: labels and probabilities, or values in the target's own units.
 
@@ -45,6 +48,8 @@ def predict(
         images, a folder of them, with or without folders in it.
     interval : the share of what comes that ranges of numbers, or sets of classes, are to hold, for
         example 0.9; ``docs/decisions.md`` says what is promised. By default there are none.
+    trust : whether a transformer of one's own may be loaded that is kept in a form which runs code
+        (``transformer.joblib``).
 
     Returns
     -------
@@ -68,11 +73,12 @@ def predict(
     InputError
         If the folder holds no finished run, or the rows lack a column or hold unusable cells; if
         ``interval`` is not between 0 and 1, needs more rows than the run had, or has no meaning
-        for several labels a row.
+        for several labels a row; if the model needs a transformer whose file runs code, and
+        ``trust`` is not given.
     ModelFileError
         If the exported model is missing, damaged or not the one that the run wrote.
     """
-    predicted = predict_rows(run, data, interval)
+    predicted = predict_rows(run, data, interval, trust=trust)
     for text in predicted.unseen:
         warnings.warn(text, DataWarning, stacklevel=2)
     return predicted.frame
@@ -95,16 +101,19 @@ class Predicted:
 
 
 def predict_rows(
-    run: str | os.PathLike[str] | Run, data: Any, interval: float | None = None
+    run: str | os.PathLike[str] | Run,
+    data: Any,
+    interval: float | None = None,
+    *,
+    trust: bool = False,
 ) -> Predicted:
     """``predict``, with what there is to say about the rows instead of warnings."""
-    bundle = _kept(open_run(run))
+    bundle = _kept(open_run(run), trusts=trust)
     if interval is not None:
         bundle.conformity.quantiles(interval)  # refused before the rows are read
     with bundle.reading():
         rows = read_rows(data, bundle.schema)
-        encoded = encode(bundle.schema, rows.frame, rows.arrays, len(rows.frame))
-        predictions = bundle.predict(encoded)
+        predictions = bundle.predict(bundle.encoded(rows.frame, rows.arrays))
         frame = prediction_frame(bundle.schema.target, predictions, bundle.thresholds)
         if interval is not None:
             frame = with_intervals(frame, bundle, predictions, interval)
@@ -114,7 +123,9 @@ def predict_rows(
             frame.insert(0, name if name not in frame else f"{name} (path)", paths.to_numpy())
         beyond = beyond_ranges(rows.frame, bundle.manifest.get("ranges") or {})
         executed = () if bundle.code is None else (bundle.code.words,)
-        return Predicted(frame, (*executed, *rows.notes), (*rows.unseen, *beyond))
+        differs = "" if bundle.transformer is None else bundle.transformer.differs
+        unseen = (*([differs] if differs else []), *rows.unseen, *beyond)
+        return Predicted(frame, (*executed, *rows.notes), unseen)
 
 
 def load_model(run: str | os.PathLike[str] | Run) -> Any:
@@ -125,19 +136,21 @@ def load_model(run: str | os.PathLike[str] | Run) -> Any:
     return _bundle_of(open_run(run)).model
 
 
-def _bundle_of(run: Run) -> Bundle:
+def _bundle_of(run: Run, *, trusts: bool = False) -> Bundle:
     run.require_unchanged(MANIFEST)
-    return Bundle.of(run, is_sealed=MANIFEST in (run.best.get("sha256") or {}))
+    is_sealed = MANIFEST in (run.best.get("sha256") or {})
+    return Bundle.of(run, is_sealed=is_sealed, trusts=trusts)
 
 
-def _kept(run: Run) -> Bundle:
+def _kept(run: Run, *, trusts: bool = False) -> Bundle:
     """The bundle of a run whose files are those that were opened before, if any.
 
     Its model is loaded, and its program compiled. Models are few, so only the last ones are kept.
     """
-    files = [*(run.path / name for name in OUTCOME), *sorted((run.path / CODE).rglob("*.py"))]
-    key = tuple(map(_state, files))
-    found = _opened.pop(key, None) or _bundle_of(open_run(run.path))
+    names = (*OUTCOME, *TRANSFORMERS)
+    files = [*(run.path / name for name in names), *sorted((run.path / CODE).rglob("*.py"))]
+    key = (trusts, *map(_state, files))
+    found = _opened.pop(key, None) or _bundle_of(open_run(run.path), trusts=trusts)
     _opened[key] = found
     while len(_opened) > MODELS_KEPT:
         del _opened[next(iter(_opened))]

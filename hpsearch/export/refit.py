@@ -28,7 +28,7 @@ from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.lookups import Lookups, looks_up, lookups_of
 from hpsearch.engines.network import numpy_links, side_by_side, single_precision
-from hpsearch.errors import BundleError, HpsearchError
+from hpsearch.errors import BundleError, HpsearchError, InputError
 from hpsearch.export.bundle import (
     bundle_ensemble,
     canonical,
@@ -43,6 +43,7 @@ from hpsearch.export.code import objects_with_code
 from hpsearch.export.inputs import described_model
 from hpsearch.export.inspection import inspect_network
 from hpsearch.export.members import Member, OnAllRows, Part, TrainOnAllRows
+from hpsearch.export.transformer import Kept
 from hpsearch.keras_settings import keras_settings
 from hpsearch.preprocessing import Encoded
 from hpsearch.results.files import to_json_text
@@ -318,18 +319,29 @@ def _outputs_alone(part: Part, sample: Encoded, data: FitData) -> NDArray[Any]:
     return np.asarray(part.form.canonical(numpy_links, data.target, raw, *learnt, exposure))
 
 
-def check_reload(model_path: str, check_path: str, code: SpaceSource | None = None) -> None:
+def check_reload(
+    model_path: str,
+    check_path: str,
+    code: SpaceSource | None = None,
+    transformer: Kept | None = None,
+) -> None:
     """Reload the exported model and compare its predictions; runs in a fresh process.
 
     Parameters
     ----------
     code : what registers the objects of one's own that it holds.
+    transformer : of one's own, which stands before it; it is read from its file as well.
 
     Raises
     ------
     BundleError
         If it can't be loaded, or predicts something else than before, be it by a bit.
     """
+    if transformer is not None:
+        try:
+            transformer.check()
+        except InputError as error:
+            raise BundleError(str(error)) from error
     with np.load(check_path, allow_pickle=False) as check:
         inputs: dict[str, Any] = {name: check[name] for name in check.files}
     expected = inputs.pop("outputs")

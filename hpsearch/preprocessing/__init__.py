@@ -2,7 +2,7 @@
 
 from hpsearch.preprocessing.bags import Bags
 from hpsearch.preprocessing.design import design_rows
-from hpsearch.preprocessing.encoding import Encoded, Layout, encode
+from hpsearch.preprocessing.encoding import Encoded, Layout, beside_prepared, encode
 from hpsearch.preprocessing.inputs import Inputs
 from hpsearch.preprocessing.ranges import RawRange, raw_range
 from hpsearch.preprocessing.statistics import Statistics, fit_statistics, per_exposure
@@ -16,6 +16,7 @@ __all__ = [
     "LossWeights",
     "RawRange",
     "Statistics",
+    "beside_prepared",
     "design_rows",
     "encode",
     "fit_loss_weights",

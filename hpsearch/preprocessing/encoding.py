@@ -208,6 +208,11 @@ class Encoded:
         return Encoded(numbers, codes, None, (), self.exposure)
 
 
+def beside_prepared(schema: Schema) -> Schema:
+    """The columns that stay beside prepared rows, which take the place of all others."""
+    return replace(schema, columns=schema.of_kind("array", "exposure"))
+
+
 def encode(
     schema: Schema,
     frame: pd.DataFrame,
@@ -245,9 +250,7 @@ def encode(
 
 
 def _array(column: Column, array: NDArray[Any]) -> NDArray[Any]:
-    n_steps = array.shape[1:2] if column.array_kind == "sequence" else ()  # of any length
-    shape = network_shape(column)
-    shaped = array.reshape(len(array), *n_steps, *shape[len(n_steps) :])
+    shaped = array.reshape(len(array), *network_shape(column))
     if column.offset:
         shaped = shaped - np.array(column.offset)
     return shaped.astype(np.float32) if shaped.dtype == np.float64 else shaped

@@ -67,15 +67,18 @@ def _model(
     settings: Mapping[str, Any], best: Mapping[str, Any], manifest: Mapping[str, Any]
 ) -> Iterator[str]:
     trained = manifest.get("trained_on") or best.get("refit") or {}
+    own = manifest.get("preprocess")
+    takes = f"raw cells, with {'a' if own else 'its'} preprocessing {'before' if own else 'inside'}"
+    takes += " it" if own else ""
     if manifest.get("ensemble"):
         yield (
-            "A Keras model that takes raw cells, with its preprocessing inside: the mean of the "
+            f"A Keras model that takes {takes}: the mean of the "
             f"networks that stand under Decisions, of {best.get('n_trials')} trials that hpsearch "
             f"tried. They have {_count(manifest.get('n_params'))} parameters."
         )
         return
     yield (
-        "A Keras network that takes raw cells, with its preprocessing inside: trial "
+        f"A Keras network that takes {takes}: trial "
         f"{best.get('trial')} of {best.get('n_trials', settings.get('trials'))} that hpsearch "
         f"tried, trained on {_count(trained.get('n_rows'))} rows for "
         f"{_count(trained.get('n_steps'))} optimizer steps. "
@@ -235,6 +238,13 @@ def _limits(manifest: Mapping[str, Any]) -> Iterator[str]:
     limits = manifest.get("limits") or {}
     columns = (manifest.get("schema") or {}).get("columns") or ()
     kinds = {column.get("kind") for column in columns}
+    own = manifest.get("preprocess")
+    if own:
+        yield (
+            f"- Cells that are missing, unseen levels and numbers out of range are the matter of "
+            f"the transformer {_text(own['name'])}."
+        )
+        kinds = kinds & {"array"}
     if "category" in kinds:
         yield (
             f"- At most {_count(limits.get('max_levels'))} levels of a category are told apart; "
@@ -262,7 +272,8 @@ def _limits(manifest: Mapping[str, Any]) -> Iterator[str]:
         )
     missing = [column["name"] for column in columns if column.get("has_missing")]
     if missing:
-        yield f"- Cells were missing in: {_text(_listed(missing))}. Training values fill them."
+        filled = "" if own else " Training values fill them."
+        yield f"- Cells were missing in: {_text(_listed(missing))}.{filled}"
     where = "the other columns" if missing else "any column"
     if len(missing) < len(columns) and kinds - {"words", "array"}:
         yield f"- In training no cell was missing in {where}."
@@ -329,6 +340,8 @@ def _use(manifest: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield from _table(("input", "dtype", "described entries", "shape of a row"), rows)
     yield ""
+    if own := manifest.get("preprocess"):
+        yield from _transformer(own)
     code = manifest.get("code")
     if code:
         yield (
@@ -349,6 +362,24 @@ def _use(manifest: Mapping[str, Any]) -> Iterator[str]:
         pairs = zip(target["names"], target["offset"], strict=True)
         outputs = [f"{_text(name)} less {_offset([offset])}" for name, offset in pairs if offset]
         yield f"It gives {_listed(outputs)}; `hpsearch predict` adds that in float64."
+
+
+def _transformer(own: Mapping[str, Any]) -> Iterator[str]:
+    """The preprocessing of one's own that stands before the model, and what loading it means."""
+    versions = _listed([f"{name} {number}" for name, number in own["versions"].items()])
+    runs_code = own["form"] == "joblib"
+    yield (
+        f"`prepared` is what the transformer {_text(own['name'])} gives, which was fitted on all "
+        f"rows with {versions} and is kept in `{own['file']}` (SHA-256 `{own['sha256']}`). It is "
+        "no part of the network. "
+        + (
+            "**Loading it runs code**, which hpsearch does only with `--trust`, or `trust=True`, "
+            "and only if it is this very file."
+            if runs_code
+            else "It is loaded only if it is this very file, and only from types that hold data."
+        )
+    )
+    yield ""
 
 
 def _thresholds(manifest: Mapping[str, Any]) -> Iterator[str]:

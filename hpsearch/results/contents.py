@@ -243,7 +243,7 @@ class Contents:
 
 _SEALED: Final = (
     *(n for n in (*layout.TABLES, *layout.TABLES_ASKED_FOR) if n not in layout.MEASURED),
-    *(layout.SETTINGS, layout.MANIFEST, layout.MODEL),
+    *(layout.SETTINGS, layout.MANIFEST, layout.MODEL, *layout.TRANSFORMERS),
 )
 """Files that one seed makes to the last byte, so that their digests are the same as well."""
 

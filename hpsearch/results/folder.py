@@ -257,7 +257,8 @@ class RunFolder:
     def begin_again(self) -> None:
         """Take away what says that the run is finished."""
         with self._writing():
-            for name in (*layout.OUTCOME, *layout.TEXTS, *layout.TABLES_ASKED_FOR):
+            made = (*layout.OUTCOME, *layout.TRANSFORMERS, *layout.TEXTS, *layout.TABLES_ASKED_FOR)
+            for name in made:
                 (self.place / name).unlink(missing_ok=True)
             (self.place / layout.PREDICTIONS).unlink(missing_ok=True)
             remove_code(self.place)

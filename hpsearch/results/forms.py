@@ -180,6 +180,7 @@ SETTINGS_FORM: Final = record(
         **each(flag, "baselines until_decided importance weigh_scores"),
         **each(mapping(anything), "options fix"),
         "tried": listed(mapping(scalar)),
+        "preprocess": record({**each(text, "name sha256"), "shape": listed(count)}),
         "space_hyperparameters": listed(DECLARATION),
         **each(mapping(text), "versions worker_environment own_metrics"),
         "seed": seed,
@@ -242,6 +243,17 @@ def _best_document(value: Any, where: str) -> None:
 BEST_FORM: Final[Form] = _best_document
 
 
+_TRANSFORMER: Final = record(
+    {
+        **each(text, "name file form sha256 code_sha256"),
+        "shape": listed(count),
+        "features": listed(text),
+        "versions": mapping(text),
+        "source": mapping(anything),
+    },
+    needs=["name", "file", "form", "sha256", "code_sha256", "shape", "features", "versions"],
+)
+
 MANIFEST_FORM: Final = record(
     {
         **each(text, "format backend sha256"),
@@ -250,6 +262,7 @@ MANIFEST_FORM: Final = record(
         "hyperparameters": mapping(scalar),
         "ranges": mapping(listed(scalar, n=2)),
         "word_slots": listed(number),
+        "preprocess": _TRANSFORMER,
         "checks": listed(text),
         "inputs": listed(
             record(

@@ -45,6 +45,9 @@ SETTINGS: Final = "run.json"
 BEST: Final = "best.json"
 MODEL: Final = "model.keras"
 MANIFEST: Final = "model.json"
+TRANSFORMERS: Final = ("transformer.skops", "transformer.joblib")
+"""The transformer of one's own that was fitted on all rows, in one of two forms."""
+
 OUTCOME: Final = (BEST, MODEL, MANIFEST)
 
 MODEL_CARD: Final = "model_card.md"

@@ -23,6 +23,7 @@ from hpsearch.results.lock import HOLDER, LOCK
 
 _LEAVINGS: Final = (
     *(*layout.OUTCOME, *layout.TEXTS, *layout.TABLES, *layout.TABLES_ASKED_FOR),
+    *layout.TRANSFORMERS,
     *layout.COMPANIONS,
     layout.LOGGED,
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hpsearch.data import Dataset
 from hpsearch.data.class_weights import ClassWeight
@@ -15,15 +17,29 @@ from hpsearch.preprocessing import (
     Encoded,
     Layout,
     Statistics,
+    beside_prepared,
     encode,
     fit_loss_weights,
     fit_statistics,
 )
 
 
-def encode_dataset(dataset: Dataset) -> Encoded:
-    """A dataset's rows as plain arrays."""
-    return encode(dataset.schema, dataset.frame, dataset.arrays, dataset.n_rows)
+def encode_dataset(dataset: Dataset, prepared: NDArray[np.float32] | None = None) -> Encoded:
+    """A dataset's rows as plain arrays.
+
+    Parameters
+    ----------
+    prepared : what stands in place of all columns but arrays.
+    """
+    if prepared is None:
+        return encode(dataset.schema, dataset.frame, dataset.arrays, dataset.n_rows)
+    return replace(encode_beside(dataset), prepared=prepared)
+
+
+def encode_beside(dataset: Dataset) -> Encoded:
+    """The columns that stand beside prepared rows."""
+    schema = beside_prepared(dataset.schema)
+    return encode(schema, dataset.frame, dataset.arrays, dataset.n_rows)
 
 
 def fit_data(
@@ -34,8 +50,14 @@ def fit_data(
     *,
     scale_target: bool,
     class_weight: ClassWeight | None = None,
+    fold_rows: NDArray[np.float32] | None = None,
 ) -> FitData:
-    """Everything that training needs: statistics fitted on each fold's training rows alone."""
+    """Everything that training needs: statistics fitted on each fold's training rows alone.
+
+    Parameters
+    ----------
+    fold_rows : as in ``FitData``, where the layout has prepared rows.
+    """
 
     def statistics(rows: Any) -> Statistics:
         return fit_statistics(
@@ -67,4 +89,5 @@ def fit_data(
             encoded.exposure,
         ),
         score_weights=dataset.score_weights,
+        fold_rows=fold_rows,
     )

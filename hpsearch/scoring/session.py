@@ -11,10 +11,14 @@ import operator
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hpsearch.data import Dataset
 from hpsearch.engines.backend import import_keras_tuner
@@ -31,13 +35,14 @@ from hpsearch.engines.probe import settle
 from hpsearch.engines.workers import Lost, Workers, limit_of_call, return_freed_memory
 from hpsearch.errors import HpsearchError
 from hpsearch.folds import Fold
-from hpsearch.preprocessing import Layout, raw_range
+from hpsearch.preprocessing import Encoded, Layout, raw_range
 from hpsearch.results.journal import NoJournal, Recorder, check_asked
 from hpsearch.scoring.crew import Crew, Note
 from hpsearch.scoring.fold_networks import FoldNetworks, fold_networks
 from hpsearch.scoring.observer import Observer, SilentObserver
+from hpsearch.scoring.prepared import Prepared, prepare_rows, write_raw_rows
 from hpsearch.scoring.progress import Goal, made_again
-from hpsearch.scoring.rows import encode_dataset, fit_data
+from hpsearch.scoring.rows import encode_beside, encode_dataset, fit_data
 from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.scoring.stages import Stage
 from hpsearch.scoring.states import States
@@ -46,6 +51,7 @@ from hpsearch.space.guards import time_limit
 from hpsearch.space.space import Candidate, check_steering, fit_settings
 from hpsearch.system import signals_wait
 from hpsearch.task import Problem
+from hpsearch.transformers.fitting import columns_given
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
@@ -92,6 +98,10 @@ class Session:
         self.layout = Layout.of(
             dataset.schema, max_levels=plan.max_levels, max_words=plan.max_words
         )
+        self.prepared: Prepared | None = None
+        if plan.transformer is not None:
+            columns_given(dataset.schema)
+            self.layout = self.layout.with_prepared((1,))  # until it is fitted
 
     def within(self, plan: SessionPlan, dataset: Dataset, folds: Sequence[Fold]) -> Session:
         """A session on other rows of the same table, with the crew of this one."""
@@ -112,6 +122,12 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         self._exit.__exit__(kind, error, traceback)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the transformer of one's own warned of, and the default network."""
+        prepared = () if self.prepared is None else self.prepared.warnings
+        return (*prepared, *self.probe.warnings)
 
     @property
     def choice(self) -> Choice:
@@ -143,17 +159,21 @@ class Session:
         from hpsearch.space.hyperparameters import active_values
 
         plan, target = self.plan, self._dataset.target
-        encoded = encode_dataset(self._dataset)
+        folder = self.scratch / "data"
+        folder.mkdir()
+        fold_rows = self._fold_rows(folder)
+        encoded = (encode_dataset if fold_rows is None else encode_beside)(self._dataset)
         problem = self._problem()
         with time_limit(limit_of_call(plan.trial_timeout)):
             declared = plan.space.declared(problem, plan.fixes) if plan.space.declares else None
         defaults = None if declared is None else active_values(declared, declared.values)
         probe = self.crew.try_space(
-            problem, target, defaults, lambda: raw_range(encoded, self.layout)
+            problem, target, defaults, lambda: raw_range(encoded, self.layout, fold_rows)
         )
         if probe.lookups is not None:
             self.layout = probe.lookups.marked(self.layout)
-            probe.lookups.check_rows(encoded, self.layout)
+            for rows in [None] if fold_rows is None else fold_rows:
+                probe.lookups.check_rows(replace(encoded, prepared=rows), self.layout)
             self._note(told(probe.lookups, self.layout))
         if declared is None:
             declared = HyperParameters.from_config(probe.hyperparameters)
@@ -169,11 +189,10 @@ class Session:
             self.layout,
             scale_target=self.scales_target,
             class_weight=plan.class_weight,
+            fold_rows=fold_rows,
         )
         self.data = data.without_features()
         self.probe = probe.facing(target, training_target(data, data.refit_statistics))
-        folder = self.scratch / "data"
-        folder.mkdir()
         self.job = Job(
             data_path=write_fit_data(data, folder),
             space=plan.space.to_bytes(),
@@ -188,7 +207,44 @@ class Session:
     def check_new_rows(self, dataset: Dataset) -> None:
         """Raise ``DataError`` where rows to predict hold numbers that the network can't look up."""
         if self.probe.lookups is not None:
-            self.probe.lookups.check_rows(encode_dataset(dataset), self.layout)
+            self.probe.lookups.check_rows(self.encoded_rows(dataset), self.layout)
+
+    def encoded_rows(self, dataset: Dataset, where: str = "new rows") -> Encoded:
+        """Rows of the same table as plain arrays, as a network of all rows takes them.
+
+        Parameters
+        ----------
+        where : what rows they are, for messages.
+        """
+        prepared = self.prepared
+        if prepared is None:
+            return encode_dataset(dataset)
+        return encode_dataset(dataset, prepared.rows_of(dataset, self.workers, where))
+
+    def _fold_rows(self, folder: Path) -> NDArray[np.float32] | None:
+        """Rows as a transformer of one's own prepares them, where there is one."""
+        plan = self.plan
+        if plan.transformer is None:
+            return None
+        raw = self.scratch / "raw"
+        raw.mkdir()
+        raw_path = write_raw_rows(self._dataset, raw)
+        self.crew.share(raw)
+        prepared = prepare_rows(
+            plan.transformer,
+            raw_path,
+            self._folds,
+            self.workers,
+            folder,
+            n_rows=self._dataset.n_rows,
+            seed=plan.options.seed,
+            keeps=plan.must_save,
+        )
+        self.prepared = prepared
+        self.layout = self.layout.with_prepared(prepared.shape)
+        for text in prepared.notes:
+            self._note(text)
+        return prepared.fold_rows
 
     @cached_property
     def _engine(self) -> Engine:

@@ -10,6 +10,7 @@ from hpsearch.data.class_weights import ClassWeight
 from hpsearch.engines.contract import FitOptions
 from hpsearch.engines.workers import Cluster
 from hpsearch.space.space import Space
+from hpsearch.transformers import OwnTransformer
 
 ScaleTarget = Literal["auto", True, False]
 
@@ -32,6 +33,7 @@ class SessionPlan:
     max_levels, max_words : slots of a category or word column.
     class_weight : what rows of a class weigh in the loss.
     must_save : whether networks must be loadable without the space's code.
+    transformer : what prepares rows in place of the preprocessing of every kind, or None.
     at_end : whether candidates are scored at their last epoch, and not at the best one.
     """
 
@@ -49,3 +51,4 @@ class SessionPlan:
     cluster: Cluster | None = None
     class_weight: ClassWeight | None = None
     at_end: bool = False
+    transformer: OwnTransformer | None = None

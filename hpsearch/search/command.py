@@ -18,7 +18,8 @@ def command(plan: SearchPlan) -> str:
     """The command line of a search; options at their defaults are left out, but for the seed.
 
     What a command line can't hold stands in capitals: ``DATA`` for a table that was in memory,
-    ``SPACE.py`` for a space that was a Python object, ``FILE`` for test rows of that kind.
+    ``SPACE.py`` for a space that was a Python object, ``PREPROCESS.py`` for a transformer that was
+    one, ``FILE`` for test rows of that kind.
     """
     options, table = plan.options, plan.source
     source = table.origin.source if table.origin else None

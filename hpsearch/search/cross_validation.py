@@ -158,7 +158,7 @@ def _scored(
         observer.note(text)
     with Session(plan, dataset, folds) as session:
         declared = session.prepare()
-        for text in session.probe.warnings:
+        for text in session.warnings:
             observer.warn(text)
         candidate = Candidate(0, active_values(declared, declared.values))
         observer.search_started(

@@ -18,6 +18,7 @@ from hpsearch.export.bundle import BUNDLE_FORMAT, seen_ranges
 from hpsearch.export.code import Code
 from hpsearch.export.inputs import described_model
 from hpsearch.export.refit import Refitted
+from hpsearch.export.transformer import Kept
 from hpsearch.ledger import Ledger
 from hpsearch.metrics import score
 from hpsearch.oracles import oracle_packages
@@ -47,11 +48,12 @@ def run_document(plan: SearchPlan, session: Session) -> Document:
         "options": asked,
         "command": command(plan),
         "data": _data(data),
-        "warnings": [*data.warnings, *session.probe.warnings],
+        "warnings": [*data.warnings, *session.warnings],
         "space": plan.space.name,
         "space_sha256": plan.space.sha256,
         "space_hyperparameters": declarations(session.declared),
         "space_modules": {module.words: module.sha256 for module in plan.space.source.modules},
+        **_preprocess(plan, session),
         "own_metrics": {m.name: m.own.sha256 for m in plan.metrics if m.own is not None},
         "engine": session.choice.engine,
         "metric": plan.metrics[0],
@@ -66,6 +68,15 @@ def run_document(plan: SearchPlan, session: Session) -> Document:
         "worker_environment": dict(session.choice.kind.environment),
         "versions": versions(oracle_packages(options.oracle)),
     }
+
+
+def _preprocess(plan: SearchPlan, session: Session) -> Document:
+    """The transformer of one's own, and what it gives, where there is one."""
+    own, prepared = plan.options.preprocess, session.prepared
+    if own is None or prepared is None:
+        return {}
+    shape = list(prepared.shape)
+    return {"preprocess": {"name": own.name, "sha256": own.sha256, "shape": shape}}
 
 
 def _data(data: Dataset) -> Document:
@@ -136,6 +147,7 @@ def manifest(
     backend: str,
     decided: Decided,
     decisions: Mapping[str, Any],
+    kept: Kept | None = None,
 ) -> Document:
     """What the exported model of a run expects and gives: model.json.
 
@@ -143,9 +155,10 @@ def manifest(
     ----------
     backend : Keras's, on which it was trained and checked.
     decided : what was decided after the selection; decisions : what predicting needs of it.
+    kept : the transformer of one's own, fitted on all rows.
     """
     document = manifest_of(
-        plan.dataset, plan.options, best.candidate, refitted, n_steps, backend, decisions
+        plan.dataset, plan.options, best.candidate, refitted, n_steps, backend, decisions, kept
     )
     code = Code.of(plan.space.source, refitted.own)
     document |= {} if code is None else {"code": code.to_json()}
@@ -170,15 +183,18 @@ def manifest_of(
     n_steps: int,
     backend: str,
     decisions: Mapping[str, Any] | None = None,
+    kept: Kept | None = None,
 ) -> Document:
     """What an exported model expects and gives; the parameters are as in ``manifest``."""
     schema, max_levels, max_words = dataset.schema, options.max_levels, options.max_words
     layout = Layout.of(schema, max_levels=max_levels, max_words=max_words)
+    layout = layout if kept is None else layout.with_prepared(kept.shape)
     return {
         "format": BUNDLE_FORMAT,
         "backend": backend,
         "sha256": refitted.sha256,
         **described_model(schema, layout, refitted.word_slots, decisions),
+        **({} if kept is None else {"preprocess": kept.to_json()}),
         "ranges": seen_ranges(dataset),
         "limits": {"max_levels": max_levels, "max_words": max_words},
         "lookups": list(refitted.lookups),

@@ -74,6 +74,12 @@ def check_ensemble(plan: SearchPlan) -> None:
             "`--ensemble folds` averages the networks of several folds, and there is one fold. "
             "Take seeds, or a number of trials; or raise --folds or --repeats."
         )
+    if plan.options.preprocess is not None:
+        raise OptionError(
+            "`--ensemble folds` puts the networks of all folds into one file, behind one "
+            "preprocessing; a transformer of one's own is another one in each fold. Take seeds, or "
+            "a number of trials."
+        )
     if plan.dataset.time is not None:
         raise OptionError(
             "`--ensemble folds` averages the networks of all folds, and in time order those of "

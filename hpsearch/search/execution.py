@@ -8,18 +8,13 @@ and telling to ``loop``, options to ``options``, what must not have changed to `
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from hpsearch.data import Dataset, load
 from hpsearch.engines import importing
-from hpsearch.engines.kind import EngineKind
-from hpsearch.engines.workers import Begun
-from hpsearch.errors import HpsearchError, SearchFailedError
-from hpsearch.export.code import Code
-from hpsearch.export.refit import NOTHING, Refitted, check_reload, refit_and_export
+from hpsearch.errors import SearchFailedError
 from hpsearch.ledger import Ledger
 from hpsearch.logs import heard_beside
 from hpsearch.options import documented, taking
@@ -32,11 +27,9 @@ from hpsearch.results.tables import (
     baselines_table,
     importance_table,
     nested_table,
-    predicting_table,
     predictions_table,
 )
 from hpsearch.scoring.observer import Observer, usual_observer
-from hpsearch.scoring.rows import encode_dataset
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import TrialResult, prediction_parts
 from hpsearch.search import documents, telling
@@ -46,7 +39,8 @@ from hpsearch.search.budget import Budget
 from hpsearch.search.column_importance import importance_of_columns
 from hpsearch.search.deciding import Deciding
 from hpsearch.search.ensembling import Ensembling, check_ensemble, check_size
-from hpsearch.search.loop import score_trials, select, steps_of_refit
+from hpsearch.search.final_model import FinalModel
+from hpsearch.search.loop import score_trials, select
 from hpsearch.search.nesting import NestedOutcome, Nesting
 from hpsearch.search.options import OPTIONS, RESUMABLE, Options
 from hpsearch.search.pacing import UNLIMITED, Minutes, Pacing, now
@@ -65,6 +59,7 @@ from hpsearch.search.resuming import (
     recorded_in,
     space_of,
     test_data_of,
+    transformer_of,
     with_more_time,
 )
 from hpsearch.search.scored import options_again
@@ -152,6 +147,7 @@ def resume(
     test_data: Any = None,
     metric: Any = None,
     also: Any = None,
+    preprocess: Any = None,
     accept_changes: bool = False,
     observer: Observer | None = None,
     quiet: bool = False,
@@ -168,7 +164,7 @@ def resume(
     path : the run's folder.
     data : where the table is now, as ``hpsearch.load`` takes it, or a ``Dataset``; by default
         where it was.
-    space, test_data, metric, also : to be given again where they were Python objects.
+    space, test_data, metric, also, preprocess : to be given again where they were Python objects.
     accept_changes : go on although versions of Python or of packages changed.
     observer, quiet, began : as in ``Search``.
     options : options of ``Search``; those that may grow or change are below, further ones must be
@@ -200,7 +196,7 @@ def resume(
                 f"until then; without {str(folder.place)!r} that one would be resumed."
             )
         was = recorded_in(journal)
-        for executed in executed_of(was, space):
+        for executed in executed_of(was, space, preprocess):
             observer.note(executed)
         before = with_more_time(was, given)
         asked_before = options_of(before)
@@ -209,6 +205,7 @@ def resume(
             space_of(was, space),
             **{**asked_before, **given, **scored},
             test_data=test_data_of(was, test_data),
+            preprocess=transformer_of(was, preprocess),
             out=path,
         )
         budget = Budget.of(asked, budget_of(was))
@@ -291,7 +288,7 @@ def execute(
             best = session.restore_predictions(_select(plan, log, folder, observer), journal)
             books = Books.of(plan, log, best)
             deciding = Deciding.of(plan, books, Ensembling(plan, session, books, best, journal))
-            refit = _Refit(plan, session, best, deciding)
+            refit = FinalModel(plan, session, best, deciding)
             corrected = deciding.bias_corrected(
                 journal, lambda trial: session.restore_predictions(trial, journal)
             )
@@ -313,7 +310,7 @@ def execute(
             decided=decided,
         )
         made = (plan, best, refitted, refit.n_steps)
-        said = (kind.keras_backend, decided, deciding.for_predicting)
+        said = (kind.keras_backend, decided, deciding.for_predicting, refit.transformer)
         manifest = documents.manifest(*made, *said)
         outcome = documents.best_document(*made, len(log), ledger)
         _write_outcome(folder, documents.run_document(plan, session), outcome, manifest, ledger)
@@ -346,11 +343,12 @@ def _begin(
     journal: Journal | None,
 ) -> Journal:
     """Begin the run's journal, or go on with it, and say in run.json what is asked."""
-    record = {**planned.record, "engine": session.choice.engine}
+    record = {**planned.record, **_of_session(session)}
     if journal is None:
         journal = folder.begin(record)
     else:
-        was = {**planned.record, "engine": journal.settings["engine"]}  # all else was compared
+        of_session = {name: journal.settings.get(name) for name in _of_session(session)}
+        was = {**planned.record, **of_session}  # all else was compared
         check_unchanged(was, record, accept_versions=True)
         telling.tell_what_is_recorded(journal, observer)
         folder.begin_again()
@@ -359,6 +357,12 @@ def _begin(
     folder.write_settings(settings)
     observer.run_started(folder.place, settings)
     return journal
+
+
+def _of_session(session: Session) -> dict[str, Any]:
+    """What the journal holds of what was found before training."""
+    engine, prepared = {"engine": session.choice.engine}, session.prepared
+    return engine if prepared is None else {**engine, "prepared": list(prepared.shape)}
 
 
 def _pacing(
@@ -377,7 +381,7 @@ def _pacing(
     baselines.scored([at for at, fold in enumerate(plan.folds) if fold.repeat < plan.n_repeats])
 
     def keep(plan: SearchPlan) -> None:
-        journal.update({**record_of(plan), "engine": session.choice.engine})
+        journal.update({**record_of(plan), **_of_session(session)})
         folder.write_settings(documents.run_document(plan, session))
 
     return Minutes(plan, session, observer, keep, began=planned.began, start_seconds=start_seconds)
@@ -464,74 +468,6 @@ def _search_nested(
     outcome = planned.nesting.run(session, folder, planned.record, observer.stage)
     folder.write_tables(nested=nested_table(outcome.rows))
     return outcome
-
-
-class _Refit:
-    """What is exported trains, from the first, while the books are kept.
-
-    Attributes
-    ----------
-    n_steps : its optimizer steps.
-    """
-
-    def __init__(
-        self,
-        plan: SearchPlan,
-        session: Session,
-        best: TrialResult,
-        deciding: Deciding,
-    ) -> None:
-        members = deciding.ensembling.members
-        self.n_steps, self._n_networks = steps_of_refit(plan, session, best), len(members)
-        # The first network is looked at, and what diagnoses are about is the selected trial's.
-        self._is_of_best = members[0].candidate.trial == best.candidate.trial
-        self._crew, self._source = session.crew, plan.space.source
-        self._model = session.scratch / "model.keras"
-        self._sample = session.scratch / "check.npz"
-        self._fresh = self._crew.fresh(self._crew.choice.kind)
-        self._check: Begun[None] | None = None
-        self._refitted = self._crew.begin_refit(
-            refit_and_export,
-            session.job,
-            members,
-            plan.dataset.schema,
-            str(self._model),
-            str(self._sample),
-            None if plan.test is None else encode_dataset(plan.test),
-            deciding.for_predicting,
-            n_networks=len(members),
-        )
-
-    def go_on(self) -> None:
-        """Have the exported file reloaded, once it is there; what went wrong is told at the end."""
-        if self._check is None and self._refitted.is_over():
-            with suppress(HpsearchError):
-                self._begin_check()
-
-    def finish(self, folder: RunFolder, observer: Observer) -> tuple[Refitted, EngineKind]:
-        """Wait for the exported file and its check, and keep it; which engine made it."""
-        observer.stage("refit" if self._n_networks == 1 else "refit of several")
-        check = self._check or self._begin_check()
-        observer.stage("reload check")
-        check.result()
-        folder.write_file("model.keras", self._model.read_bytes())
-        code = Code.of(self._source, self._result[0].own)
-        for name, text in ({} if code is None else code.files).items():
-            folder.write_file(name, text.encode("utf-8"))
-        if timed := self._result[0].predicting:
-            folder.write_tables(predicting=predicting_table(timed))
-        return self._result
-
-    def _begin_check(self) -> Begun[None]:
-        refitted, kind = self._refitted.result()
-        if not self._is_of_best:
-            refitted = replace(refitted, inspected=NOTHING)
-        self._result = refitted, kind
-        fresh = self._fresh if kind == self._crew.choice.kind else self._crew.fresh(kind)
-        code = Code.of(self._source, refitted.own)
-        needs = () if code is None else (code.source,)
-        self._check = fresh.begin(check_reload, str(self._model), str(self._sample), *needs)
-        return self._check
 
 
 def _with_texts(run: Run, observer: Observer) -> Run:

@@ -33,7 +33,6 @@ from hpsearch.oracles import make_oracle
 from hpsearch.results import RunFolder, forms
 from hpsearch.results.journal import Journal
 from hpsearch.scoring.observer import Observer, SilentObserver
-from hpsearch.scoring.rows import encode_dataset
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import Row, TrialResult
 from hpsearch.search.bookkeeping import Books
@@ -244,7 +243,7 @@ def search_within(
         books = Books.of(plan, log, best)
         ensembling = Ensembling(plan, session, books, best, journal)
         members, deciding = ensembling.members, Deciding.of(plan, books, ensembling)
-        rows = encode_dataset(new_rows)
+        rows = session.encoded_rows(new_rows)
         refit = session.crew.begin_refit(
             refit_and_predict, session.job, members, rows, n_networks=len(members)
         )

@@ -6,6 +6,7 @@ Rules that any option may have belong to ``hpsearch.options``; which option has 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -16,6 +17,32 @@ EnsembleChoice = int | Literal["folds", "seeds"] | None
 
 MOST_MEMBERS: Final = 100
 """Trials that an ensemble may take."""
+
+ORACLES: Final = """Who proposes them, beginning with the space's default configuration.
+
+random: each hyperparameter drawn by itself.
+
+grid: every combination, in order.
+
+hyperband: random, in brackets that train the best ones longer.
+
+bayesian: a Gaussian process of the scores proposes.
+
+tpe: Optuna's densities of the best and of the others propose; needs the extra optuna.
+
+gp: Optuna's Gaussian process, slower; needs the extra gp.
+"""
+"""What each of them does, for people."""
+
+
+def transformer(name: str, value: Any) -> Any:
+    """A file, or an object that is fitted; what it is, is seen when it is loaded."""
+    if isinstance(value, str | os.PathLike) or hasattr(value, "fit") or hasattr(value, "made"):
+        return value
+    raise OptionError(
+        f"`{name}` is a .py file with a function make(), or a transformer of scikit-learn's kind; "
+        f"received {value!r}."
+    )
 
 
 def target_scaling(name: str, value: Any) -> ScaleTarget:

@@ -39,6 +39,7 @@ from hpsearch.oracles import check_oracle
 from hpsearch.search import asked_metrics
 from hpsearch.search.contradictions import check_together
 from hpsearch.search.option_rules import (
+    ORACLES,
     EnsembleChoice,
     ScaleTarget,
     calibrations,
@@ -49,6 +50,7 @@ from hpsearch.search.option_rules import (
     read_fixes,
     splits,
     target_scaling,
+    transformer,
     transforms,
     write_fixes,
 )
@@ -61,21 +63,6 @@ if TYPE_CHECKING:
     from hpsearch.ledger.record import Rule
 
 Race = Literal["auto", "off", "forgiving", "corrected-t"]
-
-_ORACLES: Final = """Who proposes them, beginning with the space's default configuration.
-
-random: each hyperparameter drawn by itself.
-
-grid: every combination, in order.
-
-hyperband: random, in brackets that train the best ones longer.
-
-bayesian: a Gaussian process of the scores proposes.
-
-tpe: Optuna's densities of the best and of the others propose; needs the extra optuna.
-
-gp: Optuna's Gaussian process, slower; needs the extra gp.
-"""
 
 
 @dataclass(frozen=True)
@@ -127,6 +114,18 @@ class Options:
         panel=Panel.DATA,
         metavar="N",
         given=int,
+        for_one_network=True,
+    )
+    preprocess: Any = option(
+        None,
+        "A file with a function make() that returns a transformer of scikit-learn's, such as a "
+        "ColumnTransformer. Fitted on the training rows of each fold, it takes the place of the "
+        "preprocessing of all columns but arrays.",
+        or_none(transformer),
+        in_python="Also the transformer itself.",
+        panel=Panel.DATA,
+        metavar="FILE.py",
+        resumed=Resumed.APART,
         for_one_network=True,
     )
     folds: int = option(
@@ -192,7 +191,7 @@ class Options:
         given=float,
         resumed=Resumed.CHANGES,
     )
-    oracle: str = option("random", _ORACLES, rules.anything, panel=Panel.SEARCH, metavar="NAME")
+    oracle: str = option("random", ORACLES, rules.anything, panel=Panel.SEARCH, metavar="NAME")
     tried: Any = option(
         None,
         "Configurations to score first, those that you know to be good: a .json or .csv file of "

@@ -199,6 +199,7 @@ def session_plan(
 
     Parameters
     ----------
+    options : ``scored.loaded``.
     engine : what ``auto`` became when the run began; None where it begins.
     must_save : whether networks must be loadable without the space's code.
     n_candidates : how many at most.
@@ -224,6 +225,7 @@ def session_plan(
         trial_timeout=options.trial_timeout,
         cluster=Cluster.parse(options.cluster),
         class_weight=options.class_weight,
+        transformer=options.preprocess,
     )
 
 

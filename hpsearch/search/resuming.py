@@ -29,6 +29,7 @@ from hpsearch.search.scored import record_of_own
 from hpsearch.space.local_modules import LocalModule
 from hpsearch.space.source import SpaceSource, read_text
 from hpsearch.space.space import Space
+from hpsearch.transformers import OwnTransformer
 from hpsearch.versions import versions
 
 Record = dict[str, Any]
@@ -41,11 +42,13 @@ MAY_CHANGE: Final = (*GROWS, *(o.name for o in OPTIONS if o.resumed is Resumed.C
 def record_of(plan: SearchPlan) -> Record:
     """What a search is asked, as JSON can hold it."""
     dataset, space, given = plan.source, plan.space, plan.options.test_data
+    own = plan.options.preprocess
     return {
         "options": rules.recorded(plan.options),
         "budget": None if plan.budget is None else plan.budget.to_json(),
         "space": {**space.source.to_json(), "sha256": space.sha256},
         "own_metrics": record_of_own(plan.metrics),
+        "preprocess": None if own is None else {**own.source.to_json(), "sha256": own.sha256},
         "data": {
             **_table(dataset),
             "source": dataset.origin.source if dataset.origin else None,
@@ -99,6 +102,8 @@ _RECORD: Final = forms.record(
         "options": forms.mapping(forms.anything),
         "space": _SPACE,
         "own_metrics": forms.mapping(_METRIC),
+        "preprocess": _SPACE,
+        "prepared": forms.listed(forms.count),
         "data": _TABLE,
         "test": _TABLE,
         "test_data": forms.record(
@@ -173,10 +178,12 @@ def check_unchanged(was: Record, now: Record, *, accept_versions: bool) -> None:
         *_changed_table("the test rows", was["test"], now["test"]),
         *_changed_space(was["space"], now["space"]),
         *_changed_metrics(own_metrics_of(was), own_metrics_of(now)),
+        *_changed_transformer(was.get("preprocess"), now.get("preprocess")),
         *_changed_values("option ", options_of(was), now["options"], ignored=MAY_CHANGE),
     ]
     if "engine" in now:
-        changes += _changed_values("", {"engine": was["engine"]}, {"engine": now["engine"]})
+        before, after = ({n: r.get(n) for n in ("engine", "prepared")} for r in (was, now))
+        changes += _changed_values("", before, after)
     of_versions = _changed_values("version of ", was["versions"], now["versions"])
     if not changes and (accept_versions or not of_versions):
         return
@@ -229,6 +236,15 @@ def _changed_metrics(was: Mapping[str, Record], now: Mapping[str, Record]) -> li
             words = f"the metric {name!r}"
             changes += _changed_code(words, was[name], now[name]) or [words]
     return changes
+
+
+def _changed_transformer(was: Record | None, now: Record | None) -> list[str]:
+    if was is None or now is None:
+        return [] if was is now else [f"the transformer, {_given(was)}, now {_given(now)}"]
+    if was["sha256"] == now["sha256"]:
+        return []
+    words = f"the transformer {now['name']!r}"
+    return _changed_code(words, was, now) or [words]
 
 
 def _changed_code(name: str, was: Record, now: Record) -> list[str]:
@@ -337,15 +353,39 @@ def space_of(was: Record, given: Any) -> Space:
     return Space(replace(now, name=space["name"], modules=modules))
 
 
-def executed_of(was: Record, given: Any) -> list[str]:
+def transformer_of(was: Record, given: Any) -> Any:
+    """The transformer that a run began with: given again, from its file, or as it was remembered.
+
+    Raises
+    ------
+    OptionError
+        It was a Python object, which only Python can give again.
+    """
+    own = was.get("preprocess")
+    if given is not None or own is None:
+        return given
+    if own["is_object"]:
+        raise OptionError(
+            f"The transformer {own['name']!r} of this run was given as a Python object, which no "
+            "file holds. Resume it from Python: hpsearch.resume(path, preprocess=...)."
+        )
+    if own["path"] is not None and Path(own["path"]).is_file():
+        return own["path"]
+    modules = tuple(_modules_of(own).values())
+    return OwnTransformer(SpaceSource(own["name"], own["path"], own["text"], modules=modules))
+
+
+def executed_of(was: Record, given: Any, transformer: Any = None) -> list[str]:
     """What Python executes in order to go on, a sentence each; without what people give.
 
     Parameters
     ----------
-    given : the space that is given again, or None.
+    given : the space that is given again, or None; transformer : likewise.
     """
     spaces = {} if given is not None else {f"space {was['space']['name']!r}": was["space"]}
     codes = spaces | {f"metric {name!r}": code for name, code in own_metrics_of(was).items()}
+    if was.get("preprocess") and transformer is None:
+        codes[f"transformer {was['preprocess']['name']!r}"] = was["preprocess"]
     return [
         f"The {words} is executed, from {_place_of(code['path'])}."
         for words, code in codes.items()

@@ -20,21 +20,26 @@ from hpsearch.search.options import Options
 from hpsearch.space.guards import time_limit
 from hpsearch.space.local_modules import LocalModule
 from hpsearch.space.source import SpaceSource
+from hpsearch.transformers import OwnTransformer
 
 Record = dict[str, Any]
 Asked = TypeVar("Asked", bound=Options)
 
 
 def loaded(options: Asked) -> Asked:
-    """The options with the code of metrics of one's own read.
+    """The options with the code of metrics and of a transformer of one's own read.
 
     Raises
     ------
-    MetricError
+    MetricError, TransformerError
         One can't be read.
     """
     also = tuple(_loaded(spec) for spec in options.also or ())
-    return replace(options, metric=_loaded(options.metric), also=also or None)
+    given = options.preprocess
+    preprocess = None if given is None else OwnTransformer.load(given)
+    return replace(
+        options, metric=_loaded(options.metric), also=also or None, preprocess=preprocess
+    )
 
 
 def _loaded(spec: Any) -> Any:

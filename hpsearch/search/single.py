@@ -13,6 +13,7 @@ from hpsearch.engines import importing
 from hpsearch.export.code import Code
 from hpsearch.export.members import OnAllRows
 from hpsearch.export.refit import refit_and_export
+from hpsearch.export.transformer import Kept
 from hpsearch.folds import Fold
 from hpsearch.metrics import resolve_metric
 from hpsearch.preprocessing.weights import check_class_weight
@@ -20,6 +21,7 @@ from hpsearch.scoring.session import Session
 from hpsearch.search.documents import manifest_of
 from hpsearch.search.options import Options
 from hpsearch.search.plan import session_plan
+from hpsearch.search.scored import loaded
 from hpsearch.space.hyperparameters import active_values
 from hpsearch.space.space import Candidate, Space, fit_settings
 
@@ -32,11 +34,13 @@ class Trained:
     ----------
     content : the bytes of ``model.keras``; manifest : what it expects and gives.
     code : what of the space's code it needs, or None.
+    transformer : one of one's own, fitted on all rows, or None.
     """
 
     content: bytes
     manifest: Mapping[str, Any]
     code: Code | None = None
+    transformer: Kept | None = None
 
 
 def train(space: Space, dataset: Dataset, options: Options) -> Trained:
@@ -53,6 +57,7 @@ def train(space: Space, dataset: Dataset, options: Options) -> Trained:
         The training failed or diverged, or the exported model predicts something else.
     """
     check_class_weight(options.class_weight, dataset.target)
+    options = loaded(options)
     plan = session_plan(options, space, resolve_metric(dataset.target.kind, None, ()))
     every_row = np.arange(dataset.n_rows)
     # No fold: a session has the statistics of some, and counts a schedule's steps by them.
@@ -73,6 +78,7 @@ def train(space: Space, dataset: Dataset, options: Options) -> Trained:
             None,
         ).result()
         content = model.read_bytes()
-    backend = kind.keras_backend
-    manifest = manifest_of(dataset, options, candidate, refitted, n_steps, backend)
-    return Trained(content, manifest, Code.of(space.source, refitted.own))
+        kept = None if session.prepared is None else session.prepared.kept
+    made = dataset, options, candidate, refitted, n_steps, kind.keras_backend
+    manifest = manifest_of(*made, kept=kept)
+    return Trained(content, manifest, Code.of(space.source, refitted.own), kept)

@@ -111,7 +111,7 @@ def tell_of_what_is_tried(plan: SearchPlan, declared: HyperParameters, observer:
 
 def tell_how_networks_are_trained(session: Session, observer: Observer) -> None:
     """What trying the default network found, and the engine."""
-    for text in session.probe.warnings:
+    for text in session.warnings:
         observer.warn(text)
     if transform := session.data.target.transform:
         observer.note(

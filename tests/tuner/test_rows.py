@@ -86,7 +86,8 @@ def test_columns_that_never_vary_stay_where_the_network_counts_on_them():
 @pytest.mark.parametrize(
     ("x", "y", "said"),
     [
-        ([X, X], CODES, "several inputs by name; received a list"),
+        ([X, X], CODES, "one input; received several arrays"),
+        ({"a": X}, CODES, "one input; received several arrays"),
         (iter([1]), CODES, "arrays or a table; received list_iterator"),
         (X, None, "received no y"),
         (X, {"a": CODES}, "received a dictionary"),

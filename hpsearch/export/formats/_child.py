@@ -31,11 +31,11 @@ from numpy.typing import NDArray
 
 from hpsearch import keras_internals
 from hpsearch.engines.workers.environment import WORKER_ENVIRONMENT, end_with_parent
-from hpsearch.errors import InputError, ModelFileError
+from hpsearch.errors import InputError, ModelFileError, OptionError
 from hpsearch.export.bundle import Bundle, model_inputs, predict_encoded
 from hpsearch.export.formats._cells import tensors_of
 from hpsearch.export.formats._rows import made_up_rows
-from hpsearch.preprocessing import Encoded, encode
+from hpsearch.preprocessing import Encoded
 
 if TYPE_CHECKING:
     from hpsearch.results.run import Run
@@ -108,9 +108,15 @@ def written(name: str, bundle: Bundle, path: Path) -> list[str]:
     ModelFileError
         The format can't hold the model, or what was written predicts something else.
     """
+    if bundle.transformer is not None:
+        raise OptionError(
+            "No other format holds a transformer of one's own, and this run's model stands behind "
+            f"{bundle.transformer.name!r}. Predict with `hpsearch predict`, or give model.keras "
+            "what the transformer gives."
+        )
     home = importlib.import_module(f"hpsearch.export.formats.{name.replace('-', '_')}")
     frame, arrays = made_up_rows(bundle)
-    rows = encode(bundle.schema, frame, arrays, len(frame))
+    rows = bundle.encoded(frame, arrays)
     slots = np.array(bundle.manifest["word_slots"], np.int32)
     # Before anything is traced: what Keras loads inside a graph never gets its weights.
     wanted = predict_encoded(bundle.model, rows, bundle.layout, slots)

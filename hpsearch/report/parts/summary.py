@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import pandas as pd
 
@@ -146,6 +146,16 @@ def _warnings(material: Material) -> Iterator[Finding]:
         yield Finding("warning", str(text), "", "", "", "")
 
 
+def _of_the_transformer(said: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    if not said:
+        return []
+    digest = str(said.get("sha256", "not recorded"))
+    return [
+        ("preprocessing", words.transformer(said)),
+        ("source of the preprocessing (SHA-256)", digest),
+    ]
+
+
 def again_section(material: Material) -> Section:
     """The command, the seed, the versions and the fingerprint."""
     settings = material.settings
@@ -157,6 +167,7 @@ def again_section(material: Material) -> Section:
         ("fingerprint of the data (SHA-256)", str(data.get("fingerprint", "not recorded"))),
         ("space", str(settings.get("space", "not recorded"))),
         ("source of the space (SHA-256)", str(settings.get("space_sha256", "not recorded"))),
+        *_of_the_transformer(settings.get("preprocess")),
         ("engine", str(settings.get("engine", "not recorded"))),
         ("split", str(settings.get("split_reason", "not recorded"))),
         *((f"version of {name}", str(version)) for name, version in sorted(versions.items())),
@@ -180,4 +191,6 @@ def again_section(material: Material) -> Section:
         lead += " DATA stands for the table, which was not read from a file that can be named."
     if "SPACE.py" in text.split():
         lead += " SPACE.py stands for the space, which was a Python object."
+    if "PREPROCESS.py" in text.split():
+        lead += " PREPROCESS.py stands for the transformer, which was a Python object."
     return Section("again", "Make this run again", lead, (), tuple(tables), code=tuple(code))
