@@ -22,12 +22,8 @@ from hpsearch.engines.fused.inputs import (
     shared_target,
 )
 from hpsearch.engines.fused.obstacles import untraceable_reason
-from hpsearch.engines.fused.training import (
-    cells_of_bags,
-    epochs_of_a_call,
-    places_on_device,
-    table_on_device,
-)
+from hpsearch.engines.fused.on_device import places_on_device, table_on_device
+from hpsearch.engines.fused.training import cells_of_bags, epochs_of_a_call
 from hpsearch.engines.plan import REFIT, batch_order, replica_seed
 from hpsearch.space.space import Candidate
 

@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,14 +40,14 @@ from hpsearch.engines.fused.inputs import (
     padded_size,
     shared_target,
 )
-from hpsearch.engines.input_form import InputForm
+from hpsearch.engines.fused.on_device import places_on_device, table_on_device
 from hpsearch.engines.replica import STOP_CHECK_EPOCHS, Replica, epochs_kept, first_failure
 from hpsearch.engines.workers.files import here
 from hpsearch.preprocessing import Bags
 
 if TYPE_CHECKING:
     from hpsearch.engines.fused.packing import State
-    from hpsearch.engines.fused.program import FusedProgram, Shapes, Table
+    from hpsearch.engines.fused.program import FusedProgram, Shapes
 
 UNIT_SIZES = (16, 8, 4, 1)
 """Replicas that a work unit holds: the most, so that compiling for it is worth it, with which there
@@ -498,33 +498,6 @@ def cells_of_bags(bags: Bags | None, n_rows: int, batch_size: int) -> int:
 def epochs_of_a_call(n_cells: int) -> int:
     """Epochs that a call of a program trains, where one of them takes so many cells of 4 bytes."""
     return max(1, BLOCK_BYTES // (4 * n_cells))
-
-
-@lru_cache(maxsize=2)
-def table_on_device(data_path: str, target_form: str, n_classes: int) -> Table:
-    """The rows on this process's device, once."""
-    from hpsearch.engines.fused.program import Table
-    from hpsearch.engines.network import Head
-
-    data = read_fit_data(data_path)
-    y = None
-    if shared_target(data):
-        head = Head(target_form, False, 0)  # type: ignore[arg-type]
-        y = head.loss_target(training_target(data, data.statistics[0]), n_classes)
-    return Table.of(data.encoded, data.layout, y, data.fold_rows)
-
-
-@lru_cache(maxsize=1)
-def places_on_device(data_path: str, position: int | None, form: InputForm) -> Any:
-    """Where a fold's network, or that of all rows, has the words; kept from call to call."""
-    from hpsearch.engines.fused.bags import Columns, places_of
-
-    data = read_fit_data(data_path)
-    columns = Columns.of(data.layout, form)
-    assert data.bags is not None
-    assert columns is not None
-    statistics = data.refit_statistics if position is None else data.statistics[position]
-    return places_of(data.bags, columns, statistics.word_slots)
 
 
 _programs: dict[tuple[Any, ...], FusedProgram] = {}
