@@ -1,5 +1,6 @@
 """The command line as a person uses it: one small search, then everything that follows it."""
 
+import io
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 import hpsearch
+from hpsearch.cli import main
 
 ROOT = Path(__file__).parent.parent
 BUDGET = (
@@ -170,6 +172,61 @@ def test_a_network_with_two_outputs_is_searched_exported_and_reloaded(tmp_path):
     outputs = np.asarray(model.predict_on_batch({"numbers": numbers}))
     assert list(hpsearch.predict(run, flats)) == ["rent", "size"]
     np.testing.assert_allclose(hpsearch.predict(run, flats).to_numpy(), outputs, rtol=1e-6)
+
+
+PREPARING = """
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, TargetEncoder
+
+
+class Clipped(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X):
+        return np.clip(X, -2, 2)
+
+
+def make():
+    ages = make_pipeline(SimpleImputer(), StandardScaler(), Clipped())
+    return make_column_transformer((ages, ["age"]), (TargetEncoder(), ["city"]))
+"""
+BY_NAME = """
+def build(hp, problem):
+    import keras
+
+    rows = keras.Input(problem.inputs["prepared"].shape, name="prepared")
+    hidden = keras.layers.Dense(hp.Choice("units", [4, 8]), "tanh")(rows)
+    model = keras.Model(rows, keras.layers.Dense(1, problem.output_activation)(hidden))
+    model.compile("adam", loss=problem.loss)
+    return model
+"""
+
+
+def test_a_preprocessing_of_ones_own_is_searched_kept_and_predicts(tmp_path, capsys):
+    visits(60).to_csv(tmp_path / "visits.csv", index=False)
+    visits(60).drop(columns="ill").head(5).to_csv(tmp_path / "new.csv", index=False)
+    (tmp_path / "prep.py").write_text(PREPARING)
+    (tmp_path / "by_name.py").write_text(BY_NAME)
+    done = hpsearch_command(
+        *("run", "visits.csv", "--target", "ill", "--preprocess", "prep.py"),
+        *("--space", "by_name.py", *BUDGET[:-3], "--quiet"),
+        folder=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "prep.py").unlink()
+    assert main(["show", str(tmp_path / "results/visits")]) == 0
+    assert "prep.py, fitted fold by fold: 2 features" in capsys.readouterr().out
+    done = hpsearch_command("predict", "results/visits", "new.csv", "--trust", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    here = hpsearch.predict(tmp_path / "results/visits", tmp_path / "new.csv", trust=True)
+    there = pd.read_csv(io.StringIO(done.stdout))
+    pd.testing.assert_frame_equal(here, there, check_exact=False, rtol=1e-5, check_dtype=False)
 
 
 def test_a_used_folder_is_refused_before_any_training(searched):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ from hpsearch.errors import TransformerError
 from hpsearch.export.transformer import Kept, kept
 from hpsearch.folds import Fold
 from hpsearch.transformers import Fitted, OwnTransformer, RawRows, fit_rows
-from hpsearch.transformers.fitting import feature_frame, padded
+from hpsearch.transformers.fitting import feature_frame, padded, transformed
 
 ALL_ROWS: Final = "all rows"
 _RAW: Final = "raw_rows.joblib"
@@ -40,11 +40,13 @@ class Prepared:
     ----------
     fold_rows : as in ``FitData``.
     kept : the transformer, fitted on all rows; None where it is not to be saved.
+    tasks : how it is fitted again on each fold.
     notes, warnings : what there is to say, a sentence each.
     """
 
     fold_rows: NDArray[np.float32]
     kept: Kept | None
+    tasks: tuple[FitTask, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -98,16 +100,9 @@ def prepare_rows(
     places.append((ALL_ROWS, np.arange(n_rows)))
     keys = [rows.tobytes() for _, rows in places]
     first = {key: position for position, key in reversed(list(enumerate(keys)))}
+    of_folds = [FitTask(own, raw_path, *place, seed, len(places)) for place in places]
     tasks = [
-        FitTask(
-            own,
-            raw_path,
-            *places[position],
-            seed=seed,
-            n_copies=len(keys),
-            is_first=position == 0,
-            keeps=keeps and key == keys[-1],
-        )
+        replace(of_folds[position], is_first=position == 0, keeps=keeps and key == keys[-1])
         for key, position in first.items()
     ]
     found: dict[str, FoldOutcome] = {}
@@ -123,7 +118,7 @@ def prepare_rows(
     refused = next((outcome.error for outcome in outcomes if outcome.error), "")
     if refused:
         raise TransformerError(refused)
-    return _joined(own, outcomes, folder)
+    return replace(_joined(own, outcomes, folder), tasks=tuple(of_folds[:-1]))
 
 
 def _joined(own: OwnTransformer, outcomes: Sequence[FoldOutcome], folder: Path) -> Prepared:
@@ -146,8 +141,8 @@ def _joined(own: OwnTransformer, outcomes: Sequence[FoldOutcome], folder: Path) 
     return Prepared(
         fold_rows,
         kept and replace(kept, shape=shape),
-        tuple(_told(own, shape, widths)),
-        tuple(f"The transformer '{own.name}' warned: {text}" for text in warned),
+        notes=tuple(_told(own, shape, widths)),
+        warnings=tuple(f"The transformer '{own.name}' warned: {text}" for text in warned),
     )
 
 
@@ -198,6 +193,48 @@ class FitTask:
             where=self.where,
             n_copies=self.n_copies,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Again:
+    """A transformer that was fitted on a fold again, in a worker, for rows with other cells.
+
+    Attributes
+    ----------
+    task : the fold; shape : of a row as its network takes it.
+    """
+
+    task: FitTask
+    shape: tuple[int, ...]
+
+    @cached_property
+    def _transformer(self) -> Any:
+        return self.task.fitted().transformer
+
+    def shuffled(
+        self,
+        rows: NDArray[np.integer[Any]],
+        columns: Sequence[str],
+        order: NDArray[np.integer[Any]],
+    ) -> NDArray[np.float32]:
+        """Some rows (n_rows, *shape) whose cells in some columns come from others of them.
+
+        Parameters
+        ----------
+        rows : their numbers; order : (n_rows,) for each the place of the one that it takes them
+            from.
+
+        Raises
+        ------
+        TransformerError
+            It raises, or gives anything but finite numbers.
+        """
+        frame = raw_rows(self.task.raw_path).frame.iloc[rows].reset_index(drop=True)
+        moved = {name: frame[name].iloc[order].array for name in columns if name in frame}
+        task = self.task
+        where = f"{task.where}, whose cells were shuffled"
+        given = transformed(task.own, self._transformer, frame.assign(**moved), where)
+        return padded(given, self.shape)
 
 
 _NO_ROWS: Final = np.empty((0, 0), np.float32)

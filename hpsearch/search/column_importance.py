@@ -20,7 +20,7 @@ Nadeau, C., Bengio, Y.: Inference for the generalization error. Machine Learning
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -30,12 +30,14 @@ from hpsearch.data import Dataset
 from hpsearch.data.associations import column_groups
 from hpsearch.engines.contract import Job
 from hpsearch.engines.workers import Lost
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, TransformerError
 from hpsearch.folds import Fold
 from hpsearch.metrics import metric_named
+from hpsearch.preprocessing import Encoded, beside_prepared
 from hpsearch.preprocessing.columns import ColumnParts
 from hpsearch.results.journal import Recorder
 from hpsearch.scoring.fold_networks import FoldModel, FoldNetwork
+from hpsearch.scoring.prepared import Again, FitTask
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import Row, TrialResult
 from hpsearch.space.space import Candidate
@@ -55,13 +57,15 @@ class ShufflingTask:
     Attributes
     ----------
     job, candidate, fold : what ``FoldModel`` takes.
-    groups : the parts of encoded rows that are shuffled together.
+    groups : names of the columns that are shuffled together, and their parts of encoded rows.
+    transformer : one of one's own as it is fitted on the fold, or None.
     """
 
     job: Job
     candidate: Candidate
     fold: FoldNetwork
-    groups: tuple[ColumnParts, ...]
+    groups: tuple[tuple[tuple[str, ...], ColumnParts], ...]
+    transformer: FitTask | None = None
 
 
 def importance_of_columns(
@@ -79,10 +83,20 @@ def importance_of_columns(
     HpsearchError
         If a fold's training fails this time, or a worker is lost.
     """
-    groups = column_groups(dataset)
-    parts = tuple(ColumnParts.of(dataset.schema, names) for names in groups)
+    groups, prepared = column_groups(dataset), session.prepared
+    schema = dataset.schema if prepared is None else beside_prepared(dataset.schema)
+    parts = tuple((names, ColumnParts.of(schema, names)) for names in groups)
     networks = session.networks_of_folds(trial, journal)
-    tasks = [ShufflingTask(session.job, networks.candidate, fold, parts) for fold in networks.folds]
+    tasks = [
+        ShufflingTask(
+            session.job,
+            networks.candidate,
+            fold,
+            parts,
+            None if prepared is None else prepared.tasks[fold.position],
+        )
+        for fold in networks.folds
+    ]
     found: dict[int, Floats] = {}
     workers = session.crew.workers_of(networks.engine)
     for outcome in workers.map_unordered(losses_of_fold, tasks):
@@ -90,7 +104,9 @@ def importance_of_columns(
             raise HpsearchError(
                 f"The importance of columns could not be measured: {outcome.reason}."
             )
-        position, losses = outcome
+        position, losses, error = outcome
+        if error:
+            raise HpsearchError(f"The importance of columns could not be measured: {error}")
         found[position] = losses
     positions = sorted(found)
     of_folds = np.stack([found[position] for position in positions], axis=-1)
@@ -135,13 +151,21 @@ def _known(value: Any) -> float | None:
 # -- the worker's half
 
 
-def losses_of_fold(task: ShufflingTask) -> tuple[int, Floats]:
+def losses_of_fold(task: ShufflingTask) -> tuple[int, Floats, str]:
     """How much worse a fold's network scores without each group; runs in a worker.
 
     Returns
     -------
-    The fold's position, and (n_groups,) means over the shuffles, in the selecting metric.
+    The fold's position; (n_groups,) means over the shuffles, in the selecting metric; and why there
+    is none, or nothing.
     """
+    try:
+        return task.fold.position, _losses(task), ""
+    except TransformerError as error:  # which new rows may be, too, that it has not seen
+        return task.fold.position, np.zeros(len(task.groups)), str(error)
+
+
+def _losses(task: ShufflingTask) -> Floats:
     model = FoldModel.of(task.job, task.candidate, task.fold)
     data, metric = model.data, task.job.options.metrics[0]
     fold = data.folds[task.fold.position]
@@ -152,8 +176,32 @@ def losses_of_fold(task: ShufflingTask) -> tuple[int, Floats]:
     whole = float(data.scores(metric, fold.validation, model.predict(rows)))
     sign = loss_sign(metric_named(metric).direction)
     losses = np.zeros(len(task.groups))
-    for number, parts in enumerate(task.groups):
-        shuffled = (model.predict(parts.taken_from(rows, order)) for order in orders)
+    again = None if task.transformer is None else Again(task.transformer, data.layout.prepared)
+    for number, (names, parts) in enumerate(task.groups):
+        shuffled = (
+            model.predict(_shuffled(rows, parts, order, again, fold.validation, names))
+            for order in orders
+        )
         scores = [data.scores(metric, fold.validation, said) for said in shuffled]
         losses[number] = sign * (np.mean(scores) - whole)
-    return task.fold.position, losses
+    return losses
+
+
+def _shuffled(
+    rows: Encoded,
+    parts: ColumnParts,
+    order: NDArray[np.integer[Any]],
+    again: Again | None,
+    numbers: NDArray[np.integer[Any]],
+    names: Sequence[str],
+) -> Encoded:
+    """Rows whose cells in some columns come from others of them.
+
+    Parameters
+    ----------
+    again : the transformer that prepares them, or None; numbers : the rows'.
+    """
+    moved = parts.taken_from(rows, order)
+    if again is None:
+        return moved
+    return replace(moved, prepared=again.shuffled(numbers, names, order))

@@ -21,13 +21,12 @@ from hpsearch.export.refit import Refitted
 from hpsearch.export.transformer import Kept
 from hpsearch.ledger import Ledger
 from hpsearch.metrics import score
-from hpsearch.oracles import oracle_packages
 from hpsearch.preprocessing import Layout
 from hpsearch.scoring.session import Session
 from hpsearch.scoring.trials import TrialResult
 from hpsearch.search.command import command
 from hpsearch.search.options import Options
-from hpsearch.search.plan import SearchPlan
+from hpsearch.search.plan import SearchPlan, packages_of
 from hpsearch.space.declarations import declarations
 from hpsearch.space.space import Candidate
 from hpsearch.versions import versions
@@ -66,7 +65,7 @@ def run_document(plan: SearchPlan, session: Session) -> Document:
         "test_rows": 0 if plan.test is None else plan.test.n_rows,
         "scale_target": session.scales_target,
         "worker_environment": dict(session.choice.kind.environment),
-        "versions": versions(oracle_packages(options.oracle)),
+        "versions": versions(packages_of(options)),
     }
 
 

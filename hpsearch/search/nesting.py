@@ -146,7 +146,7 @@ class Nesting:
                 except SearchFailedError as error:
                     rows.append(_failed(fold, error))
                     continue
-                journal.update({**asked, "outcome": asdict(done)})
+                journal.update({**asked, **_shape_in(journal), "outcome": asdict(done)})
             found.append(done)
             rows.append(_row(done))
         failures = tuple(row["error"] for row in rows if row.get("error"))
@@ -235,6 +235,7 @@ def search_within(
     """
     with around.within(plan.for_the_session(), plan.dataset, plan.folds) as session:
         oracle = make_oracle(plan.options.oracle, session.prepare(), plan.for_the_oracle())
+        _keep_shape(session, journal)
         log = TrialLog(plan.metrics, plan.direction)
         score_trials(plan, session, oracle, journal, log, observer)
         best = select(plan, log)
@@ -251,6 +252,25 @@ def search_within(
         values = () if threshold is None else threshold.values
         predictions, _ = refit.result()
         return FoundWithin(best, deciding.calibrated(predictions), deciding.rule, values)
+
+
+def _keep_shape(session: Session, journal: Journal) -> None:
+    """Hold the rows' shape, as a transformer of one's own gives them, against the recorded one."""
+    if session.prepared is None:
+        return
+    shape, was = list(session.prepared.shape), _shape_in(journal).get("prepared")
+    if was is not None and was != shape:
+        raise InputError(
+            "A nested search goes on with rows of the shape that it began with; the transformer "
+            f"gives {shape} with the folds of more repeats, and gave {was}. Run another search "
+            "with --out."
+        )
+    journal.update({**journal.settings, "prepared": shape})
+
+
+def _shape_in(journal: Journal) -> Row:
+    settings = journal.settings
+    return {"prepared": settings["prepared"]} if "prepared" in settings else {}
 
 
 class _Progress(SilentObserver):
@@ -311,7 +331,7 @@ def _recorded(journal: Journal, asked: Row) -> NestedFold | None:
             f"{str(journal.path)!r} holds others. Remove the file, and it is searched again."
         )
     if was.get("options") != asked["options"]:  # more trials or repeats: replayed, and more added
-        journal.update(asked)
+        journal.update({**asked, **_shape_in(journal)})
         return None
     outcome = was.get("outcome") or {}
     try:

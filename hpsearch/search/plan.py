@@ -24,6 +24,7 @@ from hpsearch.errors import FoldError, OptionError
 from hpsearch.folds import Fold, choose_splitter, hold_back, make_folds
 from hpsearch.folds.weighing import check_test_weights
 from hpsearch.metrics import Metric
+from hpsearch.oracles import oracle_packages
 from hpsearch.oracles.base import OraclePlan
 from hpsearch.preprocessing.transforms import check_transform
 from hpsearch.preprocessing.weights import check_class_weight
@@ -123,6 +124,12 @@ class SearchPlan:
         """
         n = self.options.trials
         return session_plan(self.options, self.space, self.metrics, engine=engine, n_candidates=n)
+
+
+def packages_of(options: Options) -> tuple[str, ...]:
+    """Packages that numbers of a search depend on, beside those that all do."""
+    of_transformers = () if options.preprocess is None else ("scikit-learn", "scipy")
+    return (*oracle_packages(options.oracle), *of_transformers)
 
 
 def plan_search(options: Options, source: Dataset) -> SearchPlan:

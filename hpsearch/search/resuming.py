@@ -18,13 +18,13 @@ from hpsearch.data import Dataset, load
 from hpsearch.data.fingerprint import fingerprint_of_weights
 from hpsearch.errors import InputError, JournalError, OptionError
 from hpsearch.options import Panel, Resumed
-from hpsearch.oracles import check_oracle_growth, oracle_packages
+from hpsearch.oracles import check_oracle_growth
 from hpsearch.paths import found_at
 from hpsearch.results import forms
 from hpsearch.results.journal import Journal
 from hpsearch.search.budget import Budget, as_asked
 from hpsearch.search.options import OPTIONS
-from hpsearch.search.plan import SearchPlan
+from hpsearch.search.plan import SearchPlan, packages_of
 from hpsearch.search.scored import record_of_own
 from hpsearch.space.local_modules import LocalModule
 from hpsearch.space.source import SpaceSource, read_text
@@ -59,7 +59,7 @@ def record_of(plan: SearchPlan) -> Record:
             "is_given": given is not None,
             "source": _whole_path(given) if isinstance(given, str | os.PathLike) else None,
         },
-        "versions": versions(oracle_packages(plan.options.oracle)),
+        "versions": versions(packages_of(plan.options)),
     }
 
 

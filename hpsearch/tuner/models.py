@@ -29,7 +29,7 @@ def model_of(exported: Any, run: Run, network: Any) -> Any:
     schema = Schema.from_json(run.manifest["schema"])
     [description, *others] = run.manifest["inputs"]
     target = schema.target
-    named = [feature["column"] for feature in description["features"]]
+    named = [feature.get("column") for feature in description["features"]]
     is_whole = named in (["x"], [f"x{i}" for i in range(len(named))])
     if others or not is_whole or target.offset or description["name"] == "codes":
         return exported

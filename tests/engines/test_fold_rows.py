@@ -2,19 +2,35 @@
 
 import sys
 from dataclasses import replace
+from pathlib import Path
+from tempfile import mkdtemp
 
 import cloudpickle
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, TargetEncoder
 
 import hpsearch
+from hpsearch.engines.contract import FitOptions, Job, Span, WorkUnit
 from hpsearch.engines.fit_data import new_fold_rows, read_fit_data, write_fit_data
 from hpsearch.engines.lookups import Lookups
 from hpsearch.engines.pace import few_batches
 from hpsearch.errors import DataError
+from hpsearch.folds import Fold
 from hpsearch.preprocessing import Encoded, Layout, design_rows, raw_range
-from hpsearch.space.space import Candidate
+from hpsearch.scoring.prepared import prepare_rows, raw_rows, write_raw_rows
+from hpsearch.scoring.rows import encode_beside, fit_data
+from hpsearch.space.space import Candidate, Space
+from hpsearch.transformers import OwnTransformer
+from tests.engines.engine_side import WorkersHere
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the spaces below go to a worker
 
@@ -130,3 +146,64 @@ def test_an_embedding_looks_up_rows_of_each_fold_as_they_are():
     lookups.check_rows(replace(encoded, prepared=rows[0]), layout)
     with pytest.raises(DataError, match="from 0 to 4; received 5"):
         lookups.check_rows(replace(encoded, prepared=rows[0] + 1), layout)
+
+
+# -- a transformer of one's own: nothing of a fold's validation rows reaches what trains on others
+
+N_ROWS = 12
+FOLD = Fold(0, 0, np.setdiff1d(np.arange(N_ROWS), [1, 4, 6, 11]), np.array([1, 4, 6, 11]))
+CELLS = st.floats(-1e4, 1e4)
+
+
+def people(ages, towns, y):
+    return hpsearch.load(pd.DataFrame({"age": ages, "town": towns, "y": y}), target="y")
+
+
+@pytest.fixture(scope="module")
+def trained_on(engine, tmp_path_factory):
+    """Curves of the training rows, and weights, of a network on a table's one fold."""
+    folder = tmp_path_factory.mktemp("leak")
+    encoder = make_column_transformer(
+        (make_pipeline(SimpleImputer(), StandardScaler(), PCA(1)), ["age"]),
+        (TargetEncoder(target_type="continuous", cv=2), ["town"]),
+    )
+    own, space = OwnTransformer.load(encoder), Space.load(build).to_bytes()
+
+    def trained_on(dataset):
+        path = Path(mkdtemp(dir=folder))
+        raw, workers = write_raw_rows(dataset, path), WorkersHere()
+        made = prepare_rows(own, raw, [FOLD], workers, path, n_rows=N_ROWS, seed=0, keeps=False)
+        raw_rows.cache_clear()
+        layout = Layout.of(dataset.schema).with_prepared(made.shape)
+        rows = encode_beside(dataset), [FOLD], layout
+        data = fit_data(dataset, *rows, scale_target=True, fold_rows=made.fold_rows)
+        options = FitOptions(0, epochs=2, batch_size=3, patience=None, metrics=("mae",))
+        job = Job(write_fit_data(data, path), space, (), options)
+        unit = WorkUnit(Candidate(0, {}), (0,), Span(until=2), keeps_networks=True)
+        result = engine.train(job, unit)
+        assert result.error is None, result.traceback
+        [fold] = result.folds
+        return [fold.train_loss, fold.train["mae"], *fold.network.weights]
+
+    return trained_on
+
+
+ROWS = np.random.default_rng(0).normal(size=(2, N_ROWS))
+TOWNS = np.array(["a", "b", "a", "c"] * 3)
+
+
+@settings(deadline=None, max_examples=2, phases=(Phase.explicit, Phase.generate))
+@given(
+    ages=st.lists(CELLS, min_size=4, max_size=4),
+    towns=st.lists(st.sampled_from(["a", "b", "c"]), min_size=4, max_size=4),
+    targets=st.lists(CELLS, min_size=4, max_size=4),
+)
+def test_no_change_to_validation_rows_moves_weights_or_curves_behind_a_transformer(
+    ages, towns, targets, trained_on
+):
+    changed = [np.array(ROWS[0]), TOWNS.copy(), np.array(ROWS[1])]
+    for column, cells in zip(changed, (ages, towns, targets), strict=True):
+        column[FOLD.validation] = cells
+    before, after = trained_on(people(ROWS[0], TOWNS, ROWS[1])), trained_on(people(*changed))
+    for one, other in zip(before, after, strict=True):
+        assert_array_equal(one, other)

@@ -3,9 +3,11 @@
 What is trained is pretended here; engines are proved on rows of each fold in ``tests/engines``.
 """
 
-import json
+import pickle
 import shutil
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import cloudpickle
 import numpy as np
@@ -17,12 +19,12 @@ from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 import hpsearch
 from hpsearch.errors import InputError, ModelFileError, OptionError, TransformerError
-from tests.machines_here import MachinesHere
-from tests.pretended import pretend
+from hpsearch.export.bundle import Bundle
+from hpsearch.export.formats._child import written
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -78,27 +80,47 @@ def people(n_rows=48, seed=0):
     return pd.DataFrame({"age": age, "size": size, "town": town, "ill": ill})
 
 
-def encoder(*, splits=()):
+def encoder():
     numbers = make_pipeline(SimpleImputer(), StandardScaler())
     levels = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     return make_column_transformer((numbers, ["age", "size"]), (levels, ["town"]))
 
 
-@pytest.fixture(autouse=True)
-def here(monkeypatch):
-    """Tasks run in this process."""
-    monkeypatch.setattr("hpsearch.scoring.crew.machines", MachinesHere)
-    with pretend():
+@pytest.fixture(scope="module", autouse=True)
+def here(pretend_here):
+    """A quick engine, whose tasks run in this process."""
+    with pretend_here():
         yield
+
+
+def filled(folder):
+    people().to_csv(folder / "people.csv", index=False)
+    (folder / "space.py").write_text(SPACE)
+    (folder / "prep.py").write_text(FILE)
+    (folder / "parts.py").write_text(PARTS)
+    return folder
 
 
 @pytest.fixture
 def folder(tmp_path):
-    people().to_csv(tmp_path / "people.csv", index=False)
-    (tmp_path / "space.py").write_text(SPACE)
-    (tmp_path / "prep.py").write_text(FILE)
-    (tmp_path / "parts.py").write_text(PARTS)
-    return tmp_path
+    return filled(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def of_object(tmp_path_factory):
+    """A run behind a transformer that scikit-learn alone makes."""
+    return searched(filled(tmp_path_factory.mktemp("object")), encoder(), test_data=people(seed=1))
+
+
+@pytest.fixture(scope="module")
+def of_file(tmp_path_factory):
+    """A run behind classes of one's own, whose files are gone."""
+    folder = filled(tmp_path_factory.mktemp("file"))
+    data = hpsearch.load(folder / "people.csv", target="ill")
+    run = searched(folder, folder / "prep.py", data=data)
+    for name in ("prep.py", "parts.py"):
+        (folder / name).unlink()
+    return run
 
 
 def searched(folder, preprocess, name="run", data=None, **options):
@@ -114,39 +136,74 @@ def searched(folder, preprocess, name="run", data=None, **options):
     return search.run(hpsearch.load(people(), target="ill") if data is None else data)
 
 
-def test_what_scikit_learn_alone_holds_is_loaded_as_the_model_is(folder):
-    run = searched(folder, encoder())
-    kept = run.manifest["preprocess"]
+def test_what_scikit_learn_alone_holds_is_loaded_as_the_model_is(of_object):
+    kept = of_object.manifest["preprocess"]
     assert (kept["file"], kept["form"], kept["shape"]) == ("transformer.skops", "skops", [5])
     assert kept["features"][:2] == ["pipeline__age", "pipeline__size"]
     assert set(kept["versions"]) >= {"scikit-learn", "numpy", "pandas", "skops"}
-    assert run.settings["preprocess"]["shape"] == [5]
-    [given] = run.manifest["inputs"]
+    assert of_object.settings["preprocess"]["shape"] == [5]
+    assert "scikit-learn" in of_object.settings["versions"]
+    [given] = of_object.manifest["inputs"]
     assert (given["name"], given["shape"]) == ("prepared", [5])
     new = people(seed=1).drop(columns="ill")
-    said = hpsearch.predict(run, new)
-    assert_array_equal(said, hpsearch.predict(run, new.iloc[:, ::-1]))
-    assert len(said) == 48
+    said = hpsearch.predict(of_object, new)
+    assert_array_equal(said, hpsearch.predict(of_object, new.iloc[:, ::-1]))
+    right = (said["prediction"] == people(seed=1)["ill"]).mean()
+    assert_allclose(of_object.best["test"]["accuracy"], right)
 
 
-def test_the_same_search_writes_the_same_bytes(folder):
-    one, other = (searched(folder, encoder(), name) for name in ("one", "other"))
-    for file in ("transformer.skops", "trials.csv", "predictions.csv", "model.json"):
-        assert (one.path / file).read_bytes() == (other.path / file).read_bytes()
+def test_the_same_search_writes_the_same_bytes_and_an_ensemble_has_the_same_transformer(
+    of_object, folder
+):
+    same = searched(folder, encoder(), test_data=people(seed=1), ensemble=2)
+    for file in ("transformer.skops", "trials.csv", "predictions.csv"):
+        assert (same.path / file).read_bytes() == (of_object.path / file).read_bytes()
+    assert len(hpsearch.predict(same, people())) == 48
 
 
-def test_own_classes_are_loaded_where_they_are_trusted_without_their_file(folder):
-    run = searched(
-        folder, folder / "prep.py", data=hpsearch.load(folder / "people.csv", target="ill")
-    )
-    for name in ("prep.py", "parts.py"):
-        (folder / name).unlink()
-    assert run.manifest["preprocess"]["file"] == "transformer.joblib"
+def test_the_networks_of_folds_have_no_transformer_in_common(folder):
+    with pytest.raises(OptionError, match="`--ensemble folds` puts the networks of all folds"):
+        searched(folder, encoder(), ensemble="folds")
+
+
+def test_own_classes_are_loaded_where_they_are_trusted_without_their_file(of_file):
+    assert of_file.manifest["preprocess"]["file"] == "transformer.joblib"
     new = people(seed=1).drop(columns="ill")
     with pytest.raises(OptionError, match=r"'prep.py' is kept in transformer.joblib, which runs"):
-        hpsearch.predict(run, new)
-    said = hpsearch.predict(run, new, trust=True)
+        hpsearch.predict(of_file, new)
+    said = hpsearch.predict(of_file, new, trust=True)
     assert said["probability.yes"].between(0, 1).all()
+
+
+def test_another_file_than_the_run_wrote_is_not_loaded(of_file, tmp_path):
+    path = shutil.copytree(of_file.path, tmp_path / "run")
+    (path / "transformer.joblib").write_bytes(b"another one")
+    with pytest.raises(ModelFileError, match=r"transformer.joblib must be the file that the run"):
+        hpsearch.predict(path, people(), trust=True)
+    (path / "transformer.joblib").unlink()
+    with pytest.raises(ModelFileError, match=r"needs its transformer, the file transformer.joblib"):
+        hpsearch.predict(path, people(), trust=True)
+
+
+def test_other_versions_than_it_was_fitted_with_are_told(of_file):
+    kept = Bundle.of(of_file, trusts=True).transformer
+    assert kept.differs == ""
+    older = replace(kept, versions={**kept.versions, "scikit-learn": "0.1"})
+    assert older.differs.startswith("The transformer was fitted with scikit-learn 0.1 (here ")
+
+
+def test_the_card_and_the_command_say_what_stands_before_the_model(of_object, of_file):
+    card = (of_object.path / "model_card.md").read_text()
+    assert "kept in `transformer.skops`" in card
+    assert "Loading it runs code" not in card
+    assert "**Loading it runs code**" in (of_file.path / "model_card.md").read_text()
+    assert "prep.py" in of_file.settings["command"].split("--preprocess ")[1].split()[0]
+    assert "--preprocess PREPROCESS.py" in of_object.settings["command"]
+
+
+def test_other_formats_say_that_they_hold_no_transformer(of_object, tmp_path):
+    with pytest.raises(OptionError, match="No other format holds a transformer of one's own"):
+        written("onnx", Bundle.of(of_object), tmp_path / "model.onnx")
 
 
 def test_a_transformer_of_a_script_is_kept_with_its_class(folder):
@@ -168,31 +225,13 @@ class Shifted(TransformerMixin, BaseEstimator):
         return np.nan_to_num((X[["age", "size"]].to_numpy() - self.mean_) / 10) + self.by
 
 
-def test_another_file_than_the_run_wrote_is_not_loaded(folder):
-    run = searched(folder, folder / "prep.py")
-    (run.path / "transformer.joblib").write_bytes(b"another one")
-    with pytest.raises(ModelFileError, match=r"transformer.joblib must be the file that the run"):
-        hpsearch.predict(hpsearch.open_run(run.path), people(), trust=True)
-    (run.path / "transformer.joblib").unlink()
-    with pytest.raises(ModelFileError, match=r"needs its transformer, the file transformer.joblib"):
-        hpsearch.predict(hpsearch.open_run(run.path), people(), trust=True)
-
-
-def test_statistics_of_a_fold_are_learnt_from_its_training_rows_alone(folder):
-    data = hpsearch.load(people(), target="ill")
-    how = {"preprocess": encoder(), "engine": "pretended", "quiet": True, "epochs": 2}
-    found = hpsearch.cross_validate(folder / "space.py", data, cv=3, **how)
-    same = hpsearch.cross_validate(folder / "space.py", data, cv=3, **{**how, "jobs": 2})
-    assert_array_equal(found.predictions, same.predictions)
-
-
 def test_widths_of_folds_may_differ_and_it_is_said(folder):
+    frame = people()
+    frame.loc[0, "town"] = "z"  # of one fold's validation rows alone
     rare = make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["town"]),
         (make_pipeline(SimpleImputer(), StandardScaler()), ["age"]),
     )
-    frame = people()
-    frame.loc[0, "town"] = "z"  # of one fold's validation rows alone
     notes = []
 
     class Noted(hpsearch.Observer):
@@ -214,66 +253,54 @@ def test_widths_of_folds_may_differ_and_it_is_said(folder):
     assert any("in place of all columns but arrays" in note for note in notes)
 
 
-def test_a_run_goes_on_with_its_transformer_and_no_other(folder):
-    data = hpsearch.load(folder / "people.csv", target="ill")
-    run = searched(folder, folder / "prep.py", data=data)
-    whole = searched(folder, folder / "prep.py", "whole", data=data, trials=4)
-    grown = hpsearch.resume(run.path, trials=4, quiet=True)
-    assert_array_equal(grown.predictions, whole.predictions)
-    assert_array_equal(
-        (grown.path / "model.json").read_bytes(), (whole.path / "model.json").read_bytes()
-    )
-    (folder / "parts.py").write_text(f"{PARTS}# changed\n")
+def test_a_run_goes_on_with_its_transformer_and_no_other(of_file):
+    grown = hpsearch.resume(of_file.path, trials=3, quiet=True)  # as the journal remembers it
+    assert len(grown.trials) == 3
+    with pytest.raises(InputError, match="the source of the transformer"):
+        hpsearch.resume(of_file.path, preprocess=encoder(), trials=4, quiet=True)
+    Path(of_file.path.parent / "prep.py").write_text(FILE)
+    Path(of_file.path.parent / "parts.py").write_text(f"{PARTS}# changed\n")
     with pytest.raises(InputError, match=r"parts.py, imported by the transformer 'prep.py'"):
-        hpsearch.resume(run.path, trials=5, quiet=True)
-    with pytest.raises(InputError, match="changed: "):
-        hpsearch.resume(run.path, preprocess=encoder(), trials=5, quiet=True)
-    (folder / "prep.py").unlink()  # then what the journal remembers goes on
-    assert len(hpsearch.resume(run.path, trials=5, quiet=True).trials) == 5
+        hpsearch.resume(of_file.path, trials=4, quiet=True)
 
 
 def test_a_transformer_of_python_must_be_given_again(folder):
-    run = searched(folder, encoder(), data=hpsearch.load(folder / "people.csv", target="ill"))
+    data = hpsearch.load(folder / "people.csv", target="ill")
+    run = searched(folder, encoder(), data=data)
     with pytest.raises(OptionError, match=r"given as a Python object.*preprocess="):
         hpsearch.resume(run.path, trials=3, quiet=True)
-    assert len(hpsearch.resume(run.path, preprocess=encoder(), trials=3, quiet=True).trials) == 3
     other = encoder().set_params(pipeline__standardscaler__with_mean=False)
     with pytest.raises(InputError, match="the source of the transformer 'ColumnTransformer'"):
-        hpsearch.resume(run.path, preprocess=other, trials=4, quiet=True)
+        hpsearch.resume(run.path, preprocess=other, trials=3, quiet=True)
+    assert len(hpsearch.resume(run.path, preprocess=encoder(), trials=3, quiet=True).trials) == 3
 
 
-def test_the_command_that_makes_a_run_again_has_the_transformer(folder):
-    run = searched(
-        folder, folder / "prep.py", data=hpsearch.load(folder / "people.csv", target="ill")
-    )
-    assert f"--preprocess {folder / 'prep.py'}" in run.settings["command"]
+def test_one_network_and_an_estimator_take_it_too(folder):
+    data = hpsearch.load(people(), target="ill")
+    how = {"preprocess": encoder(), "engine": "pretended", "epochs": 2}
+    found = hpsearch.cross_validate(folder / "space.py", data, cv=2, quiet=True, **how)
+    assert len(found.predictions) == 48
+    X, y = people().drop(columns="ill"), people()["ill"]
+    values = {"rate": 0.1}
+    network = hpsearch.KerasClassifier(folder / "space.py", values=values, **how).fit(X, y)
+    again = pickle.loads(pickle.dumps(network))
+    assert_array_equal(again.predict_proba(X), network.predict_proba(X))
 
 
-def test_test_rows_are_prepared_as_the_model_prepares_them(folder):
-    run = searched(folder, encoder(), test_data=people(seed=1))
-    said = hpsearch.predict(run, people(seed=1))
-    right = (said["prediction"] == people(seed=1)["ill"]).mean()
-    assert_allclose(run.best["test"]["accuracy"], right)
+class Uneven(Shifted):
+    """Gives as many columns as the sum of the ages that it was fitted on has it."""
+
+    def transform(self, X):
+        width = 1 + round(self.mean_[0] * 1e4) % int(self.by)
+        return np.ones((len(X), width))
 
 
-def test_a_nested_search_prepares_its_outer_rows(folder):
-    run = searched(folder, encoder(), nested=2)
-    assert run.nested["outer_score"].notna().all()
-
-
-def test_an_ensemble_of_seeds_or_trials_has_one_transformer_and_one_of_folds_is_refused(folder):
-    run = searched(folder, encoder(), ensemble=2)
-    assert len(hpsearch.predict(run, people())) == 48
-    with pytest.raises(OptionError, match="`--ensemble folds` puts the networks of all folds"):
-        searched(folder, encoder(), "other", ensemble="folds")
-
-
-def test_arrays_stay_beside_what_a_transformer_gives(folder):
-    frame = people()
-    frame["trace"] = [*np.random.default_rng(0).normal(size=(48, 4, 2))]
-    data = hpsearch.load(frame, target="ill")
-    run = searched(folder, encoder(), data=data)
-    assert [given["name"] for given in run.manifest["inputs"]] == ["array_0", "prepared"]
+@pytest.mark.parametrize(("most", "nested"), [(51, None), (50, 2)])
+def test_more_repeats_that_would_widen_the_rows_are_refused(most, nested, folder):
+    data = hpsearch.load(folder / "people.csv", target="ill")
+    run = searched(folder, Uneven(most), data=data, nested=nested)
+    with pytest.raises(InputError, match=r"prepared|of the shape that it began with"):
+        hpsearch.resume(run.path, preprocess=Uneven(most), repeats=2, quiet=True)
 
 
 @pytest.mark.parametrize(
@@ -326,26 +353,14 @@ def test_a_table_of_arrays_alone_is_refused(folder):
         searched(folder, PCA(2), data=images)
 
 
-def test_other_formats_say_that_they_hold_no_transformer(folder):
-    from hpsearch.export.bundle import Bundle
-    from hpsearch.export.formats._child import written
-
-    run = searched(folder, encoder())
-    with pytest.raises(OptionError, match="No other format holds a transformer of one's own"):
-        written("onnx", Bundle.of(run), folder / "model.onnx")
-
-
-def test_the_card_and_the_view_say_what_stands_before_the_model(folder):
-    run = searched(folder, encoder())
-    card = (run.path / "model_card.md").read_text()
-    assert "transformer.skops" in card
-    assert json.loads((run.path / "model.json").read_text())["preprocess"]["code_sha256"]
-    shutil.rmtree(run.path)
-
-
-def test_encoders_that_read_the_target_leave_it_to_other_rows(folder):
+def test_importance_shuffles_raw_cells_and_arrays_stay_beside(folder):
     frame = people(60)
-    frame["town"] = [f"t{number % 20}" for number in range(60)]  # three rows of each
-    targets = make_column_transformer((TargetEncoder(), ["town"]))
-    run = searched(folder, targets, data=hpsearch.load(frame, target="ill"))
-    assert run.manifest["preprocess"]["shape"] == [1]
+    frame["ill"] = np.where(frame["town"] == "a", "yes", "no")
+    frame["trace"] = [*np.random.default_rng(0).normal(size=(60, 2, 2))]
+    data = hpsearch.load(frame, target="ill")
+    run = searched(folder, encoder(), data=data, importance=True, epochs=30)
+    assert [given["name"] for given in run.manifest["inputs"]] == ["array_0", "prepared"]
+    table = run.importance.set_index("column")["importance"]
+    assert table.idxmax() == "town"
+    assert table["town"] > 2 * table.drop("town").abs().max()
+    assert set(table.index) == {"age", "size", "town", "trace"}
