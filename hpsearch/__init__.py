@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from hpsearch.scoring.observer import Observer
     from hpsearch.search.cross_validation import cross_validate
     from hpsearch.search.execution import Search, resume
+    from hpsearch.space.phases import Phase
     from hpsearch.tuner.tuner import KFoldTuner
 
 __version__ = VERSION
@@ -87,6 +88,7 @@ __all__ = [
     "Observer",
     "OptionError",
     "OptionWarning",
+    "Phase",
     "Run",
     "RunExistsError",
     "RunLockedError",
@@ -153,6 +155,7 @@ _HOMES = {
     "hpsearch.scoring.observer": ("Observer",),
     "hpsearch.search.execution": ("Search", "resume"),
     "hpsearch.search.cross_validation": ("cross_validate",),
+    "hpsearch.space.phases": ("Phase",),
     "hpsearch.tuner.tuner": ("KFoldTuner",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -24,6 +24,11 @@ def layers_of(model: Any, *, include_self: bool = False) -> list[Any]:
     return list(model._flatten_layers(include_self=include_self))
 
 
+def parts_of(layer: Any) -> list[Any]:
+    """The layers that a layer holds itself, without those inside of these."""
+    return list(layer._flatten_layers(include_self=False, recursive=False))
+
+
 def input_keys(model: Any) -> tuple[str, ...]:
     """The keys of a network that takes a dictionary, in its inputs' order; else none."""
     struct = getattr(model, "_inputs_struct", None)

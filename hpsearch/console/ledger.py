@@ -178,6 +178,11 @@ class LedgerView:
 
     def _remarks(self) -> Iterator[str]:
         """How the correction was made, what it leaves out, and the other metrics."""
+        test = self.ledger.test
+        if test is not None and test.expected_low is not None and test.expected_high is not None:
+            low, high = self._number(test.expected_low), self._number(test.expected_high)
+            rows = words.counted(test.n_rows, "test row")
+            yield f"Of {rows} a score from {low} to {high} was expected, which scatters more."
         yield from _how_corrected(self.ledger.bias_corrected)
         if self.ledger.nested is not None:
             inner = self._number(self.ledger.nested.inner)

@@ -9,7 +9,7 @@ archives to ``npz``, folders of images to ``image_folders``; what the cells mean
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -96,8 +96,8 @@ def read_table(
     ----------
     source : a path of one of ``FILE_TYPES``, or of a folder of images; a DataFrame, of pandas or of
         a library that speaks Arrow, such as polars; an array (n_rows, ...); a sparse matrix; a list
-        of sequences, (steps, features) or (steps,), of different length, or of word numbers; or a
-        pair ``(X, y)`` of these.
+        of sequences, (steps, features) or (steps,), of different length, or of word numbers; a
+        dictionary of these by name, as Keras's ``fit`` takes several inputs; or a pair ``(X, y)``.
     y : the target for arrays and DataFrames: (n_rows,) or (n_rows, n), a Series or a DataFrame.
     n_words : the number of words that are known, where rows are words: sequences of word numbers
         may then be of one length. Default: the largest number plus one.
@@ -126,6 +126,8 @@ def read_table(
         table = from_frame(_as_frame(source, "x0"), y)
     elif is_arrow(source):
         table = from_frame(frame_of(source), y)
+    elif isinstance(source, Mapping):
+        table = from_named(source, y, n_words=n_words, sequences=sequences)
     else:
         table = from_arrays(source, y, n_words=n_words, sequences=sequences)
     if table.n_rows == 0:
@@ -300,6 +302,36 @@ def from_arrays(
     if array.dtype == object:
         frame = frame.infer_objects()
     return _with_target(Table("arrays", frame), y)
+
+
+def from_named(
+    x: Mapping[str, Any], y: Any = None, *, n_words: int | None = None, sequences: bool = False
+) -> Table:
+    """Raw columns of arrays by name: a column each, or an array a row where it has more axes."""
+    names = checked_names(pd.Index(list(x)))
+    tables = [
+        from_arrays(values, n_words=n_words, sequences=sequences and np.ndim(values) != 1)
+        for values in x.values()
+    ]
+    sizes = {name: table.n_rows for name, table in zip(names, tables, strict=True)}
+    if len(set(sizes.values())) != 1:
+        received = ", ".join(f"{name} {n}" for name, n in sizes.items()) or "nothing"
+        raise DataError(
+            f"Arrays by name have a row for each row of the table; received {received} rows. Give "
+            "arrays of one length."
+        )
+    columns: dict[str, Any] = {}
+    blocks: dict[str, NDArray[Any] | sparse.csr_array] = {}
+    for name, table, values in zip(names, tables, x.values(), strict=True):
+        if table.arrays:
+            blocks[name] = table.arrays["x"]
+        elif table.frame.shape[1] == 1:
+            columns[name] = table.frame.iloc[:, 0]
+        else:
+            blocks[name] = _image_array(_as_array(values), name)
+    notes = tuple(note for table in tables for note in table.notes)
+    frame = pd.DataFrame(columns, index=range(next(iter(sizes.values()))))
+    return _with_target(Table("arrays", frame, blocks, notes=notes), y)
 
 
 def _of_arrays(arrays: dict[str, NDArray[Any] | sparse.csr_array]) -> Table:

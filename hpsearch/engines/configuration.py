@@ -6,7 +6,7 @@ Which weights a network begins with, and how it trains, belongs to each engine.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from hpsearch.engines.augmentation import check_value_ranges
 from hpsearch.engines.contract import Job
@@ -14,6 +14,7 @@ from hpsearch.engines.fit_data import FitData, problem_of, smallest_training_set
 from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.lookups import check_lookups, check_named_lookups
 from hpsearch.space.network_checks import check_saves
+from hpsearch.space.phases import enter, spans
 from hpsearch.space.space import FitSettings, Space, fit_settings
 from hpsearch.task import Problem
 
@@ -26,6 +27,9 @@ class Configuration:
     values : the hyperparameters; after a build, those that it really used.
     settings : batch size and epochs; problem : as the space sees it.
     input_form : how the networks take rows, once one was built.
+    phase : the phase that its networks are in, from 0.
+    phases : after a build, the epochs of each phase, as ``space.phases.spans`` gives them; empty
+        where the space declares no phases.
 
     Parameters
     ----------
@@ -33,7 +37,13 @@ class Configuration:
     """
 
     def __init__(
-        self, job: Job, data: FitData, values: Mapping[str, Any], *, n_train: int | None = None
+        self,
+        job: Job,
+        data: FitData,
+        values: Mapping[str, Any],
+        *,
+        n_train: int | None = None,
+        phase: int = 0,
     ) -> None:
         self.values = dict(values)
         self.settings: FitSettings = fit_settings(
@@ -50,9 +60,22 @@ class Configuration:
         self._must_save = job.must_save
         self._data = data
         self._is_checked = False
+        self._made_of = job, data, dict(values), n_train
+        self.phase = phase
+        self.phases: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def has_phases(self) -> bool:
+        """Whether its networks train in phases."""
+        return self._space.has_phases
+
+    def in_phase(self, number: int) -> Self:
+        """The same configuration, whose networks are in a phase."""
+        job, data, values, n_train = self._made_of
+        return type(self)(job, data, values, n_train=n_train, phase=number)
 
     def construct(self) -> Any:
-        """A new compiled network, under the seeds that Keras has now.
+        """A new compiled network, in its phase, under the seeds that Keras has now.
 
         Raises
         ------
@@ -73,4 +96,7 @@ class Configuration:
             check_value_ranges(built.model)
             self._is_checked = True
         self.values = dict(built.values)
+        if built.phases:
+            self.phases = tuple(spans(built.phases, self.settings.epochs))
+            enter(self._space.name, built.model, built.phases, self.phase)
         return built.model

@@ -234,7 +234,8 @@ def joined_curves(
 class UnitResult:
     """What a unit gave: fold results, or the reason why its trial failed.
 
-    ``values`` are the hyperparameters that the build really used; ``traceback`` is for people.
+    ``values`` are the hyperparameters that the build really used; ``traceback`` is for people;
+    ``phases`` has the last epoch of each phase of the training, and is empty where there is one.
     """
 
     unit: WorkUnit
@@ -244,6 +245,7 @@ class UnitResult:
     seconds: float = 0.0
     error: str | None = None
     traceback: str | None = None
+    phases: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Runs in a worker before any training, so that a mistake in a space costs seconds
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,11 +32,30 @@ from hpsearch.errors import InputError, SpaceError
 from hpsearch.preprocessing import RawRange
 from hpsearch.space.guards import heard_warnings
 from hpsearch.space.network_checks import check_saves
-from hpsearch.space.space import Candidate, Space, fit_settings
+from hpsearch.space.phases import enter, spans
+from hpsearch.space.space import Built, Candidate, Space, fit_settings
 from hpsearch.task import Problem, Target
 
 _N_ROWS = 4
 _DISTANCE_LOSSES = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh", "logcosh")
+
+
+@dataclass(frozen=True)
+class TriedPhase:
+    """A phase of the default network: epochs after ``since``, up to ``until``.
+
+    ``n_params`` of its parameters learn.
+    """
+
+    since: int
+    until: int
+    n_params: int
+
+    @property
+    def words(self) -> str:
+        """What happens in it."""
+        last = f" to {self.until}" if self.until > self.since + 1 else ""
+        return f"epoch {self.since + 1}{last}: {self.n_params:,} learn"
 
 
 @dataclass(frozen=True)
@@ -58,6 +78,7 @@ class Probe:
     beyond : that a target lies beyond what the last layer can give, in a sentence; or empty.
     asks_for_tokens : whether the network takes numbers of things; ``lookups`` says which, once it
         was tried with the rows' ranges.
+    phases : in which it trains; empty where the space declares none.
     """
 
     hyperparameters: dict[str, Any] | None
@@ -74,6 +95,7 @@ class Probe:
     beyond: str = ""
     asks_for_tokens: bool = False
     lookups: Lookups | None = None
+    phases: tuple[TriedPhase, ...] = ()
 
     def facing(self, target: Target, y: NDArray[Any]) -> Probe:
         """The same, with a word where the network cannot reach a target as its loss sees it.
@@ -180,21 +202,27 @@ def _probe(
         with numpy_draws():
             values = space.settled(active_values(narrowed, narrowed.values), problem, fixes)
     fit_settings(values, default_batch_size=1, default_epochs=problem.epochs)
-    model = _build(space, values, problem, fixes)
+    built = _build(space, values, problem, fixes)
+    model = built.model
     given = InputForm.of(model, problem.input_shape, problem.inputs)
     form = OutputForm.of(model, target)
     asks = looks_up(model) and not given.names
     if asks and raw is None:
         return Probe(None, (), False, asks_for_tokens=True)
     lookups = lookups_of(model, raw) if asks and raw is not None else None
-    _check_fresh(space, model, _build(space, values, problem, fixes))
     if must_save:
         check_saves(space.name, model, space.registered)
     check_value_ranges(model)
-    untraceable = _untraceable(model, given, problem, has_words=has_words)
-    if untraceable is None:
-        rows = given.given(_made_up_rows(given, problem, lookups, raw))
-        _try(space, model, form, rows, target)
+    rows = _made_up_rows(given, problem, lookups, raw)
+    untraceable: str | None = None
+    phases: list[TriedPhase] = []
+    for number, span in enumerate(_spans(built, problem, values)):
+        one, other = (_build(space, values, problem, fixes, number) for _ in range(2))
+        _check_fresh(space, one.model, other.model)
+        untraceable = untraceable or _untraceable(one.model, given, problem, has_words=has_words)
+        if untraceable is None:
+            _try(space, one.model, form, given.given(rows), target)
+        phases.append(TriedPhase(*span, _learning(one.model)))
     return Probe(
         found,
         under_if=discovery.under_if if discovery else (),
@@ -208,6 +236,7 @@ def _probe(
         endings=tuple(Ending.of(output) for output in model.outputs),
         asks_for_tokens=asks,
         lookups=lookups,
+        phases=tuple(phases) if built.phases else (),
     )
 
 
@@ -231,10 +260,28 @@ def settle(task: tuple[Job, Candidate]) -> Candidate:
 
 
 def _build(
-    space: Space, values: Mapping[str, Any], problem: Problem, fixes: Mapping[str, Any]
-) -> Any:
+    space: Space,
+    values: Mapping[str, Any],
+    problem: Problem,
+    fixes: Mapping[str, Any],
+    phase: int = 0,
+) -> Built:
+    """The default network, in a phase where it has any."""
     with numpy_draws():  # no layer's shape needs a compiled program then
-        return space.construct(values, problem, fixes).model
+        built = space.construct(values, problem, fixes)
+        if built.phases:
+            enter(space.name, built.model, built.phases, phase)
+        return built
+
+
+def _spans(built: Built, problem: Problem, values: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """The epochs of each phase; all of them where there is one."""
+    epochs = fit_settings(values, 1, problem.epochs).epochs
+    return spans(built.phases, epochs) if built.phases else [(0, epochs)]
+
+
+def _learning(model: Any) -> int:
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
 
 
 def _check_fresh(space: Space, model: Any, other: Any) -> None:

@@ -204,7 +204,11 @@ def first_failure(replicas: Sequence[Replica]) -> Failure | None:
 
 
 def epochs_kept(replicas: Sequence[Replica], options: FitOptions) -> int:
-    """Epochs, of those so far, before patience ends: by the mean curve of a trial's replicas."""
+    """Epochs before patience ends, by the mean curve of a trial's replicas; it begins with theirs.
+
+    Those that came before them, in earlier phases, are among the epochs.
+    """
     metric = metric_named(options.metrics[0])
     curve = np.mean([replica.validation_curve(metric.name) for replica in replicas], axis=0)
-    return patience_stop(curve, metric.direction, options.patience)
+    kept = patience_stop(curve, metric.direction, options.patience)
+    return replicas[0].first_epoch + kept

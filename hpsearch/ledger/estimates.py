@@ -42,6 +42,7 @@ from hpsearch.stats import (
 )
 from hpsearch.stats.bootstrap import Heard, Rule
 from hpsearch.stats.gains import gained
+from hpsearch.stats.predictive import rows_of_bootstrap, rows_of_folds
 from hpsearch.task import ProblemKind
 
 TEST_BOOTSTRAPS: Final = 1000
@@ -72,6 +73,8 @@ def fold_mean(
         n_repeats=n_repeats,
         n_folds=round(len(values) / n_repeats),
         n_scores=len(values),
+        n_train=float(np.mean(n_train)),
+        n_validation=float(np.mean(n_validation)),
         corrected=corrected_spread(values, n_train, n_validation),
         naive=_spread(values, float(naive_se(values))),
     )
@@ -132,6 +135,7 @@ def bias_correction(
         n_trials=n_trials + n_ended,
         n_epochs=n_epochs,
         n_rows=arranged.n_rows,
+        n_blocks=len(np.unique(arranged.blocks)),
         n_repeats=arranged.n_repeats,
         blocks=blocks,
         notes=tuple(notes),
@@ -232,12 +236,26 @@ def promise(
     ensemble : what is exported in place of the winner's network; nested searches average, too.
     """
     if outer is not None and np.isfinite(outer.value):
-        return Promise("nested", outer.value, outer.corrected.low, outer.corrected.high)
+        n_train, n_test = (
+            float(np.mean([getattr(fold, side) for fold in outer.folds]))
+            for side in ("n_train", "n_test")
+        )
+        n_outer = rows_of_folds(n_test, n_train, len(outer.folds))
+        ends = outer.corrected.low, outer.corrected.high
+        return Promise("nested", outer.value, *ends, n_outer, n_outer)
+    n_rows = rows_of_bootstrap(corrected.n_blocks) or None
+    known = float(corrected.n_blocks) or None
     if ensemble is not None and ensemble.value is not None:
-        return Promise("bias_corrected", ensemble.value, ensemble.low, ensemble.high)
+        ends = ensemble.low, ensemble.high
+        return Promise("bias_corrected", ensemble.value, *ends, n_rows, known)
     if corrected.value is not None:
-        return Promise("bias_corrected", corrected.value, corrected.low, corrected.high)
-    return Promise("mean", mean.value, mean.corrected.low, mean.corrected.high)
+        ends = corrected.low, corrected.high
+        return Promise("bias_corrected", corrected.value, *ends, n_rows, known)
+    ends = mean.corrected.low, mean.corrected.high
+    if not mean.n_train:
+        return Promise("mean", mean.value, *ends)
+    n_folds = rows_of_folds(mean.n_validation, mean.n_train, mean.n_scores)
+    return Promise("mean", mean.value, *ends, n_folds, n_folds)
 
 
 def on_test_rows(
@@ -272,6 +290,7 @@ def on_test_rows(
     value = values[metrics[0]]
     if value is None:
         return None
+    expected = promised.of_rows(len(np.unique(np.asarray(blocks))))
     cells = int(np.asarray(y_pred).size)
     low, high = None, None
     try:
@@ -296,24 +315,28 @@ def on_test_rows(
         high=high,
         n_rows=len(y_true),
         blocks=blocks_name,
-        verdict=_verdict(value, promised, metric_named(metrics[0]).direction == "min"),
-        overlaps=_overlaps(low, high, promised),
+        verdict=_verdict(value, *expected, metric_named(metrics[0]).direction == "min"),
+        overlaps=_overlaps(low, high, *expected),
         metrics=values,
+        expected_low=expected[0],
+        expected_high=expected[1],
     )
 
 
-def _verdict(value: float, promised: Promise, small_is_good: bool) -> Any:
-    if promised.low is None or promised.high is None:
+def _verdict(value: float, low: float | None, high: float | None, small_is_good: bool) -> Any:
+    if low is None or high is None:
         return "unknown"
-    if promised.low <= value <= promised.high:
+    if low <= value <= high:
         return "within"
-    return "better" if (value < promised.low) == small_is_good else "worse"
+    return "better" if (value < low) == small_is_good else "worse"
 
 
-def _overlaps(low: float | None, high: float | None, promised: Promise) -> bool:
-    if low is None or high is None or promised.low is None or promised.high is None:
+def _overlaps(
+    low: float | None, high: float | None, least: float | None, most: float | None
+) -> bool:
+    if low is None or high is None or least is None or most is None:
         return False
-    return low <= promised.high and promised.low <= high
+    return low <= most and least <= high
 
 
 def mean_scores(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from types import NoneType, UnionType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from hpsearch.decisions.decided import Decided
+from hpsearch.stats.predictive import of_new_rows
 from hpsearch.task import Direction
 
 LEDGER_FORMAT: Final = "hpsearch ledger 1"
@@ -52,6 +53,7 @@ class FoldMean:
     corrected : standard error and t interval, corrected for the rows that training sets share
         (Nadeau & Bengio 2003).
     naive : those that take the folds for independent: too small, shown to be crossed out.
+    n_train, n_validation : rows of a fold's sides, their means; 0 in runs of older versions.
     """
 
     value: float
@@ -60,6 +62,8 @@ class FoldMean:
     n_scores: int
     corrected: Spread
     naive: Spread
+    n_train: float = 0.0
+    n_validation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class BiasCorrection:
     n_trials : trials that took part; n_epochs : epochs of each that did, at most.
     n_rows, n_repeats : rows and repeats whose predictions were drawn from.
     blocks : what was drawn whole: ``"rows"``, ``"groups"``, ``"copies"`` or
-        ``"groups and copies"``.
+        ``"groups and copies"``; n_blocks : how many there are.
     n_bootstraps, n_skipped : samples that count, and those on which the metric is not defined.
     notes : what was limited or left out, a sentence each.
     missing : why there is no estimate; empty where there is one.
@@ -94,6 +98,7 @@ class BiasCorrection:
     n_skipped: int = 0
     notes: tuple[str, ...] = ()
     missing: str = ""
+    n_blocks: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,13 +125,28 @@ class Promise:
     ----------
     source : the figure it comes from: ``"nested"``, ``"bias_corrected"`` or ``"mean"``, in this
         order of preference.
-    value, low, high : that figure and its 95 % interval.
+    value, low, high : that figure and its 95 % interval, for the score on endless new rows.
+    n_interval, n_known : rows that scatter as widely as the interval is, and rows that the figure
+        comes from; None where that is unknown, as in runs of older versions.
     """
 
     source: PromiseSource
     value: float
     low: float | None
     high: float | None
+    n_interval: float | None = None
+    n_known: float | None = None
+
+    def of_rows(self, n_rows: int) -> tuple[float | None, float | None]:
+        """Where the score of so many new rows is expected, 19 times of 20.
+
+        The score of few rows scatters more than ``low`` and ``high`` say; see
+        ``hpsearch.stats.predictive``. The interval itself where nothing is known of its rows.
+        """
+        if self.low is None or self.high is None or not self.n_interval or not self.n_known:
+            return self.low, self.high
+        rows = {"n_interval": self.n_interval, "n_known": self.n_known, "n_new": n_rows}
+        return of_new_rows(self.value, self.low, self.high, **rows)
 
 
 @dataclass(frozen=True)
@@ -137,8 +157,9 @@ class TestScore:
     ----------
     value, low, high : in the selecting metric, with a 95 % bootstrap interval of the rows.
     n_rows : test rows; blocks : as in ``BiasCorrection``.
-    verdict : ``"within"`` what was promised, or ``"better"`` or ``"worse"`` than its interval;
-        ``"unknown"`` where nothing was promised.
+    expected_low, expected_high : where the score of so many rows was expected.
+    verdict : ``"within"`` what was promised for so many rows, or ``"better"`` or ``"worse"`` than
+        that; ``"unknown"`` where nothing was promised.
     overlaps : whether the two intervals overlap: a small test set is uncertain itself.
     metrics : every metric's value.
     """
@@ -153,6 +174,8 @@ class TestScore:
     verdict: Literal["within", "better", "worse", "unknown"]
     overlaps: bool
     metrics: dict[str, float | None]
+    expected_low: float | None = None
+    expected_high: float | None = None
 
 
 @dataclass(frozen=True)

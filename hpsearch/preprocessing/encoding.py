@@ -250,7 +250,9 @@ def encode(
 
 
 def _array(column: Column, array: NDArray[Any]) -> NDArray[Any]:
-    shaped = array.reshape(len(array), *network_shape(column))
+    n_steps = array.shape[1:2] if column.array_kind == "sequence" else ()  # of any length
+    shape = network_shape(column)
+    shaped = array.reshape(len(array), *n_steps, *shape[len(n_steps) :])
     if column.offset:
         shaped = shaped - np.array(column.offset)
     return shaped.astype(np.float32) if shaped.dtype == np.float64 else shaped

@@ -424,7 +424,7 @@ TABLES: Final[Mapping[str, TableForm]] = {
     layout.CURVES: TableForm(
         needs=dict.fromkeys(("trial", "epoch"), _is_key),
         keys=("trial", "epoch"),
-        may={"n_folds": _is_count},
+        may={"n_folds": _is_count, "phase": _is_count},
         prefixes=_SIDES,
     ),
     layout.PREDICTIONS: TableForm(

@@ -70,7 +70,7 @@ DECIMALS: Final = 22
 
 _INTEGER_COLUMNS: Final = frozenset(
     {"trial", "rank", "n_folds", "best_epoch", "epochs", "n_params", "repeat", "fold"}
-    | {"seed", "n_train", "n_val", "n_test", "epoch", "row", "group"}
+    | {"seed", "n_train", "n_val", "n_test", "epoch", "phase", "row", "group"}
 )
 _STATUS_ORDER: Final = {"completed": 0, "stopped": 1, "failed": 2}
 _READ_AS_MISSING: Final = frozenset(
@@ -130,12 +130,13 @@ def curves_table(rows: Rows, *, metrics: Sequence[str]) -> pd.DataFrame:
     """``curves.csv``: one row per trial and epoch, in that order.
 
     ``rows`` hold keys of ``CURVE_COLUMNS``, and ``val_<metric>``, ``val_<metric>_se``,
-    ``train_<metric>`` and ``train_loss``.
+    ``train_<metric>`` and ``train_loss``; where networks train in phases ``phase``, from 1.
     """
     validation = [f"val_{name}{end}" for name in metrics for end in ("", "_se")]
     training = [f"train_{name}" for name in metrics]
     ordered = sorted(rows, key=lambda row: (row["trial"], row["epoch"]))
-    return _frame(ordered, (*CURVE_COLUMNS, *validation, *training, "train_loss"))
+    phase = ["phase"] if any("phase" in row for row in ordered) else []
+    return _frame(ordered, (*CURVE_COLUMNS, *phase, *validation, *training, "train_loss"))
 
 
 def timings_table(rows: Rows) -> pd.DataFrame:

@@ -74,6 +74,7 @@ def encoded(result: UnitResult) -> Row:
         "metrics": list(folds[0].validation) if folds else [],
         "rows": [fold.predictions.shape[1] for fold in folds],
         "predicted": folds[0].predicted if folds else None,
+        **({"phases": result.phases} if result.phases else {}),
     }
     key, text, arrays = _key(result.unit), compact_json(head), _array_bytes(folds)
     return key, text, arrays, digest(key, text, arrays)
@@ -127,6 +128,8 @@ def _check(head: Mapping[str, Any]) -> None:
         _require(type(head[name]) in kinds, name)
     for name in ("folds", "positions", "seeds", "rows"):
         _require(type(head[name]) is list and all(map(_is_count, head[name])), name)
+    phases = head.get("phases", [])
+    _require(type(phases) is list and all(map(_is_count, phases)), "phases")
     _require(bool(head["folds"]) and set(head["positions"]) <= set(head["folds"]), "folds")
     _require(0 <= head["seconds"] < math.inf, "seconds")
     _require(all(type(name) is str for name in head["metrics"]), "metrics")
@@ -161,6 +164,7 @@ def _built(head: Mapping[str, Any], arrays: bytes) -> UnitResult:
         seconds=head["seconds"],
         error=head["error"],
         traceback=head["traceback"],
+        phases=tuple(head.get("phases", ())),
     )
 
 

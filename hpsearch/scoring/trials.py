@@ -118,12 +118,13 @@ def combine(
     if at_end:
         curves.best = folds[0].until
     n_params = next(r.n_params for r in ordered)
+    phases = next((r.phases for r in ordered if r.phases), ())
     return TrialResult(
         candidate,
         asked=asked,
         row={**head, "status": "completed", **curves.summary(), "n_params": n_params, **tail},
         folds=tuple({**head, **row} for row in curves.fold_rows()),
-        curves=tuple({**head, **row} for row in curves.epoch_rows()),
+        curves=tuple({**head, **row} for row in curves.epoch_rows(phases)),
         positions=tuple(fold.position for fold in folds),
         predictions=tuple(_copied(fold.predictions_after(curves.best)) for fold in folds),
         seconds=seconds,
@@ -282,10 +283,18 @@ class _Curves:
                 **self._at(self._train, "train", number),
             }
 
-    def epoch_rows(self) -> Iterator[Row]:
+    def epoch_rows(self, phases: Sequence[int] = ()) -> Iterator[Row]:
+        """A row for each epoch.
+
+        Parameters
+        ----------
+        phases : the last epoch of each phase; empty where there is one.
+        """
         errors = {m: self._se(curves.T) for m, curves in self._validation.items()}
         for epoch in range(self._losses.shape[1]):
             row: Row = {"epoch": epoch + 1, "n_folds": len(self._folds)}
+            if phases:
+                row["phase"] = 1 + sum(epoch >= end for end in phases)
             for m in self._metrics:
                 row[f"val_{m}"] = float(self._validation[m][:, epoch].mean())
                 row[f"val_{m}_se"] = float(errors[m][epoch])

@@ -131,6 +131,11 @@ def tell_how_networks_are_trained(session: Session, observer: Observer) -> None:
             "float32, which keeps 7 digits. Use a linear last layer and a loss that measures a "
             "distance, such as mse, or subtract a constant from it beforehand."
         )
+    if phases := session.probe.phases:
+        observer.note(
+            f"Networks train in phases, here of {session.probe.n_params:,} parameters: "
+            f"{'; '.join(phase.words for phase in phases)}."
+        )
     processes = "1 process" if session.jobs == 1 else f"{session.jobs} processes"
     observer.note(
         f"Engine: {session.choice.engine}, {processes} of one thread: {session.choice.reason}."

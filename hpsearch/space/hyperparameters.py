@@ -282,7 +282,8 @@ def narrow(hp: HyperParameters, fixes: Mapping[str, Any]) -> HyperParameters:
 
     A fixed hyperparameter keeps its conditions; branches that cannot become active any more are
     removed. Values may be text, which is read by the hyperparameter's type. A value between the
-    ends of a range is taken even where it is not on the range's steps.
+    ends of a range is taken even where it is not on the range's steps, and any text in place of one
+    that the space itself fixes, such as the path of a file.
 
     Raises
     ------
@@ -399,11 +400,11 @@ def _fixed(parameter: HyperParameter, fixes: Mapping[str, Any]) -> HyperParamete
         return parameter
     from keras_tuner.engine.hyperparameters import Fixed
 
-    return Fixed(
-        parameter.name,
-        parse(parameter, fixes[parameter.name]),
-        conditions=list(parameter.conditions),
-    )
+    given = fixes[parameter.name]
+    is_text = kind_of(parameter) == "fixed" and isinstance(parameter.value, str)
+    if not is_text or not isinstance(given, str):  # a text, such as a file's path, may be another
+        given = parse(parameter, given)
+    return Fixed(parameter.name, given, conditions=list(parameter.conditions))
 
 
 def _reachable(space: Iterable[HyperParameter]) -> list[HyperParameter]:

@@ -103,7 +103,7 @@ class Definition:
 
     Attributes
     ----------
-    build, declare : the functions; ``declare`` is None where there is none.
+    build, declare, phases : the functions; the last two are None where there are none.
     filenames : the files that errors point into.
     settings : Keras's, as the space's code set them where it isn't called.
     registered : the objects that Keras knows once the code has run, by their names.
@@ -114,6 +114,7 @@ class Definition:
     filenames: frozenset[str]
     settings: KerasSettings = DEFAULT_SETTINGS
     registered: Registered = field(default_factory=dict)
+    phases: Callable[[HyperParameters, Problem], Any] | None = None
 
 
 def read_text(spec: str | os.PathLike[str]) -> SpaceSource:
@@ -224,7 +225,7 @@ def _defined(source: SpaceSource) -> Definition:
     build = names.get("build")
     if build is None:
         build = _only_hypermodel(source, names, name)
-    return _define(source, build, names.get("declare"))
+    return _define(source, build, names.get("declare"), names.get("phases"))
 
 
 def run(
@@ -260,11 +261,15 @@ def _only_hypermodel(source: SpaceSource, names: dict[str, Any], home: str) -> A
     return chosen[0]
 
 
-def _define(source: SpaceSource, defined: Any, declare: Any) -> Definition:
-    _check_declare(source, declare)
+def _define(source: SpaceSource, defined: Any, declare: Any, phases: Any = None) -> Definition:
+    """The functions; ``phases`` may be an attribute of a function, or a method, too."""
+    _check_function(source, "declare", declare, "have networks built instead")
+    phases = phases or getattr(defined, "phases", None)
+    _check_function(source, "phases", phases, "train in one", n_own=int(inspect.isclass(defined)))
     if not is_hypermodel(defined):
         filenames = source.filenames | _filenames(defined)
-        return Definition(_with_problem(source, defined, defined), declare, filenames)
+        build_it = _with_problem(source, defined, defined)
+        return Definition(build_it, declare, filenames, phases=phases)
     if inspect.isclass(defined):
         with blame(source.name, "creation", source.filenames):
             defined = defined()
@@ -275,7 +280,8 @@ def _define(source: SpaceSource, defined: Any, declare: Any) -> Definition:
         defined.declare_hyperparameters(hp)
         return hypermodel_build(hp, problem)
 
-    return Definition(build, declare, source.filenames | _filenames(type(defined).build))
+    filenames = source.filenames | _filenames(type(defined).build)
+    return Definition(build, declare, filenames, phases=getattr(defined, "phases", phases))
 
 
 def _with_problem(
@@ -297,11 +303,13 @@ def _with_problem(
     )
 
 
-def _check_declare(source: SpaceSource, declare: Any) -> None:
-    if declare is not None and not _accepts(declare, 2):
+def _check_function(
+    source: SpaceSource, name: str, function: Any, without: str, n_own: int = 0
+) -> None:
+    if function is not None and not _accepts(function, n_own + 2):
         raise SpaceError(
-            f"declare of '{source.name}' must be a function declare(hp, problem). "
-            "Change its parameters, or remove it to have networks built instead."
+            f"{name} of '{source.name}' must be a function {name}(hp, problem). "
+            f"Change its parameters, or remove it to {without}."
         )
 
 

@@ -4,7 +4,7 @@ A space is a function ``build(hp, problem)`` of ``keras_tuner.HyperParameters`` 
 ``hpsearch.task.Problem`` that returns a compiled ``keras.Model``; keras-tuner's own ``build(hp)``
 and ``HyperModel`` serve as well. A file may define ``declare(hp, problem)`` next to ``build``:
 it declares every hyperparameter without a network, so that a space can be listed, sampled and
-narrowed where no TensorFlow is loaded.
+narrowed where no TensorFlow is loaded. ``phases(hp, problem)`` says how a network trains in parts.
 
 Owns the space's uses. Its code is found and run by ``hpsearch.space.source``; the rules about
 declared hyperparameters belong to ``hpsearch.space.hyperparameters``, proposing values to
@@ -35,6 +35,7 @@ from hpsearch.space.hyperparameters import (
 from hpsearch.space.local_modules import importable, make_importable
 from hpsearch.space.network_checks import check_model
 from hpsearch.space.objects import read_object
+from hpsearch.space.phases import Phase, checked
 from hpsearch.space.registered import Registered, make_known
 from hpsearch.space.source import (
     SpaceSource,
@@ -94,12 +95,14 @@ class Built:
         the space's ``declare`` lists.
     added : those of ``values`` that the candidate did not hold; they have their defaults.
     unused : names that the candidate held and the build never asked for.
+    phases : in which it trains, see ``space.phases``; empty where the space declares none.
     """
 
     model: keras.Model
     values: Values
     added: Values
     unused: tuple[str, ...]
+    phases: tuple[Phase, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,11 @@ class Space:
         return definition(self.source).declare is not None
 
     @property
+    def has_phases(self) -> bool:
+        """Whether the space says in which phases its networks train."""
+        return definition(self.source).phases is not None
+
+    @property
     def registered(self) -> Registered:
         """What Keras knows by name once the space's code has run; see ``space.registered``."""
         return definition(self.source).registered
@@ -217,8 +225,14 @@ class Space:
         SpaceError
             If the first build, with all defaults, raises.
         """
-        build = definition(self.source).build
-        return self._explore("build", build, problem, MAX_DISCOVERY_BUILDS)
+        defined = definition(self.source)
+
+        def all_of_it(hp: HyperParameters, problem: Problem) -> None:
+            defined.build(hp, problem)
+            if defined.phases is not None:
+                defined.phases(hp, problem)
+
+        return self._explore("build", all_of_it, problem, MAX_DISCOVERY_BUILDS)
 
     def build(
         self, values: Mapping[str, Any], problem: Problem, fixes: Mapping[str, Any] | None = None
@@ -248,7 +262,7 @@ class Space:
             ``keras.Model``, or adds a reserved hyperparameter while it builds.
         """
         fixes = fixes or {}
-        model, active, used = self._build(values, problem)
+        model, phases, active, used = self._build(values, problem)
         self._check_steering(active, values)
         late = {
             name: parse(active[name], fixes[name])
@@ -266,12 +280,13 @@ class Space:
             values={**used, **listed},
             added={name: value for name, value in used.items() if name not in values},
             unused=tuple(name for name in values if name not in active),
+            phases=phases,
         )
 
     def _build(
         self, values: Mapping[str, Any], problem: Problem
-    ) -> tuple[Any, dict[str, HyperParameter], Values]:
-        """What the build returns, what it declared that was active, and the values of that."""
+    ) -> tuple[Any, tuple[Phase, ...], dict[str, HyperParameter], Values]:
+        """What the build returns, its phases, what was declared and active, and its values."""
         from keras_tuner import HyperParameters
 
         defined = definition(self.source)
@@ -283,8 +298,12 @@ class Space:
         try:
             with blame(self.name, "build", defined.filenames):
                 model = defined.build(hp, problem)
-                active = {p.name: p for p in hp.space if is_active(p, hp.values)}
-                return model, active, {name: hp.values[name] for name in active}
+            phases: tuple[Phase, ...] = ()
+            if defined.phases is not None:
+                with blame(self.name, "phases", defined.filenames):
+                    phases = checked(self.name, defined.phases(hp, problem))
+            active = {p.name: p for p in hp.space if is_active(p, hp.values)}
+            return model, phases, active, {name: hp.values[name] for name in active}
         finally:
             defined.settings.apply()
 

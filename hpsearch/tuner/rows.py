@@ -95,6 +95,8 @@ def _in_memory(values: Any) -> Any:
     """Tensors and lists of arrays as arrays; other things as they are."""
     if type(values).__module__.partition(".")[0] in ("tensorflow", "torch", "jax", "jaxlib"):
         return np.asarray(values)
+    if isinstance(values, Mapping):
+        return {name: _in_memory(array) for name, array in values.items()}
     is_list = isinstance(values, list | tuple)
     return np.asarray(values) if is_list and _is_regular(values) else values
 
@@ -105,19 +107,18 @@ def _is_regular(values: Any) -> bool:
 
 
 def _check_arrays(x: Any, y: Any) -> None:
-    if isinstance(x, Mapping) or (
-        isinstance(x, list | tuple) and x and all(np.ndim(each) > 1 for each in x) and len(x) <= 8
-    ):
+    several = isinstance(x, list | tuple) and x and all(np.ndim(each) > 1 for each in x)
+    if several and len(x) <= 8:
         raise DataError(
-            "search takes the rows of one input; received several arrays. Join them column by "
-            "column, and take them apart inside build."
+            "search takes several inputs by name; received a list of arrays. Give a dictionary of "
+            "them, and the inputs of the network these names."
         )
     if isinstance(y, Mapping):
         raise DataError(
             "search takes the target of all outputs as one array, whose columns the outputs take "
             "in order; received a dictionary."
         )
-    is_array = hasattr(x, "shape") or isinstance(x, list | tuple | str | Dataset)
+    is_array = hasattr(x, "shape") or isinstance(x, list | tuple | str | Mapping | Dataset)
     if not is_array and not hasattr(x, "__dataframe__") and not hasattr(x, "columns"):
         raise DataError(
             "search deals rows to folds, so it takes arrays or a table; received "

@@ -111,6 +111,76 @@ def keras_curves(job, candidate, position, sample_weight=None, class_weight=None
     return np.array(losses), np.stack(outputs)
 
 
+def keras_phases(job, candidate, position, phases):
+    """As ``keras_curves``, phase after phase: each a ``fit`` of its own with some layers frozen.
+
+    ``phases`` are (epochs, names of frozen layers, what makes the optimizer).
+    """
+    import keras
+
+    from hpsearch.engines.fit_data import read_fit_data
+    from hpsearch.engines.plan import batch_order, replica_seed
+    from hpsearch.preprocessing import design_rows
+
+    data = read_fit_data(job.data_path)
+    fold, statistics = data.folds[position], data.statistics[position]
+    seed = replica_seed(job.options.seed, candidate.trial, fold.repeat, fold.fold)
+    model, settings = network(job, data, candidate, seed)
+    x = design_rows(data.encoded, data.layout, statistics)
+    losses, outputs, epoch = [], [], 0
+    for n_epochs, frozen, optimizer in phases:
+        for layer in model._flatten_layers():
+            layer.trainable = False  # since TensorFlow's attribute ignores what it is already
+            layer.trainable = True
+        for layer in model._flatten_layers():
+            if layer.name in frozen:
+                layer.trainable = False
+        model.compile(optimizer(), model.loss)
+        for _ in range(n_epochs):
+            rows = fold.train[batch_order(seed, epoch, len(fold.train))]
+            y = targets(model, data, statistics, rows)
+            history = model.fit(x[rows], y, settings.batch_size, shuffle=False, verbose=0)
+            losses.append(history.history["loss"][-1])
+            outputs.append(np.concatenate(keras.tree.flatten(model.predict(x, verbose=0)), axis=1))
+            epoch += 1
+    return np.array(losses), np.stack(outputs), model.get_weights()
+
+
+def initial_weights(job, candidate, seed):
+    """Weights of a candidate's network that is built under a seed."""
+    from hpsearch.engines.fit_data import read_fit_data
+
+    return network(job, read_fit_data(job.data_path), candidate, seed)[0].get_weights()
+
+
+def keras_refit_in_phases(job, candidate, n_steps, phases):
+    """As ``keras_refit``, with so many steps in each phase; ``phases`` as ``keras_phases``."""
+    from hpsearch.engines.fit_data import read_fit_data
+    from hpsearch.engines.plan import REFIT, batch_order, replica_seed
+    from hpsearch.preprocessing import design_rows
+
+    data = read_fit_data(job.data_path)
+    n_rows, statistics = data.encoded.n_rows, data.refit_statistics
+    seed = replica_seed(job.options.seed, candidate.trial, REFIT, 0)
+    model, settings = network(job, data, candidate, seed, n_train=n_rows)
+    x = design_rows(data.encoded, data.layout, statistics)
+    per_epoch, size, epoch = -(-n_rows // settings.batch_size), settings.batch_size, 0
+    for steps, (_, frozen, optimizer) in zip(n_steps, phases, strict=False):
+        for layer in model._flatten_layers():
+            layer.trainable = False  # since TensorFlow's attribute ignores what it is already
+            layer.trainable = True
+        for layer in model._flatten_layers():
+            if layer.name in frozen:
+                layer.trainable = False
+        model.compile(optimizer(), model.loss)
+        for step in range(steps):
+            past, number = divmod(step, per_epoch)
+            rows = batch_order(seed, epoch + past, n_rows)[number * size : (number + 1) * size]
+            model.train_on_batch(x[rows], targets(model, data, statistics, rows))
+        epoch += -(-steps // per_epoch)
+    return model.get_weights()
+
+
 def iter_of(batches):
     """A generator, which is what Keras takes as batches."""
     yield from batches

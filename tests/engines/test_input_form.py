@@ -258,3 +258,20 @@ def test_a_search_of_views_exports_what_predicts_the_same(tmp_path, train_here):
     network = keras.models.load_model(run.model_path)
     expected = network.predict({"numbers": x.astype("float32")}, verbose=0)
     assert_allclose(hpsearch.predict(run, x).to_numpy(), expected, rtol=1e-6)
+
+
+def two_blocks(hp, problem):
+    import keras
+
+    given = [keras.Input(problem.inputs[n].shape, name=n) for n in ("pulse", "age")]
+    rows = keras.layers.Concatenate()([keras.layers.GlobalMaxPooling1D()(given[0]), given[1]])
+    return finished(given, rows, problem)
+
+
+def test_arrays_by_name_are_the_inputs_of_a_network(tmp_path, train_here):
+    rng = np.random.default_rng(0)
+    x = {"pulse": rng.normal(size=(40, 6, 2)), "age": rng.normal(size=40).tolist()}
+    y = x["pulse"].max(axis=(1, 2))
+    search = hpsearch.Search(two_blocks, trials=1, folds=2, epochs=2, out=tmp_path / "run")
+    run = search.run(hpsearch.load(x, y))
+    assert hpsearch.predict(run, {name: values[:3] for name, values in x.items()}).shape == (3, 1)

@@ -58,3 +58,12 @@ def test_a_fixed_value_is_not_overruled(hp):
     assert configured(fixed, {"units": 16}).values["units"] == 16
     with pytest.raises(SpaceError, match="cannot be changed from 16; received 24"):
         configured(fixed, {"units": 24})
+
+
+def test_a_text_that_a_space_fixes_may_be_another_one():
+    hp = HyperParameters()
+    hp.Fixed("base", "base.keras")
+    hp.Fixed("size", 3)
+    assert narrow(hp, {"base": "/data/other.keras"}).values["base"] == "/data/other.keras"
+    with pytest.raises(SpaceError, match="'size' cannot be changed from 3; received '4'"):
+        narrow(hp, {"size": "4"})

@@ -271,3 +271,53 @@ def test_tabular_batches_leave_steps_enough_in_an_epoch(n_train, size):
         Space.load("tabular").declared(problem_of("binary", n_train=n_train)).values["batch_size"]
         == size
     )
+
+
+# -- the space for sequences
+
+
+def sequence(problem, **values):
+    space = Space.load("sequence")
+    return space.build({**space.declared(problem, values).values, **values}, problem)
+
+
+LAYERS = [
+    {"layer": "gru", "bidirectional": True, "n_layers": 2},
+    {"layer": "lstm"},
+    {"layer": "convolution", "pooling": "max", "n_layers": 2},
+    {"layer": "convolution", "pooling": "average", "n_layers": 2},
+]
+
+
+@pytest.mark.parametrize("values", LAYERS)
+def test_a_network_of_sequences_gives_the_same_whatever_the_padding_behind_them(values, tmp_path):
+    import keras
+
+    problem = problem_of("regression", input_shape=(6, 2))
+    model = sequence(problem, **values)
+    steps = np.random.default_rng(0).normal(size=(4, 6, 2)).astype("float32")
+    padded = np.concatenate([steps, np.zeros((4, 3, 2), "float32")], axis=1)
+    given = np.asarray(model(steps))
+    np.testing.assert_allclose(np.asarray(model(padded)), given, rtol=1e-5, atol=1e-6)
+    longer = np.concatenate([steps, steps[:, :3]], axis=1)
+    assert abs(np.asarray(model(longer)) - given).max() > 1e-4
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True, compile=False)
+    np.testing.assert_array_equal(np.asarray(loaded(padded)), np.asarray(model(padded)))
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_a_dense_layer_of_neighbouring_steps_is_a_convolution(size):
+    import keras
+
+    values = {"layer": "convolution", "kernel_size": size, "pooling": "average"}
+    model = sequence(problem_of("regression", input_shape=(6, 2)), **values)
+    [dense, last] = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    units = dense.units
+    convolution = keras.layers.Conv1D(units, size, padding="same", activation="relu")
+    steps = np.random.default_rng(0).normal(size=(4, 6, 2)).astype("float32")
+    convolution.build(steps.shape)
+    kernel = np.asarray(dense.kernel).reshape(size, 2, units)
+    convolution.set_weights([kernel, np.asarray(dense.bias)])
+    expected = last(np.asarray(convolution(steps)).mean(axis=1))
+    np.testing.assert_allclose(np.asarray(model(steps)), np.asarray(expected), rtol=1e-5, atol=1e-6)

@@ -77,7 +77,15 @@ def write(tmp_path):
 
 
 def test_the_shipped_spaces_are_found_by_name():
-    assert shipped_spaces() == ("boston_housing", "imdb", "mlp", "mnist", "reuters", "tabular")
+    assert shipped_spaces() == (
+        "boston_housing",
+        "imdb",
+        "mlp",
+        "mnist",
+        "reuters",
+        "sequence",
+        "tabular",
+    )
     assert {Space.load(name).name for name in shipped_spaces()} == set(shipped_spaces())
 
 

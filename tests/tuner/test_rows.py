@@ -86,8 +86,7 @@ def test_columns_that_never_vary_stay_where_the_network_counts_on_them():
 @pytest.mark.parametrize(
     ("x", "y", "said"),
     [
-        ([X, X], CODES, "one input; received several arrays"),
-        ({"a": X}, CODES, "one input; received several arrays"),
+        ([X, X], CODES, "several inputs by name; received a list"),
         (iter([1]), CODES, "arrays or a table; received list_iterator"),
         (X, None, "received no y"),
         (X, {"a": CODES}, "received a dictionary"),

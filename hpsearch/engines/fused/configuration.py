@@ -5,7 +5,7 @@ How they train belongs to ``training``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +27,15 @@ class FusedConfiguration(Configuration):
     """A configuration under JAX: its network, built once, and its replicas' initial states."""
 
     def __init__(
-        self, job: Job, data: FitData, values: Mapping[str, Any], *, n_train: int | None = None
+        self,
+        job: Job,
+        data: FitData,
+        values: Mapping[str, Any],
+        *,
+        n_train: int | None = None,
+        phase: int = 0,
     ) -> None:
-        super().__init__(job, data, values, n_train=n_train)
+        super().__init__(job, data, values, n_train=n_train, phase=phase)
         self._numbers: dict[int, Numbers] = {}
 
     def numbers(self, n_steps: int) -> Numbers:
@@ -88,6 +94,31 @@ class FusedConfiguration(Configuration):
         built = self.build(seed)
         slots = self._slots if begins_alike(built) else Held.of(built).slots()
         return initial_state(built, values_of(built), slots)
+
+    def entered(
+        self, before: FusedConfiguration, state: Sequence[Sequence[NDArray[Any]]]
+    ) -> list[list[NDArray[Any]]]:
+        """A replica's state as its phase begins with it, where another one ended.
+
+        Parameters
+        ----------
+        before : the configuration in the phase before, in which the state is.
+        """
+        from hpsearch.engines.fused.packing import Held, begins_alike, initial_state, values_in
+
+        network = self.network
+        values = values_in(before.network, state)
+        of_variable = dict(zip(map(id, network.variables), values, strict=True))
+        learning, others = (
+            [of_variable[id(variable)] for variable in variables]
+            for variables in (network.trainable_variables, network.non_trainable_variables)
+        )
+        if begins_alike(network):
+            return initial_state(network, (learning, others), self._slots)
+        built = self.build(0)
+        for variable, value in zip(built.variables, values, strict=True):
+            variable.assign(value)
+        return initial_state(network, (learning, others), Held.of(built).slots())
 
     def build(self, seed: int) -> Any:
         """Another compiled network, with the initial weights of a seed."""

@@ -228,17 +228,20 @@ def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
     data = read_fit_data(job.data_path)
     try:
         configuration = FusedConfiguration(job, data, candidate.values)
-        model = configuration.network
-        OutputForm.of(model, data.target)
+        OutputForm.of(configuration.network, data.target)
+        later = [configuration.in_phase(n) for n in range(1, len(configuration.phases))]
+        networks = [one.network for one in (configuration, *later)]
     except BaseException as error:
         return Sketch(candidate, error=reason_of(error), traceback=traceback.format_exc())
     try:
         form, has_words = configuration.input_form, bool(data.layout.words)
-        reason = untraceable_reason(model, form, configuration.problem, has_words=has_words)
-        if reason is not None:
-            return Sketch(candidate, reason=reason)
-        batch_size, values = configuration.settings.batch_size, configuration.values
-        key = structure_key(model, batch_size, values, form.names)
+        for network in networks:
+            reason = untraceable_reason(network, form, configuration.problem, has_words=has_words)
+            if reason is not None:
+                return Sketch(candidate, reason=reason)
+        size, values = configuration.settings.batch_size, configuration.values
+        key = "-".join(structure_key(one, size, values, form.names) for one in networks)
+        key += "".join(f"-{last}" for _, last in configuration.phases[:-1])
     except BaseException as error:
         return Sketch(candidate, reason=reason_of(error))
     epochs = configuration.settings.epochs

@@ -124,14 +124,27 @@ def stack_states(states: Sequence[list[list[NDArray[Any]]]]) -> State:
 
 def assign(model: Any, state: State, replica: int) -> None:
     """Give a built model the weights that the training of one replica ends with."""
-    trainable, frozen, slots = ([values[replica] for values in part] for part in state)
+    of_replica = [[values[replica] for values in part] for part in state]
+    for variable, value in zip(model.variables, values_in(model, of_replica), strict=True):
+        variable.assign(value)
+
+
+def values_in(model: Any, state: Sequence[Sequence[Any]]) -> list[NDArray[Any]]:
+    """The values with which a replica's training ends, of all variables in the model's order.
+
+    Parameters
+    ----------
+    state : of one replica; model : any network of its structure.
+    """
+    trainable, frozen, slots = state
     held = Held.of(model)
+    of_variable: dict[int, Any] = {}
     for variables, values in (
         (model.trainable_variables, held.packing.unpack(held.final(trainable, slots))),
         (model.non_trainable_variables, frozen),
     ):
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(np.asarray(value))
+        of_variable |= dict(zip(map(id, variables), values, strict=True))
+    return [np.asarray(of_variable[id(variable)]) for variable in model.variables]
 
 
 _ELEMENTWISE_OPTIMIZERS = (

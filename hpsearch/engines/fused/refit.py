@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hpsearch.engines import phases
 from hpsearch.engines.contract import Job
 from hpsearch.engines.failures import UntraceableError
 from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
@@ -21,14 +22,13 @@ from hpsearch.engines.fused.inputs import (
     shared_target,
 )
 from hpsearch.engines.fused.obstacles import untraceable_reason
-from hpsearch.engines.fused.training import (
-    cells_of_bags,
-    epochs_of_a_call,
-    places_on_device,
-    table_on_device,
-)
+from hpsearch.engines.fused.on_device import places_on_device, table_on_device
+from hpsearch.engines.fused.training import cells_of_bags, epochs_of_a_call
 from hpsearch.engines.plan import REFIT, batch_order, replica_seed
 from hpsearch.space.space import Candidate
+
+if TYPE_CHECKING:
+    from hpsearch.engines.fused.packing import State
 
 
 def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int, number: int = 0) -> Any:
@@ -44,22 +44,57 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int, number: int 
         If another engine trained its folds, since this one cannot.
     """
     from hpsearch.engines.fused.packing import assign, stack_states
+
+    data = read_fit_data(job.data_path)
+    configuration = FusedConfiguration(job, data, candidate.values, n_train=data.encoded.n_rows)
+    seed = replica_seed(job.options.seed, candidate.trial, REFIT, number)
+    _check(configuration, data)
+    state, first_epoch = stack_states([configuration.initial_state(seed)]), 0
+    for phase, steps in enumerate(phases.steps_on_all_rows(configuration, data, n_steps)):
+        if phase:
+            before, configuration = configuration, configuration.in_phase(phase)
+            _check(configuration, data)
+            of_replica = [[np.asarray(values[0]) for values in part] for part in state]
+            state = stack_states([configuration.entered(before, of_replica)])
+        state, n_epochs = _trained(job, configuration, state, steps, seed, first_epoch)
+        first_epoch += n_epochs
+    model = configuration.network
+    assign(model, state, 0)
+    return model
+
+
+def _check(configuration: FusedConfiguration, data: FitData) -> None:
+    """Refuse what another engine trained."""
+    network, has_words = configuration.network, bool(data.layout.words)
+    form, problem = configuration.input_form, configuration.problem
+    reason = untraceable_reason(network, form, problem, has_words=has_words)
+    if reason is not None:
+        raise UntraceableError(reason)
+
+
+def _trained(
+    job: Job,
+    configuration: FusedConfiguration,
+    state: State,
+    n_steps: int,
+    seed: int,
+    first_epoch: int,
+) -> tuple[State, int]:
+    """The state after so many steps of a phase, or of the whole training, and its epochs.
+
+    Parameters
+    ----------
+    first_epoch : epochs on all rows before it, which have orders of their own.
+    """
     from hpsearch.engines.fused.program import FusedProgram, Shapes, block_inputs
 
     data = read_fit_data(job.data_path)
     n_rows = data.encoded.n_rows
-    configuration = FusedConfiguration(job, data, candidate.values, n_train=n_rows)
-    seed = replica_seed(job.options.seed, candidate.trial, REFIT, number)
-    model = configuration.network
-    form = configuration.input_form
-    has_words = bool(data.layout.words)
-    reason = untraceable_reason(model, form, configuration.problem, has_words=has_words)
-    if reason is not None:
-        raise UntraceableError(reason)
     batch_size, bags = padded_size(configuration.settings.batch_size, n_rows), configuration.bags
+    form = configuration.input_form
     steps_per_epoch = -(-n_rows // batch_size)
     n_epochs = -(-n_steps // steps_per_epoch)
-    orders = [batch_order(seed, epoch, n_rows) for epoch in range(n_epochs)]
+    orders = [batch_order(seed, first_epoch + epoch, n_rows) for epoch in range(n_epochs)]
     cells = n_rows + cells_of_bags(bags, n_rows, batch_size)
     block = min(n_epochs, epochs_of_a_call(cells))
     shapes = Shapes(
@@ -75,7 +110,6 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int, number: int 
     fixed = _inputs_of_all_rows(configuration, data, n_steps)
     table = table_on_device(job.data_path, configuration.form.target_form, len(data.target.labels))
     program = FusedProgram(configuration.build(0), table, data.layout, form, shapes, bags)
-    state = stack_states([configuration.initial_state(seed)])
     rates = np.zeros((-(-n_epochs // block) * block, steps_per_epoch), np.float32)
     rates[:n_epochs] = configuration.numbers(rates[:n_epochs].size).learning_rates.reshape(
         n_epochs, steps_per_epoch
@@ -93,8 +127,7 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int, number: int 
             varying["bags"] = np.stack(parts)[:, :, None]
             varying["places"] = places_on_device(job.data_path, None, form)
         state, _, _ = program.run(state, fixed | varying)
-    assign(model, state, 0)
-    return model
+    return state, n_epochs
 
 
 def _inputs_of_all_rows(

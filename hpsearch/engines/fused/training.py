@@ -1,7 +1,8 @@
 """The worker's half of the fused engine: trains the parts of a unit, one after the other.
 
 All replicas of a part, the folds of one repeat of one candidate, train in one
-``program.FusedProgram``. Which units there are belongs to ``engine``.
+``program.FusedProgram``. Which units there are belongs to ``engine``, training on all rows to
+``refit``.
 
 The bits of a replica depend on the program that trains it, and a program depends on its width:
 XLA fuses and vectorises by size. So a program is as wide as a repeat has folds, and trains one
@@ -16,13 +17,14 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.engines import phases
 from hpsearch.engines.contract import FoldResult, Job, NetworkWeights, UnitResult, WorkUnit
 from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
@@ -38,14 +40,14 @@ from hpsearch.engines.fused.inputs import (
     padded_size,
     shared_target,
 )
-from hpsearch.engines.input_form import InputForm
+from hpsearch.engines.fused.on_device import places_on_device, table_on_device
 from hpsearch.engines.replica import STOP_CHECK_EPOCHS, Replica, epochs_kept, first_failure
 from hpsearch.engines.workers.files import here
 from hpsearch.preprocessing import Bags
 
 if TYPE_CHECKING:
     from hpsearch.engines.fused.packing import State
-    from hpsearch.engines.fused.program import FusedProgram, Shapes, Table
+    from hpsearch.engines.fused.program import FusedProgram, Shapes
 
 UNIT_SIZES = (16, 8, 4, 1)
 """Replicas that a work unit holds: the most, so that compiling for it is worth it, with which there
@@ -110,10 +112,11 @@ class UnitTraining:
             part.candidate.trial: FusedConfiguration(job, data, part.candidate.values)
             for part in unit.parts
         }
-        self._trials: dict[int, list[PartTraining]] = {}
+        self._trials: dict[int, list[PartTraining | PhasedPart]] = {}
         for part in unit.parts:
             trial = part.candidate.trial
-            training = PartTraining(job, unit, part, configurations[trial])
+            kind = PhasedPart if configurations[trial].has_phases else PartTraining
+            training = kind(job, unit, part, configurations[trial])
             self._trials.setdefault(trial, []).append(training)
 
     def run(self) -> list[UnitResult]:
@@ -125,13 +128,14 @@ class UnitTraining:
             return [result for parts in self._trials.values() for result in self._together(parts)]
         return [part.trained() for parts in self._trials.values() for part in parts]
 
-    def _together(self, parts: Sequence[PartTraining]) -> list[UnitResult]:
-        """Train the parts of a trial, which stop together."""
+    def _together(self, parts: Sequence[PartTraining | PhasedPart]) -> list[UnitResult]:
+        """Train the parts of a trial, which stop together; in phases, in the last of these."""
         kept: int | None = None
-        for first in parts[0].blocks:
-            for part in parts:
+        last = [part.last for part in parts if not part.failed]
+        for first in last[0].blocks if last else ():
+            for part in last:
                 part.train(first)
-            kept = self._ended(parts)
+            kept = self._ended(last)
             if kept is not None:
                 break
         return [part.result(kept) for part in parts]
@@ -155,12 +159,21 @@ class PartTraining:
     settings, shapes : batch size and epochs, and what is compiled into the program.
     tried : epochs that are trained to compare trials at rungs, which few of them outlive; a program
         compiled with less effort trains these.
+
+    Parameters
+    ----------
+    phase : the epochs of the phase that the part is in, where the training has phases.
     """
 
     def __init__(
-        self, job: Job, unit: FusedUnit, part: WorkUnit, configuration: FusedConfiguration
+        self,
+        job: Job,
+        unit: FusedUnit,
+        part: WorkUnit,
+        configuration: FusedConfiguration,
+        phase: tuple[int, int] | None = None,
     ) -> None:
-        self.part = part
+        self.part, self._phase = part, phase
         self.settings = configuration.settings
         self._job = job
         self._unit = unit
@@ -171,12 +184,18 @@ class PartTraining:
         epochs = self.settings.epochs
         self.tried = part.span.before_the_last_rung(epochs) if is_first else 0
         self.replicas = [
-            FusedReplica(job, self._data, configuration, part, position) for position in part.folds
+            FusedReplica(job, self._data, configuration, part, position, phase)
+            for position in part.folds
         ]
         self.shapes = self._shapes()
         self._state: State | None = None
         self._built: Any = None  # a network that takes the weights of one replica after the other
         self._padded = [*self.replicas, *self.replicas[-1:] * (self._width - len(self.replicas))]
+
+    @property
+    def last(self) -> PartTraining:
+        """The training that patience may end."""
+        return self
 
     @property
     def end(self) -> int:
@@ -189,9 +208,19 @@ class PartTraining:
         return first_failure(self.replicas) is not None
 
     @property
-    def blocks(self) -> range:
+    def blocks(self) -> list[int]:
         """The first epoch of each block to train."""
-        return range(self.part.first_epoch, self.end, self.shapes.n_epochs)
+        firsts, first = [], self.part.first_epoch
+        while first < self.end:
+            firsts.append(first)
+            first = self._after(first)
+        return firsts
+
+    def _after(self, first_epoch: int) -> int:
+        """Where the block ends that begins with an epoch: by the plan, wherever a unit begins."""
+        n_epochs = self.shapes.n_epochs
+        is_cut = self._phase is not None and self.part.span.block is not None
+        return first_epoch + n_epochs - (first_epoch % n_epochs if is_cut else 0)
 
     def trained(self) -> UnitResult:
         """The result of all its epochs; nothing of the training is kept."""
@@ -205,11 +234,11 @@ class PartTraining:
         """Train and score one block of epochs, unless the part has failed."""
         if self.failed:
             return
-        n_epochs = min(self.shapes.n_epochs, self.end - first_epoch)
-        # Where the network is wanted that stands after the last epoch, no epoch may follow it.
-        shapes = (
-            replace(self.shapes, n_epochs=n_epochs) if self.part.keeps_networks else self.shapes
-        )
+        n_epochs = min(self._after(first_epoch), self.end) - first_epoch
+        # Where what stands after the last epoch is wanted, a network or where the next phase
+        # begins, no epoch may follow it.
+        ends = self.part.keeps_networks or self._phase is not None
+        shapes = replace(self.shapes, n_epochs=n_epochs) if ends else self.shapes
         inputs = self._inputs(shapes, first_epoch)
         state = self._first_state() if self._state is None else self._state
         self._state, losses, outputs = self._program(shapes, first_epoch).run(state, inputs)
@@ -292,17 +321,19 @@ class PartTraining:
         n_steps = -(-max(sizes) // batch_size)
         cells = n_rows * (1 + self._configuration.form.n_units)
         cells += cells_of_bags(self._configuration.bags, n_rows, batch_size)
-        n_epochs = min(settings.epochs, epochs_of_a_call(self._width * cells))
+        first, last = self._phase or (0, settings.epochs)
+        budget = last - first
+        n_epochs = min(budget, epochs_of_a_call(self._width * cells))
         if self._job.options.patience:
             n_epochs = min(n_epochs, STOP_CHECK_EPOCHS)
         rung = self.part.span.block
-        n_visits = max(sizes) * settings.epochs
+        n_visits = max(sizes) * budget
         return Shapes(
             batch_size=batch_size,
             n_steps=n_steps,
             n_epochs=_largest_divisor(rung, n_epochs)
             if rung
-            else -(-settings.epochs // -(-settings.epochs // n_epochs)),
+            else -(-budget // -(-budget // n_epochs)),
             pads=any(size % batch_size for size in sizes),
             idles=any(-(-size // batch_size) < n_steps for size in sizes),
             predicts=True,
@@ -353,6 +384,65 @@ class PartTraining:
         )
 
 
+class PhasedPart:
+    """The training of a unit's part in phases, each of which is a program of its own."""
+
+    def __init__(
+        self, job: Job, unit: FusedUnit, part: WorkUnit, configuration: FusedConfiguration
+    ) -> None:
+        self._job, self._unit, self._part = job, unit, part
+        self._configuration = configuration
+        self._results: list[UnitResult] = []
+
+    @cached_property
+    def last(self) -> PartTraining:
+        """The training of the last phase that the part comes to, after those before it."""
+        _ = self._configuration.network  # which tells the phases
+        spans, states = self._configuration.phases, self._part.states
+        configuration, training = self._configuration, None
+        for cut in phases.cuts(self._part, spans):
+            if training is not None:
+                self._results.append(training.trained())
+                states = phases.states_of(self._results[-1])
+            if cut.number != configuration.phase:
+                configuration = self._configuration.in_phase(cut.number)
+            if cut.begins:
+                before = self._configuration.in_phase(cut.number - 1)
+                states = {p: configuration.entered(before, s) for p, s in (states or {}).items()}
+            unit = replace(self._unit, key=f"{self._unit.key}-{cut.number}")
+            part = cut.unit(self._part, states)
+            training = PartTraining(self._job, unit, part, configuration, spans[cut.number])
+            if any(result.error is not None for result in self._results):
+                break
+        assert training is not None
+        return training
+
+    def trained(self) -> UnitResult:
+        """The result of all its epochs."""
+        last = self.last
+        if not self._has_failed:
+            for first_epoch in last.blocks:
+                last.train(first_epoch)
+        return self.result(None)
+
+    def result(self, kept: int | None) -> UnitResult:
+        """What the part gave; as ``PartTraining.result``."""
+        results = self._results
+        if not self._has_failed:
+            results = [*results, self.last.result(kept)]
+        return phases.joined(self._part, results, self._configuration.phases)
+
+    @property
+    def failed(self) -> bool:
+        """Whether an earlier phase has failed, and with it the part."""
+        _ = self.last
+        return self._has_failed
+
+    @property
+    def _has_failed(self) -> bool:
+        return any(result.error is not None for result in self._results)
+
+
 def _largest_divisor(number: int, most: int) -> int:
     return next(d for d in range(min(number, most), 0, -1) if number % d == 0)
 
@@ -367,11 +457,13 @@ class FusedReplica(Replica):
         configuration: FusedConfiguration,
         part: WorkUnit,
         position: int,
+        phase: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(data, job.options, part, position)
         self.n_train = len(self.fold.train)
         self._steps_per_epoch = -(-self.n_train // configuration.settings.batch_size)
-        self.numbers = configuration.numbers(configuration.settings.epochs * self._steps_per_epoch)
+        self._begin, end = phase or (0, configuration.settings.epochs)
+        self.numbers = configuration.numbers((end - self._begin) * self._steps_per_epoch)
 
     @cached_property
     def scaled_target(self) -> NDArray[np.float32]:
@@ -392,7 +484,8 @@ class FusedReplica(Replica):
         """Learning rate of each step of a block (E, S)."""
         rates = np.zeros((shapes.n_epochs, shapes.n_steps), np.float32)
         table = self.numbers.learning_rates.reshape(-1, self._steps_per_epoch)
-        block = table[first_epoch : first_epoch + shapes.n_epochs]
+        first = first_epoch - self._begin
+        block = table[first : first + shapes.n_epochs]
         rates[: len(block), : self._steps_per_epoch] = block
         return rates
 
@@ -405,33 +498,6 @@ def cells_of_bags(bags: Bags | None, n_rows: int, batch_size: int) -> int:
 def epochs_of_a_call(n_cells: int) -> int:
     """Epochs that a call of a program trains, where one of them takes so many cells of 4 bytes."""
     return max(1, BLOCK_BYTES // (4 * n_cells))
-
-
-@lru_cache(maxsize=2)
-def table_on_device(data_path: str, target_form: str, n_classes: int) -> Table:
-    """The rows on this process's device, once."""
-    from hpsearch.engines.fused.program import Table
-    from hpsearch.engines.network import Head
-
-    data = read_fit_data(data_path)
-    y = None
-    if shared_target(data):
-        head = Head(target_form, False, 0)  # type: ignore[arg-type]
-        y = head.loss_target(training_target(data, data.statistics[0]), n_classes)
-    return Table.of(data.encoded, data.layout, y, data.fold_rows)
-
-
-@lru_cache(maxsize=1)
-def places_on_device(data_path: str, position: int | None, form: InputForm) -> Any:
-    """Where a fold's network, or that of all rows, has the words; kept from call to call."""
-    from hpsearch.engines.fused.bags import Columns, places_of
-
-    data = read_fit_data(data_path)
-    columns = Columns.of(data.layout, form)
-    assert data.bags is not None
-    assert columns is not None
-    statistics = data.refit_statistics if position is None else data.statistics[position]
-    return places_of(data.bags, columns, statistics.word_slots)
 
 
 _programs: dict[tuple[Any, ...], FusedProgram] = {}

@@ -11,11 +11,12 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from hpsearch.engines import phases
 from hpsearch.engines.averages import finish
 from hpsearch.engines.backend import import_keras, silenced_stderr
 from hpsearch.engines.configuration import Configuration
@@ -80,28 +81,53 @@ def _train_task(task: tuple[Job, WorkUnit]) -> UnitResult:
 def train_unit(job: Job, unit: WorkUnit) -> UnitResult:
     """Train a unit's replicas here, in this process; a failing trial gives its reason."""
     started = time.perf_counter()
-    training: UnitTraining | None = None
+    configuration: Configuration | None = None
     try:
-        training = UnitTraining(job, unit)
-        folds = training.run()
-        return UnitResult(
-            unit.without_states(),
-            folds=folds,
-            values=training.configuration.values,
-            n_params=training.program.n_params,
-            seconds=time.perf_counter() - started,
-        )
+        data = read_fit_data(job.data_path)
+        configuration = Configuration(job, data, unit.candidate.values)
+        train = _in_phases if configuration.has_phases else _in_one
+        return replace(train(job, unit, configuration), seconds=time.perf_counter() - started)
     except BaseException as error:  # a failing trial is recorded, whatever a user's network raises
         raise_if_out_of_memory(error)
         return UnitResult(
             unit.without_states(),
-            values=training.configuration.values if training else unit.candidate.values,
+            values=configuration.values if configuration else unit.candidate.values,
             seconds=time.perf_counter() - started,
             error=reason_of(error),
             traceback=traceback.format_exc(),
         )
     finally:
         _forget_graphs()
+
+
+def _in_one(job: Job, unit: WorkUnit, configuration: Configuration) -> UnitResult:
+    training = UnitTraining(job, unit, configuration, patience=job.options.patience)
+    return training.result(training.run())
+
+
+def _in_phases(job: Job, unit: WorkUnit, configuration: Configuration) -> UnitResult:
+    """A unit phase by phase; patience counts in the last one."""
+
+    @cache
+    def made(number: int) -> tuple[Configuration, Program]:
+        of_phase = configuration.in_phase(number) if number else configuration
+        return of_phase, program_of(job, of_phase)
+
+    made(0)[1].start(0)  # which tells the phases
+    spans, states = configuration.phases, unit.states
+    results: list[UnitResult] = []
+    for cut in phases.cuts(unit, spans):
+        of_phase, program = made(cut.number)
+        if cut.begins:
+            before, data = made(cut.number - 1)[1], read_fit_data(job.data_path)
+            seeds = {p: Replica(data, job.options, unit, p).seed for p in unit.folds}
+            states = {p: program.entered(before, s, seeds[p]) for p, s in (states or {}).items()}
+        patience = job.options.patience if cut.number == len(spans) - 1 else None
+        part = cut.unit(unit, states)
+        training = UnitTraining(job, part, of_phase, program, patience=patience)
+        results.append(training.result(training.run()))
+        states = phases.states_of(results[-1])
+    return phases.joined(unit, results, spans)
 
 
 class UnitTraining:
@@ -112,18 +138,26 @@ class UnitTraining:
     configuration : what is trained; program : its network, traced once.
     """
 
-    def __init__(self, job: Job, unit: WorkUnit) -> None:
-        self._unit, self._options = unit, job.options
+    def __init__(
+        self,
+        job: Job,
+        unit: WorkUnit,
+        configuration: Configuration,
+        program: Program | None = None,
+        *,
+        patience: int | None,
+    ) -> None:
+        self._unit, self._options, self._patience = unit, job.options, patience
         self._data = read_fit_data(job.data_path)
-        self.configuration = Configuration(job, self._data, unit.candidate.values)
-        self.program = program_of(job, self.configuration)
+        self.configuration = configuration
+        self.program = program or program_of(job, configuration)
         self._replicas = [Replica(self._data, job.options, unit, p) for p in unit.folds]
         self._states: dict[int, State] = {p: [*s] for p, s in (unit.states or {}).items()}
         self._networks: dict[int, NetworkWeights] = {}
 
     def run(self) -> tuple[FoldResult, ...]:
         """Train all replicas for the same number of epochs, until these or the patience end."""
-        unit, patience = self._unit, self._options.patience
+        unit, patience = self._unit, self._patience
         epochs = self.configuration.settings.epochs
         end = unit.span.end(epochs)
         block = STOP_CHECK_EPOCHS if patience else end
@@ -135,10 +169,19 @@ class UnitTraining:
                     self._keep_network(replica)
             kept = epochs_kept(self._replicas, self._options) if patience else until
             if kept < until:
-                return tuple(replica.result(0, kept) for replica in self._replicas)
+                return tuple(r.result(unit.first_epoch, kept) for r in self._replicas)
         states = self._states if end < epochs and not unit.keeps_networks else {}
         results = (r.result(unit.span.since, end, states.get(r.position)) for r in self._replicas)
         return tuple(replace(r, network=self._networks.get(r.position)) for r in results)
+
+    def result(self, folds: tuple[FoldResult, ...]) -> UnitResult:
+        """What the unit gave."""
+        return UnitResult(
+            self._unit.without_states(),
+            folds=folds,
+            values=self.configuration.values,
+            n_params=self.program.n_params,
+        )
 
     def _keep_network(self, replica: Replica) -> None:
         """Keep the network that was trained last, which is this replica's."""
@@ -196,9 +239,15 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int, number: int 
     program, batch_size = program_of(job, configuration), configuration.settings.batch_size
     program.start(seed)
     tensors, targets = training_tensors(program, data, None)
-    for epoch, first in enumerate(range(0, n_steps, -(-n_rows // batch_size))):
-        order = batch_order(seed, epoch, n_rows)
-        program.train_epoch(tensors, targets, order[: (n_steps - first) * batch_size])
+    parts, epoch = phases.steps_on_all_rows(configuration, data, n_steps), 0
+    for phase, n_steps_of_phase in enumerate(parts):
+        if phase:
+            before, program = program, program_of(job, configuration.in_phase(phase))
+            program.restore(program.entered(before, before.state(), seed))
+        for first in range(0, n_steps_of_phase, -(-n_rows // batch_size)):
+            order = batch_order(seed, epoch, n_rows)
+            program.train_epoch(tensors, targets, order[: (n_steps_of_phase - first) * batch_size])
+            epoch += 1
     finish(program.model)
     return program.model
 

@@ -207,6 +207,22 @@ class Program:
         for variable, value in zip(_variables(self.model), state, strict=True):
             variable.assign(value)
 
+    def entered(self, before: Program, state: Sequence[Any], seed: int) -> State:
+        """A replica's state as this program begins a phase with it, where another one ended.
+
+        Parameters
+        ----------
+        before : the program of the phase before, in which the state is.
+        seed : the replica's.
+        """
+        before.restore(list(state))
+        finish(before.model)
+        values = [variable.numpy() for variable in before.model.variables]
+        self.start(seed)  # with a fresh optimizer
+        for variable, value in zip(self.model.variables, values, strict=True):
+            variable.assign(value)
+        return self.state()
+
     def state(self) -> State:
         """The current replica's state, a copy."""
         return [variable.numpy() for variable in _variables(self.model)]
