@@ -73,8 +73,8 @@ def fold_mean(
         n_repeats=n_repeats,
         n_folds=round(len(values) / n_repeats),
         n_scores=len(values),
-        n_train=float(np.mean(n_train)),
-        n_validation=float(np.mean(n_validation)),
+        n_train=float(np.asarray(n_train, np.float64).mean()),
+        n_validation=float(np.asarray(n_validation, np.float64).mean()),
         corrected=corrected_spread(values, n_train, n_validation),
         naive=_spread(values, float(naive_se(values))),
     )

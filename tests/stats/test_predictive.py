@@ -45,9 +45,7 @@ def of_folds(errors):
 def test_the_score_of_new_rows_lies_where_it_was_expected(promise_of, n_new):
     expected, plain = covered(promise_of, n_new)
     assert 0.91 <= expected <= 0.99
-    assert plain < (
-        0.9 if n_new == 15 else expected
-    )  # what the estimate's own interval would have claimed
+    assert plain < (0.9 if n_new == 15 else expected)
 
 
 def test_many_rows_are_expected_where_the_estimate_may_be():
