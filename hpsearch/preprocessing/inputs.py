@@ -27,7 +27,7 @@ from hpsearch.preprocessing.views import (
 )
 from hpsearch.task import Input
 
-KINDS = ("numbers", "categories", "words", "image", "sequence", "prepared")
+KINDS = ("numbers", "categories", "words", "image", "video", "sequence", "prepared")
 """Names that stand for all columns of a kind; an image or a sequence where there is one. What a
 transformer of one's own gives is ``prepared``."""
 

@@ -12,6 +12,7 @@ from hpsearch.oracles import oracle_remark
 from hpsearch.results.journal import Journal
 from hpsearch.scoring.observer import Observer
 from hpsearch.scoring.session import Session
+from hpsearch.search.options import default
 from hpsearch.search.plan import SearchPlan
 from hpsearch.search.tried import told
 from hpsearch.task import Target
@@ -23,12 +24,15 @@ OF_FREQUENCIES: Final = ("log_loss", "brier", "calibration_error")
 """Metrics that are best where probabilities are how often classes come."""
 
 
+_PICTURES: Final = ("image", "video")
+
+
 def tell_what_was_understood(plan: SearchPlan, observer: Observer) -> None:
     """The table, the split and the test rows."""
     source, test = plan.source, plan.test
     for line in (*source.taken_for(), *source.notes):
         observer.note(line)
-    for line in (*weighing_told(plan.dataset), *class_weights_told(plan)):
+    for line in (*weighing_told(plan.dataset), *class_weights_told(plan), *images_told(plan)):
         observer.note(line)
     for text in source.warnings:
         observer.warn(text)
@@ -75,6 +79,17 @@ def class_weights_told(plan: SearchPlan) -> Iterator[str]:
         f"Classes weigh in the loss, which moves probabilities away from how often classes come; "
         f"{metric}, which selects, wants them close. Select by --metric balanced_accuracy{instead}."
     )
+
+
+def images_told(plan: SearchPlan) -> Iterator[str]:
+    """That the default space sees no picture in pixels, where there are some."""
+    arrays = plan.dataset.schema.of_kind("array")
+    by_default = plan.options.space == default("space")
+    if by_default and any(column.array_kind in _PICTURES for column in arrays):
+        yield (
+            f"The space {default('space')!r} gets images as flat rows of pixels; --space image "
+            "searches convolutional networks."
+        )
 
 
 def tell_where_results_go(folder: Path, observer: Observer) -> None:

@@ -136,6 +136,14 @@ def test_new_images_are_read_in_any_folders(pets, tmp_path):
     assert rows.paths["image"].tolist() == ["deep/er/y.jpg", "x.png"]
 
 
+def test_a_folder_is_read_again_as_it_was_from_any_place(pets, monkeypatch):
+    monkeypatch.chdir(pets.parent)
+    data = load("pets", size="5x4")
+    monkeypatch.chdir("/")
+    again = load(data.origin.source, **data.origin.options)
+    assert (again.name, again.fingerprint, again.schema) == ("pets", data.fingerprint, data.schema)
+
+
 def test_test_images_come_from_another_folder(pets):
     data = load(pets)
     assert load_test(pets, data).y.tolist() == data.y.tolist()

@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 
 import hpsearch
 from hpsearch.engines.augmentation import check_value_ranges
+from hpsearch.engines.fit_data import read_fit_data
 from hpsearch.errors import SpaceError
 from hpsearch.space.space import Candidate
 
@@ -48,12 +49,19 @@ def build(hp, problem):
     return model
 
 
+PICTURES = np.random.default_rng(0).integers(0, 256, (20, 6, 6, 3), dtype=np.uint8)
+
+
+def job_on(pictures, make_job):
+    """A job on pictures of two classes."""
+    data = hpsearch.load(pictures, np.arange(20) % 2)
+    return make_job(data, build, n_folds=2, epochs=2)
+
+
 @pytest.fixture(scope="module")
 def job(make_job):
     """Images of 6 x 6 in colours, of two classes."""
-    generator = np.random.default_rng(0)
-    x = generator.integers(0, 256, (20, 6, 6, 3), dtype=np.uint8)
-    return make_job(hpsearch.load(x, np.arange(20) % 2), build, n_folds=2, epochs=2)
+    return job_on(PICTURES, make_job)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +82,17 @@ def test_replicas_are_augmented_each_under_its_own_seed(augmented, train, job):
     [plain] = train(job, 0, augment="").folds
     assert not np.array_equal(other.train_loss, augmented[0].train_loss)
     assert not np.array_equal(plain.train_loss, augmented[0].train_loss)
+
+
+def test_no_change_of_validation_images_reaches_what_trains(augmented, train, job, make_job):
+    rows = read_fit_data(job.data_path).folds[0].validation
+    changed = PICTURES.copy()
+    changed[rows] = 255 - changed[rows]
+    [fold] = train(job_on(changed, make_job), 0, augment="all").folds
+    assert_array_equal(fold.train_loss, augmented[0].train_loss)
+    for name, values in fold.train.items():
+        assert_array_equal(values, augmented[0].train[name])
+    assert not np.array_equal(fold.predictions, augmented[0].predictions)
 
 
 def test_scores_and_predictions_are_of_images_as_they_are(train, job):

@@ -9,7 +9,7 @@ from hpsearch.engines.probe import Probe
 from hpsearch.scoring.observer import SilentObserver
 from hpsearch.search.options import Options
 from hpsearch.search.plan import plan_search
-from hpsearch.search.telling import class_weights_told
+from hpsearch.search.telling import class_weights_told, images_told
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -118,3 +118,15 @@ def test_weights_of_classes_and_what_selects_may_be_at_odds(asked, is_told):
     found = list(class_weights_told(plan))
     assert bool(found) == is_told
     assert not is_told or "or take --threshold" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("shape", "space", "is_told"),
+    [((8, 8), "mlp", True), ((8, 8), "image", False), ((20, 3), "mlp", False)],
+)
+def test_the_default_space_says_what_it_makes_of_images(shape, space, is_told):
+    x = np.random.default_rng(0).random((40, *shape))
+    plan = plan_search(Options(space), hpsearch.load(x, np.arange(40) % 2))
+    found = list(images_told(plan))
+    assert bool(found) == is_told
+    assert not is_told or "--space image searches convolutional networks" in found[0]

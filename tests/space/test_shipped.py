@@ -1,17 +1,25 @@
 """The shipped spaces: their networks train, have the problem's shapes and can be reloaded."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from hpsearch.errors import SpaceError
 from hpsearch.oracles import sample
+from hpsearch.preprocessing import Layout
+from hpsearch.preprocessing.inputs import Inputs
 from hpsearch.space.space import Space, shipped_spaces
 from hpsearch.task import TASKS, Problem
 
 N_ROWS = 24
 N_OUTPUTS = {"binary": 1, "multiclass": 3, "multilabel": 2, "regression": 2, "share": 1}
 N_OUTPUTS |= {"count": 1, "quantile": 3}
+SHAPES = {"image": (6, 5, 3)}
+"""Of a row, for the spaces that take no flat ones."""
+
+FLAT = [name for name in shipped_spaces() if name not in SHAPES]
 
 # numpy 2 warns inside Keras's conversion of TensorFlow variables
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -53,7 +61,7 @@ def train_one_step(model, x, y):
 @pytest.mark.parametrize("kind", TASKS)
 @pytest.mark.parametrize("name", shipped_spaces())
 def test_sampled_networks_train_and_have_the_problems_shapes(name, kind):
-    problem = problem_of(kind)
+    problem = problem_of(kind, SHAPES.get(name, (5,)))
     space = Space.load(name)
     x, y = rows_of(problem)
     for candidate in sample(space.declared(problem), 2, seed=1):
@@ -66,7 +74,7 @@ def test_sampled_networks_train_and_have_the_problems_shapes(name, kind):
 def test_a_sampled_network_predicts_the_same_after_saving_and_loading(name, tmp_path):
     import keras
 
-    problem = problem_of("regression")
+    problem = problem_of("regression", SHAPES.get(name, (5,)))
     space = Space.load(name)
     x, y = rows_of(problem)
     (candidate,) = sample(space.declared(problem), 1, seed=2)
@@ -77,8 +85,8 @@ def test_a_sampled_network_predicts_the_same_after_saving_and_loading(name, tmp_
     np.testing.assert_array_equal(np.asarray(loaded(x)), np.asarray(model(x)))
 
 
-@pytest.mark.parametrize("name", shipped_spaces())
-def test_every_shipped_space_flattens_images(name):
+@pytest.mark.parametrize("name", FLAT)
+def test_every_shipped_space_for_flat_rows_flattens_images(name):
     problem = problem_of("multiclass", input_shape=(4, 4, 1))
     x, _ = rows_of(problem)
     assert default_network(name, problem)(x).shape == (N_ROWS, 3)
@@ -86,7 +94,7 @@ def test_every_shipped_space_flattens_images(name):
 
 @pytest.mark.parametrize("name", shipped_spaces())
 def test_a_network_asks_for_exactly_what_its_space_declares(name):
-    problem = problem_of("binary")
+    problem = problem_of("binary", SHAPES.get(name, (5,)))
     space = Space.load(name)
     for candidate in sample(space.declared(problem), 3, seed=3):
         built = space.construct(candidate.values, problem)
@@ -321,3 +329,51 @@ def test_a_dense_layer_of_neighbouring_steps_is_a_convolution(size):
     convolution.set_weights([kernel, np.asarray(dense.bias)])
     expected = last(np.asarray(convolution(steps)).mean(axis=1))
     np.testing.assert_allclose(np.asarray(model(steps)), np.asarray(expected), rtol=1e-5, atol=1e-6)
+
+
+# -- images
+
+
+def image_network(problem, **fixes):
+    space = Space.load("image")
+    return space.build(space.declared(problem, fixes).values, problem)
+
+
+def kinds_of(model):
+    return [type(layer).__name__ for layer in model.layers]
+
+
+def test_image_changes_no_picture_unless_asked_to():
+    problem = problem_of("multiclass", (9, 8, 1))
+    assert not any("Random" in kind for kind in kinds_of(image_network(problem)))
+    changes = {"flip": "horizontal", "shift": 0.1, "rotation": 0.1, "zoom": 0.1, "contrast": 0.2}
+    kinds = kinds_of(image_network(problem, **changes))
+    assert [kind for kind in kinds if "Random" in kind] == [
+        *("RandomFlip", "RandomTranslation", "RandomRotation", "RandomZoom", "RandomContrast"),
+    ]
+
+
+def test_image_takes_videos_with_convolutions_over_frames():
+    problem = problem_of("binary", (5, 9, 8, 3))
+    model = image_network(problem)
+    assert "Conv3D" in kinds_of(model)
+    x, y = rows_of(problem)
+    assert np.isfinite(train_one_step(model, x, y))
+
+
+def test_image_joins_the_other_columns():
+    layout = Layout(
+        numbers=("age",),
+        number_columns=("age",),
+        arrays=("photo",),
+        array_shapes=((9, 8, 1),),
+        array_kinds=("image",),
+    )
+    problem = replace(problem_of("binary", layout.input_shape), inputs=Inputs(layout))
+    model = image_network(problem)
+    assert [each.name for each in model.inputs] == ["image", "numbers"]
+
+
+def test_image_refuses_rows_without_images():
+    with pytest.raises(SpaceError, match="the space image needs images, or videos"):
+        image_network(problem_of("binary"))
