@@ -5,6 +5,8 @@ Workers map it into memory, so that a machine holds one copy however many proces
 
 from __future__ import annotations
 
+import errno
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.engines.workers.files import here
+from hpsearch.errors import StorageError
 from hpsearch.folds import Fold
 from hpsearch.metrics import score
 from hpsearch.preprocessing import (
@@ -173,6 +176,18 @@ def new_fold_rows(folder: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """
     file = _prepared_file(folder / _DATA)
     rows: NDArray[np.float32] = np.lib.format.open_memmap(file, "w+", np.float32, shape)
+    if hasattr(os, "posix_fallocate"):  # else a disk that is full ends the process later
+        try:
+            with file.open("r+b") as held:
+                os.posix_fallocate(held.fileno(), 0, file.stat().st_size)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                return rows  # a file system that cannot reserve room
+            raise StorageError(
+                f"The rows of all folds, {rows.nbytes / 1e9:.1f} GB, must fit into the folder for "
+                f"temporary files; {str(folder)!r} says: {error.strerror or error}. Free some "
+                "space, or take fewer folds, repeats or features."
+            ) from error
     return rows
 
 

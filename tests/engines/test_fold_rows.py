@@ -1,5 +1,6 @@
 """Rows of each fold: what no statistics can say reaches a network fold by fold."""
 
+import errno
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from hpsearch.engines.contract import FitOptions, Job, Span, WorkUnit
 from hpsearch.engines.fit_data import new_fold_rows, read_fit_data, write_fit_data
 from hpsearch.engines.lookups import Lookups
 from hpsearch.engines.pace import few_batches
-from hpsearch.errors import DataError
+from hpsearch.errors import DataError, StorageError
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Encoded, Layout, design_rows, raw_range
 from hpsearch.scoring.prepared import prepare_rows, raw_rows, write_raw_rows
@@ -129,6 +130,17 @@ def test_workers_map_the_rows_which_were_written_where_they_were_made(jobs):
     assert data.fold_rows.shape == (4, 26, 3)
     assert data.without_features().fold_rows is None
     assert_array_equal(data.encoded_in(None).prepared, data.fold_rows[3])
+
+
+def test_rows_that_the_disk_has_no_room_for_are_refused_before_they_are_written(
+    tmp_path, monkeypatch
+):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full, raising=False)
+    with pytest.raises(StorageError, match=r"No space left on device. Free some space"):
+        new_fold_rows(tmp_path, (2, 3, 4))
 
 
 def test_a_short_trial_of_both_engines_has_the_rows_of_its_folds(jobs, tmp_path):
