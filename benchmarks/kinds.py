@@ -114,6 +114,7 @@ def ours(kind: Kind, rows, values, *, profile: bool) -> dict:
     from hpsearch.scoring.session import Session
     from hpsearch.scoring.session_plan import SessionPlan
     from hpsearch.space.space import Candidate, Space
+    from hpsearch.transformers import OwnTransformer
 
     x, _, y = rows
     dataset = hpsearch.load(x, y.astype(str))
@@ -130,6 +131,7 @@ def ours(kind: Kind, rows, values, *, profile: bool) -> dict:
         max_words=10_000,
         must_save=False,
         n_candidates=len(values),
+        transformer=kind.transformer and OwnTransformer.load(kind.transformer()),
     )
     parts = {}
     with Session(plan, dataset, make_folds(splitter, dataset)) as session:

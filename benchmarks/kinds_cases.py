@@ -32,6 +32,8 @@ class Kind:
     folds, repeats, epochs, batch : of every candidate.
     sample : of the loop, the epochs of a short and a long training on one fold.
     n_sampled : of the loop, the candidates that are trained: some that differ, or the first one.
+    transformer : makes what is fitted on each fold in place of our preprocessing; the loop
+        has its rows as they are when it is fitted once.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Kind:
     sample: tuple[int, int] = (2, 6)
     n_sampled: int = 1
     n_random: int = 20
+    transformer: Callable[[], Any] | None = None
 
 
 # -- rows
@@ -58,6 +61,20 @@ def breast_cancer():
 
     x, y = load_breast_cancer(return_X_y=True)
     return x, lambda: StandardScaler().fit_transform(x).astype("float32"), y
+
+
+def splines():
+    """What both sides put before the network: six splines a column, standardised."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import SplineTransformer, StandardScaler
+
+    return make_pipeline(StandardScaler(), SplineTransformer(4), StandardScaler())
+
+
+def breast_cancer_splines():
+    """The same 569 rows; for the loop as splines, fitted once."""
+    x, _, y = breast_cancer()
+    return x, lambda: splines().fit_transform(x).astype("float32"), y
 
 
 def numbers(n_rows, n_columns):
@@ -143,6 +160,12 @@ KINDS = {
         "large table",
         "50,000 rows x 20, two Dense(64), 4 candidates",
         numbers(50_000, 20), NETWORKS, rates(4, width=64), epochs=5, sample=(1, 2),
+    ),
+    "prepared": Kind(
+        "table behind a transformer",
+        "569 rows x 30 as 180 splines, fitted on each fold, two Dense(64), 8 candidates",
+        breast_cancer_splines, NETWORKS, rates(8, width=64), repeats=2, epochs=50, sample=(3, 20),
+        transformer=splines,
     ),
     "words": Kind(
         "words, two classes",
