@@ -42,9 +42,17 @@ HARMLESS: Final = (
     "numpy.dtype",
     "scipy._lib.array_api_compat.numpy._aliases.asarray",
     "scipy.interpolate._bsplines.BSpline",
+    "scipy.sparse._csr.csr_matrix",
     "sklearn.compose._column_transformer.make_column_selector",
+    "sklearn.feature_selection._mutual_info.mutual_info_classif",
+    "sklearn.feature_selection._mutual_info.mutual_info_regression",
+    *(
+        f"sklearn.feature_selection._univariate_selection.{name}"
+        for name in ("chi2", "f_classif", "f_regression", "r_regression")
+    ),
 )
-"""Types of NumPy, SciPy and scikit-learn that hold data alone, beside those that skops knows."""
+"""Types of NumPy, SciPy and scikit-learn that hold data alone, and functions of data, beside those
+that skops knows."""
 
 PACKAGES: Final = ("scikit-learn", "numpy", "scipy", "pandas", "skops")
 MOST_COMPARED: Final = 200

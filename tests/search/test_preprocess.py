@@ -25,6 +25,8 @@ import hpsearch
 from hpsearch.errors import InputError, ModelFileError, OptionError, TransformerError
 from hpsearch.export.bundle import Bundle
 from hpsearch.export.formats._child import written
+from hpsearch.report.parts.summary import again_section
+from hpsearch.results.reporting import material_of
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -199,6 +201,10 @@ def test_the_card_and_the_command_say_what_stands_before_the_model(of_object, of
     assert "**Loading it runs code**" in (of_file.path / "model_card.md").read_text()
     assert "prep.py" in of_file.settings["command"].split("--preprocess ")[1].split()[0]
     assert "--preprocess PREPROCESS.py" in of_object.settings["command"]
+    section = again_section(material_of(of_object))
+    assert "PREPROCESS.py stands for the transformer, which was a Python object" in section.lead
+    rows = dict(section.tables[-1].rows)
+    assert rows["preprocessing"] == "ColumnTransformer, fitted fold by fold: 5 features"
 
 
 def test_other_formats_say_that_they_hold_no_transformer(of_object, tmp_path):
