@@ -46,6 +46,17 @@ def _symbolic_inputs(model: Any) -> Any:
     return tensors[0] if len(tensors) == 1 else tensors
 
 
+def inputs_of(model: Any) -> Any:
+    """A network's inputs in the form that it is called with: one, a list, or a dictionary."""
+    return _symbolic_inputs(model)
+
+
+def made_from(tensor: Any) -> list[Any]:
+    """The symbolic tensors that the operation takes which gives one; none of an input."""
+    operation, number, _ = tensor._keras_history
+    return list(operation._inbound_nodes[number].input_tensors)
+
+
 def history_of(tensor: Any) -> tuple[Any, int]:
     """The operation that gives a symbolic tensor, and which of its outputs that is."""
     operation, _, number = tensor._keras_history
@@ -109,6 +120,17 @@ def _at(nest: Any, path: Sequence[Any]) -> int:
 def options_of(loss: Any) -> dict[str, Any]:
     """What a loss hands to the function that it wraps."""
     return getattr(loss, "_fn_kwargs", None) or {}
+
+
+def compile_like(model: Any, other: Any) -> None:
+    """Compile a network of the same outputs with the losses and the optimizer of another one."""
+    compiled = other._compile_loss
+    model.compile(
+        optimizer=other.optimizer,
+        loss=compiled._user_loss,
+        loss_weights=compiled._user_loss_weights,
+        run_eagerly=other.run_eagerly,
+    )
 
 
 # -- optimizers

@@ -11,8 +11,10 @@ from typing import Any, Self
 from hpsearch.engines.augmentation import check_value_ranges
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData, problem_of, smallest_training_set
+from hpsearch.engines.frozen_base import cut_of
 from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.lookups import check_lookups, check_named_lookups
+from hpsearch.errors import SpaceError
 from hpsearch.space.network_checks import check_saves
 from hpsearch.space.phases import enter, spans
 from hpsearch.space.space import FitSettings, Space, fit_settings
@@ -61,6 +63,8 @@ class Configuration:
         self._data = data
         self._is_checked = False
         self._made_of = job, data, dict(values), n_train
+        self._asked = self.problem
+        self._is_of_heads = False
         self.phase = phase
         self.phases: tuple[tuple[int, int], ...] = ()
 
@@ -68,6 +72,19 @@ class Configuration:
     def has_phases(self) -> bool:
         """Whether its networks train in phases."""
         return self._space.has_phases
+
+    def of_heads(self, job: Job, data: FitData) -> Self:
+        """The same, whose networks are the heads behind a frozen base (``frozen_base``).
+
+        Parameters
+        ----------
+        job, data : with the base's outputs in place of rows.
+        """
+        _, _, values, n_train = self._made_of
+        made = type(self)(job, data, values, n_train=n_train)
+        made._asked, made._is_of_heads, made._must_save = self._asked, True, False
+        made._is_checked, made._made_of, made.phases = True, self._made_of, self.phases
+        return made
 
     def in_phase(self, number: int) -> Self:
         """The same configuration, whose networks are in a phase."""
@@ -83,8 +100,8 @@ class Configuration:
             If the space raises, or the network does not fit the rows or cannot be saved where it
             must be; see ``Job``.
         """
-        built = self._space.construct(self.values, self.problem, self._fixes)
-        self.input_form = InputForm.of(built.model, self.problem.input_shape, self.problem.inputs)
+        built, asked = self._space.construct(self.values, self._asked, self._fixes), self._asked
+        self.input_form = InputForm.of(built.model, asked.input_shape, asked.inputs)
         if self._must_save:
             check_saves(self._space.name, built.model, self._space.registered)
             self._must_save = False  # what one network of a configuration can do, the others can
@@ -99,4 +116,14 @@ class Configuration:
         if built.phases:
             self.phases = tuple(spans(built.phases, self.settings.epochs))
             enter(self._space.name, built.model, built.phases, self.phase)
-        return built.model
+        return self._head_of(built.model) if self._is_of_heads else built.model
+
+    def _head_of(self, model: Any) -> Any:
+        cut = cut_of(model)
+        if cut is None:
+            raise SpaceError(
+                f"build of '{self._space.name}' must freeze the same layers each time it is called "
+                "with the same hyperparameters; it did not."
+            )
+        self.input_form = InputForm()
+        return cut.head

@@ -191,7 +191,7 @@ def new_fold_rows(folder: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return rows
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)  # the rows, and what frozen bases make of them
 def read_fit_data(path: str) -> FitData:
     """The data, memory-mapped read-only."""
     data: FitData

@@ -19,6 +19,7 @@ from hpsearch.engines.contract import Job
 from hpsearch.engines.endings import Ending
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import problem_of, read_fit_data, smallest_training_set
+from hpsearch.engines.frozen_base import cut_of
 from hpsearch.engines.initial import numpy_draws
 from hpsearch.engines.input_form import InputForm, made_up
 from hpsearch.engines.lookups import Lookups, looks_up, lookups_of
@@ -71,7 +72,8 @@ class Probe:
     complete : whether enough networks were built to try every branch of the space.
     scalable_target : whether a scaled target suits the network.
     untraceable : under JAX, why the network cannot train in a fused program; else None.
-    n_params : parameters; convolves : whether it has convolutions.
+    n_params : parameters; convolves : whether what is run each epoch has convolutions.
+    run_once : parameters of a frozen base, which is run once over the table (``frozen_base``).
     on_gpu : whether JAX found a GPU.
     endings : what each output's last layer can give.
     heard : what Keras, or another library, warned of while the network was built and tried.
@@ -89,6 +91,7 @@ class Probe:
     untraceable: str | None = None
     n_params: int = 0
     convolves: bool = False
+    run_once: int = 0
     on_gpu: bool = False
     endings: tuple[Ending, ...] = ()
     heard: tuple[str, ...] = ()
@@ -216,12 +219,16 @@ def _probe(
     rows = _made_up_rows(given, problem, lookups, raw)
     untraceable: str | None = None
     phases: list[TriedPhase] = []
+    run_once, convolves = 0, False
     for number, span in enumerate(_spans(built, problem, values)):
         one, other = (_build(space, values, problem, fixes, number) for _ in range(2))
         _check_fresh(space, one.model, other.model)
         untraceable = untraceable or _untraceable(one.model, given, problem, has_words=has_words)
         if untraceable is None:
             _try(space, one.model, form, given.given(rows), target)
+        cut = cut_of(one.model) if number == 0 else None
+        run_once = cut.n_params if cut else run_once
+        convolves = convolves or _convolves(one.model if cut is None else cut.head)
         phases.append(TriedPhase(*span, _learning(one.model)))
     return Probe(
         found,
@@ -231,7 +238,8 @@ def _probe(
         complete=discovery.complete if discovery else True,
         untraceable=untraceable,
         n_params=int(model.count_params()),
-        convolves=any("Conv" in type(layer).__name__ for layer in keras_internals.layers_of(model)),
+        convolves=convolves,
+        run_once=run_once,
         on_gpu=_on_gpu(),
         endings=tuple(Ending.of(output) for output in model.outputs),
         asks_for_tokens=asks,
@@ -278,6 +286,10 @@ def _spans(built: Built, problem: Problem, values: Mapping[str, Any]) -> list[tu
     """The epochs of each phase; all of them where there is one."""
     epochs = fit_settings(values, 1, problem.epochs).epochs
     return spans(built.phases, epochs) if built.phases else [(0, epochs)]
+
+
+def _convolves(model: Any) -> bool:
+    return any("Conv" in type(layer).__name__ for layer in keras_internals.layers_of(model))
 
 
 def _learning(model: Any) -> int:

@@ -151,6 +151,12 @@ def tell_how_networks_are_trained(session: Session, observer: Observer) -> None:
             f"Networks train in phases, here of {session.probe.n_params:,} parameters: "
             f"{'; '.join(phase.words for phase in phases)}."
         )
+    if n_params := session.probe.run_once:
+        when = "in the first phase " if session.probe.phases else ""
+        observer.note(
+            f"A base of {n_params:,} parameters is frozen {when}and draws nothing: it is run once "
+            "over the table, and what follows trains on its outputs."
+        )
     processes = "1 process" if session.jobs == 1 else f"{session.jobs} processes"
     observer.note(
         f"Engine: {session.choice.engine}, {processes} of one thread: {session.choice.reason}."

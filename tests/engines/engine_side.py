@@ -443,3 +443,15 @@ def predicted_again(job, candidate, fold, rows):
 
     made = FoldModel.of(job, candidate, FoldNetwork(fold.position, fold.network, fold.predictions))
     return made.predict(rows)
+
+
+def train_whole(engine, job, unit):
+    """As ``train``, with every network trained whole, a frozen base in each epoch."""
+    with mock.patch("hpsearch.engines.frozen_base.cut_of", return_value=None):
+        return train(engine, job, unit)
+
+
+def refit_whole(engine, job, candidate, n_steps):
+    """As ``refit``, with the network trained whole."""
+    with mock.patch("hpsearch.engines.frozen_base.cut_of", return_value=None):
+        return refit(engine, job, candidate, n_steps)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hpsearch.engines.configuration import Configuration
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData
+from hpsearch.engines.frozen_base import whole_of
 from hpsearch.preprocessing import Bags
 from hpsearch.preprocessing.inputs import reads_words
 
@@ -54,7 +55,7 @@ class FusedConfiguration(Configuration):
     @cached_property
     def n_params(self) -> int:
         """Parameters of the network."""
-        return int(self.network.count_params())
+        return int(whole_of(self.network).count_params())
 
     @cached_property
     def n_weights_of_a_row(self) -> float:
@@ -108,7 +109,7 @@ class FusedConfiguration(Configuration):
 
         network = self.network
         values = values_in(before.network, state)
-        of_variable = dict(zip(map(id, network.variables), values, strict=True))
+        of_variable = dict(zip(map(id, whole_of(network).variables), values, strict=True))
         learning, others = (
             [of_variable[id(variable)] for variable in variables]
             for variables in (network.trainable_variables, network.non_trainable_variables)
@@ -116,7 +117,7 @@ class FusedConfiguration(Configuration):
         if begins_alike(network):
             return initial_state(network, (learning, others), self._slots)
         built = self.build(0)
-        for variable, value in zip(built.variables, values, strict=True):
+        for variable, value in zip(whole_of(built).variables, values, strict=True):
             variable.assign(value)
         return initial_state(network, (learning, others), Held.of(built).slots())
 

@@ -19,6 +19,7 @@ from hpsearch.engines.backend import import_keras, keep_compiled_programs, unkep
 from hpsearch.engines.contract import Job, Span, UnitResult, WorkUnit
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
+from hpsearch.engines.frozen_base import shortened
 from hpsearch.engines.fused import KERAS_BACKEND, NAME
 from hpsearch.engines.fused.configuration import FusedConfiguration
 from hpsearch.engines.fused.obstacles import untraceable_reason
@@ -227,21 +228,23 @@ def sketch_candidate(job: Job, candidate: Candidate) -> Sketch:
 
     data = read_fit_data(job.data_path)
     try:
-        configuration = FusedConfiguration(job, data, candidate.values)
-        OutputForm.of(configuration.network, data.target)
-        later = [configuration.in_phase(n) for n in range(1, len(configuration.phases))]
-        networks = [one.network for one in (configuration, *later)]
+        whole = FusedConfiguration(job, data, candidate.values)
+        OutputForm.of(whole.network, data.target)
+        ours, configuration = shortened(job, whole)
+        later = [whole.in_phase(n) for n in range(1, len(whole.phases))]
+        parts = [(one, one.network) for one in (configuration, *later)]
     except BaseException as error:
         return Sketch(candidate, error=reason_of(error), traceback=traceback.format_exc())
     try:
-        form, has_words = configuration.input_form, bool(data.layout.words)
-        for network in networks:
-            reason = untraceable_reason(network, form, configuration.problem, has_words=has_words)
+        for one, network in parts:
+            has_words = bool(data.layout.words) and (one is whole or one in later)
+            reason = untraceable_reason(network, one.input_form, one.problem, has_words=has_words)
             if reason is not None:
                 return Sketch(candidate, reason=reason)
         size, values = configuration.settings.batch_size, configuration.values
-        key = "-".join(structure_key(one, size, values, form.names) for one in networks)
-        key += "".join(f"-{last}" for _, last in configuration.phases[:-1])
+        keys = [structure_key(n, size, values, one.input_form.names) for one, n in parts]
+        base = "" if configuration is whole else f"-{Path(ours.data_path).parent.name}"
+        key = "-".join(keys) + base + "".join(f"-{last}" for _, last in whole.phases[:-1])
     except BaseException as error:
         return Sketch(candidate, reason=reason_of(error))
     epochs = configuration.settings.epochs

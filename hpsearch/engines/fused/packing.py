@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hpsearch import keras_internals
 from hpsearch.engines.averages import ends_elsewhere
+from hpsearch.engines.frozen_base import whole_of
 from hpsearch.engines.fused.structure import undecayed_variables
 
 PACKED_ELEMENTS = 200_000
@@ -125,16 +126,18 @@ def stack_states(states: Sequence[list[list[NDArray[Any]]]]) -> State:
 def assign(model: Any, state: State, replica: int) -> None:
     """Give a built model the weights that the training of one replica ends with."""
     of_replica = [[values[replica] for values in part] for part in state]
-    for variable, value in zip(model.variables, values_in(model, of_replica), strict=True):
+    variables = whole_of(model).variables
+    for variable, value in zip(variables, values_in(model, of_replica), strict=True):
         variable.assign(value)
 
 
 def values_in(model: Any, state: Sequence[Sequence[Any]]) -> list[NDArray[Any]]:
-    """The values with which a replica's training ends, of all variables in the model's order.
+    """The values with which a replica's training ends, of all variables in the network's order.
 
     Parameters
     ----------
-    state : of one replica; model : any network of its structure.
+    state : of one replica; model : any network of its structure, or a head behind a frozen base,
+        whose whole network's variables are meant.
     """
     trainable, frozen, slots = state
     held = Held.of(model)
@@ -144,7 +147,8 @@ def values_in(model: Any, state: Sequence[Sequence[Any]]) -> list[NDArray[Any]]:
         (model.non_trainable_variables, frozen),
     ):
         of_variable |= dict(zip(map(id, variables), values, strict=True))
-    return [np.asarray(of_variable[id(variable)]) for variable in model.variables]
+    whole = whole_of(model).variables
+    return [np.asarray(of_variable.get(id(variable), variable.value)) for variable in whole]
 
 
 _ELEMENTWISE_OPTIMIZERS = (

@@ -10,6 +10,7 @@ from hpsearch.engines import phases
 from hpsearch.engines.contract import Job
 from hpsearch.engines.failures import UntraceableError
 from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
+from hpsearch.engines.frozen_base import shortened, whole_of
 from hpsearch.engines.fused.compiling import effort_of
 from hpsearch.engines.fused.configuration import FusedConfiguration
 from hpsearch.engines.fused.inputs import (
@@ -46,26 +47,29 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int, number: int 
     from hpsearch.engines.fused.packing import assign, stack_states
 
     data = read_fit_data(job.data_path)
-    configuration = FusedConfiguration(job, data, candidate.values, n_train=data.encoded.n_rows)
+    whole = FusedConfiguration(job, data, candidate.values, n_train=data.encoded.n_rows)
     seed = replica_seed(job.options.seed, candidate.trial, REFIT, number)
-    _check(configuration, data)
+    ours, configuration = shortened(job, whole)
+    _check(configuration, ours)
     state, first_epoch = stack_states([configuration.initial_state(seed)]), 0
     for phase, steps in enumerate(phases.steps_on_all_rows(configuration, data, n_steps)):
         if phase:
-            before, configuration = configuration, configuration.in_phase(phase)
-            _check(configuration, data)
+            before = configuration
+            ours, configuration = job, whole.in_phase(phase)
+            _check(configuration, ours)
             of_replica = [[np.asarray(values[0]) for values in part] for part in state]
             state = stack_states([configuration.entered(before, of_replica)])
-        state, n_epochs = _trained(job, configuration, state, steps, seed, first_epoch)
+        state, n_epochs = _trained(ours, configuration, state, steps, seed, first_epoch)
         first_epoch += n_epochs
     model = configuration.network
     assign(model, state, 0)
-    return model
+    return whole_of(model)
 
 
-def _check(configuration: FusedConfiguration, data: FitData) -> None:
+def _check(configuration: FusedConfiguration, job: Job) -> None:
     """Refuse what another engine trained."""
-    network, has_words = configuration.network, bool(data.layout.words)
+    has_words = bool(read_fit_data(job.data_path).layout.words)
+    network = configuration.network
     form, problem = configuration.input_form, configuration.problem
     reason = untraceable_reason(network, form, problem, has_words=has_words)
     if reason is not None:

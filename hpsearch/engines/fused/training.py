@@ -28,6 +28,7 @@ from hpsearch.engines import phases
 from hpsearch.engines.contract import FoldResult, Job, NetworkWeights, UnitResult, WorkUnit
 from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
+from hpsearch.engines.frozen_base import shortened, whole_of
 from hpsearch.engines.fused import NAME
 from hpsearch.engines.fused.compiling import effort_of, effort_of_rungs
 from hpsearch.engines.fused.configuration import FusedConfiguration
@@ -115,8 +116,12 @@ class UnitTraining:
         self._trials: dict[int, list[PartTraining | PhasedPart]] = {}
         for part in unit.parts:
             trial = part.candidate.trial
-            kind = PhasedPart if configurations[trial].has_phases else PartTraining
-            training = kind(job, unit, part, configurations[trial])
+            training: PartTraining | PhasedPart
+            if configurations[trial].has_phases:
+                training = PhasedPart(job, unit, part, configurations[trial])
+            else:
+                ours, configuration = shortened(job, configurations[trial])
+                training = PartTraining(ours, unit, part, configuration)
             self._trials.setdefault(trial, []).append(training)
 
     def run(self) -> list[UnitResult]:
@@ -287,7 +292,7 @@ class PartTraining:
         if self._built is None:
             self._built = self._configuration.build(0)
         assign(self._built, self._state, number)
-        return NetworkWeights(NAME, tuple(self._built.get_weights()))
+        return NetworkWeights(NAME, tuple(whole_of(self._built).get_weights()))
 
     def _first_state(self) -> State:
         """Where the replicas begin: with states of their own, or with those of earlier epochs."""
@@ -393,29 +398,37 @@ class PhasedPart:
         self._job, self._unit, self._part = job, unit, part
         self._configuration = configuration
         self._results: list[UnitResult] = []
+        self._phases: dict[int, tuple[Job, FusedConfiguration]] = {}
 
     @cached_property
     def last(self) -> PartTraining:
         """The training of the last phase that the part comes to, after those before it."""
         _ = self._configuration.network  # which tells the phases
         spans, states = self._configuration.phases, self._part.states
-        configuration, training = self._configuration, None
+        training = None
         for cut in phases.cuts(self._part, spans):
             if training is not None:
                 self._results.append(training.trained())
                 states = phases.states_of(self._results[-1])
-            if cut.number != configuration.phase:
-                configuration = self._configuration.in_phase(cut.number)
+            job, configuration = self._in(cut.number)
             if cut.begins:
-                before = self._configuration.in_phase(cut.number - 1)
+                _, before = self._in(cut.number - 1)
                 states = {p: configuration.entered(before, s) for p, s in (states or {}).items()}
             unit = replace(self._unit, key=f"{self._unit.key}-{cut.number}")
             part = cut.unit(self._part, states)
-            training = PartTraining(self._job, unit, part, configuration, spans[cut.number])
+            training = PartTraining(job, unit, part, configuration, spans[cut.number])
             if any(result.error is not None for result in self._results):
                 break
         assert training is not None
         return training
+
+    def _in(self, number: int) -> tuple[Job, FusedConfiguration]:
+        """The job and the configuration of a phase."""
+        if number not in self._phases:
+            configuration = self._configuration
+            of_phase = configuration.in_phase(number) if number else configuration
+            self._phases[number] = shortened(self._job, of_phase)
+        return self._phases[number]
 
     def trained(self) -> UnitResult:
         """The result of all its epochs."""

@@ -23,6 +23,7 @@ from hpsearch.engines.configuration import Configuration
 from hpsearch.engines.contract import FoldResult, Job, NetworkWeights, UnitResult, WorkUnit
 from hpsearch.engines.failures import TrainingFailedError, raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
+from hpsearch.engines.frozen_base import shortened, whole_of
 from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.kind import EngineKind, FallBack
 from hpsearch.engines.plan import REFIT, batch_order, plan_units, replica_seed
@@ -101,6 +102,7 @@ def train_unit(job: Job, unit: WorkUnit) -> UnitResult:
 
 
 def _in_one(job: Job, unit: WorkUnit, configuration: Configuration) -> UnitResult:
+    job, configuration = shortened(job, configuration)
     training = UnitTraining(job, unit, configuration, patience=job.options.patience)
     return training.result(training.run())
 
@@ -109,22 +111,23 @@ def _in_phases(job: Job, unit: WorkUnit, configuration: Configuration) -> UnitRe
     """A unit phase by phase; patience counts in the last one."""
 
     @cache
-    def made(number: int) -> tuple[Configuration, Program]:
+    def made(number: int) -> tuple[Job, Configuration, Program]:
         of_phase = configuration.in_phase(number) if number else configuration
-        return of_phase, program_of(job, of_phase)
+        ours, of_phase = shortened(job, of_phase)
+        return ours, of_phase, program_of(ours, of_phase)
 
-    made(0)[1].start(0)  # which tells the phases
-    spans, states = configuration.phases, unit.states
+    made(0)[2].start(0)  # which tells the phases
+    spans, states = made(0)[1].phases, unit.states
     results: list[UnitResult] = []
     for cut in phases.cuts(unit, spans):
-        of_phase, program = made(cut.number)
+        ours, of_phase, program = made(cut.number)
         if cut.begins:
-            before, data = made(cut.number - 1)[1], read_fit_data(job.data_path)
+            before, data = made(cut.number - 1)[2], read_fit_data(job.data_path)
             seeds = {p: Replica(data, job.options, unit, p).seed for p in unit.folds}
             states = {p: program.entered(before, s, seeds[p]) for p, s in (states or {}).items()}
         patience = job.options.patience if cut.number == len(spans) - 1 else None
         part = cut.unit(unit, states)
-        training = UnitTraining(job, part, of_phase, program, patience=patience)
+        training = UnitTraining(ours, part, of_phase, program, patience=patience)
         results.append(training.result(training.run()))
         states = phases.states_of(results[-1])
     return phases.joined(unit, results, spans)
@@ -186,7 +189,7 @@ class UnitTraining:
     def _keep_network(self, replica: Replica) -> None:
         """Keep the network that was trained last, which is this replica's."""
         with self.program.final_weights():
-            weights = tuple(self.program.model.get_weights())
+            weights = tuple(whole_of(self.program.model).get_weights())
         self._networks[replica.position] = NetworkWeights(ENGINE.name, weights)
 
     def _train(self, replica: Replica, until: int, *, more_to_come: bool) -> None:
@@ -236,20 +239,23 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int, number: int 
     n_rows = data.encoded.n_rows
     configuration = Configuration(job, data, candidate.values, n_train=n_rows)
     seed = replica_seed(job.options.seed, candidate.trial, REFIT, number)
-    program, batch_size = program_of(job, configuration), configuration.settings.batch_size
+    batch_size = configuration.settings.batch_size
+    ours, first = shortened(job, configuration)
+    program = program_of(ours, first)
     program.start(seed)
-    tensors, targets = training_tensors(program, data, None)
-    parts, epoch = phases.steps_on_all_rows(configuration, data, n_steps), 0
+    tensors, targets = training_tensors(program, read_fit_data(ours.data_path), None)
+    parts, epoch = phases.steps_on_all_rows(first, data, n_steps), 0
     for phase, n_steps_of_phase in enumerate(parts):
         if phase:
             before, program = program, program_of(job, configuration.in_phase(phase))
             program.restore(program.entered(before, before.state(), seed))
+            tensors, targets = training_tensors(program, data, None)
         for first in range(0, n_steps_of_phase, -(-n_rows // batch_size)):
             order = batch_order(seed, epoch, n_rows)
             program.train_epoch(tensors, targets, order[: (n_steps_of_phase - first) * batch_size])
             epoch += 1
     finish(program.model)
-    return program.model
+    return whole_of(program.model)
 
 
 def training_tensors(

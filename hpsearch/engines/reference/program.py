@@ -22,6 +22,7 @@ from scipy import sparse
 
 from hpsearch import keras_internals
 from hpsearch.engines.averages import ends_elsewhere, finish
+from hpsearch.engines.frozen_base import whole_of
 from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.network import OutputForm, side_by_side
 from hpsearch.preprocessing import Encoded, Inputs, Layout, Statistics
@@ -189,7 +190,7 @@ class Program:
     @property
     def n_params(self) -> int:
         """Parameters of the network, trainable or not."""
-        return int(self.model.count_params())
+        return int(whole_of(self.model).count_params())
 
     def start(self, seed: int) -> None:
         """Begin a replica: the state of a network built anew under the replica's seed."""
@@ -217,9 +218,9 @@ class Program:
         """
         before.restore(list(state))
         finish(before.model)
-        values = [variable.numpy() for variable in before.model.variables]
+        values = [variable.numpy() for variable in whole_of(before.model).variables]
         self.start(seed)  # with a fresh optimizer
-        for variable, value in zip(self.model.variables, values, strict=True):
+        for variable, value in zip(whole_of(self.model).variables, values, strict=True):
             variable.assign(value)
         return self.state()
 
