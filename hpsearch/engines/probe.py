@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -216,35 +216,30 @@ def _probe(
     if must_save:
         check_saves(space.name, model, space.registered)
     check_value_ranges(model)
-    rows = _made_up_rows(given, problem, lookups, raw)
-    untraceable: str | None = None
-    phases: list[TriedPhase] = []
-    run_once, convolves = 0, False
+    rows = given.given(_made_up_rows(given, problem, lookups, raw))
+    tried = _Tried()
     for number, span in enumerate(_spans(built, problem, values)):
         one, other = (_build(space, values, problem, fixes, number) for _ in range(2))
         _check_fresh(space, one.model, other.model)
-        untraceable = untraceable or _untraceable(one.model, given, problem, has_words=has_words)
-        if untraceable is None:
-            _try(space, one.model, form, given.given(rows), target)
-        cut = cut_of(one.model) if number == 0 else None
-        run_once = cut.n_params if cut else run_once
-        convolves = convolves or _convolves(one.model if cut is None else cut.head)
-        phases.append(TriedPhase(*span, _learning(one.model)))
+        untraceable = _untraceable(one.model, given, problem, has_words=has_words)
+        if untraceable is None and tried.untraceable is None:
+            _try(space, one.model, form, rows, target)
+        tried.note(number, span, one.model, untraceable)
     return Probe(
         found,
         under_if=discovery.under_if if discovery else (),
         scalable_target=_scalable_target(model, target),
         failures=discovery.failures if discovery else (),
         complete=discovery.complete if discovery else True,
-        untraceable=untraceable,
+        untraceable=tried.untraceable,
         n_params=int(model.count_params()),
-        convolves=convolves,
-        run_once=run_once,
+        convolves=tried.convolves,
+        run_once=tried.run_once,
         on_gpu=_on_gpu(),
         endings=tuple(Ending.of(output) for output in model.outputs),
         asks_for_tokens=asks,
         lookups=lookups,
-        phases=tuple(phases) if built.phases else (),
+        phases=tuple(tried.phases) if built.phases else (),
     )
 
 
@@ -286,6 +281,24 @@ def _spans(built: Built, problem: Problem, values: Mapping[str, Any]) -> list[tu
     """The epochs of each phase; all of them where there is one."""
     epochs = fit_settings(values, 1, problem.epochs).epochs
     return spans(built.phases, epochs) if built.phases else [(0, epochs)]
+
+
+@dataclass
+class _Tried:
+    """What trying a network showed, phase by phase."""
+
+    untraceable: str | None = None
+    convolves: bool = False
+    run_once: int = 0
+    phases: list[TriedPhase] = field(default_factory=list)
+
+    def note(self, number: int, span: tuple[int, int], model: Any, untraceable: str | None) -> None:
+        """Note a phase, from 0, in which a model was tried."""
+        cut = None if number else cut_of(model)
+        self.untraceable = self.untraceable or untraceable
+        self.convolves = self.convolves or _convolves(model if cut is None else cut.head)
+        self.run_once = cut.n_params if cut else self.run_once
+        self.phases.append(TriedPhase(*span, _learning(model)))
 
 
 def _convolves(model: Any) -> bool:
