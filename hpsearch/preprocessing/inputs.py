@@ -27,9 +27,10 @@ from hpsearch.preprocessing.views import (
 )
 from hpsearch.task import Input
 
-KINDS = ("numbers", "categories", "words", "image", "video", "sequence", "prepared")
+KINDS = ("numbers", "categories", "words", "image", "video", "sequence", "prepared", "flat")
 """Names that stand for all columns of a kind; an image or a sequence where there is one. What a
-transformer of one's own gives is ``prepared``."""
+transformer of one's own gives is ``prepared``, and the vector of a network without names ``flat``,
+where no bag of words is part of it."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Source:
 
     Attributes
     ----------
-    kind : ``numbers``, ``categories``, ``words``, ``array`` or ``prepared``.
+    kind : ``numbers``, ``categories``, ``words``, ``array``, ``prepared`` or ``flat``.
     positions : of its features in ``Layout.numbers``, of its columns in ``Layout.categories``,
         ``Layout.words`` or ``Layout.arrays``.
     view : in which form they are given; empty for the usual one.
@@ -77,7 +78,8 @@ class Inputs(Mapping[str, Input]):
 def source_of(layout: Layout, name: str) -> Source | None:
     """What an input's name stands for, or None where it stands for nothing.
 
-    A column goes before a kind. Keras allows no ``/`` in a name; a column's are written ``_``.
+    A kind goes before a column, so that a space for any table gets what it asks for. Keras allows
+    no ``/`` in a name; a column's are written ``_``.
 
     Examples
     --------
@@ -102,6 +104,8 @@ def described(layout: Layout, source: Source) -> Input:
         return Input((sum(layout.word_slots[at] for at in source.positions),), is_bag=True)
     if source.kind == "prepared":
         return Input(layout.prepared)
+    if source.kind == "flat":
+        return Input(layout.input_shape)
     if source.kind == "array":
         return Input(layout.array_shapes[source.positions[0]])
     if source.kind == "categories":
@@ -131,8 +135,9 @@ def design_inputs(
         words, which stand for themselves then (``fused.bags``).
     xp, layout, statistics, numbers, codes, arrays, prepared, may_miss : as in ``design_batch``.
     """
-    if not names:
-        flat = design_batch(
+
+    def flat() -> Any:
+        return design_batch(
             xp,
             layout,
             statistics,
@@ -143,13 +148,17 @@ def design_inputs(
             prepared=prepared,
             may_miss=may_miss,
         )
-        return (flat,)
+
+    if not names:
+        return (flat(),)
 
     def made(source: Source) -> Any:
         if source.kind == "words":
             return None if words is None else _columns_of_words(xp, layout, words, source)
         if source.kind == "prepared":
             return prepared
+        if source.kind == "flat":
+            return flat()
         if source.kind == "array":
             return standardised_arrays(xp, layout, statistics, arrays)[source.positions[0]]
         at = np.array(source.positions, np.int32)
@@ -212,12 +221,16 @@ def reads_words(layout: Layout, names: Sequence[str]) -> bool:
 
 
 def _source_without_view(layout: Layout, name: str) -> Source | None:
+    return _of_kind(layout, name) or _of_column(layout, name)
+
+
+def _of_column(layout: Layout, name: str) -> Source | None:
     columns = _columns(layout)
-    if name in columns:
-        return columns[name]
-    for column, source in columns.items():
-        if "/" in column and column.replace("/", "_") == name:
-            return source
+    written = {column.replace("/", "_"): source for column, source in columns.items()}
+    return columns.get(name) or written.get(name)
+
+
+def _of_kind(layout: Layout, name: str) -> Source | None:
     counts = {
         "numbers": len(layout.numbers),
         "categories": len(layout.categories),
@@ -225,8 +238,8 @@ def _source_without_view(layout: Layout, name: str) -> Source | None:
     }
     if counts.get(name):
         return Source(name, tuple(range(counts[name])))
-    if name == "prepared" and layout.prepared:
-        return Source("prepared", ())
+    if (name == "prepared" and layout.prepared) or (name == "flat" and not layout.words):
+        return Source(name, ())
     of_kind = [at for at, kind in enumerate(layout.array_kinds) if kind == name]
     return Source("array", (of_kind[0],)) if len(of_kind) == 1 else None
 

@@ -151,8 +151,8 @@ def without_words(data):
 
 def test_kinds_joined_in_the_flat_vectors_order_train_as_the_flat_vector(mixed, make_job, train):
     data = without_words(mixed)
-    named = make_job(data, of_names("numbers", "categories.onehot"))
-    results = [train(job, 0, 1) for job in (make_job(data, flat), named)]
+    jobs = [make_job(data, flat), make_job(data, of_names("numbers", "categories.onehot"))]
+    results = [train(job, 0, 1) for job in jobs]
     for one, other in zip(*(r.folds for r in results), strict=True):
         assert_allclose(one.predictions, other.predictions, rtol=1e-4, atol=1e-5)
         assert_allclose(one.train_loss, other.train_loss, rtol=1e-4)

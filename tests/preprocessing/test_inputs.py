@@ -60,10 +60,18 @@ def test_names_are_those_of_kinds_then_of_columns():
     ]
 
 
-def test_a_column_goes_before_a_kind_of_its_name():
+def test_a_kind_goes_before_a_column_of_its_name():
     columns = (Column("numbers", "category", levels=("a", "b")), Column("x", "number"))
     inputs = Inputs(Layout.of(Schema(columns, Target(("y",), "regression"))))
-    assert inputs["numbers"].n_codes == 3
+    assert inputs["numbers"] == Input((1,))
+    assert inputs["categories"].n_codes == 3
+
+
+def test_the_flat_vector_has_a_name_where_no_words_are_in_it():
+    assert "flat" not in INPUTS
+    columns = (Column("town", "category", levels=("a", "b")), Column("x", "number"))
+    inputs = Inputs(Layout.of(Schema(columns, Target(("y",), "regression"))))
+    assert inputs["flat"] == Input((3,))
 
 
 def test_a_kind_of_several_arrays_is_no_name():
