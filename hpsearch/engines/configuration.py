@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from hpsearch.engines.augmentation import check_value_ranges
+from hpsearch.engines.buckets import Batching, open_inputs
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData, problem_of, smallest_training_set
 from hpsearch.engines.frozen_base import cut_of
 from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.lookups import check_lookups, check_named_lookups
 from hpsearch.errors import SpaceError
+from hpsearch.preprocessing.inputs import reads_words
 from hpsearch.space.network_checks import check_saves
 from hpsearch.space.phases import enter, spans
 from hpsearch.space.space import FitSettings, Space, fit_settings
@@ -32,6 +34,8 @@ class Configuration:
     phase : the phase that its networks are in, from 0.
     phases : after a build, the epochs of each phase, as ``space.phases.spans`` gives them; empty
         where the space declares no phases.
+    open_inputs : which of their inputs take sequences of any length, where these differ in it.
+    batching : how rows of like length come together for them, or None.
 
     Parameters
     ----------
@@ -57,6 +61,9 @@ class Configuration:
             n_train=n_train or smallest_training_set(data.folds),
             epochs=self.settings.epochs,
         )
+        self.open_inputs: tuple[int, ...] = ()
+        self.batching: Batching | None = None
+        self._seed = job.options.seed
         self._space = Space.from_bytes(job.space)
         self._fixes = dict(job.fixes)
         self._must_save = job.must_save
@@ -102,6 +109,7 @@ class Configuration:
         """
         built, asked = self._space.construct(self.values, self._asked, self._fixes), self._asked
         self.input_form = InputForm.of(built.model, asked.input_shape, asked.inputs)
+        self._note_open_inputs(built.model)
         if self._must_save:
             check_saves(self._space.name, built.model, self._space.registered)
             self._must_save = False  # what one network of a configuration can do, the others can
@@ -127,3 +135,11 @@ class Configuration:
             )
         self.input_form = InputForm()
         return cut.head
+
+    def _note_open_inputs(self, model: Any) -> None:
+        buckets, layout = self._data.buckets, self._data.layout
+        if buckets is None or reads_words(layout, self.input_form.names):
+            return
+        self.open_inputs = open_inputs(model, self.input_form, layout)
+        if self.open_inputs:
+            self.batching = Batching(buckets, self.settings.batch_size, self._seed)

@@ -18,6 +18,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.engines.buckets import Buckets
 from hpsearch.engines.workers.files import here
 from hpsearch.errors import StorageError
 from hpsearch.folds import Fold
@@ -110,6 +111,11 @@ class FitData:
         rows = slice(None) if position is None else self.folds[position].train
         part = self.encoded.numbers[rows], self.encoded.codes[rows], self.y[rows]
         return fit_view(view, *part, statistics.category_slots, self.layout)
+
+    @cached_property
+    def buckets(self) -> Buckets | None:
+        """Rows of like length, where sequences differ much in it."""
+        return Buckets.of(self.encoded, self.layout)
 
     def loss_weights(self, position: int | None) -> NDArray[np.float32] | None:
         """What each row weighs (n_rows,) in a fold's loss, or in the refit's; None for the same."""

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.engines.buckets import Batching
 from hpsearch.engines.contract import FitOptions, FoldResult, ReplicaState, WorkUnit
 from hpsearch.engines.fit_data import FitData
 from hpsearch.engines.network import OutputForm
@@ -46,6 +47,7 @@ class Replica:
     statistics : of the fold's training rows.
     first_epoch : epochs that were trained before, elsewhere.
     failure : why it failed, or None; nothing is recorded after it.
+    batching : how rows of like length come together, or None where length is no matter.
     """
 
     def __init__(self, data: FitData, options: FitOptions, unit: WorkUnit, position: int) -> None:
@@ -56,6 +58,7 @@ class Replica:
         self.statistics = data.statistics[position]
         self.first_epoch = unit.first_epoch
         self.failure: Failure | None = None
+        self.batching: Batching | None = None
         self._data = data
         self._metrics = options.metrics
         self._losses: list[NDArray[np.float64]] = []
@@ -77,6 +80,8 @@ class Replica:
     def order(self, epoch: int) -> NDArray[Any]:
         """The training rows in the order in which an epoch, from 0, visits them."""
         rows: NDArray[Any] = self.fold.train
+        if self.batching is not None:
+            return self.batching.epoch(self.seed, epoch, rows).order
         return rows[batch_order(self.seed, epoch, len(rows))]
 
     def record(

@@ -34,7 +34,7 @@ from hpsearch.engines.lookups import Lookups
 from hpsearch.engines.network import side_by_side
 from hpsearch.errors import InputError, ModelFileError, OptionError
 from hpsearch.export.code import Code
-from hpsearch.export.lengths import by_length
+from hpsearch.export.lengths import by_length, open_in_export, open_in_network
 from hpsearch.export.members import Part
 from hpsearch.export.transformer import Kept
 from hpsearch.keras_settings import check_keras_json, keras_settings
@@ -105,7 +105,7 @@ def bundle_ensemble(
     """
     import keras
 
-    any_length = all(takes_any_length(part.network, layout) for part in parts)
+    any_length = all(open_in_network(part.network, layout) for part in parts)
     inputs = _symbolic_inputs(layout, any_length=any_length)
     found = [
         _canonical_outputs(part, inputs, schema, layout, "" if len(parts) == 1 else f"member_{i}")
@@ -216,17 +216,21 @@ def predict_encoded(
     in_few_sizes : whether a batch is filled up to a power of two with its last row, since Keras
         compiles a program for every new size.
     """
-    blocks, size = [], rows_at_once(layout)
-    with keras_settings():
-        for first in range(0, encoded.n_rows, size):
-            rows = np.arange(first, min(first + size, encoded.n_rows))
+
+    def predicted(part: Encoded) -> NDArray[np.float32]:
+        blocks, size = [], rows_at_once(layout)
+        for first in range(0, part.n_rows, size):
+            rows = np.arange(first, min(first + size, part.n_rows))
             n_rows = len(rows)
             if in_few_sizes:
                 filled = min(size, 2 ** (n_rows - 1).bit_length())
                 rows = np.minimum(first + np.arange(filled), rows[-1])
-            inputs = model_inputs(encoded.take(rows), layout, slot_of_word)
+            inputs = model_inputs(part.take(rows), layout, slot_of_word)
             blocks.append(np.asarray(model.predict_on_batch(inputs))[:n_rows])
-    return np.concatenate(blocks)
+        return np.concatenate(blocks)
+
+    with keras_settings():
+        return by_length(open_in_export(model, layout), encoded, layout, predicted)
 
 
 def canonical(target: Target, outputs: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
@@ -384,12 +388,7 @@ class Bundle:
         lookups.check_rows(encoded, self.layout)
         with self.reading():
             slots = np.array(self.manifest["word_slots"], np.int32)
-            parts = [
-                (rows, predict_encoded(self.model, part, self.layout, slots, in_few_sizes=True))
-                for rows, part in by_length(self.model, encoded, self.layout)
-            ]
-            order = np.argsort(np.concatenate([rows for rows, _ in parts]))
-            outputs = np.concatenate([found for _, found in parts])[order]
+            outputs = predict_encoded(self.model, encoded, self.layout, slots, in_few_sizes=True)
             return canonical(self.schema.target, outputs)
 
     @contextmanager
@@ -530,11 +529,6 @@ def seen_ranges(dataset: Dataset) -> dict[str, list[Any]]:
     return ranges
 
 
-def takes_any_length(network: Any, layout: Layout) -> bool:
-    """Whether a network takes sequences of more steps than it was trained on."""
-    return bool(layout.sequences) and layout.keeps_shape and network.inputs[0].shape[1] is None
-
-
 def _symbolic_inputs(layout: Layout, *, any_length: bool = False) -> dict[str, Any]:
     import keras
 
@@ -547,7 +541,8 @@ def _symbolic_inputs(layout: Layout, *, any_length: bool = False) -> dict[str, A
     if layout.words:
         inputs["words"] = keras.Input((sum(layout.word_slots),), name="words")
     for i, array_shape in enumerate(layout.array_shapes):
-        shape_taken = (None, *array_shape[1:]) if any_length else array_shape
+        is_open = any_length and i in layout.sequences
+        shape_taken = (None, *array_shape[1:]) if is_open else array_shape
         inputs[f"array_{i}"] = keras.Input(shape_taken, name=f"array_{i}")
     if layout.prepared:
         inputs["prepared"] = keras.Input(layout.prepared, name="prepared")

@@ -42,6 +42,7 @@ from hpsearch.export.bundle import (
 from hpsearch.export.code import objects_with_code
 from hpsearch.export.inputs import described_model
 from hpsearch.export.inspection import inspect_network
+from hpsearch.export.lengths import by_length, open_in_network
 from hpsearch.export.members import Member, OnAllRows, Part, TrainOnAllRows
 from hpsearch.export.transformer import Kept
 from hpsearch.keras_settings import keras_settings
@@ -264,6 +265,11 @@ def refit_and_predict(
 
 def _predicted(part: Part, data: FitData, rows: Encoded) -> NDArray[np.floating[Any]]:
     """A network's canonical predictions."""
+    taken = open_in_network(part.network, data.layout)
+    return by_length(taken, rows, data.layout, lambda some: _of_one_length(part, data, some))
+
+
+def _of_one_length(part: Part, data: FitData, rows: Encoded) -> NDArray[np.floating[Any]]:
     blocks, size = [], rows_at_once(data.layout)
     form = InputForm.on(part.network, data.layout)
     for first in range(0, rows.n_rows, size):

@@ -34,6 +34,7 @@ from hpsearch.engines.initial import numpy_draws
 from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.network import OutputForm, numpy_links, side_by_side
 from hpsearch.export.bundle import rows_at_once
+from hpsearch.export.lengths import by_length, open_in_network
 from hpsearch.preprocessing import Encoded, Statistics
 from hpsearch.scoring.trials import TrialResult
 from hpsearch.space.space import Candidate
@@ -127,6 +128,12 @@ class FoldModel:
         Those of the validation rows are the recorded ones but for float32's last digits: a network
         alone computes in another order than a program of many.
         """
+        taken = open_in_network(self.network, self.data.layout)
+        raw = by_length(taken, rows, self.data.layout, self._outputs)
+        return self.form.predictions(self.data.target, self.statistics, raw, rows.exposure)
+
+    def _outputs(self, rows: Encoded) -> NDArray[np.float32]:
+        """Raw outputs of rows whose sequences have as many steps each."""
         parts, size = [], rows_at_once(self.data.layout)
         form = InputForm.on(self.network, self.data.layout)
         for first in range(0, rows.n_rows, size):
@@ -135,8 +142,7 @@ class FoldModel:
             batch = form.rows(rows.take(filled), self.data.layout, self.statistics)
             raw = side_by_side(numpy_links, self.network.predict_on_batch(batch))
             parts.append(np.asarray(raw)[: len(numbers)])
-        raw = np.concatenate(parts)
-        return self.form.predictions(self.data.target, self.statistics, raw, rows.exposure)
+        return np.concatenate(parts)
 
 
 def _filled(n_rows: int) -> int:

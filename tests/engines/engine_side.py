@@ -181,15 +181,51 @@ def keras_refit_in_phases(job, candidate, n_steps, phases):
     return model.get_weights()
 
 
+def keras_curves_by_length(job, candidate, position):
+    """``keras_curves``, in batches of like length, each cut to the longest bucket of its rows."""
+    import keras
+
+    from hpsearch.engines.buckets import Batching
+    from hpsearch.engines.fit_data import read_fit_data
+    from hpsearch.engines.plan import replica_seed
+    from hpsearch.preprocessing import design_rows
+
+    data = read_fit_data(job.data_path)
+    fold = data.folds[position]
+    seed = replica_seed(job.options.seed, candidate.trial, fold.repeat, fold.fold)
+    model, settings = network(job, data, candidate, seed)
+    statistics = data.statistics[position]
+    x = design_rows(data.encoded, data.layout, statistics)
+    batching = Batching(data.buckets, settings.batch_size, job.options.seed)
+    losses, outputs = [], []
+    for epoch in range(settings.epochs):
+        found = batching.epoch(seed, epoch, fold.train)
+        total = 0.0
+        for rows, bucket in zip(found.batches, found.buckets, strict=True):
+            cut = x[rows][:, : data.buckets.steps[bucket]]
+            loss = model.train_on_batch(cut, targets(model, data, statistics, rows))
+            model.reset_metrics()
+            total += float(keras.tree.flatten(loss)[0]) * len(rows)
+        losses.append(total / len(fold.train))
+        each = zip(x, data.buckets.of_row, strict=True)
+        cut = [row[None, : data.buckets.steps[bucket]] for row, bucket in each]
+        outputs.append(np.concatenate([np.asarray(model(row, training=False)) for row in cut]))
+    return np.array(losses), np.stack(outputs)
+
+
 def iter_of(batches):
     """A generator, which is what Keras takes as batches."""
     yield from batches
 
 
 def keras_refit(job, candidate, n_steps, number=0):
-    """Weights after ``n_steps`` steps of Keras's own training on all rows."""
+    """Weights after ``n_steps`` steps of Keras's own training on all rows.
+
+    A network of any length gets batches of rows of like length, cut to it.
+    """
+    from hpsearch.engines.buckets import Batching, epoch_order
     from hpsearch.engines.fit_data import read_fit_data
-    from hpsearch.engines.plan import REFIT, batch_order, replica_seed
+    from hpsearch.engines.plan import REFIT, replica_seed
     from hpsearch.preprocessing import design_rows
 
     data = read_fit_data(job.data_path)
@@ -197,12 +233,16 @@ def keras_refit(job, candidate, n_steps, number=0):
     seed = replica_seed(job.options.seed, candidate.trial, REFIT, number)
     model, settings = network(job, data, candidate, seed, n_train=n_rows)
     x = design_rows(data.encoded, data.layout, statistics)
+    buckets = data.buckets if model.inputs[0].shape[1] is None else None
+    batching = buckets and Batching(buckets, settings.batch_size, job.options.seed)
     steps_per_epoch = -(-n_rows // settings.batch_size)
     for step in range(n_steps):
         epoch, number = divmod(step, steps_per_epoch)
         first = number * settings.batch_size
-        rows = batch_order(seed, epoch, n_rows)[first : first + settings.batch_size]
-        model.train_on_batch(x[rows], targets(model, data, statistics, rows))
+        order = epoch_order(batching, seed, epoch, n_rows)
+        rows = order[first : first + settings.batch_size]
+        longest = buckets.steps[buckets.of_row[rows].max()] if buckets else None
+        model.train_on_batch(x[rows][:, :longest], targets(model, data, statistics, rows))
     model.optimizer.finalize_variable_values(model.trainable_variables)  # as ``fit`` does
     return model.get_weights()
 

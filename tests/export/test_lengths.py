@@ -9,7 +9,7 @@ from hpsearch.data import Column, Schema
 from hpsearch.engines.network import OutputForm
 from hpsearch.errors import DataError
 from hpsearch.export.bundle import bundle_model, predict_encoded
-from hpsearch.export.lengths import by_length
+from hpsearch.export.lengths import by_length, open_in_export
 from hpsearch.preprocessing import Encoded, Layout, fit_statistics
 from hpsearch.task import Target
 
@@ -40,20 +40,20 @@ def model_of(n_steps):
 
 
 def predictions(model, encoded):
-    found = np.full((encoded.n_rows, 1), np.nan)
-    for rows, part in by_length(model, encoded, LAYOUT):
-        found[rows] = predict_encoded(model, part, LAYOUT, np.empty(0, np.int32))
-    return found
+    return predict_encoded(model, encoded, LAYOUT, np.empty(0, np.int32))
 
 
 def test_longer_rows_are_predicted_with_steps_of_their_own():
     model, encoded = model_of(None), rows_of(3, 20, 8, 9, 20)
-    parts = list(by_length(model, encoded, LAYOUT))
-    assert [(rows.tolist(), part.arrays[0].shape[1]) for rows, part in parts] == [
-        ([0, 2], 8),
-        ([3], 9),
-        ([1, 4], 20),
-    ]
+    seen = []
+
+    def predict(part):
+        seen.append(part.arrays[0].shape[:2])
+        return np.arange(part.n_rows)
+
+    assert open_in_export(model, LAYOUT) == {0}
+    assert by_length({0}, encoded, LAYOUT, predict).tolist() == [0, 0, 1, 0, 1]
+    assert seen == [(2, 8), (1, 9), (2, 20)]
     together = predictions(model, encoded)
     for row in range(5):
         alone = predictions(model, encoded.take(np.array([row])))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.engines.buckets import Slots
 from hpsearch.engines.fit_data import FitData
 from hpsearch.preprocessing import Bags
 from hpsearch.task import OF_VALUES
@@ -48,6 +49,43 @@ def padded_order(order: NDArray[np.integer[Any]], shapes: Shapes) -> NDArray[np.
 def padded_bags(bags: Bags, order: NDArray[np.integer[Any]], shapes: Shapes) -> NDArray[np.int32]:
     """The bags of words of each step of an epoch (S, 2, n_pieces); padding has no words."""
     return bags.batches(order, shapes.batch_size, shapes.n_steps, shapes.n_pieces)
+
+
+def slotted_steps(
+    slots: Slots,
+    shapes: Shapes,
+    epochs: range,
+    seed: int,
+    rows: NDArray[np.integer[Any]],
+    learning_rates: NDArray[np.float32],
+    begin: int = 0,
+) -> dict[str, NDArray[Any]]:
+    """A replica's batches of like length in the steps of a block of epochs.
+
+    Parameters
+    ----------
+    seed, rows : the replica's, and its training rows.
+    learning_rates : (n_epochs, steps per epoch) from the epoch ``begin`` on; epochs beyond idle.
+
+    Returns
+    -------
+    ``order`` (E, S, B), whose padding repeats a batch's first row; ``n_rows`` (E, S), 0 where the
+    replica idles; ``learning_rates`` (E, S).
+    """
+    order = np.full((len(epochs), slots.n_steps, shapes.batch_size), rows[0], np.int32)
+    n_rows = np.zeros(order.shape[:2], np.int32)
+    rates = np.zeros(order.shape[:2], np.float32)
+    for number, epoch in enumerate(epochs):
+        if epoch - begin >= len(learning_rates):
+            break
+        batches = slots.batching.epoch(seed, epoch, rows)
+        at = slots.steps_of(epoch, batches)
+        for step, batch in zip(at, batches.batches, strict=True):
+            order[number, step] = batch[0]
+            order[number, step, : len(batch)] = batch
+            n_rows[number, step] = len(batch)
+        rates[number, at] = learning_rates[epoch - begin]
+    return {"order": order, "n_rows": n_rows, "learning_rates": rates}
 
 
 def shared_target(data: FitData) -> bool:

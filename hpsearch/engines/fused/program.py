@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch import keras_internals
+from hpsearch.engines.buckets import Buckets
 from hpsearch.engines.fused.bags import BagRows, Columns, alone
 from hpsearch.engines.fused.compiling import Effort, compiled
 from hpsearch.engines.fused.layers import Varying, drop_inputs, read_from
@@ -59,6 +60,7 @@ class Shapes:
     predicts : whether predictions of every row are made after each epoch.
     n_pieces : pieces of words that a batch is padded to, 0 without bags of words.
     effort : how hard XLA tries, see ``compiling``.
+    lengths : steps of sequences in each bucket, where steps are of one bucket each; else empty.
     """
 
     batch_size: int
@@ -69,6 +71,7 @@ class Shapes:
     predicts: bool
     n_pieces: int
     effort: Effort
+    lengths: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,13 +114,14 @@ def block_inputs(**parts: Any) -> dict[str, Any]:
 
     Of steps: ``order`` int32 (E, S, R, B) row numbers; ``learning_rates`` float32 (E, S, R);
     with words ``bags`` int32 (E, S, R, 2, n_pieces), each as ``Bags.batches`` gives it;
-    ``first_step`` int32, steps taken before. Of replicas, along a first axis: ``n_train`` int32
-    (R,); ``last_step`` int32 (R,) number of the first step that is not taken; ``rates``,
-    ``penalties``, ``activity_penalties``, ``weight_decay`` as in ``Numbers``, NumPy arrays;
-    ``statistics`` a dictionary of arrays; ``y`` (R, n_rows, n_values) or None; where rows
-    weigh more or less, ``weights`` float32 (R, n_rows); with words, of which a program takes one
-    replica, ``places`` as ``bags.places_of`` gives them; with rows of each fold, ``fold`` int32
-    (R,), the number of its rows among them.
+    ``first_step`` int32, steps taken before; with buckets of lengths ``bucket`` int32 (E, S) and
+    ``n_rows`` int32 (E, S, R), rows of each step that count, 0 where a replica idles. Of replicas,
+    along a first axis: ``n_train`` int32 (R,); ``last_step`` int32 (R,) number of the first step
+    that is not taken; ``rates``, ``penalties``, ``activity_penalties``, ``weight_decay`` as in
+    ``Numbers``, NumPy arrays; ``statistics`` a dictionary of arrays; ``y`` (R, n_rows, n_values) or
+    None; where rows weigh more or less, ``weights`` float32 (R, n_rows); with words, of which a
+    program takes one replica, ``places`` as ``bags.places_of`` gives them; with rows of each fold,
+    ``fold`` int32 (R,), the number of its rows among them.
     """
     return parts
 
@@ -131,6 +135,7 @@ class FusedProgram:
     table, layout : the rows and their preprocessing; form : how the network takes them.
     shapes : what is compiled in.
     bags : the rows' words, where there are any.
+    buckets : of rows of like length, where batches are of one length.
     kept : the file that the compiled program is read from, or kept in; see ``compiling``.
     """
 
@@ -143,6 +148,7 @@ class FusedProgram:
         shapes: Shapes,
         bags: Bags | None = None,
         kept: Path | None = None,
+        buckets: Buckets | None = None,
     ) -> None:
         self._model = model
         self._held = Held.of(model)
@@ -152,6 +158,7 @@ class FusedProgram:
         self._form = form
         self._shapes = shapes
         self._kept = kept
+        self._buckets = buckets
         self._varying = Varying()
         self._penalised = _take_over_penalties(model)
         read_from(self._varying, model, pads=shapes.pads)
@@ -211,7 +218,7 @@ class FusedProgram:
 
     def _block(self, state: State, inputs: dict[str, Any], shared: dict[str, Any]) -> Any:
         """All epochs of all replicas: scans outside and ``vmap`` inside, so that nothing turns."""
-        of_steps = ("order", "learning_rates", "bags")
+        of_steps = ("order", "learning_rates", "bags", "bucket", "n_rows")
         steps = {name: inputs.pop(name) for name in of_steps if name in inputs}
         first_step = inputs.pop("first_step")
         if self._shapes.idles:
@@ -248,17 +255,24 @@ class FusedProgram:
     ) -> tuple[State, Any]:
         """One optimizer step of one replica; gives its summed loss too."""
         rows = step["order"]
-        n_left = replica["n_train"] - in_epoch * self._shapes.batch_size
+        n_left = step.get("n_rows", replica["n_train"] - in_epoch * self._shapes.batch_size)
         batch = self._batch(n_left)
         if "weights" in replica:
             batch = replace(batch, of_loss=replica["weights"][rows])
-        x = self._design(replica, shared, rows, step.get("bags"))
         y = (shared["y"] if replica["y"] is None else replica["y"])[rows]
         trainable, frozen, slots = state
         gradient = jax.value_and_grad(self._loss_of_batch, has_aux=True)
-        (_, (loss, new_frozen)), gradients = gradient(
-            self._packing.unpack(trainable), frozen, x, y, batch, replica
-        )
+
+        def differentiated(n_steps: int | None = None) -> Any:
+            x = self._design(replica, shared, rows, step.get("bags"), n_steps)
+            return gradient(self._packing.unpack(trainable), frozen, x, y, batch, replica)
+
+        if "bucket" in step:  # the same for all replicas, so that one of them is computed
+            of_lengths = [partial(differentiated, n) for n in self._shapes.lengths]
+            found = jax.lax.switch(step["bucket"], of_lengths)
+        else:
+            found = differentiated()
+        (_, (loss, new_frozen)), gradients = found
         gradients = self._packing.pack(jnp, gradients)
         if "l1" in replica:
             loss, gradients = _penalise(loss, gradients, trainable, replica)
@@ -339,13 +353,15 @@ class FusedProgram:
         trainable, frozen, slots = state
         weights = self._packing.unpack(self._held.final(trainable, slots))
 
-        def predict(block: tuple[Any, ...]) -> Any:
-            x = self._design(replica, shared, *block)
+        def predict(block: tuple[Any, ...], n_steps: int | None = None) -> Any:
+            x = self._design(replica, shared, block[0], block[1], n_steps)
             with self._varying.set():
                 given = self._form.given(self._varying.given(x))
                 outputs, _ = self._model.stateless_call(weights, frozen, given, training=False)
             return side_by_side(jnp, outputs)
 
+        if self._buckets is not None:
+            return self._outputs_by_length(predict, self._buckets)
         n_rows = shared["numbers"].shape[0]
         blocks, bags = _blocks(n_rows), shared["bags"]
         if len(blocks) == 1:
@@ -353,10 +369,35 @@ class FusedProgram:
         outputs = jax.lax.map(predict, (blocks, bags))
         return outputs.reshape(-1, outputs.shape[-1])[:n_rows]
 
+    @staticmethod
+    def _outputs_by_length(predict: Callable[..., Any], buckets: Buckets) -> Any:
+        """Each row with as many steps as its bucket has."""
+        found, order = [], []
+        for bucket, n_steps in enumerate(buckets.steps):
+            rows = np.flatnonzero(buckets.of_row == bucket).astype(np.int32)
+            if not len(rows):
+                continue
+            of_length = partial(predict, n_steps=n_steps)
+            blocks = _blocks(len(rows))
+            outputs = _mapped(of_length, rows[blocks])
+            found.append(outputs.reshape(-1, outputs.shape[-1])[: len(rows)])
+            order.append(rows)
+        return jnp.concatenate(found)[np.argsort(np.concatenate(order))]
+
     def _design(
-        self, replica: dict[str, Any], shared: dict[str, Any], rows: Any, bags: Any = None
+        self,
+        replica: dict[str, Any],
+        shared: dict[str, Any],
+        rows: Any,
+        bags: Any = None,
+        n_steps: int | None = None,
     ) -> tuple[Any, ...]:
-        """What the network gets: arrays, or bags of words in the place of one."""
+        """What the network gets: arrays, or bags of words in the place of one.
+
+        Parameters
+        ----------
+        n_steps : what sequences are cut to; None for all.
+        """
         statistics = Statistics(
             **replica["statistics"],
             word_slots=np.empty(0, np.int32),
@@ -374,7 +415,7 @@ class FusedProgram:
             prepared=prepared,
             numbers=shared["numbers"][rows],
             codes=shared["codes"][rows],
-            arrays=tuple(array[rows] for array in shared["arrays"]),
+            arrays=self._rows_of_arrays(shared, rows, n_steps),
             may_miss=self._table.may_miss,
         )
         if self._columns is None:
@@ -388,6 +429,20 @@ class FusedProgram:
             [others] = design(self._layout.without_words(), names=())
             words = replace(words, others=others.reshape(len(rows), -1))
         return (words,)
+
+    def _rows_of_arrays(self, shared: dict[str, Any], rows: Any, n_steps: int | None) -> Any:
+        cut = self._layout.sequences if n_steps is not None else ()
+        return tuple(
+            array[rows, :n_steps] if at in cut else array[rows]
+            for at, array in enumerate(shared["arrays"])
+        )
+
+
+def _mapped(predict: Callable[..., Any], blocks: NDArray[np.int32]) -> Any:
+    """What is predicted of blocks of rows (n, size), one after the other."""
+    if len(blocks) == 1:
+        return predict((blocks[0], None))
+    return jax.lax.map(lambda block: predict((block, None)), blocks)
 
 
 def _blocks(n_rows: int) -> NDArray[np.int32]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hpsearch.engines import phases
+from hpsearch.engines.buckets import Batching
 from hpsearch.engines.contract import Job
 from hpsearch.engines.failures import UntraceableError
 from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
@@ -21,6 +23,7 @@ from hpsearch.engines.fused.inputs import (
     padded_order,
     padded_size,
     shared_target,
+    slotted_steps,
 )
 from hpsearch.engines.fused.obstacles import untraceable_reason
 from hpsearch.engines.fused.on_device import places_on_device, table_on_device
@@ -30,6 +33,7 @@ from hpsearch.space.space import Candidate
 
 if TYPE_CHECKING:
     from hpsearch.engines.fused.packing import State
+    from hpsearch.engines.fused.program import Shapes
 
 
 def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int, number: int = 0) -> Any:
@@ -98,6 +102,7 @@ def _trained(
     form = configuration.input_form
     steps_per_epoch = -(-n_rows // batch_size)
     n_epochs = -(-n_steps // steps_per_epoch)
+    batching = configuration.batching
     orders = [batch_order(seed, first_epoch + epoch, n_rows) for epoch in range(n_epochs)]
     cells = n_rows + cells_of_bags(bags, n_rows, batch_size)
     block = min(n_epochs, epochs_of_a_call(cells))
@@ -110,10 +115,14 @@ def _trained(
         predicts=False,
         n_pieces=0 if bags is None else bags.needed(orders, batch_size),
         effort=effort_of(configuration.n_weights_of_a_row, 1, n_rows * n_epochs),
+        lengths=batching.buckets.steps if batching else (),
     )
     fixed = _inputs_of_all_rows(configuration, data, n_steps)
     table = table_on_device(job.data_path, configuration.form.target_form, len(data.target.labels))
-    program = FusedProgram(configuration.build(0), table, data.layout, form, shapes, bags)
+    buckets = None if batching is None else batching.buckets
+    program = FusedProgram(
+        configuration.build(0), table, data.layout, form, shapes, bags, buckets=buckets
+    )
     rates = np.zeros((-(-n_epochs // block) * block, steps_per_epoch), np.float32)
     rates[:n_epochs] = configuration.numbers(rates[:n_epochs].size).learning_rates.reshape(
         n_epochs, steps_per_epoch
@@ -126,12 +135,31 @@ def _trained(
             learning_rates=rates[first : first + block, :, None],
             first_step=np.int32(first * steps_per_epoch),
         )
+        if batching is not None:
+            since = range(first_epoch + first, first_epoch + first + block)
+            varying |= _by_length(batching, shapes, since, seed, rates[:n_epochs], first_epoch)
         if bags is not None:
             parts = [padded_bags(bags, order, shapes) for order in of_block]
             varying["bags"] = np.stack(parts)[:, :, None]
             varying["places"] = places_on_device(job.data_path, None, form)
         state, _, _ = program.run(state, fixed | varying)
     return state, n_epochs
+
+
+def _by_length(
+    batching: Batching,
+    shapes: Shapes,
+    epochs: range,
+    seed: int,
+    learning_rates: NDArray[np.float32],
+    begin: int,
+) -> dict[str, Any]:
+    """The batches of like length of a block of epochs on all rows; see ``slotted_steps``."""
+    rows = np.arange(len(batching.buckets.of_row))
+    slots = batching.slots([rows])  # in which nothing idles
+    steps = slotted_steps(slots, shapes, epochs, seed, rows, learning_rates, begin)
+    buckets = np.stack([slots.buckets(epoch) for epoch in epochs])
+    return {"bucket": buckets, **{name: part[:, :, None] for name, part in steps.items()}}
 
 
 def _inputs_of_all_rows(

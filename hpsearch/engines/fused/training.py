@@ -22,12 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hpsearch.engines import phases
 from hpsearch.engines.contract import FoldResult, Job, NetworkWeights, UnitResult, WorkUnit
 from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
-from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
+from hpsearch.engines.fit_data import read_fit_data
 from hpsearch.engines.frozen_base import shortened, whole_of
 from hpsearch.engines.fused import NAME
 from hpsearch.engines.fused.compiling import effort_of, effort_of_rungs
@@ -36,13 +35,12 @@ from hpsearch.engines.fused.inputs import (
     design_statistics,
     fold_numbers,
     loss_weights,
-    padded_bags,
-    padded_order,
     padded_size,
     shared_target,
 )
 from hpsearch.engines.fused.on_device import places_on_device, table_on_device
-from hpsearch.engines.replica import STOP_CHECK_EPOCHS, Replica, epochs_kept, first_failure
+from hpsearch.engines.fused.replica import FusedReplica
+from hpsearch.engines.replica import STOP_CHECK_EPOCHS, epochs_kept, first_failure
 from hpsearch.engines.workers.files import here
 from hpsearch.preprocessing import Bags
 
@@ -192,6 +190,9 @@ class PartTraining:
             FusedReplica(job, self._data, configuration, part, position, phase)
             for position in part.folds
         ]
+        batching = configuration.batching
+        folds = self._data.folds
+        self._slots = None if batching is None else batching.slots(f.train for f in folds)
         self.shapes = self._shapes()
         self._state: State | None = None
         self._built: Any = None  # a network that takes the weights of one replica after the other
@@ -323,7 +324,7 @@ class PartTraining:
         sizes = {replica.n_train for replica in self.replicas}
         n_rows = self._data.encoded.n_rows  # the same for every part, as the block of epochs is
         batch_size = padded_size(settings.batch_size, n_rows)
-        n_steps = -(-max(sizes) // batch_size)
+        n_steps = self._slots.n_steps if self._slots else -(-max(sizes) // batch_size)
         cells = n_rows * (1 + self._configuration.form.n_units)
         cells += cells_of_bags(self._configuration.bags, n_rows, batch_size)
         first, last = self._phase or (0, settings.epochs)
@@ -341,6 +342,7 @@ class PartTraining:
             else -(-budget // -(-budget // n_epochs)),
             pads=any(size % batch_size for size in sizes),
             idles=any(-(-size // batch_size) < n_steps for size in sizes),
+            lengths=self._slots.batching.buckets.steps if self._slots else (),
             predicts=True,
             n_pieces=self._n_pieces(batch_size),
             effort=effort_of(self._configuration.n_weights_of_a_row, UNIT_SIZES[0], n_visits),
@@ -369,10 +371,7 @@ class PartTraining:
             **words,
             **loss_weights(self._data, [r.position for r in replicas]),
             **fold_numbers(self._data, [r.position for r in replicas]),
-            order=np.stack([r.orders(shapes, first_epoch) for r in replicas], axis=2),
-            learning_rates=np.stack(
-                [r.learning_rates(shapes, first_epoch) for r in replicas], axis=2
-            ),
+            **self._steps(shapes, first_epoch),
             n_train=np.array([r.n_train for r in replicas], np.int32),
             last_step=np.full(len(replicas), np.iinfo(np.int32).max, np.int32),
             first_step=np.int32(first_epoch * shapes.n_steps),
@@ -387,6 +386,23 @@ class PartTraining:
             ),
             y=None if shared_target(self._data) else np.stack([r.scaled_target for r in replicas]),
         )
+
+    def _steps(self, shapes: Shapes, first_epoch: int) -> dict[str, Any]:
+        """The rows and learning rates of each step of a block, of all replicas."""
+        if self._slots is None:
+            parts = [
+                {
+                    "order": r.orders(shapes, first_epoch),
+                    "learning_rates": r.learning_rates(shapes, first_epoch),
+                }
+                for r in self._padded
+            ]
+            buckets = {}
+        else:
+            slots, epochs = self._slots, range(first_epoch, first_epoch + shapes.n_epochs)
+            parts = [r.slotted(slots, shapes, epochs) for r in self._padded]
+            buckets = {"bucket": np.stack([slots.buckets(epoch) for epoch in epochs])}
+        return {name: np.stack([p[name] for p in parts], axis=2) for name in parts[0]} | buckets
 
 
 class PhasedPart:
@@ -460,49 +476,6 @@ def _largest_divisor(number: int, most: int) -> int:
     return next(d for d in range(min(number, most), 0, -1) if number % d == 0)
 
 
-class FusedReplica(Replica):
-    """A replica, and its share of a program's inputs."""
-
-    def __init__(
-        self,
-        job: Job,
-        data: FitData,
-        configuration: FusedConfiguration,
-        part: WorkUnit,
-        position: int,
-        phase: tuple[int, int] | None = None,
-    ) -> None:
-        super().__init__(data, job.options, part, position)
-        self.n_train = len(self.fold.train)
-        self._steps_per_epoch = -(-self.n_train // configuration.settings.batch_size)
-        self._begin, end = phase or (0, configuration.settings.epochs)
-        self.numbers = configuration.numbers((end - self._begin) * self._steps_per_epoch)
-
-    @cached_property
-    def scaled_target(self) -> NDArray[np.float32]:
-        """The target of every row, numbers, as this fold's training rows scale it."""
-        return training_target(self._data, self.statistics)
-
-    def orders(self, shapes: Shapes, first_epoch: int) -> NDArray[np.int32]:
-        """Row numbers of each step of a block (E, S, B); padding repeats row numbers."""
-        epochs = range(first_epoch, first_epoch + shapes.n_epochs)
-        return np.stack([padded_order(self.order(epoch), shapes) for epoch in epochs])
-
-    def bags(self, bags: Bags, shapes: Shapes, first_epoch: int) -> NDArray[np.int32]:
-        """The bags of words of each step of a block (E, S, 2, n_pieces)."""
-        epochs = range(first_epoch, first_epoch + shapes.n_epochs)
-        return np.stack([padded_bags(bags, self.order(epoch), shapes) for epoch in epochs])
-
-    def learning_rates(self, shapes: Shapes, first_epoch: int) -> NDArray[np.float32]:
-        """Learning rate of each step of a block (E, S)."""
-        rates = np.zeros((shapes.n_epochs, shapes.n_steps), np.float32)
-        table = self.numbers.learning_rates.reshape(-1, self._steps_per_epoch)
-        first = first_epoch - self._begin
-        block = table[first : first + shapes.n_epochs]
-        rates[: len(block), : self._steps_per_epoch] = block
-        return rates
-
-
 def cells_of_bags(bags: Bags | None, n_rows: int, batch_size: int) -> int:
     """Numbers that name the words of all rows in an epoch's batches."""
     return 0 if bags is None else 2 * -(-n_rows // batch_size) * bags.usual(batch_size)
@@ -549,6 +522,7 @@ def _program(
             shapes,
             configuration.bags,
             kept,
+            None if configuration.batching is None else configuration.batching.buckets,
         )
     _programs[key] = program
     return program

@@ -19,6 +19,7 @@ import numpy as np
 from hpsearch.engines import phases
 from hpsearch.engines.averages import finish
 from hpsearch.engines.backend import import_keras, silenced_stderr
+from hpsearch.engines.buckets import epoch_order
 from hpsearch.engines.configuration import Configuration
 from hpsearch.engines.contract import FoldResult, Job, NetworkWeights, UnitResult, WorkUnit
 from hpsearch.engines.failures import TrainingFailedError, raise_if_out_of_memory, reason_of
@@ -26,7 +27,7 @@ from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
 from hpsearch.engines.frozen_base import shortened, whole_of
 from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.kind import EngineKind, FallBack
-from hpsearch.engines.plan import REFIT, batch_order, plan_units, replica_seed
+from hpsearch.engines.plan import REFIT, plan_units, replica_seed
 from hpsearch.engines.replica import STOP_CHECK_EPOCHS, Replica, epochs_kept
 from hpsearch.engines.workers import WORKER_ENVIRONMENTS, Lost, Workers
 from hpsearch.space.space import Candidate
@@ -68,11 +69,11 @@ class ReferenceEngine:
 
 
 @lru_cache(maxsize=1)
-def _row_source(path: str, form: InputForm) -> RowSource:
+def _row_source(path: str, form: InputForm, cut: tuple[int, ...]) -> RowSource:
     from hpsearch.engines.reference.program import row_source
 
     data = read_fit_data(path)
-    return row_source(data.encoded, data.layout, form)
+    return row_source(data.encoded, data.layout, form, cut, data.buckets)
 
 
 def _train_task(task: tuple[Job, WorkUnit]) -> UnitResult:
@@ -200,6 +201,7 @@ class UnitTraining:
         else:
             program.restore(state)
         tensors, targets = training_tensors(program, self._data, replica.position)
+        replica.batching = self.configuration.batching
         while replica.epochs_done < until:
             loss = program.train_epoch(tensors, targets, replica.order(replica.epochs_done))
             with program.final_weights():
@@ -222,7 +224,7 @@ def program_of(job: Job, configuration: Configuration) -> Program:
     batch_size = configuration.settings.batch_size
     return Program(
         configuration.construct,
-        lambda: _row_source(job.data_path, configuration.input_form),
+        lambda: _row_source(job.data_path, configuration.input_form, configuration.open_inputs),
         data.target,
         batch_size,
     )
@@ -251,7 +253,7 @@ def train_on_all_rows(job: Job, candidate: Candidate, n_steps: int, number: int 
             program.restore(program.entered(before, before.state(), seed))
             tensors, targets = training_tensors(program, data, None)
         for first in range(0, n_steps_of_phase, -(-n_rows // batch_size)):
-            order = batch_order(seed, epoch, n_rows)
+            order = epoch_order(configuration.batching, seed, epoch, n_rows)
             program.train_epoch(tensors, targets, order[: (n_steps_of_phase - first) * batch_size])
             epoch += 1
     finish(program.model)

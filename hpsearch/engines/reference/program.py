@@ -22,6 +22,7 @@ from scipy import sparse
 
 from hpsearch import keras_internals
 from hpsearch.engines.averages import ends_elsewhere, finish
+from hpsearch.engines.buckets import Buckets
 from hpsearch.engines.frozen_base import whole_of
 from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.network import OutputForm, side_by_side
@@ -45,11 +46,25 @@ class RowSource:
     """Preprocessed rows of one fold by number, from one matrix or made batch by batch.
 
     ``tensors`` are passed to traced functions and ``batch(tensors, rows)`` runs inside them.
+
+    Parameters
+    ----------
+    cut : which of a network's inputs are sequences that a batch cuts to the ``buckets`` of its
+        rows; empty for none.
     """
 
     def __init__(
-        self, encoded: Encoded, layout: Layout, form: InputForm | None = None, *, dense: bool
+        self,
+        encoded: Encoded,
+        layout: Layout,
+        form: InputForm | None = None,
+        *,
+        dense: bool,
+        cut: tuple[int, ...] = (),
+        buckets: Buckets | None = None,
     ) -> None:
+        self._cut = cut
+        self.buckets = buckets if cut else None
         self._layout = layout
         self.form = form or InputForm()
         self._encoded = encoded
@@ -68,7 +83,8 @@ class RowSource:
         if self._dense:
             encoded = replace(self._encoded, prepared=prepared)
             arrays = input_rows(encoded, self._layout, statistics, self.form.names)
-            return {f"matrix{i}": tf.constant(array) for i, array in enumerate(arrays)}
+            matrices = {f"matrix{i}": tf.constant(array) for i, array in enumerate(arrays)}
+            return {**matrices, **self._steps}
         learnt = {
             f"statistics.{name}": tf.constant(getattr(statistics, name))
             for name in _DESIGN_STATISTICS
@@ -78,7 +94,14 @@ class RowSource:
             learnt |= _known_words(self._encoded.words, statistics.word_slots)
         if prepared is not None:
             learnt["prepared"] = tf.constant(prepared)
-        return {**self._raw, **learnt}
+        return {**self._raw, **learnt, **self._steps}
+
+    @property
+    def _steps(self) -> dict[str, Any]:
+        """How many steps the rows of each one's bucket have."""
+        if self.buckets is None:
+            return {}
+        return {"steps": tf.constant(np.array(self.buckets.steps, np.int32)[self.buckets.of_row])}
 
     @property
     def rows_of_predictions(self) -> int:
@@ -89,11 +112,17 @@ class RowSource:
 
     def batch(self, tensors: dict[str, Any], rows: Any) -> Any:
         """Preprocessed rows with the given numbers, as the network is called with them."""
-        return self.form.given(self._arrays(tensors, rows))
+        arrays = list(self._arrays(tensors, rows))
+        if self._cut:
+            n_steps = tf.reduce_max(tf.gather(tensors["steps"], rows))
+            for at in self._cut:
+                arrays[at] = arrays[at][:, :n_steps]
+        return self.form.given(arrays)
 
     def _arrays(self, tensors: dict[str, Any], rows: Any) -> Sequence[Any]:
         if self._dense:
-            return [tf.gather(tensors[f"matrix{i}"], rows) for i in range(len(tensors))]
+            matrices = (matrix for name, matrix in tensors.items() if name.startswith("matrix"))
+            return [tf.gather(matrix, rows) for matrix in matrices]
         learnt = {name: tensors[f"statistics.{name}"] for name in _DESIGN_STATISTICS}
         n_arrays = sum(name.startswith("array") for name in tensors)
         views = {name.removeprefix("views."): v for name, v in tensors.items() if "views." in name}
@@ -151,13 +180,19 @@ def _known_words(words: sparse.csr_array, slot_of_word: NDArray[np.int32]) -> di
     return {"words.slots": tf.constant(padded), "words.ends": tf.constant(ends, tf.int64)}
 
 
-def row_source(encoded: Encoded, layout: Layout, form: InputForm) -> RowSource:
+def row_source(
+    encoded: Encoded,
+    layout: Layout,
+    form: InputForm,
+    cut: tuple[int, ...] = (),
+    buckets: Buckets | None = None,
+) -> RowSource:
     """A row source that keeps a fold's matrix where it is small, and makes batches elsewhere."""
     inputs = Inputs(layout)
     shapes = [inputs[name].shape for name in form.names] or [layout.input_shape]
     size = encoded.n_rows * sum(int(np.prod(shape)) for shape in shapes) * 4
     limit = WORDS_LIMIT_BYTES if layout.words else DENSE_LIMIT_BYTES
-    return RowSource(encoded, layout, form, dense=size <= limit)
+    return RowSource(encoded, layout, form, dense=size <= limit, cut=cut, buckets=buckets)
 
 
 class Program:
@@ -257,6 +292,21 @@ class Program:
         self, tensors: dict[str, Any], rows: NDArray[np.integer[Any]]
     ) -> NDArray[np.float32]:
         """Raw outputs (n, n_units) of the given rows in inference mode."""
+        if self.source.buckets is not None:
+            return self._outputs_by_length(tensors, rows, self.source.buckets)
+        return self._outputs_of(tensors, rows)
+
+    def _outputs_by_length(
+        self, tensors: dict[str, Any], rows: NDArray[np.integer[Any]], buckets: Buckets
+    ) -> NDArray[np.float32]:
+        """Each row with as many steps as its bucket has, whatever the other rows are."""
+        parts = [np.flatnonzero(buckets.of_row[rows] == b) for b in range(len(buckets.steps))]
+        outputs = [self._outputs_of(tensors, rows[part]) for part in parts if len(part)]
+        return np.concatenate(outputs)[np.argsort(np.concatenate(parts))]
+
+    def _outputs_of(
+        self, tensors: dict[str, Any], rows: NDArray[np.integer[Any]]
+    ) -> NDArray[np.float32]:
         numbers = tf.constant(rows, tf.int32)
         self._outputs = self._outputs or self._traced(self._inference, tensors, numbers)
         size = self.source.rows_of_predictions
