@@ -159,8 +159,10 @@ def check_complete(array: NDArray[Any], name: str) -> None:
 
 def check_padding_has_use(padding: float | None, columns: Iterable[Column]) -> None:
     """Raise ``OptionError`` where a value stands for padding and no column holds sequences."""
+    columns = list(columns)
     arrays = [column for column in columns if column.kind == "array"]
-    if padding is None or any(column.array_kind == "sequence" for column in arrays):
+    pads = any(c.array_kind == "sequence" or (c.kind == "words" and c.width) for c in columns)
+    if padding is None or pads:
         return
     found = (
         f"{arrays[0].name!r} was taken for {arrays[0].reason}. Say --array sequence if it is one"

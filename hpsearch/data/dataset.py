@@ -52,6 +52,9 @@ class Column:
         for a ``number``, or for a date's days since 2000; one for each last index of an array as a
         network sees it. Empty where nothing is.
     padding : for ``sequence``, the value that all features of a padded step hold; None for none.
+        For ``words`` that keep their order, the word number that was left out as padding.
+    width : for ``text`` and ``words`` that keep the order of their words, how many of a row are
+        kept (``tokens``); 0 where they say which words occur.
     """
 
     name: str
@@ -68,10 +71,11 @@ class Column:
     image_form: str = ""
     offset: tuple[float, ...] = ()
     padding: float | None = None
+    width: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary, without what few columns have and this one has not."""
-        rare = {"padding": self.padding is not None}
+        rare = {"padding": self.padding is not None, "width": self.width > 0}
         return {key: value for key, value in asdict(self).items() if rare.get(key, True)}
 
     @classmethod
@@ -142,6 +146,16 @@ class Schema:
         return tuple(column for column in self.columns if column.kind in kinds)
 
     @property
+    def bags(self) -> tuple[Column, ...]:
+        """The columns of which networks see which words occur."""
+        return tuple(c for c in self.of_kind("text", "words") if not c.width)
+
+    @property
+    def tokens(self) -> tuple[Column, ...]:
+        """The columns of which networks see the words in their order."""
+        return tuple(c for c in self.of_kind("text", "words") if c.width)
+
+    @property
     def n_features(self) -> int:
         """Columns that networks see something of."""
         return len(self.columns) - len(self.of_kind("exposure"))
@@ -188,7 +202,8 @@ class Dataset:
         missing is NaN) and ``date`` (datetime64, missing is NaT) columns, a row each, index
         ``0..n_rows-1``.
     arrays : the ``array`` columns (n_rows, ...) in their own dtype, and the ``words`` columns as
-        ``scipy.sparse.csr_array`` (n_rows, n_words) of float32 ones.
+        ``scipy.sparse.csr_array`` (n_rows, n_words) of float32 ones, or, where they keep their
+        order, int32 (n_rows, width) as ``tokens`` numbers words.
     y : ``binary`` and ``multiclass``: int32 codes (n_rows,); ``multilabel``: float32 0/1
         (n_rows, n_labels); else float64 (n_rows, n_values).
     groups : group of each row (n_rows,) as integer codes, or None.

@@ -67,6 +67,8 @@ def _description(data: Dataset) -> Any:
 
 def _column(column: Column) -> tuple[Any, ...]:
     described = column.name, column.kind, column.shape, column.levels
+    if column.width:
+        return (*described, "tokens", column.width, column.padding)
     if column.array_kind == "image" or (column.array_kind, len(column.shape)) == ("video", 4):
         return described  # a network sees the same
     padding = () if column.padding is None else (column.padding,)

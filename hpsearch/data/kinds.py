@@ -18,6 +18,7 @@ from hpsearch.data.cells import as_levels, interpret
 from hpsearch.data.dataset import Column
 from hpsearch.data.ragged import check_lists
 from hpsearch.data.signs import Signs
+from hpsearch.data.tokens import cut_note, with_tokens, words_in
 from hpsearch.data.understood import MISSING_WORDS, Cells, Form, Places, quoted
 from hpsearch.data.variants import CORRECT_LEVELS
 from hpsearch.data.words import SCRIPTS, count_words, has_unspaced, split_words
@@ -54,6 +55,7 @@ def read_feature(
     places: Places,
     *,
     as_text: bool = False,
+    max_tokens: int = 0,
     signs: Signs | None = None,
 ) -> Feature:
     """Decide what a raw column is taken for.
@@ -64,6 +66,7 @@ def read_feature(
     name : its name.
     places : names its rows in messages.
     as_text : whether it is to be read as free text.
+    max_tokens : how many of a text's words are kept in their order; 0 for which of them occur.
     signs : what the table's other columns say where a decimal sign is unclear.
 
     Raises
@@ -73,7 +76,7 @@ def read_feature(
         cannot be read.
     """
     if as_text:
-        return _text_feature(series, name)
+        return _text_feature(series, name, max_tokens)
     check_lists(series, name)
     cells = interpret(series, name, signs)
     if cells.form == "missing":
@@ -303,7 +306,7 @@ def _category(
     return Feature(column, levels, notes + _missing_note(cells, name), warnings, cells.trimmed)
 
 
-def _text_feature(series: pd.Series[Any], name: str) -> Feature:
+def _text_feature(series: pd.Series[Any], name: str, max_tokens: int) -> Feature:
     values = as_levels(series)
     texts = values.dropna().unique()
     words = sorted({word for text in texts for word in split_words(text, SCRIPTS)})
@@ -317,10 +320,15 @@ def _text_feature(series: pd.Series[Any], name: str) -> Feature:
         has_missing=bool(values.isna().any()),
         word_rule=SCRIPTS,
     )
+    notes: tuple[str, ...] = ()
+    if max_tokens:
+        lengths = words_in(values, SCRIPTS)
+        column = with_tokens(column, lengths, max_tokens)
+        notes = cut_note(name, lengths, column.width)
     warnings: tuple[str, ...] = ()
     if any(map(has_unspaced, texts)):
         warnings = (
             f"Column {name!r} has text in a script without spaces between words, such as Chinese, "
             "Japanese or Thai: its characters and pairs of neighbours were taken for words.",
         )
-    return Feature(column, values, warnings=warnings)
+    return Feature(column, values, notes, warnings)

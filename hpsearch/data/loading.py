@@ -10,7 +10,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -30,13 +29,19 @@ from hpsearch.data.long_tables import Asked as AskedLong
 from hpsearch.data.names import check_known, listed
 from hpsearch.data.numerals import NumberForm
 from hpsearch.data.offsets import with_offsets
-from hpsearch.data.options import TABLE_OPTIONS, TableOptions, check_long
+from hpsearch.data.options import MAX_TOKENS, TABLE_OPTIONS, TableOptions, check_long
 from hpsearch.data.positive import with_positive
 from hpsearch.data.rows import Arrays, names_of, read_under, rows_of_table
 from hpsearch.data.sequences import check_no_longer
 from hpsearch.data.signs import Signs
 from hpsearch.data.tables import Table, check_index, read_table
 from hpsearch.data.target import TargetColumn, read_target
+from hpsearch.data.tokens import (
+    check_use,
+    ordered_rows,
+    tokens_asked,
+    word_number_column,
+)
 from hpsearch.data.understood import quoted
 from hpsearch.errors import DataError, OptionError
 from hpsearch.options import check_options, recorded, taking
@@ -58,6 +63,7 @@ class _Roles:
     images: tuple[str, ...] = ()
     series: str | None = None
     kinds: Mapping[str, ArrayKind] = field(default_factory=dict)
+    tokens: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, asked: TableOptions, table: Table) -> _Roles:
@@ -73,6 +79,7 @@ class _Roles:
             asked.image,
             asked.series,
             asked.kinds,
+            tokens_asked(asked.as_, asked.text, table.arrays, table.word_lists),
         )
 
     @property
@@ -133,7 +140,7 @@ def load(
                 "A Dataset is used as it is; options belong to the call of load that made it."
             )
         return source
-    table = _read_source(source, y, asked.path, schema, asked.kinds)
+    table = _read_source(source, y, schema, asked)
     if name is not None:
         table = replace(table, name=name)
     if schema is not None:
@@ -172,7 +179,7 @@ def load_test(source: Any, data: Dataset) -> Dataset:
     DataError
         The rows don't fit the schema, or what they weigh can't be used.
     """
-    return _test_rows(_read_source(source, None, None, data.schema), data)
+    return _test_rows(_read_source(source, None, data.schema, TableOptions()), data)
 
 
 def _test_rows(table: Table, data: Dataset) -> Dataset:
@@ -193,14 +200,10 @@ def _origin(source: Any, name: str, roles: _Roles, asked: TableOptions) -> Origi
     return Origin(str(source) if is_named else str(Path(source).expanduser().resolve()), options)
 
 
-def _read_source(
-    source: Any,
-    y: Any,
-    path: str | Path | None,
-    schema: Schema | None,
-    kinds: Mapping[str, Any] = MappingProxyType({}),
-) -> Table:
+def _read_source(source: Any, y: Any, schema: Schema | None, asked: TableOptions) -> Table:
     from hpsearch.data import named
+
+    path = asked.path
 
     if isinstance(source, str) and named.is_named(source):
         if y is not None:
@@ -212,7 +215,9 @@ def _read_source(
             "Give the file itself as the data."
         )
     if schema is None:
-        return read_table(source, y, sequences="sequence" in kinds.values())
+        tokens = [name for name, form in asked.as_.items() if form == "tokens"]
+        ordered = ["x" if not name and not asked.text else name for name in tokens]
+        return read_table(source, y, sequences="sequence" in asked.kinds.values(), ordered=ordered)
     return read_under(source, y, schema)
 
 
@@ -259,6 +264,8 @@ def _check_roles(roles: _Roles, table: Table) -> None:
 def _decide(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
     table, forms, doubts_of_images = with_images(table, roles.images, asked.size)
     places = table.places
+    max_tokens = asked.max_tokens or MAX_TOKENS
+    check_use(asked.max_tokens, roles.tokens)
     signs = Signs(table.frame, semicolons=table.semicolons)
     found = _target(table, roles, asked, signs)
     notes: list[str] = [*table.notes, *found.notes]
@@ -270,8 +277,8 @@ def _decide(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
         name = str(key)
         if name in roles.apart:
             continue
-        as_text = name in roles.text
-        feature = read_feature(cells, name, places, as_text=as_text, signs=signs)
+        as_text, most = name in roles.text, max_tokens * (name in roles.tokens)
+        feature = read_feature(cells, name, places, as_text=as_text, max_tokens=most, signs=signs)
         notes += feature.notes
         warnings += feature.warnings
         trimmed += [name] if feature.trimmed else []
@@ -358,7 +365,12 @@ def _arrays(
     notes: list[str] = []
     for name, array in arrays.items():
         kind, form = roles.kinds.get(name), forms.get(name)
-        found = array_column(array, name, kind, asked.padding, form)
+        if name in roles.tokens:
+            rows = ordered_rows(array, name, table.word_lists.get(name))
+            most = asked.max_tokens or MAX_TOKENS
+            found = word_number_column(rows, name, most, asked.padding)
+        else:
+            found = array_column(array, name, kind, asked.padding, form)
         arrays[name] = found.array
         columns.append(found.column)
         notes += found.notes

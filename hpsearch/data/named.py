@@ -241,7 +241,7 @@ def _read_keras(name: str, path: Path | None) -> Table:
     train, test = _keras_arrays(name, found, path)
     notes: tuple[str, ...] = ()
     if found.kind == "words":
-        notes = (f"The {N_WORDS:,} most frequent words were kept, each as present or absent.",)
+        notes = (f"The {N_WORDS:,} most frequent words were kept.",)
     return _keras_table(name, found, *train, notes, _keras_table(name, found, *test))
 
 
@@ -260,11 +260,12 @@ def _keras_table(
     else:
         columns = {}
         arrays[found.kind] = multi_hot(x, N_WORDS) if found.kind == "words" else x
+    lists = {found.kind: x.tolist()} if found.kind == "words" else {}
     frame = pd.DataFrame({**columns, **target})
     # 46 topics are numbered, and would be taken for amounts
     [kind] = [known.kind for known in _SETS if known.name == f"keras:{name}"]
     task = kind if kind == "multiclass" else None
-    return Table(name, frame, arrays, tuple(target), task, notes=notes, test=test)
+    return Table(name, frame, arrays, tuple(target), task, notes=notes, test=test, word_lists=lists)
 
 
 _Pair = tuple[NDArray[Any], NDArray[Any]]

@@ -25,6 +25,9 @@ MAX_LEVELS: Final = 64
 MAX_WORDS: Final = 10_000
 """Words kept of a text column, where nothing else is asked."""
 
+MAX_TOKENS: Final = 256
+"""Words of a row that are kept in their order, where nothing else is asked."""
+
 LARGEST_SIDE: Final = 16_384
 """Pixels of an image's side."""
 
@@ -80,6 +83,38 @@ def read_kinds(values: Sequence[str] | None) -> dict[str, str]:
 def _write_kinds(kinds: Mapping[str, str]) -> Iterator[str]:
     for name, kind in kinds.items():
         yield from ("--array", kind if name == "x" else f"{name}={kind}")
+
+
+def read_word_forms(values: Sequence[str] | None) -> dict[str, str]:
+    """How networks get words, from texts ``FORM``, for all columns of words, or ``NAME=FORM``.
+
+    Examples
+    --------
+    >>> read_word_forms(["tokens"]), read_word_forms(["note=tokens"])
+    ({'': 'tokens'}, {'note': 'tokens'})
+    """
+    named = (value.rpartition("=") for value in values or ())
+    return {name.strip(): form.strip() for name, _, form in named}
+
+
+def word_forms(name: str, value: Any) -> dict[str, str]:
+    """The rule of ``as_``: a form for all columns of words, under ``""``, or for each by name."""
+    given = {"": value} if isinstance(value, str) else rules.plain_values(name, value)
+    for form in given.values():
+        if form not in _WORD_FORMS:
+            raise OptionError(
+                f"--as is words (which of them occur) or tokens (in their order); received "
+                f"{form!r}."
+            )
+    return given
+
+
+_WORD_FORMS: Final = ("words", "tokens")
+
+
+def _write_word_forms(forms: Mapping[str, str]) -> Iterator[str]:
+    for name, form in forms.items():
+        yield from ("--as", f"{name}={form}" if name else form)
 
 
 def image_size(name: str, value: Any) -> tuple[int, int] | None:
@@ -190,6 +225,29 @@ class TableOptions:
         read=read_names,
         write=_write_names("--text"),
     )
+    as_: Any = option(
+        None,
+        "How networks get the words of text, or rows of word numbers: words (which of them occur), "
+        "or tokens (their numbers in their order, for an Embedding, at an input of the column's "
+        "name or 'tokens'). For one of several columns NAME=FORM. Default: words.",
+        word_forms,
+        in_python="A word for all, or a dictionary by the columns' names.",
+        flag="--as",
+        panel=Panel.DATA,
+        metavar="FORM",
+        repeats=True,
+        read=read_word_forms,
+        write=_write_word_forms,
+    )
+    max_tokens: Any = option(
+        None,
+        "Words of a row that are kept as tokens: the first ones, where a row has more. Default: "
+        "256.",
+        rules.or_none(rules.count(most=100_000)),
+        panel=Panel.DATA,
+        metavar="N",
+        given=int,
+    )
     kinds: Any = option(
         None,
         "What an array of an NPZ file is: image, video, sequence (of steps of features) or "
@@ -207,7 +265,8 @@ class TableOptions:
         None,
         "The number that padded steps of sequences hold in all their features: they are left out "
         "of all statistics, and reach a network as zeros, which Keras's Masking hides. NaN is a "
-        "missing value, and a step of nothing else padding, without this option.",
+        "missing value, and a step of nothing else padding, without this option. Of rows of word "
+        "numbers as tokens, the number that stands for no word.",
         _padding,
         panel=Panel.DATA,
         metavar="NUMBER",

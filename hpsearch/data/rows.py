@@ -27,6 +27,13 @@ from hpsearch.data.ragged import check_lists
 from hpsearch.data.sequences import as_trained, unseen_steps
 from hpsearch.data.tables import Table, read_table
 from hpsearch.data.target import read_known_target
+from hpsearch.data.tokens import (
+    Numbers,
+    cut_texts,
+    numbers_of_rows,
+    ordered_rows,
+    unseen_numbers,
+)
 from hpsearch.data.unseen import unseen_gaps, unseen_levels, unseen_words
 from hpsearch.errors import DataError
 from hpsearch.progress import followed
@@ -81,12 +88,14 @@ def read_rows(source: Any, schema: Schema, *, y: Any = None, require_target: boo
 def read_under(source: Any, y: Any, schema: Schema) -> Table:
     """Raw columns of rows that a schema is known of."""
     arrays = schema.of_kind("array")
+    ordered = {column.name for column in schema.tokens if column.kind == "words"}
     return read_table(
         source,
         y,
         n_words=word_count(schema),
         expected=names_of(schema),
         sequences=any(column.array_kind == "sequence" for column in arrays),
+        ordered=ordered,
     )
 
 
@@ -111,6 +120,11 @@ def rows_of_table(table: Table, schema: Schema, *, require_target: bool = False)
     arrays: Arrays = {}
     unseen: tuple[str, ...] = ()
     for column in followed(schema.columns, "columns", len(schema.columns)):
+        if column.kind == "words" and column.width:
+            lists = _word_lists(table, column)
+            arrays[column.name] = numbers_of_rows(lists, column)
+            unseen += unseen_numbers(lists, column)
+            continue
         if column.kind in ("array", "words"):
             arrays[column.name] = _array_cells(table, column)
             unseen += unseen_steps(arrays[column.name], column)
@@ -119,7 +133,9 @@ def rows_of_table(table: Table, schema: Schema, *, require_target: bool = False)
         columns[column.name] = cells.array  # a series would be aligned, column by column
         notes += said
         unseen += unseen_levels(cells, column) if column.kind == "category" else ()
-        unseen += unseen_words(cells, column) if column.kind == "text" else ()
+        if column.kind == "text":
+            unseen += unseen_words(cells, column)
+            unseen += cut_texts(cells, column)
     frame = pd.DataFrame(columns, index=range(table.n_rows))
     unseen += unseen_gaps(frame, schema.columns)
     y = None
@@ -182,6 +198,16 @@ def _cells(table: Table, column: Column) -> tuple[pd.Series[Any], tuple[str, ...
         return text, ()
     cells, forms = in_known_form(text, column.levels)
     return cells, form_note(forms, column.name)
+
+
+def _word_lists(table: Table, column: Column) -> Numbers:
+    array = table.arrays.get(column.name)
+    if array is None:
+        raise DataError(
+            f"Column {column.name!r} holds word numbers; received one cell per row. Give lists of "
+            "word numbers, a list for each row."
+        )
+    return ordered_rows(array, column.name, table.word_lists.get(column.name))
 
 
 def _array_cells(table: Table, column: Column) -> NDArray[Any] | sparse.csr_array:

@@ -9,7 +9,7 @@ archives to ``npz``, folders of images to ``image_folders``; what the cells mean
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -54,6 +54,7 @@ class Table:
     semicolons : whether the source separates cells by semicolons.
     image_columns : columns of paths of images, where the source says so.
     folder : what paths in cells start from; None for the working folder.
+    word_lists : of arrays that are words, their numbers in their order, where the source says it.
     index : a DataFrame's index, which that of a Series beside it must equal; None without one.
     """
 
@@ -69,6 +70,7 @@ class Table:
     semicolons: bool = False
     image_columns: tuple[str, ...] = ()
     folder: Path | None = None
+    word_lists: dict[str, Sequence[Sequence[int]]] = field(default_factory=dict)
     index: pd.Index[Any] | None = None
 
     @property
@@ -89,6 +91,7 @@ def read_table(
     n_words: int | None = None,
     expected: Collection[str] = (),
     sequences: bool = False,
+    ordered: Collection[str] = (),
 ) -> Table:
     """Raw columns of a file, a DataFrame or arrays.
 
@@ -104,6 +107,8 @@ def read_table(
     expected : names that the columns should have, by which separators of a CSV file are found; of a
         folder of images all are read then, whatever stands for their classes.
     sequences : whether rows of arrays are known to be sequences of steps, and not of word numbers.
+    ordered : names of arrays, ``x`` of a single one, whose rows are known to be word numbers in
+        their order.
 
     Raises
     ------
@@ -121,15 +126,19 @@ def read_table(
             )
         path = expanded(source, DataError)
         is_folder = found_at(path, DataError) == "a folder" and not _types_of(path)
-        table = _of_folder(path, known=bool(expected)) if is_folder else read_file(path, expected)
+        if is_folder:
+            table = _of_folder(path, known=bool(expected))
+        else:
+            table = read_file(path, expected, ordered="x" in ordered)
     elif isinstance(source, pd.DataFrame | pd.Series):
         table = from_frame(_as_frame(source, "x0"), y)
     elif is_arrow(source):
         table = from_frame(frame_of(source), y)
     elif isinstance(source, Mapping):
-        table = from_named(source, y, n_words=n_words, sequences=sequences)
+        table = from_named(source, y, n_words=n_words, sequences=sequences, ordered=ordered)
     else:
-        table = from_arrays(source, y, n_words=n_words, sequences=sequences)
+        is_ordered = "x" in ordered
+        table = from_arrays(source, y, n_words=n_words, sequences=sequences, ordered=is_ordered)
     if table.n_rows == 0:
         raise DataError(f"A table needs rows; {quoted(table.name)} has none. Add rows to it.")
     return table
@@ -148,15 +157,16 @@ def _is_pair(source: Any) -> bool:
 # --- files --------------------------------------------------------------------------------------
 
 
-def read_file(path: Path, expected: Collection[str] = ()) -> Table:
-    """Raw columns of a file of one of ``FILE_TYPES``."""
+def read_file(path: Path, expected: Collection[str] = (), *, ordered: bool = False) -> Table:
+    """Raw columns of a file of one of ``FILE_TYPES``; ``ordered`` says that rows are words."""
     kind = _file_type(path)
     name = path.name[: -len(kind)]
     if found_at(path, DataError) is None:
         raise DataError(f"There is no file {shown(path)}. {_nearest_file(path)}")
     try:
         with opened(path, DataError) as file:
-            return replace(_read(file, path, kind, expected), name=name, folder=path.parent)
+            table = _read(file, path, kind, expected, ordered=ordered)
+            return replace(table, name=name, folder=path.parent)
     except (OSError, MemoryError) as error:
         raise DataError(
             f"{shown(path)} cannot be read ({str(error) or 'out of memory'}). Check the file, its "
@@ -164,9 +174,11 @@ def read_file(path: Path, expected: Collection[str] = ()) -> Table:
         ) from error
 
 
-def _read(file: BinaryIO, path: Path, kind: str, expected: Collection[str]) -> Table:
+def _read(
+    file: BinaryIO, path: Path, kind: str, expected: Collection[str], *, ordered: bool
+) -> Table:
     if kind == ".npz":
-        return _from_named_arrays(read_npz(file, path), path)
+        return _from_named_arrays(read_npz(file, path), path, ordered=ordered)
     if kind == ".parquet":
         frame, notes = read_parquet(file, path)
         table = from_frame(frame)
@@ -231,18 +243,21 @@ def _nearest_file(path: Path) -> str:
     return f"Did you mean {stems[close]!r}?" if close else "Check the path."
 
 
-def _from_named_arrays(arrays: dict[str, NDArray[Any]], path: Path) -> Table:
+def _from_named_arrays(
+    arrays: dict[str, NDArray[Any]], path: Path, *, ordered: bool = False
+) -> Table:
     arrays = split_by_lengths(arrays)
     keys = {key.lower(): key for key in arrays}
     if set(keys) >= {*_TRAIN_KEYS, *_TEST_KEYS}:
         train, test = (
-            from_arrays(*(arrays[keys[key]] for key in pair)) for pair in (_TRAIN_KEYS, _TEST_KEYS)
+            from_arrays(*(arrays[keys[key]] for key in pair), ordered=ordered)
+            for pair in (_TRAIN_KEYS, _TEST_KEYS)
         )
         return replace(train, test=test)
     if set(keys) == {"x", "y"}:
-        return from_arrays(arrays[keys["x"]], arrays[keys["y"]])
+        return from_arrays(arrays[keys["x"]], arrays[keys["y"]], ordered=ordered)
     if set(keys) == {"x"}:
-        return from_arrays(arrays[keys["x"]])
+        return from_arrays(arrays[keys["x"]], ordered=ordered)
     lengths = {key: array.shape[:1] for key, array in arrays.items()}
     if not arrays or () in lengths.values() or len(set(lengths.values())) > 1:
         received = ", ".join(f"{key} {array.shape}" for key, array in arrays.items()) or "nothing"
@@ -282,16 +297,25 @@ def from_frame(frame: pd.DataFrame, y: Any = None) -> Table:
 
 
 def from_arrays(
-    x: Any, y: Any = None, *, n_words: int | None = None, sequences: bool = False
+    x: Any,
+    y: Any = None,
+    *,
+    n_words: int | None = None,
+    sequences: bool = False,
+    ordered: bool = False,
 ) -> Table:
-    """Raw columns of an array, a sparse matrix or sequences, and of a target."""
-    steps = sequences_of(x, asked=sequences)
+    """Raw columns of an array, a sparse matrix or sequences, and of a target.
+
+    The parameters are those of ``read_table``.
+    """
+    steps = None if ordered else sequences_of(x, asked=sequences)
     if steps is not None:
         return _with_target(_of_arrays({"x": _image_array(steps, "x")}), y)
-    words = words_of(x, n_words)
+    words = words_of(x, n_words, ordered=ordered)
     if words is not None:
-        table = _of_arrays({"x": words.matrix})
-        return _with_target(replace(table, notes=words.notes), y)
+        lists = {} if words.lists is None else {"x": words.lists}
+        table = replace(_of_arrays({"x": words.matrix}), notes=words.notes, word_lists=lists)
+        return _with_target(table, y)
     array = _as_array(x)
     if array.dtype.names:
         return _with_target(replace(from_frame(_of_records(array)), name="arrays", index=None), y)
@@ -305,13 +329,26 @@ def from_arrays(
 
 
 def from_named(
-    x: Mapping[str, Any], y: Any = None, *, n_words: int | None = None, sequences: bool = False
+    x: Mapping[str, Any],
+    y: Any = None,
+    *,
+    n_words: int | None = None,
+    sequences: bool = False,
+    ordered: Collection[str] = (),
 ) -> Table:
-    """Raw columns of arrays by name: a column each, or an array a row where it has more axes."""
+    """Raw columns of arrays by name: a column each, or an array a row where it has more axes.
+
+    The parameters are those of ``read_table``.
+    """
     names = checked_names(pd.Index(list(x)))
     tables = [
-        from_arrays(values, n_words=n_words, sequences=sequences and np.ndim(values) != 1)
-        for values in x.values()
+        from_arrays(
+            values,
+            n_words=n_words,
+            sequences=sequences and _is_deep(values),
+            ordered=name in ordered,
+        )
+        for name, values in zip(names, x.values(), strict=True)
     ]
     sizes = {name: table.n_rows for name, table in zip(names, tables, strict=True)}
     if len(set(sizes.values())) != 1:
@@ -330,8 +367,14 @@ def from_named(
         else:
             blocks[name] = _image_array(_as_array(values), name)
     notes = tuple(note for table in tables for note in table.notes)
+    lists = {name: t.word_lists["x"] for name, t in zip(names, tables, strict=True) if t.word_lists}
     frame = pd.DataFrame(columns, index=range(next(iter(sizes.values()))))
-    return _with_target(Table("arrays", frame, blocks, notes=notes), y)
+    return _with_target(Table("arrays", frame, blocks, notes=notes, word_lists=lists), y)
+
+
+def _is_deep(values: Any) -> bool:
+    """Whether values have more than one axis; lists of different length have."""
+    return has_rows(values) or np.ndim(values) != 1
 
 
 def _of_arrays(arrays: dict[str, NDArray[Any] | sparse.csr_array]) -> Table:

@@ -21,14 +21,16 @@ from hpsearch.errors import DataError
 class WordRows:
     """Which words occur in each row, and what there is to say about them.
 
-    ``matrix`` is (n_rows, n_words) of float32 ones.
+    ``matrix`` is (n_rows, n_words) of float32 ones; ``lists`` are the word numbers in their order,
+    or None where the source does not say it.
     """
 
     matrix: sparse.csr_array
     notes: tuple[str, ...] = ()
+    lists: Sequence[Sequence[int]] | None = None
 
 
-def words_of(x: Any, n_words: int | None = None) -> WordRows | None:
+def words_of(x: Any, n_words: int | None = None, *, ordered: bool = False) -> WordRows | None:
     """A source's rows of words, or None where it holds none.
 
     Parameters
@@ -36,6 +38,8 @@ def words_of(x: Any, n_words: int | None = None) -> WordRows | None:
     x : a sparse matrix of 0 and 1, or a list of lists of word numbers of different lengths.
     n_words : the number of words where it is known, and with it that rows are words: then lists may
         be of one length, and an array has a 0 or 1 for each word.
+    ordered : whether rows are known to be words in their order: lists may be of one length, and a
+        plain array (n_rows, n) of whole numbers has n words a row.
 
     Raises
     ------
@@ -51,10 +55,15 @@ def words_of(x: Any, n_words: int | None = None) -> WordRows | None:
     """
     if sparse.issparse(x):
         return WordRows(_sparse_words(x))
-    sequences = _word_sequences(x, known=n_words is not None)
+    if ordered and isinstance(x, np.ndarray) and x.ndim == 2 and x.dtype.kind in "iu":
+        x = x.tolist()
+    sequences = _word_sequences(x, known=ordered or n_words is not None)
     if sequences is not None:
+        if ordered:
+            return WordRows(multi_hot(sequences, n_words), lists=sequences)
         _refuse_marks(sequences, n_words)
-        return WordRows(multi_hot(sequences, n_words), _unknown_words(sequences, n_words))
+        said = _unknown_words(sequences, n_words)
+        return WordRows(multi_hot(sequences, n_words), said, sequences)
     if n_words is not None and isinstance(x, np.ndarray) and x.ndim == 2:
         return WordRows(_marked_words(x, n_words))
     return None

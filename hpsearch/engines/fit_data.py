@@ -160,6 +160,8 @@ def write_fit_data(data: FitData, folder: Path) -> str:
         path
     ):
         np.save(_prepared_file(path), data.fold_rows)
+    if encoded.tokens is not None:
+        np.save(_token_file(path), encoded.tokens)
     sides = [side for fold in data.folds for side in (fold.train, fold.validation)]
     np.save(_fold_file(path), np.concatenate(sides))
     if encoded.words is not None:
@@ -168,8 +170,8 @@ def write_fit_data(data: FitData, folder: Path) -> str:
             np.save(_bag_file(path, name), part)
     sizes = [(f.repeat, f.fold, len(f.train), len(f.validation)) for f in data.folds]
     small = replace(data.without_features(), folds=())
-    has_prepared = data.fold_rows is not None
-    joblib.dump((small, encoded.words, len(dense), sizes, has_prepared), path)
+    has = data.fold_rows is not None, encoded.tokens is not None
+    joblib.dump((small, encoded.words, len(dense), sizes, has), path)
     return str(path)
 
 
@@ -204,10 +206,12 @@ def read_fit_data(path: str) -> FitData:
     path = here(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # joblib: small arrays are not mapped
-        data, words, n_dense, sizes, has_prepared = joblib.load(path, mmap_mode="r")
+        data, words, n_dense, sizes, has = joblib.load(path, mmap_mode="r")
+    has_prepared, has_tokens = has
     folds = _folds_in(np.asarray(np.load(_fold_file(Path(path)), mmap_mode="r")), sizes)
     numbers, codes, *arrays = (np.load(f, mmap_mode="r") for f in _row_files(Path(path), n_dense))
-    encoded = Encoded(numbers, codes, words, tuple(arrays), data.encoded.exposure)
+    tokens = np.load(_token_file(Path(path)), mmap_mode="r") if has_tokens else None
+    encoded = Encoded(numbers, codes, words, tuple(arrays), data.encoded.exposure, tokens=tokens)
     bags = None
     if words is not None:
         files = (_bag_file(Path(path), name) for name in ("pieces", "first"))
@@ -233,6 +237,10 @@ def _fold_file(path: Path) -> Path:
 
 def _prepared_file(path: Path) -> Path:
     return path.with_name("prepared.npy")
+
+
+def _token_file(path: Path) -> Path:
+    return path.with_name("tokens.npy")
 
 
 def _bag_file(path: Path, name: str) -> Path:

@@ -51,7 +51,11 @@ class InputForm:
         tensors = list(model.inputs)
         keys = keras_internals.input_keys(model)
         names = _names(tensors, keys, input_shape, inputs)
+        only = getattr(inputs, "only", None)
+        if names is None and only is not None and _fits(tensors[0], input_shape):
+            names = (only,)
         if names is None:
+            _check_words(inputs)
             _check_flat(tensors[0], input_shape, inputs)
             return cls((), keys)
         for name, tensor in zip(names, tensors, strict=True):
@@ -113,6 +117,17 @@ def _names(
             f"each input of a network needs a name of its own; {twice.pop()!r} is two."
         )
     return tuple(name for name in found if name is not None)
+
+
+def _check_words(inputs: Mapping[str, Input]) -> None:
+    tokens = getattr(inputs, "tokens", ())
+    if tokens:
+        raise SpaceError(
+            f"words in their order reach a network at an input of their name, and this one takes "
+            f"the flat vector, which has none of {listed([repr(n) for n in tokens], most=5)}. Name "
+            f"its inputs, such as {tokens[0]!r} and 'numbers', take the space 'text', or read the "
+            "text without --as tokens."
+        )
 
 
 def _check_flat(tensor: Any, input_shape: tuple[int, ...], inputs: Mapping[str, Input]) -> None:

@@ -38,9 +38,9 @@ _SHORT, _LONG = 1, 3
 def is_very_large(n_params: int, data: FitData, epochs: int) -> bool:
     """Whether a trial of both engines pays: three passes over the weights for every row.
 
-    Never with bags of words, which touch a few of their layer's weights.
+    Never with words, which touch a few of their layer's weights.
     """
-    if data.layout.words:
+    if data.layout.words or data.layout.tokens:
         return False
     n_rows = sum(len(fold.train) for fold in data.folds) * epochs
     return n_params >= LARGE_PARAMS and 6.0 * n_params * n_rows >= LARGE_WORK

@@ -16,6 +16,7 @@ from hpsearch.estimators import rows
 from hpsearch.estimators.fitted import Exported, decided
 from hpsearch.task import OF_VALUES, from_thresholds
 
+_OF_COLUMNS: Final = ("text", "as_", "max_tokens", "kinds")
 _OF_NUMBERS: Final = ("levels", "exposure")
 
 
@@ -37,7 +38,7 @@ class Fittable(BaseEstimator):  # type: ignore[misc]
             )
         checked = rows.checked_rows(self, X, fits=True)
         target = self._target(y)
-        options |= {"text": self.text, "kinds": self.kinds}
+        options |= {name: getattr(self, name) for name in _OF_COLUMNS}
         options |= {name: getattr(self, name) for name in _OF_NUMBERS if hasattr(self, name)}
         return rows.read(checked, target, y, **options), target
 

@@ -33,7 +33,9 @@ from hpsearch.search.single import train
 _NOT_OF_A_FIT = ("metric", "also", "weigh_scores", "patience", "jobs", "cluster")
 OF_A_FIT: Final = tuple(each for each in FOR_ONE_NETWORK if each.name not in _NOT_OF_A_FIT)
 READING: Final = tuple(
-    each for each in TABLE_OPTIONS if each.name in ("text", "kinds", "task", "levels", "exposure")
+    each
+    for each in TABLE_OPTIONS
+    if each.name in ("text", "as_", "max_tokens", "kinds", "task", "levels", "exposure")
 )
 """How frames, arrays and numbers are read, where they don't say it themselves."""
 

@@ -34,13 +34,13 @@ from hpsearch.engines.lookups import Lookups
 from hpsearch.engines.network import side_by_side
 from hpsearch.errors import InputError, ModelFileError, OptionError
 from hpsearch.export.code import Code
+from hpsearch.export.graph_inputs import model_inputs, symbolic_inputs
 from hpsearch.export.lengths import by_length, open_in_export, open_in_network
 from hpsearch.export.members import Part
 from hpsearch.export.transformer import Kept
 from hpsearch.keras_settings import check_keras_json, keras_settings
 from hpsearch.paths import opened
 from hpsearch.preprocessing import Encoded, Layout, Statistics, beside_prepared, encode
-from hpsearch.preprocessing.design import multi_hot
 from hpsearch.preprocessing.inputs import design_inputs
 from hpsearch.results.layout import TRANSFORMERS
 from hpsearch.space.registered import known
@@ -106,7 +106,7 @@ def bundle_ensemble(
     import keras
 
     any_length = all(open_in_network(part.network, layout) for part in parts)
-    inputs = _symbolic_inputs(layout, any_length=any_length)
+    inputs = symbolic_inputs(layout, any_length=any_length)
     found = [
         _canonical_outputs(part, inputs, schema, layout, "" if len(parts) == 1 else f"member_{i}")
         for i, part in enumerate(parts)
@@ -138,6 +138,7 @@ def _canonical_outputs(
         words=inputs.get("words"),
         arrays=tuple(inputs[f"array_{i}"] for i in range(len(layout.arrays))),
         prepared=inputs.get("prepared"),
+        tokens=inputs.get("tokens"),
     )
     centre = schema.target.less_offset(statistics.target_centre).astype(np.float32)
     scale = statistics.target_scale.astype(np.float32)
@@ -166,29 +167,6 @@ def _uncompiled(network: Any, name: str) -> Any:
     return copy
 
 
-def model_inputs(
-    encoded: Encoded, layout: Layout, slot_of_word: NDArray[np.int32]
-) -> dict[str, NDArray[Any]]:
-    """The named inputs of an exported model for encoded rows (a batch: words become dense).
-
-    Which word has which slot, ``Statistics.word_slots``, stays outside the network.
-    """
-    inputs: dict[str, NDArray[Any]] = {}
-    if layout.numbers:
-        inputs["numbers"] = encoded.numbers
-    if layout.categories:
-        inputs["codes"] = encoded.codes
-    if encoded.words is not None:
-        inputs["words"] = multi_hot(encoded.words, layout, slot_of_word)
-    for i, array in enumerate(encoded.arrays):
-        inputs[f"array_{i}"] = array.astype(np.float32)
-    if encoded.prepared is not None:
-        inputs["prepared"] = encoded.prepared
-    if encoded.exposure is not None:
-        inputs["exposure"] = encoded.exposure.astype(np.float32)[:, np.newaxis]
-    return inputs
-
-
 def rows_at_once(layout: Layout) -> int:
     """Rows of one prediction batch.
 
@@ -198,7 +176,7 @@ def rows_at_once(layout: Layout) -> int:
     >>> rows_at_once(Layout(numbers=("x",))), rows_at_once(words)
     (1024, 419)
     """
-    return max(1, min(PREDICT_ROWS, PREDICT_CELLS // math.prod(layout.input_shape)))
+    return max(1, min(PREDICT_ROWS, PREDICT_CELLS // max(1, layout.n_cells)))
 
 
 def predict_encoded(
@@ -527,25 +505,3 @@ def seen_ranges(dataset: Dataset) -> dict[str, list[Any]]:
             ends = [end and end.isoformat() for end in ends]
         ranges[column.name] = ends
     return ranges
-
-
-def _symbolic_inputs(layout: Layout, *, any_length: bool = False) -> dict[str, Any]:
-    import keras
-
-    inputs = {}
-    if layout.numbers:
-        inputs["numbers"] = keras.Input((len(layout.numbers),), name="numbers")
-    if layout.categories:
-        shape = (len(layout.categories),)
-        inputs["codes"] = keras.Input(shape, dtype="int32", name="codes")
-    if layout.words:
-        inputs["words"] = keras.Input((sum(layout.word_slots),), name="words")
-    for i, array_shape in enumerate(layout.array_shapes):
-        is_open = any_length and i in layout.sequences
-        shape_taken = (None, *array_shape[1:]) if is_open else array_shape
-        inputs[f"array_{i}"] = keras.Input(shape_taken, name=f"array_{i}")
-    if layout.prepared:
-        inputs["prepared"] = keras.Input(layout.prepared, name="prepared")
-    if layout.has_exposure:
-        inputs["exposure"] = keras.Input((1,), name="exposure")
-    return inputs

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hpsearch.data.dataset import Column, Schema
+from hpsearch.data.tokens import FIRST_WORD, PADDING, UNKNOWN
 from hpsearch.preprocessing import Layout, beside_prepared
+from hpsearch.preprocessing.encoding import word_count
 from hpsearch.task import Target
 
 Described = dict[str, Any]
@@ -19,10 +21,12 @@ def described_inputs(schema: Schema, layout: Layout) -> list[Described]:
     date gives days since 2000-01-01, and sine and cosine of its place in the year, the week and the
     day. ``codes`` hold a number for each level. ``words`` hold 1 in the slots of a text's words:
     word k of all columns' words, one column after the other, has slot ``word_slots[k]`` of the
-    manifest, none where that is -1. Arrays come as they are, less a constant for each index of the
-    last axis; in sequences NaN is a missing value, and a step of nothing else padding. ``prepared``
-    is what a transformer of one's own gives. ``exposure`` is what the predicted counts of one unit
-    of it are multiplied by.
+    manifest, none where that is -1. ``tokens`` hold a row's words in their order, one column after
+    the other: word k of a column's list, or word number k, as k + 2, a word that the list lacks as
+    1, 0 behind the last one; a row without words is one unknown word. Arrays come as they are, less
+    a constant for each index of the last axis; in sequences NaN is a missing value, and a step of
+    nothing else padding. ``prepared`` is what a transformer of one's own gives. ``exposure`` is
+    what the predicted counts of one unit of it are multiplied by.
 
     Examples
     --------
@@ -57,6 +61,12 @@ def _inputs(schema: Schema, layout: Layout) -> Iterator[Described]:
         "dtype": "float32",
         "shape": [sum(layout.word_slots)],
         "features": [{"column": c, "n_words": n, "n_slots": slots} for c, n, slots in names],
+    }
+    yield {
+        "name": "tokens",
+        "dtype": "int32",
+        "shape": [sum(layout.token_widths)],
+        "features": [_tokens(column, word_count(column)) for column in schema.tokens],
     }
     shapes = zip(schema.of_kind("array"), layout.array_shapes, strict=True)
     for number, (column, shape) in enumerate(shapes):
@@ -100,6 +110,17 @@ def _codes(column: Column) -> Described:
         "codes": {str(level): code for code, level in enumerate(column.levels)},
         "unknown": n_levels,
         "missing": n_levels + 1,
+    }
+
+
+def _tokens(column: Column, n_words: int) -> Described:
+    return {
+        "column": column.name,
+        "n_words": n_words,
+        "n_tokens": column.width,
+        "first": FIRST_WORD,
+        "unknown": UNKNOWN,
+        "padding": PADDING,
     }
 
 

@@ -34,12 +34,12 @@ from hpsearch.export.bundle import (
     canonical,
     file_sha256,
     load_keras_file,
-    model_inputs,
     predict_encoded,
     rows_at_once,
     save_keras_file,
 )
 from hpsearch.export.code import objects_with_code
+from hpsearch.export.graph_inputs import model_inputs
 from hpsearch.export.inputs import described_model
 from hpsearch.export.inspection import inspect_network
 from hpsearch.export.lengths import by_length, open_in_network

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from hpsearch.data.dataset import ColumnKind, Schema
+from hpsearch.data.dataset import Column, ColumnKind, Schema
 from hpsearch.preprocessing.encoding import Encoded, number_names, word_count
 
 
@@ -28,6 +29,7 @@ class ColumnParts:
     words : columns of its sparse matrix, each text or word column's first one and the one after its
         last.
     exposure : whether the exposure is one of them.
+    tokens : columns of its numbers of words in their order, the first and the one after the last.
     """
 
     numbers: tuple[int, ...] = ()
@@ -35,6 +37,7 @@ class ColumnParts:
     words: tuple[tuple[int, int], ...] = ()
     arrays: tuple[int, ...] = ()
     exposure: bool = False
+    tokens: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def of(cls, schema: Schema, names: Sequence[str]) -> Self:
@@ -46,18 +49,25 @@ class ColumnParts:
             n = len(number_names(column))
             numbers += range(position, position + n) if column.name in wanted else ()
             position += n
-        words, first = [], 0
-        for column in schema.of_kind("text", "words"):
-            end = first + word_count(column)
-            words += [(first, end)] if column.name in wanted else []
-            first = end
+
+        def spans(columns: Sequence[Column], widths: Sequence[int]) -> tuple[tuple[int, int], ...]:
+            ends = np.cumsum([0, *widths]).tolist()
+            found = zip(columns, pairwise(ends), strict=True)
+            return tuple(span for column, span in found if column.name in wanted)
 
         def places(kind: ColumnKind) -> tuple[int, ...]:
             of_kind = enumerate(schema.of_kind(kind))
             return tuple(place for place, column in of_kind if column.name in wanted)
 
         exposure = bool(places("exposure"))
-        return cls(tuple(numbers), places("category"), tuple(words), places("array"), exposure)
+        return cls(
+            tuple(numbers),
+            places("category"),
+            spans(schema.bags, [word_count(column) for column in schema.bags]),
+            places("array"),
+            exposure,
+            spans(schema.tokens, [column.width for column in schema.tokens]),
+        )
 
     def taken_from(self, rows: Encoded, order: NDArray[np.integer]) -> Encoded:
         """Rows whose parts here come from other ones among them.
@@ -80,8 +90,12 @@ class ColumnParts:
         exposure = rows.exposure
         if exposure is not None and self.exposure:
             exposure = exposure[order]
-        words = self._words(rows.words, order)
-        return Encoded(numbers, codes, words, arrays, exposure, rows.prepared)
+        words, tokens = self._words(rows.words, order), rows.tokens
+        if tokens is not None and self.tokens:
+            tokens = np.array(tokens)
+            for first, end in self.tokens:
+                tokens[:, first:end] = tokens[order][:, first:end]
+        return Encoded(numbers, codes, words, arrays, exposure, rows.prepared, tokens)
 
     def _words(
         self, words: sparse.csr_array | None, order: NDArray[np.integer]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from hpsearch.data.tokens import FIRST_WORD
 from hpsearch.preprocessing.encoding import Encoded, Layout
 from hpsearch.preprocessing.statistics import ABSENT, Statistics
 
@@ -110,6 +111,37 @@ def multi_hot(
     known = slots != ABSENT
     dense[rows[known], slots[known]] = 1.0
     return dense
+
+
+def words_in_order(
+    xp: ModuleType, layout: Layout, statistics: Statistics, tokens: Any, position: int
+) -> Any:
+    """The words of one column as a network gets them, int32 (n, width).
+
+    Parameters
+    ----------
+    tokens : as in ``Encoded``; position : in ``Layout.tokens``.
+    """
+    offset = sum(n + FIRST_WORD for n in layout.n_token_words[:position])
+    first = sum(layout.token_widths[:position])
+    places = slice(first, first + layout.token_widths[position])
+    slots = xp.take(statistics.token_slots, tokens[:, places] + np.int32(offset))
+    return slots * statistics.token_reach[places]
+
+
+def bag_of_tokens(
+    tokens: NDArray[np.int32], layout: Layout, statistics: Statistics
+) -> sparse.csr_array:
+    """Which words that are known occur in each row (n, sum of ``token_slots``), sparse."""
+    parts = []
+    for position, n_slots in enumerate(layout.token_slots):
+        words = words_in_order(np, layout, statistics, tokens, position) - FIRST_WORD
+        rows, places = np.nonzero(words >= 0)
+        cells = np.unique(rows * n_slots + words[rows, places])
+        ones = np.ones(len(cells), np.float32)
+        shape = (len(tokens), n_slots)
+        parts.append(sparse.csr_array((ones, (cells // n_slots, cells % n_slots)), shape=shape))
+    return sparse.csr_array(sparse.hstack(parts, format="csr"))
 
 
 def _indicator(xp: ModuleType, condition: Any) -> Any:

@@ -21,6 +21,7 @@ from hpsearch.data.arrays import network_shape
 from hpsearch.data.dataset import Column, Schema
 from hpsearch.data.offsets import days_since_2000
 from hpsearch.data.options import MAX_LEVELS, MAX_WORDS
+from hpsearch.data.tokens import numbers_of_texts
 from hpsearch.data.words import split_words
 
 _DAY = np.timedelta64(1, "D")
@@ -32,7 +33,8 @@ class Layout:
 
     A flat input holds, in this order: standardised numbers, indicators of missing numbers, the
     slots of each category, the slots of the words, prepared rows, flattened arrays. A table that is
-    one array column alone keeps that array's shape, as prepared rows alone keep theirs.
+    one array column alone keeps that array's shape, as prepared rows alone keep theirs. Words in
+    their order are no part of it; a table of such a column alone has their numbers in its place.
 
     Attributes
     ----------
@@ -45,6 +47,8 @@ class Layout:
     has_other : whether rarer and unseen levels share a slot of their own, behind the levels'.
     has_missing_slot : whether missing cells of the category have a slot, the last one.
     words : names of the word columns; ``n_words`` and ``word_slots`` count their words and slots.
+    tokens : names of the columns of words in their order; ``n_token_words``, ``token_slots`` and
+        ``token_widths`` count their words, those that a fold knows at most, and those of a row.
     arrays : names of the array columns; ``array_shapes`` their rows' shapes as a network sees them,
         a grey image with a channel axis. Each index of the last axis has a mean of its own.
     token_numbers, token_channels : positions in ``numbers``, and among the channels of all arrays,
@@ -76,6 +80,10 @@ class Layout:
     number_columns: tuple[str, ...] = ()
     array_kinds: tuple[str, ...] = ()
     n_means: int = 1
+    tokens: tuple[str, ...] = ()
+    n_token_words: tuple[int, ...] = ()
+    token_slots: tuple[int, ...] = ()
+    token_widths: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -95,8 +103,9 @@ class Layout:
             numbers += number_names(column)
             number_columns += [column.name] * (len(numbers) - len(number_columns))
         categories = schema.of_kind("category")
-        words = schema.of_kind("text", "words")
+        words, tokens = schema.bags, schema.tokens
         n_words = tuple(word_count(column) for column in words)
+        n_token_words = tuple(word_count(column) for column in tokens)
         arrays = schema.of_kind("array")
         return cls(
             numbers=tuple(numbers),
@@ -115,6 +124,10 @@ class Layout:
             number_columns=tuple(number_columns),
             array_kinds=tuple(c.array_kind for c in arrays),
             n_means=schema.target.n_means,
+            tokens=tuple(c.name for c in tokens),
+            n_token_words=n_token_words,
+            token_slots=tuple(min(count, max_words) for count in n_token_words),
+            token_widths=tuple(c.width for c in tokens),
         )
 
     @property
@@ -131,15 +144,32 @@ class Layout:
     @property
     def keeps_shape(self) -> bool:
         """Whether the table is one array column alone, whose shape the network sees."""
-        others = self.numbers or self.categories or self.words or self.prepared
+        others = self.numbers or self.categories or self.words or self.prepared or self.tokens
         return len(self.arrays) == 1 and not others
+
+    @property
+    def is_tokens(self) -> bool:
+        """Whether the table is one column of words in their order alone."""
+        others = self.numbers or self.categories or self.words or self.prepared or self.arrays
+        return len(self.tokens) == 1 and not others
+
+    @property
+    def has_flat(self) -> bool:
+        """Whether there is a flat vector, which a network may read beside other inputs."""
+        return not self.words and not self.is_tokens and self.input_shape != (0,)
+
+    @property
+    def n_cells(self) -> int:
+        """Cells of one row in all its parts."""
+        flat = 0 if self.is_tokens else int(np.prod(self.input_shape))
+        return flat + sum(self.token_widths)
 
     def without_words(self) -> Layout:
         """The layout of the other columns."""
         return replace(self, words=(), n_words=(), word_slots=())
 
     def with_prepared(self, shape: tuple[int, ...]) -> Layout:
-        """The layout in which prepared rows take the place of all columns but array columns."""
+        """The layout in which prepared rows take the place of all columns but arrays and tokens."""
         return Layout(
             arrays=self.arrays,
             array_shapes=self.array_shapes,
@@ -147,6 +177,10 @@ class Layout:
             token_channels=self.token_channels,
             has_exposure=self.has_exposure,
             prepared=shape,
+            tokens=self.tokens,
+            n_token_words=self.n_token_words,
+            token_slots=self.token_slots,
+            token_widths=self.token_widths,
         )
 
     @property
@@ -154,6 +188,8 @@ class Layout:
         """Shape of one preprocessed row."""
         if self.keeps_shape:
             return self.array_shapes[0]
+        if self.is_tokens:
+            return self.token_widths
         if self.prepared and not self.arrays:
             return self.prepared
         flat_arrays = sum(int(np.prod(shape)) for shape in self.array_shapes)
@@ -176,6 +212,8 @@ class Encoded:
     exposure : float64 (n_rows,), by which counts are multiplied that are predicted for one unit of
         it; None where they are not.
     prepared : float32 (n_rows, *``Layout.prepared``), the rows as one fold has them, or None.
+    tokens : int32 (n_rows, sum of ``token_widths``), words as ``data.tokens`` numbers them, or
+        None.
     """
 
     numbers: NDArray[np.float32]
@@ -184,6 +222,7 @@ class Encoded:
     arrays: tuple[NDArray[Any], ...]
     exposure: NDArray[np.float64] | None = None
     prepared: NDArray[np.float32] | None = None
+    tokens: NDArray[np.int32] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -199,6 +238,7 @@ class Encoded:
             tuple(array[rows] for array in self.arrays),
             None if self.exposure is None else self.exposure[rows],
             None if self.prepared is None else self.prepared[rows],
+            None if self.tokens is None else self.tokens[rows],
         )
 
     def without_features(self) -> Encoded:
@@ -210,7 +250,8 @@ class Encoded:
 
 def beside_prepared(schema: Schema) -> Schema:
     """The columns that stay beside prepared rows, which take the place of all others."""
-    return replace(schema, columns=schema.of_kind("array", "exposure"))
+    stay = {*schema.of_kind("array", "exposure"), *schema.tokens}
+    return replace(schema, columns=tuple(c for c in schema.columns if c in stay))
 
 
 def encode(
@@ -237,7 +278,11 @@ def encode(
     codes = [_codes(c, frame[c.name]) for c in schema.of_kind("category")]
     words = [
         _bag(c, frame[c.name]) if c.kind == "text" else sparse.csr_array(arrays[c.name])
-        for c in schema.of_kind("text", "words")
+        for c in schema.bags
+    ]
+    tokens = [
+        numbers_of_texts(c, frame[c.name]) if c.kind == "text" else np.asarray(arrays[c.name])
+        for c in schema.tokens
     ]
     exposures = [frame[c.name].to_numpy(np.float64) for c in schema.of_kind("exposure")]
     return Encoded(
@@ -246,6 +291,7 @@ def encode(
         words=sparse.hstack(words, format="csr", dtype=np.float32) if words else None,
         arrays=tuple(_array(c, np.asarray(arrays[c.name])) for c in schema.of_kind("array")),
         exposure=exposures[0] if exposures else None,
+        tokens=np.concatenate(tokens, axis=1) if tokens else None,
     )
 
 

@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.preprocessing.design import design_batch, multi_hot, standardised_arrays
+from hpsearch.data.tokens import FIRST_WORD
+from hpsearch.preprocessing.design import (
+    design_batch,
+    multi_hot,
+    standardised_arrays,
+    words_in_order,
+)
 from hpsearch.preprocessing.encoding import Encoded, Layout
 from hpsearch.preprocessing.statistics import Statistics
 from hpsearch.preprocessing.views import (
@@ -27,10 +33,13 @@ from hpsearch.preprocessing.views import (
 )
 from hpsearch.task import Input
 
-KINDS = ("numbers", "categories", "words", "image", "video", "sequence", "prepared", "flat")
-"""Names that stand for all columns of a kind; an image or a sequence where there is one. What a
-transformer of one's own gives is ``prepared``, and the vector of a network without names ``flat``,
-where no bag of words is part of it."""
+KINDS = (
+    *("numbers", "categories", "words", "tokens", "image", "video", "sequence", "prepared"),
+    "flat",
+)
+"""Names that stand for all columns of a kind; of tokens, images and sequences where there is one.
+What a transformer of one's own gives is ``prepared``, and the vector of a network without names
+``flat``, where no bag of words is part of it."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +48,9 @@ class Source:
 
     Attributes
     ----------
-    kind : ``numbers``, ``categories``, ``words``, ``array``, ``prepared`` or ``flat``.
+    kind : ``numbers``, ``categories``, ``words``, ``tokens``, ``array``, ``prepared`` or ``flat``.
     positions : of its features in ``Layout.numbers``, of its columns in ``Layout.categories``,
-        ``Layout.words`` or ``Layout.arrays``.
+        ``Layout.words``, ``Layout.tokens`` or ``Layout.arrays``.
     view : in which form they are given; empty for the usual one.
     """
 
@@ -74,6 +83,16 @@ class Inputs(Mapping[str, Input]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The columns of words in their order, which no flat vector holds."""
+        return self._layout.tokens
+
+    @property
+    def only(self) -> str | None:
+        """The name of the one input that there is, where the table is words in their order."""
+        return self._layout.tokens[0] if self._layout.is_tokens else None
+
 
 def source_of(layout: Layout, name: str) -> Source | None:
     """What an input's name stands for, or None where it stands for nothing.
@@ -102,6 +121,9 @@ def described(layout: Layout, source: Source) -> Input:
     """The shape, dtype and codes of an input."""
     if source.kind == "words":
         return Input((sum(layout.word_slots[at] for at in source.positions),), is_bag=True)
+    if source.kind == "tokens":
+        [at] = source.positions
+        return Input((layout.token_widths[at],), "int32", layout.token_slots[at] + FIRST_WORD)
     if source.kind == "prepared":
         return Input(layout.prepared)
     if source.kind == "flat":
@@ -124,6 +146,7 @@ def design_inputs(
     words: Any = None,
     arrays: tuple[Any, ...] = (),
     prepared: Any = None,
+    tokens: Any = None,
     may_miss: bool = True,
 ) -> tuple[Any, ...]:
     """What a network gets: an array for each name, or the flat vector alone where there are none.
@@ -133,6 +156,7 @@ def design_inputs(
     names : of the network's inputs, in its order.
     words : float32 (n, sum of ``word_slots``) multi-hot; where it is None, so is each input of
         words, which stand for themselves then (``fused.bags``).
+    tokens : as in ``Encoded``.
     xp, layout, statistics, numbers, codes, arrays, prepared, may_miss : as in ``design_batch``.
     """
 
@@ -155,6 +179,8 @@ def design_inputs(
     def made(source: Source) -> Any:
         if source.kind == "words":
             return None if words is None else _columns_of_words(xp, layout, words, source)
+        if source.kind == "tokens":
+            return words_in_order(xp, layout, statistics, tokens, source.positions[0])
         if source.kind == "prepared":
             return prepared
         if source.kind == "flat":
@@ -190,6 +216,7 @@ def input_rows(
         words=None if words is None else multi_hot(words, layout, statistics.word_slots),
         arrays=encoded.arrays,
         prepared=encoded.prepared,
+        tokens=encoded.tokens,
     )
 
 
@@ -238,7 +265,9 @@ def _of_kind(layout: Layout, name: str) -> Source | None:
     }
     if counts.get(name):
         return Source(name, tuple(range(counts[name])))
-    if (name == "prepared" and layout.prepared) or (name == "flat" and not layout.words):
+    if name == "tokens" and len(layout.tokens) == 1:
+        return Source("tokens", (0,))
+    if (name == "prepared" and layout.prepared) or (name == "flat" and layout.has_flat):
         return Source(name, ())
     of_kind = [at for at, kind in enumerate(layout.array_kinds) if kind == name]
     return Source("array", (of_kind[0],)) if len(of_kind) == 1 else None
@@ -253,6 +282,7 @@ def _columns(layout: Layout) -> dict[str, Source]:
     for kind, names in (
         ("categories", layout.categories),
         ("words", layout.words),
+        ("tokens", layout.tokens),
         ("array", layout.arrays),
     ):
         found |= {name: Source(kind, (at,)) for at, name in enumerate(names)}

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from hpsearch.data.tokens import FIRST_WORD, PADDING, UNKNOWN
 from hpsearch.preprocessing.encoding import Encoded, Layout
 from hpsearch.preprocessing.transforms import fit_powers, transformed
 
@@ -37,6 +38,11 @@ class Statistics:
     category_slots : int32 (sum of ``n_levels + 2``,): the slot of each code, column after column,
         or ``ABSENT``.
     word_slots : int32 (sum of ``n_words``,): the slot of each word, or ``ABSENT``.
+    token_slots : int32 (sum of ``n_token_words + 2``,): the number that a network gets for each
+        number of a word, column after column: 0 for padding, 1 for words that the training rows
+        don't know or that are too rare, from 2 on for others.
+    token_reach : int32 (sum of ``token_widths``,): 1 at each place of a row that the longest
+        training row has a word at, 0 behind, where words become padding.
     array_centre, array_scale : float32 (channels of all arrays,), over training rows, steps and
         pixels: a channel is an index of the last axis, such as a sequence's feature, of which the
         values that are there count.
@@ -58,6 +64,8 @@ class Statistics:
     target_scale: NDArray[np.float64]
     target_power: NDArray[np.float64]
     views: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    token_slots: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    token_reach: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
     @classmethod
     def stack(cls, parts: Sequence[Statistics]) -> Statistics:
@@ -116,6 +124,7 @@ def fit_statistics(
         values[list(layout.token_numbers)] = neutral
     for values, neutral in ((array_centre, 0.0), (array_scale, 1.0)):
         values[list(layout.token_channels)] = neutral
+    token_slots, token_reach = _token_statistics(encoded.tokens, rows, layout)
     power = fit_powers(transform, y[rows])
     learnt = transformed(transform, y[rows], power)
     if counts and scale_target:
@@ -133,6 +142,8 @@ def fit_statistics(
         target_centre=target_centre,
         target_scale=target_scale,
         target_power=power,
+        token_slots=token_slots,
+        token_reach=token_reach,
     )
 
 
@@ -269,6 +280,25 @@ def _word_slots(
         tables.append(np.where(slots == ABSENT, ABSENT, slots + first_slot))
         first_word, first_slot = first_word + n_words, first_slot + n_slots
     return np.concatenate(tables).astype(np.int32)
+
+
+def _token_statistics(
+    tokens: NDArray[np.int32] | None, rows: NDArray[np.integer[Any]], layout: Layout
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Which words are known, by how often they occur, and how far rows reach."""
+    if tokens is None or not layout.tokens:
+        return np.empty(0, np.int32), np.empty(0, np.int32)
+    slots, reach, first = [], [], 0
+    counted = zip(layout.n_token_words, layout.token_slots, layout.token_widths, strict=True)
+    for n_words, n_slots, width in counted:
+        found = tokens[rows, first : first + width]
+        counts = np.bincount(found.ravel(), minlength=n_words + FIRST_WORD)[FIRST_WORD:]
+        known = _most_frequent(counts, n_slots)
+        numbers = np.where(known == ABSENT, UNKNOWN, known + FIRST_WORD)
+        slots.append(np.concatenate([[PADDING, UNKNOWN], numbers]))
+        reach.append((found != PADDING).any(axis=0))
+        first += width
+    return np.concatenate(slots).astype(np.int32), np.concatenate(reach).astype(np.int32)
 
 
 def _most_frequent(counts: NDArray[Any], n_slots: int) -> NDArray[np.int32]:

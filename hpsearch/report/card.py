@@ -250,10 +250,20 @@ def _limits(manifest: Mapping[str, Any]) -> Iterator[str]:
             f"- At most {_count(limits.get('max_levels'))} levels of a category are told apart; "
             "rarer and unseen ones count as unknown."
         )
-    if kinds & {"text", "words"}:
+    of_words = [column for column in columns if column.get("kind") in ("text", "words")]
+    in_order = [column for column in of_words if column.get("width")]
+    if of_words:
+        others = (
+            "others count as unknown" if len(in_order) == len(of_words) else "others are ignored"
+        )
         yield (
             f"- At most {_count(limits.get('max_words'))} words of a text column are known; "
-            "others are ignored."
+            f"{others}."
+        )
+    for column in in_order:
+        yield (
+            f"- Of {_text(column['name'])} the first {_count(column['width'])} words of a row are "
+            "read, in their order; as far as the longest training row reaches."
         )
     looked_up: dict[tuple[int, int], dict[str, None]] = {}
     for one in manifest.get("lookups") or ():
@@ -291,6 +301,7 @@ def _kind(column: Mapping[str, Any]) -> str:
     if column["kind"] == "array":
         return str(column.get("array_kind", "image"))
     kind = str(_KINDS.get(column["kind"], column["kind"]))
+    kind += " in order" if column.get("width") else ""
     written = column.get("number_format") or column.get("date_format")
     return f"{kind}, written like {written}" if written else kind
 
@@ -307,6 +318,8 @@ def _seen(column: Mapping[str, Any], ranges: Mapping[str, Sequence[Any]]) -> str
         return _listed(levels, most=_LEVELS_SHOWN)
     if column["kind"] in ("text", "words") and levels:
         return f"{len(levels):,} words"
+    if column["kind"] == "words" and column.get("width"):
+        return f"word numbers up to {column['shape'][0] - 1:,}"
     if column.get("shape"):
         return " x ".join(map(str, column["shape"]))
     return ""

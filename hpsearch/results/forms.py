@@ -287,6 +287,7 @@ MANIFEST_FORM: Final = record(
                             **each(text, "name kind"),
                             "levels": listed(scalar),
                             "shape": listed(count),
+                            "width": count,
                         },
                         needs=["name", "kind"],
                     )

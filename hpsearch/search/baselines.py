@@ -28,7 +28,8 @@ from scipy import sparse
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.workers import Lost, Workers
-from hpsearch.preprocessing import Statistics, design_rows, per_exposure
+from hpsearch.preprocessing import Layout, Statistics, design_rows, per_exposure
+from hpsearch.preprocessing.design import bag_of_tokens
 from hpsearch.preprocessing.statistics import ABSENT
 from hpsearch.scoring.trials import Row
 from hpsearch.task import OF_VALUES, ProblemKind, Target
@@ -225,7 +226,7 @@ def fit_and_predict(
         for column in columns
         for level in data.target.levels or (None,)
     ]
-    step = max(1, PREDICT_CELLS // max(1, int(np.prod(data.layout.input_shape))))
+    step = max(1, PREDICT_CELLS // max(1, _n_features(data.layout)))
     parts = [
         np.concatenate([_outputs(data.target, model, chunk) for model in fitted], axis=1)
         for start in range(0, len(new_rows), step)
@@ -331,16 +332,26 @@ def _canonical(
 
 
 def _features(data: FitData, statistics: Statistics, rows: NDArray[np.int64]) -> Any:
-    """Preprocessed rows (n, features): arrays flattened, words as a sparse matrix."""
+    """Preprocessed rows (n, features): arrays flattened, which words occur as a sparse matrix."""
     encoded, layout = data.encoded.take(rows), data.layout
-    if encoded.words is None:
+    bags = []
+    if encoded.words is not None:
+        bags.append(_slotted(encoded.words, statistics.word_slots, sum(layout.word_slots)))
+    if encoded.tokens is not None:
+        bags.append(bag_of_tokens(encoded.tokens, layout, statistics))
+    if not bags:
         return design_rows(encoded, layout, statistics).reshape(len(rows), -1)
-    words = _slotted(encoded.words, statistics.word_slots, sum(layout.word_slots))
-    if not (layout.numbers or layout.categories or layout.arrays):
+    words = sparse.hstack(bags, format="csr")
+    if not (layout.numbers or layout.categories or layout.arrays or layout.prepared):
         return words
     without = replace(encoded, words=None)
     others = design_rows(without, layout.without_words(), statistics).reshape(len(rows), -1)
     return sparse.hstack([sparse.csr_array(others), words], format="csr")
+
+
+def _n_features(layout: Layout) -> int:
+    flat = 0 if layout.is_tokens else int(np.prod(layout.input_shape))
+    return flat + sum(layout.token_slots)
 
 
 def _slotted(words: Any, slot_of_word: NDArray[np.int32], n_slots: int) -> sparse.csr_array:
@@ -370,10 +381,10 @@ class _Sizes:
     def of(cls, data: FitData, positions: Sequence[int]) -> _Sizes:
         return cls(
             n_train=max(len(data.folds[p].train) for p in positions),
-            n_features=max(1, int(np.prod(data.layout.input_shape))),
+            n_features=max(1, _n_features(data.layout)),
             kind=data.target.kind,
             n_outputs=data.target.n_outputs,
-            has_words=bool(data.layout.words),
+            has_words=bool(data.layout.words or data.layout.tokens),
         )
 
     def most_rows(self, name: str) -> int:

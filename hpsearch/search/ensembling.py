@@ -85,7 +85,7 @@ def check_ensemble(plan: SearchPlan) -> None:
             "`--ensemble folds` averages the networks of all folds, and in time order those of "
             "early folds know little of what came later. Take seeds, or a number of trials."
         )
-    if texts := [column.name for column in dataset.schema.of_kind("text", "words")]:
+    if texts := [column.name for column in dataset.schema.bags]:
         raise OptionError(
             "`--ensemble folds` needs networks that know the same words; those of different folds "
             f"know different ones of the column {texts[0]!r}. Take seeds, or a number of "

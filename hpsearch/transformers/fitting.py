@@ -59,23 +59,23 @@ class RawRows:
 
 
 def columns_given(schema: Schema) -> tuple[Column, ...]:
-    """The columns that a transformer gets; array columns stay beside what it gives.
+    """The columns that a transformer gets; arrays and tokens stay beside what it gives.
 
     Raises
     ------
     TransformerError
         There is none, or one that can be neither.
     """
-    if words := schema.of_kind("words"):
+    if words := [column for column in schema.bags if column.kind == "words"]:
         raise TransformerError(
             "A transformer gets columns that hold one cell a row, and arrays stay beside them; "
             f"{words[0].name!r} is a sparse matrix of words. Leave --preprocess out, or give texts."
         )
-    given = schema.of_kind(*KINDS)
+    given = tuple(column for column in schema.of_kind(*KINDS) if not column.width)
     if not given:
         raise TransformerError(
             "A transformer gets columns that hold one cell a row; the table has none, but arrays "
-            "alone. Leave --preprocess out."
+            "or tokens alone. Leave --preprocess out."
         )
     return given
 

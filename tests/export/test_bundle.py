@@ -19,10 +19,10 @@ from hpsearch.export.bundle import (
     canonical,
     file_sha256,
     load_keras_file,
-    model_inputs,
     predict_encoded,
     save_keras_file,
 )
+from hpsearch.export.graph_inputs import model_inputs
 from hpsearch.export.refit import _save_arrays, refit_steps
 from hpsearch.folds import Fold
 from hpsearch.preprocessing import Layout, design_rows, encode, fit_statistics

@@ -15,8 +15,9 @@ import pytest
 import hpsearch
 from hpsearch.errors import ModelFileError
 from hpsearch.estimators import KerasClassifier
-from hpsearch.export.bundle import Bundle, model_inputs, predict_encoded
+from hpsearch.export.bundle import Bundle, predict_encoded
 from hpsearch.export.code import Code
+from hpsearch.export.graph_inputs import model_inputs
 from hpsearch.export.prediction import predict_rows
 from hpsearch.preprocessing import encode
 from hpsearch.space.source import objects_of

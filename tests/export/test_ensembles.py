@@ -14,11 +14,11 @@ from hpsearch.export.bundle import (
     Bundle,
     bundle_ensemble,
     load_keras_file,
-    model_inputs,
     predict_encoded,
     save_keras_file,
 )
 from hpsearch.export.formats import _child
+from hpsearch.export.graph_inputs import model_inputs
 from hpsearch.export.members import Part
 from hpsearch.preprocessing import Layout, design_rows, encode, fit_statistics
 from hpsearch.task import Target

@@ -354,7 +354,7 @@ def test_what_is_no_transformer_is_refused(given, folder):
 
 def test_a_table_of_arrays_alone_is_refused(folder):
     images = hpsearch.load(np.random.default_rng(0).random((24, 4, 4)), np.arange(24) % 2)
-    with pytest.raises(TransformerError, match="the table has none, but arrays alone"):
+    with pytest.raises(TransformerError, match="the table has none, but arrays"):
         searched(folder, PCA(2), data=images)
 
 

@@ -23,6 +23,8 @@ DESIGN_STATISTICS: Final = (
     "category_slots",
     "array_centre",
     "array_scale",
+    "token_slots",
+    "token_reach",
 )
 
 

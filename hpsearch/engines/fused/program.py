@@ -84,6 +84,7 @@ class Table:
     y: Any
     may_miss: bool
     fold_rows: Any = None
+    tokens: Any = None
 
     @classmethod
     def of(
@@ -106,6 +107,7 @@ class Table:
             y=None if y is None else jax.device_put(y),
             may_miss=bool(layout.indicators) or bool(np.isnan(encoded.numbers).any()),
             fold_rows=None if fold_rows is None else jax.device_put(fold_rows),
+            tokens=None if encoded.tokens is None else jax.device_put(encoded.tokens),
         )
 
 
@@ -213,6 +215,7 @@ class FusedProgram:
             "arrays": table.arrays,
             "bags": self._bags,
             "fold_rows": table.fold_rows,
+            "tokens": table.tokens,
             "y": table.y,
         }
 
@@ -416,6 +419,7 @@ class FusedProgram:
             numbers=shared["numbers"][rows],
             codes=shared["codes"][rows],
             arrays=self._rows_of_arrays(shared, rows, n_steps),
+            tokens=None if shared["tokens"] is None else shared["tokens"][rows],
             may_miss=self._table.may_miss,
         )
         if self._columns is None:

@@ -124,7 +124,7 @@ class RowSource:
             matrices = (matrix for name, matrix in tensors.items() if name.startswith("matrix"))
             return [tf.gather(matrix, rows) for matrix in matrices]
         learnt = {name: tensors[f"statistics.{name}"] for name in _DESIGN_STATISTICS}
-        n_arrays = sum(name.startswith("array") for name in tensors)
+        n_arrays = len(self._layout.arrays)
         views = {name.removeprefix("views."): v for name, v in tensors.items() if "views." in name}
         return design_inputs(
             keras.ops,
@@ -143,6 +143,7 @@ class RowSource:
             words=self._multi_hot(tensors, rows) if self._layout.words else None,
             arrays=tuple(tf.gather(tensors[f"array{i}"], rows) for i in range(n_arrays)),
             prepared=tf.gather(tensors["prepared"], rows) if self._layout.prepared else None,
+            tokens=tf.gather(tensors["tokens"], rows) if self._layout.tokens else None,
         )
 
     def _multi_hot(self, tensors: dict[str, Any], rows: Any) -> Any:
@@ -158,11 +159,16 @@ class RowSource:
         return tf.ensure_shape(dense, [None, width])
 
 
-_DESIGN_STATISTICS = ("fill", "centre", "scale", "category_slots", "array_centre", "array_scale")
+_DESIGN_STATISTICS = (
+    *("fill", "centre", "scale", "category_slots", "array_centre", "array_scale"),
+    *("token_slots", "token_reach"),
+)
 
 
 def _raw_tensors(encoded: Encoded) -> dict[str, Any]:
     tensors = {"numbers": tf.constant(encoded.numbers), "codes": tf.constant(encoded.codes)}
+    if encoded.tokens is not None:
+        tensors["tokens"] = tf.constant(encoded.tokens)
     arrays = {f"array{i}": tf.constant(array) for i, array in enumerate(encoded.arrays)}
     return tensors | arrays
 

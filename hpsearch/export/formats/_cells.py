@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from hpsearch.data.arrays import network_shape
 from hpsearch.data.dataset import Column
 from hpsearch.data.offsets import days_since_2000
+from hpsearch.data.tokens import numbers_of_texts
 from hpsearch.data.words import SCRIPTS, has_unspaced, split_words
 from hpsearch.export.bundle import Bundle
 from hpsearch.export.inputs import described_output
@@ -37,6 +38,8 @@ _HOLDS: Final = {
     "text": "the text, in composed characters (NFC)",
     "words": "1 for each of `levels` that occurs, else 0, in their order",
     "array": "the array",
+    "tokens": "the row's words in their order: word k of `levels`, or word number k, as k + 2, an "
+    "unknown word as 1, 0 behind the last one; 1 alone where there is no word",
 }
 _SEQUENCE: Final = "steps of features, NaN where a value is missing, in all features of padding"
 
@@ -48,9 +51,10 @@ class Cells:
     Attributes
     ----------
     column : as the schema has it; kind : as in ``Column.kind``, or ``words`` for a text that is
-        given word by word.
+        given word by word, ``tokens`` for words that are given by number in their order.
     name : the tensor's, in characters that every format takes.
-    dtype : ``float64``, ``float32`` or ``string``; shape : of one row, ``()`` for a cell.
+    dtype : ``float64``, ``float32``, ``int32`` or ``string``.
+    shape : of one row, ``()`` for a cell.
     """
 
     column: Column
@@ -61,7 +65,8 @@ class Cells:
 
     def described(self) -> dict[str, Any]:
         """What a program must know that feeds it, for JSON."""
-        known = {"levels": list(self.column.levels)} if self.kind in ("category", "words") else {}
+        has_levels = self.kind in ("category", "words", "tokens")
+        known = {"levels": list(self.column.levels)} if has_levels else {}
         return {
             "name": self.name,
             "column": self.column.name,
@@ -81,6 +86,8 @@ class Cells:
                 return days_since_2000(cells)
             case "category" | "text":
                 return np.asarray(cells.fillna("").to_numpy(dtype=object))
+            case "tokens" if self.column.kind == "text":
+                return numbers_of_texts(self.column, cells)
             case "words" if self.column.kind == "text":
                 return self._bags(cells)
             case "words":
@@ -115,6 +122,8 @@ def _cells(column: Column, taken: set[str], splits_text: bool) -> Cells:
             return Cells(column, column.kind, name, "float64")
         case "text" if splits_text and _can_be_split(column):
             return Cells(column, "text", name, "string")
+        case "text" | "words" if column.width:
+            return Cells(column, "tokens", name, "int32", (column.width,))
         case "category":
             return Cells(column, "category", name, "string")
         case "text":
@@ -178,7 +187,8 @@ def encoded(bundle: Bundle, cells: Iterable[Cells], given: Mapping[str, Any]) ->
     Parameters
     ----------
     given : by column a tensor as ``Cells`` says, but for categories the levels' codes, int32 (n,),
-        and for texts the slots of their words, float32 (n, slots of the column).
+        and for texts the slots of their words, float32 (n, slots of the column), or their words'
+        numbers in their order, int32 (n, width).
     """
     import tensorflow as tf
 
@@ -201,6 +211,8 @@ def encoded(bundle: Bundle, cells: Iterable[Cells], given: Mapping[str, Any]) ->
             for position, name in enumerate(layout.words)
         ]
         inputs["words"] = tf.concat(parts, axis=1)
+    if layout.tokens:
+        inputs["tokens"] = tf.concat([given[name] for name in layout.tokens], axis=1)
     for number, column in enumerate(bundle.schema.of_kind("array")):
         rows = tf.reshape(given[column.name], (-1, *network_shape(column)))
         if column.offset:

@@ -32,9 +32,10 @@ from numpy.typing import NDArray
 from hpsearch import keras_internals
 from hpsearch.engines.workers.environment import WORKER_ENVIRONMENT, end_with_parent
 from hpsearch.errors import InputError, ModelFileError, OptionError
-from hpsearch.export.bundle import Bundle, model_inputs, predict_encoded
+from hpsearch.export.bundle import Bundle, predict_encoded
 from hpsearch.export.formats._cells import tensors_of
 from hpsearch.export.formats._rows import made_up_rows
+from hpsearch.export.graph_inputs import model_inputs
 from hpsearch.preprocessing import Encoded
 
 if TYPE_CHECKING:

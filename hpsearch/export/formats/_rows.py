@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hpsearch.data.dataset import Column
+from hpsearch.data.tokens import numbers_of_rows
 from hpsearch.engines.lookups import Lookups
 from hpsearch.export.bundle import Bundle
 
@@ -38,6 +39,8 @@ def made_up_rows(bundle: Bundle, n: int = N_ROWS) -> tuple[pd.DataFrame, dict[st
         match column.kind:
             case "array":
                 arrays[column.name] = _array(rng, column, n)
+            case "words" if column.width:
+                arrays[column.name] = _word_lists(rng, column, n)
             case "words":
                 arrays[column.name] = _word_rows(rng, column, n)
             case "number" if column.name in tokens:
@@ -107,6 +110,13 @@ def _word_rows(rng: Any, column: Column, n: int) -> Any:
 
     few = min(1.0, 8 / column.shape[0])
     return sparse.csr_array((rng.random((n, *column.shape)) < few).astype(np.float32))
+
+
+def _word_lists(rng: Any, column: Column, n: int) -> Any:
+    """Rows of known word numbers and of one that nobody knows."""
+    lengths = rng.integers(0, column.width + 2, n)
+    rows = [rng.integers(0, column.shape[0] + 1, length).tolist() for length in lengths]
+    return numbers_of_rows(rows, column)
 
 
 def _array(rng: Any, column: Column, n: int) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.data.tokens import FIRST_WORD, PADDING, UNKNOWN
 from hpsearch.export.bundle import Bundle
 from hpsearch.export.formats import _cells
 from hpsearch.export.formats._child import in_a_child
@@ -51,7 +52,9 @@ def convert(bundle: Bundle, path: Path) -> tuple[str, ...]:
             if each.kind == "category":
                 given[each.column.name] = module.tables[each.name].lookup(tensors[each.name])
             if each.kind == "text":
-                given[each.column.name] = _slots(bundle, module.tables, each, tensors[each.name])
+                words = _words(tensors[each.name])
+                made = _in_order if each.column.width else _slots
+                given[each.column.name] = made(bundle, module.tables[each.name], each, words)
         inputs = _cells.encoded(bundle, taken, given)
         outputs = bundle.model(inputs, training=False)
         return {_cells.OUTPUT: _cells.with_offset(bundle, outputs)}
@@ -86,13 +89,16 @@ def predictor(path: Path) -> Callable[[Mapping[str, NDArray[Any]]], NDArray[Any]
 
 
 def _table(bundle: Bundle, each: _cells.Cells) -> Any:
-    """The code of each level, or the slot of each word that has one."""
+    """The code of each level, the number of each word, or the slot of each that has one."""
     import tensorflow as tf
 
     levels = each.column.levels
     if each.kind == "category":
         codes = {**{level: code for code, level in enumerate(levels)}, "": len(levels) + 1}
         unknown = len(levels)
+    elif each.column.width:
+        codes = {word: number for number, word in enumerate(levels, FIRST_WORD)}
+        unknown = UNKNOWN
     else:
         words = _cells.words_of_slots(bundle, bundle.layout.words.index(each.column.name))
         codes = {levels[word]: slot for slot, word in enumerate(words) if word >= 0}
@@ -102,8 +108,8 @@ def _table(bundle: Bundle, each: _cells.Cells) -> Any:
     return tf.lookup.StaticHashTable(pairs, unknown)
 
 
-def _slots(bundle: Bundle, tables: Mapping[str, Any], each: _cells.Cells, texts: Any) -> Any:
-    """The slots (n, slots of the column) of the words of some texts (n,), as 0 and 1."""
+def _words(texts: Any) -> Any:
+    """The words of some texts (n,), row by row."""
     import tensorflow as tf
 
     lower = tf.strings.lower(texts, encoding="utf-8")
@@ -115,11 +121,29 @@ def _slots(bundle: Bundle, tables: Mapping[str, Any], each: _cells.Cells, texts:
         (_MARKS_FIRST, r"\1"),
     ):
         lower = tf.strings.regex_replace(lower, pattern, by)
-    words = tf.strings.split(lower)
-    slots = tables[each.name].lookup(words.values)
+    return tf.strings.split(lower)
+
+
+def _in_order(bundle: Bundle, table: Any, each: _cells.Cells, words: Any) -> Any:
+    """The numbers (n, width) of words in their order."""
+    import tensorflow as tf
+
+    width = each.column.width
+    numbers = words.with_values(table.lookup(words.values))
+    padded = numbers[:, :width].to_tensor(PADDING, shape=(None, width))
+    is_empty = tf.equal(words.row_lengths(), 0)[:, tf.newaxis]
+    first = tf.cast(tf.range(width) == 0, tf.int32)[tf.newaxis]
+    return padded + tf.cast(is_empty, tf.int32) * first * UNKNOWN
+
+
+def _slots(bundle: Bundle, table: Any, each: _cells.Cells, words: Any) -> Any:
+    """The slots (n, slots of the column) of words, as 0 and 1."""
+    import tensorflow as tf
+
+    slots = table.lookup(words.values)
     known = slots >= 0
     rows = tf.cast(tf.boolean_mask(words.value_rowids(), known), tf.int32)
     places = tf.stack([rows, tf.boolean_mask(slots, known)], axis=1)
     n_slots = bundle.layout.word_slots[bundle.layout.words.index(each.column.name)]
-    empty = tf.zeros((tf.shape(texts)[0], n_slots), tf.float32)
+    empty = tf.zeros((words.nrows(tf.int32), n_slots), tf.float32)
     return tf.tensor_scatter_nd_max(empty, places, tf.ones(tf.shape(rows), tf.float32))
