@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         SearchFailedError,
         SpaceError,
         StorageError,
+        TransformerError,
     )
     from hpsearch.estimators import (
         KerasClassifier,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
         SearchClassifier,
         SearchRegressor,
     )
-    from hpsearch.export.prediction import load_model, predict
+    from hpsearch.export.prediction import load_model, load_transformer, predict
     from hpsearch.folds import (
         HoldOut,
         IteratedGroupKFold,
@@ -99,6 +100,7 @@ __all__ = [
     "SpaceError",
     "StorageError",
     "TimeOrderedSplit",
+    "TransformerError",
     "TrialComparison",
     "__version__",
     "compare",
@@ -107,6 +109,7 @@ __all__ = [
     "leaderboard",
     "load",
     "load_model",
+    "load_transformer",
     "open_run",
     "predict",
     "resume",
@@ -133,6 +136,7 @@ _HOMES = {
         "SearchFailedError",
         "SpaceError",
         "StorageError",
+        "TransformerError",
     ),
     "hpsearch.estimators": (
         "KerasClassifier",
@@ -149,7 +153,7 @@ _HOMES = {
         "IteratedStratifiedKFold",
         "TimeOrderedSplit",
     ),
-    "hpsearch.export.prediction": ("load_model", "predict"),
+    "hpsearch.export.prediction": ("load_model", "load_transformer", "predict"),
     "hpsearch.results": ("Run", "open_run"),
     "hpsearch.results.leaderboard": ("Leaderboard", "leaderboard"),
     "hpsearch.scoring.observer": ("Observer",),

@@ -128,9 +128,33 @@ def predict_rows(
         return Predicted(frame, (*executed, *rows.notes), unseen)
 
 
+def load_transformer(run: str | os.PathLike[str] | Run, *, trust: bool = False) -> Any:
+    """The transformer of one's own that stands before a run's model, fitted on all of its rows.
+
+    Parameters
+    ----------
+    run : a finished run or its folder; trust : as in ``predict``.
+
+    Returns
+    -------
+    The object of scikit-learn's kind; it takes a DataFrame of the run's raw columns. The model
+    takes what it gives as the input ``prepared``. None where the run has no such transformer.
+
+    Raises
+    ------
+    InputError
+        Its file runs code, and is not trusted.
+    ModelFileError
+        It is not the file that the run wrote, or cannot be loaded here.
+    """
+    own = _bundle_of(open_run(run)).transformer
+    return None if own is None else own.opened(trusts=trust)
+
+
 def load_model(run: str | os.PathLike[str] | Run) -> Any:
     """The run's exported ``keras.Model``, preprocessing included, checked against its SHA-256.
 
+    A transformer of one's own is no part of it; see ``load_transformer``.
     Where it holds layers of the space's own, the code that the run kept is executed.
     """
     return _bundle_of(open_run(run)).model

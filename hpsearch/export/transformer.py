@@ -160,15 +160,19 @@ class Kept:
         TransformerError
             It raises, or gives anything but finite numbers of the shape that it gave before.
         """
-        if self.form == "joblib" and not trusts:
-            raise OptionError(self._untrusted)
-        rows = transformed(self.own, self._opened, frame, where)
+        rows = transformed(self.own, self.opened(trusts=trusts), frame, where)
         if len(rows.shape) != 1 + len(self.shape) or rows.shape[-1] > self.shape[-1]:
             raise TransformerError(
                 f"The transformer '{self.name}' gives rows of one shape; in {where} it gave "
                 f"{rows.shape[1:]}, and {self.shape} when it was fitted. {_REMEDY}"
             )
         return padded(rows, self.shape)
+
+    def opened(self, *, trusts: bool) -> Any:
+        """The fitted object; see ``prepared``."""
+        if self.form == "joblib" and not trusts:
+            raise OptionError(self._untrusted)
+        return self._opened
 
     def check(self) -> None:
         """Raise ``TransformerError`` unless it gives for the sample what it gave before."""

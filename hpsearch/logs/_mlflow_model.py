@@ -22,10 +22,10 @@ class RunModel:
         self._run = run
 
     def predict(self, rows: pd.DataFrame, params: Any = None) -> pd.DataFrame:
-        """Predict raw rows, as ``hpsearch.predict`` does."""
+        """Predict raw rows, as ``hpsearch.predict`` does; ``trust`` may be among the parameters."""
         from hpsearch.export.prediction import predict
 
-        return predict(self._run, rows)
+        return predict(self._run, rows, trust=bool((params or {}).get("trust")))
 
 
 def _load_pyfunc(path: str) -> RunModel:
@@ -40,13 +40,17 @@ def signature_of(run: Run) -> Any:
     either integers or floats, and MLflow takes neither for the other.
     """
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec
     from mlflow.types import Schema as MlflowSchema
 
     schema, ranges = Schema.from_json(run.manifest["schema"]), run.manifest.get("ranges") or {}
     inputs: list[Any] = [ColSpec(_type_of(c, ranges.get(c.name)), c.name) for c in schema.columns]
     outputs: list[Any] = [ColSpec(kind, name) for name, kind in _outputs(schema.target)]
-    return ModelSignature(inputs=MlflowSchema(inputs), outputs=MlflowSchema(outputs))
+    runs_code = (run.manifest.get("preprocess") or {}).get("form") == "joblib"
+    signature = ModelSignature(MlflowSchema(inputs), MlflowSchema(outputs))
+    if runs_code:
+        signature.params = ParamSchema([ParamSpec("trust", DataType.boolean, False)])
+    return signature
 
 
 def _type_of(column: Column, seen: Any) -> Any:

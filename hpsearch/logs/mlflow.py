@@ -291,7 +291,9 @@ class MlflowLog(RunLog):
         with tempfile.TemporaryDirectory() as folder:
             data = Path(folder) / "run"
             data.mkdir()
-            for name in _OF_THE_MODEL:
+            own = run.manifest.get("preprocess") or {}
+            needed = {"hpsearch": VERSION, **own.get("versions", {})}
+            for name in (*_OF_THE_MODEL, *([own["file"]] if own else [])):
                 shutil.copyfile(run.path / name, data / name)
             if "code" in run.manifest:
                 shutil.copytree(run.path / layout.CODE, data / layout.CODE)
@@ -303,7 +305,7 @@ class MlflowLog(RunLog):
                 loader_module="hpsearch.logs._mlflow_model",
                 data_path=str(data),
                 signature=signature_of(run),
-                pip_requirements=[f"hpsearch=={VERSION}"],
+                pip_requirements=[f"{name}=={number}" for name, number in needed.items()],
             )
         self._client.set_tag(self._run_id, tag, digest)
 

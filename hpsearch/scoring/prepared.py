@@ -25,6 +25,7 @@ from hpsearch.engines.workers.files import here
 from hpsearch.errors import TransformerError
 from hpsearch.export.transformer import Kept, kept
 from hpsearch.folds import Fold
+from hpsearch.progress import waiting_for
 from hpsearch.transformers import Fitted, OwnTransformer, RawRows, fit_rows
 from hpsearch.transformers.fitting import feature_frame, padded, transformed
 
@@ -106,14 +107,15 @@ def prepare_rows(
         for key, position in first.items()
     ]
     found: dict[str, FoldOutcome] = {}
-    for outcome in workers.map_unordered(fit_fold, tasks):
-        if isinstance(outcome, Lost):
-            raise TransformerError(
-                f"The transformer '{own.name}' must be fitted on every fold; on "
-                f"{outcome.task.where} it could not be: {outcome.reason}. Let it take less time or "
-                "memory."
-            )
-        found[outcome.where] = outcome
+    with waiting_for(f"the transformer '{own.name}', which is fitted on {len(tasks)} sets of rows"):
+        for outcome in workers.map_unordered(fit_fold, tasks):
+            if isinstance(outcome, Lost):
+                raise TransformerError(
+                    f"The transformer '{own.name}' must be fitted on every fold; on "
+                    f"{outcome.task.where} it could not be: {outcome.reason}. Let it take less "
+                    "time or memory."
+                )
+            found[outcome.where] = outcome
     outcomes = [found[places[first[key]][0]] for key in keys]
     refused = next((outcome.error for outcome in outcomes if outcome.error), "")
     if refused:

@@ -108,8 +108,12 @@ def test_the_model_is_kept_with_a_signature(logged):
 
 
 def test_the_model_predicts_what_predict_does(logged, monkeypatch):
-    monkeypatch.setattr("hpsearch.export.prediction.predict", lambda run, rows: (run, rows))
-    assert RunModel(logged.path).predict("rows") == (logged.path, "rows")
+    def predict(run, rows, *, trust):
+        return run, rows, trust
+
+    monkeypatch.setattr("hpsearch.export.prediction.predict", predict)
+    assert RunModel(logged.path).predict("rows") == (logged.path, "rows", False)
+    assert RunModel(logged.path).predict("rows", {"trust": True})[2]
 
 
 def test_a_run_that_grows_goes_on_in_the_same_run(logged, resume_in, tracking):

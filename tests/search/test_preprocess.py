@@ -175,6 +175,8 @@ def test_own_classes_are_loaded_where_they_are_trusted_without_their_file(of_fil
         hpsearch.predict(of_file, new)
     said = hpsearch.predict(of_file, new, trust=True)
     assert said["probability.yes"].between(0, 1).all()
+    fitted = hpsearch.load_transformer(of_file, trust=True)
+    assert fitted.transform(new[["age", "size", "town"]]).shape == (48, 13)
 
 
 def test_another_file_than_the_run_wrote_is_not_loaded(of_file, tmp_path):
