@@ -3,8 +3,9 @@
 It takes what pays in networks of recent years. Numbers are clipped smoothly, so that far values
 don't rule, and every feature has a scale of its own that training finds quickly (RealMLP:
 Holzmüller, Grinsztajn & Steinwart, "Better by default", 2024). Each number is joined by a few waves
-of itself, with which a network learns what is not smooth (Gorishniy, Rubachev & Babenko, "On
-embeddings for numerical features in tabular deep learning", 2022). Then come three layers with
+of itself, or by its place between quantiles, with which a network learns what is not smooth
+(Gorishniy, Rubachev & Babenko, "On embeddings for numerical features in tabular deep learning",
+2022). Then come three layers with
 Mish, and AdamW, whose learning rate falls to nothing four times, each time twice as slowly
 (Loshchilov & Hutter, "SGDR", 2017): where few epochs are enough, one of the first falls will do.
 
@@ -27,6 +28,9 @@ N_WAVES, N_EMBEDDED = 16, 3
 SCALE_SPEED = 6.0
 """How many times as fast as other weights the features' scales are learnt."""
 
+BINS = "numbers.piecewise"
+"""The input that holds how much of each interval between quantiles lies below a number."""
+
 N_CYCLES = 4
 """Of 1, 2, 4 and 8 parts of all steps."""
 
@@ -37,7 +41,8 @@ def declare(hp, problem):
     hp.Choice("units", UNITS, default=128)
     hp.Choice("activation", ACTIVATIONS)
     if embeds(problem):
-        hp.Choice("embedding", ["periodic", "none"])
+        binned = ["piecewise"] if BINS in problem.inputs and "flat" in problem.inputs else []
+        hp.Choice("embedding", ["periodic", *binned, "none"])
         with hp.conditional_scope("embedding", ["periodic"]):
             hp.Float("frequency", 0.02, 1.0, sampling="log", default=0.1)
     hp.Float("dropout", 0.0, 0.5, default=0.15)
@@ -63,22 +68,26 @@ def build(hp, problem):
     import keras
 
     declare(hp, problem)
-    inputs = keras.Input(problem.input_shape)
-    rows = keras.layers.Flatten()(inputs) if len(problem.input_shape) > 1 else inputs
+    inputs = [keras.Input(problem.input_shape, name="flat")]
+    rows = keras.layers.Flatten()(inputs[0]) if len(problem.input_shape) > 1 else inputs[0]
     if embeds(problem):
-        rows = scaled(embedded(hp, rows, problem.n_numbers))
+        parts = embedded(hp, rows, problem.n_numbers)
+        if hp.get("embedding") == "piecewise":
+            inputs.append(keras.Input(problem.inputs[BINS].shape, name=BINS))
+            parts.append(keras.layers.Flatten()(inputs[-1]))
+        rows = scaled(keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0])
     for _ in range(hp.get("n_layers")):
         rows = hidden_layer(hp, rows)
     last = keras.layers.Dense(
         problem.n_outputs, activation=problem.output_activation, kernel_initializer="zeros"
     )
-    model = keras.Model(inputs, last(rows))
+    model = keras.Model(inputs if len(inputs) > 1 else inputs[0], last(rows))
     model.compile(optimizer=optimizer(hp, problem), loss=problem.loss)
     return model
 
 
 def embedded(hp, rows, n_numbers):
-    """Rows whose numbers, the first features, are clipped and joined by their waves."""
+    """The parts of rows: the numbers, which come first, clipped; their waves; what is left."""
     import keras
 
     numbers, others = rows[:, :n_numbers], rows[:, n_numbers:]
@@ -89,7 +98,7 @@ def embedded(hp, rows, n_numbers):
         parts.append(keras.layers.Flatten()(waves(hp, numbers, n_numbers)))
     if others.shape[-1]:
         parts.append(others)
-    return keras.layers.Concatenate()(parts) if len(parts) > 1 else numbers
+    return parts
 
 
 def waves(hp, numbers, n_numbers):

@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hpsearch.data import Column, Schema
+from hpsearch.engines.input_form import InputForm
 from hpsearch.errors import SpaceError
 from hpsearch.oracles import sample
 from hpsearch.preprocessing import Layout
 from hpsearch.preprocessing.inputs import Inputs
 from hpsearch.space.space import Space, shipped_spaces
-from hpsearch.task import TASKS, Problem
+from hpsearch.task import TASKS, Problem, Target
 
 N_ROWS = 24
 N_OUTPUTS = {"binary": 1, "multiclass": 3, "multilabel": 2, "regression": 2, "share": 1}
@@ -377,3 +379,13 @@ def test_image_joins_the_other_columns():
 def test_image_refuses_rows_without_images():
     with pytest.raises(SpaceError, match="the space image needs images, or videos"):
         image_network(problem_of("binary"))
+
+
+def test_tabular_reads_the_bins_of_numbers_by_name():
+    columns = (Column("age", "number", has_missing=True), Column("town", "category", levels=("a",)))
+    layout = Layout.of(Schema(columns, Target(("y",), "binary", ("no", "yes"))))
+    problem = replace(problem_of("binary", layout.input_shape), n_numbers=1, inputs=Inputs(layout))
+    network = tabular(problem, embedding="piecewise")
+    assert InputForm.on(network, layout).names == ("flat", "numbers.piecewise")
+    rows = [np.zeros((2, 3), np.float32), np.zeros((2, 1, 16), np.float32)]
+    assert np.asarray(network(rows)).shape == (2, 1)
