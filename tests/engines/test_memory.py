@@ -70,6 +70,18 @@ def test_the_device_reads_the_table_where_it_is_mapped(on_jax, make_job):
         assert not any(on_jax("copies_of_the_table", job))
 
 
+def test_tensorflow_reads_the_table_where_it_is_mapped(tmp_path, monkeypatch):
+    from hpsearch.engines.reference import program
+
+    made = np.random.default_rng(0).integers(0, 256, (50, 4, 4, 3), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", made)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    part = program.as_tensor(mapped[10:])  # part of a file is copied
+    monkeypatch.setattr(program.tf, "constant", lambda array: pytest.fail("a copy"))
+    np.testing.assert_array_equal(program.as_tensor(mapped).numpy(), made)
+    np.testing.assert_array_equal(part.numpy(), made[10:])
+
+
 def test_data_are_read_as_they_were_written(table, make_job):
     dataset = table("binary", N_ROWS)
     data = read_fit_data(make_job(dataset, "mlp").data_path)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from mmap import mmap
 from typing import Any
 
 import keras
@@ -34,8 +35,8 @@ from hpsearch.task import Target
 State = list[Any]
 
 DENSE_LIMIT_BYTES, WORDS_LIMIT_BYTES = 256 * 2**20, 16 * 2**20
-"""A fold's preprocessed matrix is kept whole up to this size, and one with bags of words, which are
-small without it, up to that of some batches; beyond, each batch is made anew."""
+"""A fold's preprocessed matrix is kept whole up to this size, and one with bags of words or bytes of
+images, which are small without it, up to that of some batches; else each batch is made anew."""
 
 PREDICT_ROWS, PREDICT_WORDS = 4096, 2**21
 """Rows of one block of predictions, or, of rows with bags of words, as many as have so many cells:
@@ -166,11 +167,26 @@ _DESIGN_STATISTICS = (
 
 
 def _raw_tensors(encoded: Encoded) -> dict[str, Any]:
-    tensors = {"numbers": tf.constant(encoded.numbers), "codes": tf.constant(encoded.codes)}
+    tensors = {"numbers": as_tensor(encoded.numbers), "codes": as_tensor(encoded.codes)}
     if encoded.tokens is not None:
-        tensors["tokens"] = tf.constant(encoded.tokens)
-    arrays = {f"array{i}": tf.constant(array) for i, array in enumerate(encoded.arrays)}
+        tensors["tokens"] = as_tensor(encoded.tokens)
+    arrays = {f"array{i}": as_tensor(array) for i, array in enumerate(encoded.arrays)}
     return tensors | arrays
+
+
+def as_tensor(array: NDArray[Any]) -> Any:
+    """An array as a tensor, which reads a memory-mapped file where it is.
+
+    ``tf.constant`` would give each process a copy of the table. The file is mapped once more, and
+    written to by nobody, as an array that could be written to, which DLPack asks for.
+    """
+    is_file = isinstance(array, np.memmap) and isinstance(array.base, mmap)  # all of one
+    if not is_file or not array.size or tf.config.list_logical_devices("GPU"):
+        return tf.constant(array)
+    assert isinstance(array, np.memmap)
+    place = {"offset": array.offset, "shape": array.shape}
+    again: Any = np.memmap(str(array.filename), array.dtype, mode="c", **place)
+    return tf.experimental.dlpack.from_dlpack(again.__dlpack__())
 
 
 def _known_words(words: sparse.csr_array, slot_of_word: NDArray[np.int32]) -> dict[str, Any]:
@@ -197,7 +213,8 @@ def row_source(
     inputs = Inputs(layout)
     shapes = [inputs[name].shape for name in form.names] or [layout.input_shape]
     size = encoded.n_rows * sum(int(np.prod(shape)) for shape in shapes) * 4
-    limit = WORDS_LIMIT_BYTES if layout.words else DENSE_LIMIT_BYTES
+    holds_bytes = any(array.dtype == np.uint8 for array in encoded.arrays)
+    limit = WORDS_LIMIT_BYTES if layout.words or holds_bytes else DENSE_LIMIT_BYTES
     return RowSource(encoded, layout, form, dense=size <= limit, cut=cut, buckets=buckets)
 
 
