@@ -215,7 +215,7 @@ def test_a_preprocessing_of_ones_own_is_searched_kept_and_predicts(tmp_path, cap
     (tmp_path / "by_name.py").write_text(BY_NAME)
     done = hpsearch_command(
         *("run", "visits.csv", "--target", "ill", "--preprocess", "prep.py"),
-        *("--space", "by_name.py", *BUDGET[:-3], "--quiet"),
+        *("--space", "by_name.py", *BUDGET[:-3], "--no-baselines", "--quiet"),
         folder=tmp_path,
     )
     assert done.returncode == 0, done.stderr

@@ -183,6 +183,16 @@ def test_a_transformer_that_remembers_rows_by_number_is_no_way_around(tmp_path):
     assert found.rows.shape == (N, 1)
 
 
+def test_a_transformer_that_was_fitted_on_every_row_would_be_caught():
+    own, raw = OwnTransformer.load(make_pipeline(SimpleImputer(), PCA(1))), RawRows.of(table())
+    raw = RawRows(raw.frame[["age"]], raw.y)
+    other = raw.frame.copy()
+    other.loc[np.setdiff1d(np.arange(N), TRAIN), "age"] = 1e6
+    how = {"seed": 0, "where": "all rows"}
+    found = [fit_rows(own, RawRows(f, raw.y), np.arange(N), **how) for f in (raw.frame, other)]
+    assert not np.array_equal(found[0].rows[TRAIN], found[1].rows[TRAIN])
+
+
 MIXED = make_column_transformer(
     (make_pipeline(SimpleImputer(), PCA(1)), ["age"]),
     (TargetEncoder(target_type="continuous"), ["town"]),
