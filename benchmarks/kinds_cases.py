@@ -142,6 +142,23 @@ def sequences(n_rows, n_steps, n_features):
     return make
 
 
+def uneven_sequences(n_rows, longest, n_features):
+    """Sequences of 5 steps to the longest, a quarter of it on average; the loop has them padded."""
+
+    def make():
+        rng = np.random.default_rng(0)
+        ends = np.clip(np.exp(rng.normal(np.log(longest / 5), 0.7, n_rows)).astype(int), 5, longest)
+        ends[0] = longest
+        rows = [rng.standard_normal((end, n_features), dtype=np.float32) for end in ends]
+        y = np.array([row[-4:, 0].sum() > 0 for row in rows]).astype(int)
+        padded = np.zeros((n_rows, longest, n_features), np.float32)
+        for place, row in zip(padded, rows, strict=True):
+            place[: len(row)] = row
+        return rows, lambda: padded, y
+
+    return make
+
+
 # -- candidates
 
 
@@ -198,6 +215,12 @@ KINDS = {
         "sequences of 20 x 8",
         "2,000 rows, LSTM(32), 4 candidates",
         sequences(2_000, 20, 8), kinds_dense.of_sequences, rates(4), epochs=10, sample=(2, 6),
+    ),
+    "uneven": Kind(
+        "sequences of 5 to 200 steps",
+        "1,000 rows of 4 features, 48 steps on average, masked GRU(32), 4 candidates",
+        uneven_sequences(1_000, 200, 4), kinds_dense.of_uneven_sequences, rates(4),
+        epochs=8, sample=(1, 3),
     ),
     "one": Kind(
         "one candidate alone",

@@ -20,16 +20,24 @@ def of_sequences(hp, problem):
     return compiled(problem, [keras.layers.LSTM(32)], adam(hp))
 
 
+def of_uneven_sequences(hp, problem):
+    """One GRU that leaves padding out, of any number of steps."""
+    import keras
+
+    layers = [keras.layers.Masking(), keras.layers.GRU(32)]
+    return compiled(problem, layers, adam(hp), shape=(None, problem.input_shape[1]))
+
+
 def adam(hp):
     import keras
 
     return keras.optimizers.Adam(hp.Float("rate", 1e-5, 1.0, default=1e-3))
 
 
-def compiled(problem, layers, optimizer):
+def compiled(problem, layers, optimizer, shape=None):
     import keras
 
     output = keras.layers.Dense(problem.n_outputs, activation=problem.output_activation)
-    model = keras.Sequential([keras.Input(problem.input_shape), *layers, output])
+    model = keras.Sequential([keras.Input(shape or problem.input_shape), *layers, output])
     model.compile(optimizer=optimizer, loss=problem.loss)
     return model

@@ -7,7 +7,9 @@ network takes sequences of any length, longer ones than it was trained on, too.
 A convolution is written as a dense layer of neighbouring steps, which it is: so it trains beside
 recurrent layers, as one program for all folds, and needs no convolution of the processor.
 
-A row of single numbers is read as steps of one feature each, an image row by row.
+Where a table has other columns too, each sequence is read by itself, and what was read is joined
+by numbers, categories and words. A row of single numbers alone is read as steps of one feature
+each, an image row by row.
 """
 
 import math
@@ -49,19 +51,58 @@ def build(hp, problem):
     import keras
 
     declare(hp, problem)
-    shape = problem.input_shape
+    names = sequences_among(problem)
+    if names and len(problem.input_shape) == 1:
+        inputs, summary = of_several_inputs(hp, problem, names)
+    else:
+        inputs, summary = of_one_input(hp, problem.input_shape)
+    summary = keras.layers.Dropout(hp.get("dropout"))(summary)
+    last = keras.layers.Dense(problem.n_outputs, activation=problem.output_activation)
+    model = keras.Model(inputs, last(summary))
+    model.compile(optimizer=optimizer(hp, learning_rate(hp, problem)), loss=problem.loss)
+    return model
+
+
+def sequences_among(problem):
+    """Names of the inputs that are sequences, each column's once."""
+    kinds = ("sequence", "image", "prepared")
+    found = [name for name, each in problem.inputs.items() if len(each.shape) == 2]
+    return [name for name in found if name not in kinds] or [n for n in found if n == "sequence"]
+
+
+def of_one_input(hp, shape):
+    """The input of rows of one shape, and what is read of it."""
+    import keras
+
     inputs = keras.Input((None, shape[1]) if len(shape) == 2 else shape)
     steps = inputs
     if len(shape) == 1:
         steps = keras.layers.Reshape((shape[0], 1))(inputs)
     elif len(shape) > 2:
         steps = keras.layers.Reshape((shape[0], math.prod(shape[1:])))(inputs)
+    return inputs, summary_of(hp, steps, pads=len(shape) == 2)
+
+
+def of_several_inputs(hp, problem, names):
+    """Inputs by name: sequences, and what else the table has; and what is read of all of them."""
+    import keras
+
+    inputs, parts = [], []
+    for name in names:
+        inputs.append(keras.Input((None, problem.inputs[name].shape[1]), name=name))
+        parts.append(summary_of(hp, inputs[-1], pads=True))
+    others = {"numbers": "numbers", "categories": "categories.onehot", "words": "words"}
+    for kind, name in others.items():
+        if kind in problem.inputs:
+            inputs.append(keras.Input(problem.inputs[name].shape, name=name))
+            parts.append(keras.layers.Dense(hp.get("units"), activation="relu")(inputs[-1]))
+    return inputs, keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+
+
+def summary_of(hp, steps, *, pads):
+    """What is read of the steps of a sequence."""
     read = convolutions if hp.get("layer") == "convolution" else recurrent_layers
-    summary = keras.layers.Dropout(hp.get("dropout"))(read(hp, steps, pads=len(shape) == 2))
-    last = keras.layers.Dense(problem.n_outputs, activation=problem.output_activation)
-    model = keras.Model(inputs, last(summary))
-    model.compile(optimizer=optimizer(hp, learning_rate(hp, problem)), loss=problem.loss)
-    return model
+    return read(hp, steps, pads=pads)
 
 
 def recurrent_layers(hp, steps, *, pads):

@@ -32,12 +32,14 @@ def hpsearch_command(*arguments, folder):
 
 @pytest.fixture(scope="module")
 def digits():
-    """Handwritten digits as 5 to 8 rows of 8 pixels, the steps of a sequence."""
+    """Handwritten digits as 5 to 8 rows of 8 pixels, each of which is five steps of a sequence."""
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(n_class=3, return_X_y=True)
     rng = np.random.default_rng(0)
-    rows = [image[: rng.integers(5, 9)] for image in images[:130].reshape(-1, 8, 8)]
+    ends = rng.integers(5, 9, 130)
+    images = images[:130].reshape(-1, 8, 8)
+    rows = [np.repeat(image[:end], 5, axis=0) for image, end in zip(images, ends, strict=True)]
     return rows, labels[:130]
 
 
@@ -67,7 +69,7 @@ def test_a_search_on_uneven_sequences_trains_as_one_program_and_learns(searched)
         documents[name] = json.loads(text)
     assert documents["run"]["engine"] == "fused"
     [column] = documents["model"]["schema"]["columns"]
-    assert "sequences of 5 to 8 steps of 8 features" in column["reason"]
+    assert "sequences of 25 to 40 steps of 8 features" in column["reason"]
     run = hpsearch.open_run(searched / "results/digits")
     assert run.best["metrics"]["accuracy"] > 0.7
 

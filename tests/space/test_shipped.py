@@ -316,6 +316,29 @@ def test_a_network_of_sequences_gives_the_same_whatever_the_padding_behind_them(
     np.testing.assert_array_equal(np.asarray(loaded(padded)), np.asarray(model(padded)))
 
 
+def test_sequences_are_read_beside_the_other_columns_of_a_table():
+    import dataclasses
+
+    from hpsearch.task import Input
+
+    inputs = {
+        "numbers": Input((3,)),
+        "categories": Input((2,), "int32", 7),
+        "categories.onehot": Input((5,)),
+        "steps": Input((6, 2)),
+        "sequence": Input((6, 2)),
+    }
+    problem = problem_of("regression", input_shape=(20,))
+    problem = dataclasses.replace(problem, inputs=inputs)
+    model = sequence(problem)
+    shapes = {tensor.name: tensor.shape for tensor in model.inputs}
+    assert shapes == {
+        "steps": (None, None, 2),
+        "numbers": (None, 3),
+        "categories.onehot": (None, 5),
+    }
+
+
 @pytest.mark.parametrize("size", [3, 5])
 def test_a_dense_layer_of_neighbouring_steps_is_a_convolution(size):
     import keras

@@ -35,8 +35,8 @@ from hpsearch.task import Target
 State = list[Any]
 
 DENSE_LIMIT_BYTES, WORDS_LIMIT_BYTES = 256 * 2**20, 16 * 2**20
-"""A fold's preprocessed matrix is kept whole up to this size, and one with bags of words or bytes of
-images, which are small without it, up to that of some batches; else each batch is made anew."""
+"""A fold's preprocessed matrix is kept whole up to this size, and one with bags of words or bytes
+of images, which are small without it, up to that of some batches; else each batch is made anew."""
 
 PREDICT_ROWS, PREDICT_WORDS = 4096, 2**21
 """Rows of one block of predictions, or, of rows with bags of words, as many as have so many cells:
