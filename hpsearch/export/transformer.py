@@ -122,15 +122,16 @@ class Kept:
                 f"{said['file']} must be the file that the run wrote; its SHA-256 differs from the "
                 "one in model.json. Restore it, or run the search again."
             )
+        form: Form = "skops" if said["form"] == "skops" else "joblib"
         return cls(
             content,
-            "skops" if said["form"] == "skops" else "joblib",
+            form,
             said["name"],
             said["code_sha256"],
             tuple(map(int, said["shape"])),
             tuple(said["features"]),
             said["versions"],
-            said.get("source"),
+            None if form == "skops" else said.get("source"),  # it would run, unasked for
         )
 
     @cached_property

@@ -106,15 +106,20 @@ def source_of(layout: Layout, name: str) -> Source | None:
     >>> source_of(layout, "rent.robust")
     Source(kind='numbers', positions=(1,), view='robust')
     """
-    found = _source_without_view(layout, name)
-    if found is not None or "." not in name:
-        return found
-    base, view = name.rsplit(".", 1)
-    found = _source_without_view(layout, base)
-    if found is None:
+    base, _, view = name.rpartition(".")
+    for found in (_of_kind, _of_column):
+        source = found(layout, name) or (_viewed(found(layout, base), view) if base else None)
+        if source is not None:
+            return source
+    return None
+
+
+def _viewed(source: Source | None, view: str) -> Source | None:
+    """A source in a form that its kind has."""
+    if source is None:
         return None
-    views = {"numbers": NUMBER_VIEWS, "categories": CATEGORY_VIEWS}.get(found.kind, {})
-    return Source(found.kind, found.positions, view) if view in views else None
+    views = {"numbers": NUMBER_VIEWS, "categories": CATEGORY_VIEWS}.get(source.kind, {})
+    return Source(source.kind, source.positions, view) if view in views else None
 
 
 def described(layout: Layout, source: Source) -> Input:
@@ -247,14 +252,12 @@ def reads_words(layout: Layout, names: Sequence[str]) -> bool:
     return bool(words_at(layout, names))
 
 
-def _source_without_view(layout: Layout, name: str) -> Source | None:
-    return _of_kind(layout, name) or _of_column(layout, name)
-
-
 def _of_column(layout: Layout, name: str) -> Source | None:
     columns = _columns(layout)
-    written = {column.replace("/", "_"): source for column, source in columns.items()}
-    return columns.get(name) or written.get(name)
+    if name in columns:
+        return columns[name]
+    written = [source for column, source in columns.items() if column.replace("/", "_") == name]
+    return written[0] if len(written) == 1 else None
 
 
 def _of_kind(layout: Layout, name: str) -> Source | None:

@@ -167,7 +167,8 @@ def _log(xp: ModuleType, x: Any, learnt: Callable[[str], Any]) -> Any:
 def _normal_scores(xp: ModuleType, x: Any, learnt: Callable[[str], Any]) -> Any:
     edges, scores = learnt("edges"), learnt("scores")
     shares = _shares(xp, x, edges)
-    return scores[:, 0] + xp.sum(shares * (scores[:, 1:] - scores[:, :-1]), axis=-1)
+    risen = xp.sum(shares * (scores[:, 1:] - scores[:, :-1]), axis=-1)
+    return risen + scores[:, 0]  # a symbolic tensor to the left, as NumPy's would read it
 
 
 def _piecewise(xp: ModuleType, x: Any, learnt: Callable[[str], Any]) -> Any:
@@ -178,7 +179,7 @@ def _shares(xp: ModuleType, x: Any, edges: Any) -> Any:
     """How much of each interval between edges (d, k + 1) lies below x (n, d): (n, d, k)."""
     low, width = edges[:, :-1], edges[:, 1:] - edges[:, :-1]
     above = x[:, :, None] - low
-    is_wide = width > 0
+    is_wide = width > _LEAST  # what is smaller, a device may take for 0
     shares = xp.clip(above / xp.where(is_wide, width, 1.0), 0.0, 1.0)
     step = xp.where(above > 0, np.float32(1.0), np.float32(0.0))
     return xp.where(is_wide, shares, step)

@@ -57,6 +57,17 @@ def test_a_transformer_comes_back_from_its_file_and_the_manifest(of_splines):
     assert said["features"] == [f"{name}_sp_{i}" for name in "abc" for i in range(5)]
 
 
+@pytest.mark.parametrize("key", ["text", "modules"])
+def test_code_that_a_manifest_adds_to_a_file_of_data_does_not_run(of_splines, tmp_path, key):
+    code = f"open({str(tmp_path / 'ran')!r}, 'w')"
+    module = {"name": "sklearn.preprocessing._polynomial", "path": "parts.py", "text": code}
+    source = {"name": "prep.py", "path": "prep.py", "text": "", "modules": [], "is_object": False}
+    source |= {"text": code} if key == "text" else {"modules": [module]}
+    again = Kept.of_manifest({**of_splines.to_json(), "source": source}, of_splines.content)
+    again.prepared(FRAME, "new rows", trusts=False)
+    assert not list(tmp_path.iterdir())
+
+
 def test_rows_are_filled_with_zeros_up_to_the_width_of_the_network(of_splines):
     wider = replace(of_splines, shape=(17,))
     wider.check()

@@ -67,6 +67,26 @@ def test_a_kind_goes_before_a_column_of_its_name():
     assert inputs["categories"].n_codes == 3
 
 
+def test_a_kinds_view_goes_before_a_column_of_its_name():
+    columns = (Column("numbers.robust", "number"), Column("x", "number"))
+    inputs = Inputs(Layout.of(Schema(columns, Target(("y",), "regression"))))
+    assert inputs["numbers.robust"] == Input((2,))
+    assert inputs["numbers.robust.log"] == Input((1,))
+
+
+def test_a_columns_own_name_goes_before_another_ones_view():
+    columns = (Column("age", "number"), Column("age.log", "category", levels=("a", "b")))
+    inputs = Inputs(Layout.of(Schema(columns, Target(("y",), "regression"))))
+    assert inputs["age.log"].n_codes == 3
+
+
+def test_a_name_that_two_columns_would_be_written_as_is_neither():
+    columns = (Column("a/b_c", "number"), Column("a_b/c", "number", has_missing=True))
+    inputs = Inputs(Layout.of(Schema(columns, Target(("y",), "regression"))))
+    assert "a_b_c" not in inputs
+    assert inputs["a_b/c"] == Input((2,))
+
+
 def test_the_flat_vector_has_a_name_where_no_words_are_in_it():
     assert "flat" not in INPUTS
     columns = (Column("town", "category", levels=("a", "b")), Column("x", "number"))

@@ -10,7 +10,7 @@ from sklearn.preprocessing import RobustScaler, StandardScaler, TargetEncoder
 from hpsearch.data import Column, Schema
 from hpsearch.preprocessing import Encoded, Inputs, Layout, encode, fit_statistics
 from hpsearch.preprocessing.inputs import design_inputs, input_rows, views_needed
-from hpsearch.preprocessing.views import N_BINS, fit_view
+from hpsearch.preprocessing.views import CATEGORY_VIEWS, N_BINS, NUMBER_VIEWS, fit_view
 from hpsearch.task import Target
 
 N = 60
@@ -186,6 +186,33 @@ def test_other_libraries_give_the_numbers_of_numpy(rows, library):
         design_inputs(xp, layout, statistics, NAMES, **parts), expected, strict=True
     ):
         assert_allclose(np.asarray(array), ours, rtol=1e-5, atol=1e-6)
+
+
+def test_symbolic_tensors_become_every_view_as_the_exported_model_has_it(rows):
+    import keras
+
+    encoded, layout = rows
+    names = [f"numbers.{view}" for view in NUMBER_VIEWS if view]
+    names += [f"categories.{view}" for view in CATEGORY_VIEWS if view]
+    statistics = learnt(encoded, Y[:, None], layout, names)
+    numbers = keras.Input(encoded.numbers.shape[1:], name="numbers")
+    codes = keras.Input(encoded.codes.shape[1:], dtype="int32", name="codes")
+    made = design_inputs(keras.ops, layout, statistics, names, numbers=numbers, codes=codes)
+    given = keras.Model([numbers, codes], list(made))([encoded.numbers, encoded.codes])
+    for array, ours in zip(given, input_rows(encoded, layout, statistics, names), strict=True):
+        assert_allclose(np.asarray(array), ours, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["x.quantile", "x.piecewise"])
+def test_intervals_that_a_device_takes_for_nothing_are_steps(name):
+    from keras import ops
+
+    numbers = np.linspace(0, 1e-39, 8, dtype=np.float32)[:, None]
+    encoded = Encoded(numbers, np.empty((8, 0), np.int32), None, ())
+    layout = Layout(numbers=("x",))
+    statistics = learnt(encoded, np.zeros((8, 1)), layout, [name])
+    [made] = design_inputs(ops, layout, statistics, [name], numbers=numbers)
+    assert np.isfinite(np.asarray(made)).all()
 
 
 def test_a_view_of_numbers_that_are_all_missing_or_constant_is_finite():
