@@ -117,7 +117,7 @@ def ours(kind: Kind, rows, values, *, profile: bool) -> dict:
     from hpsearch.transformers import OwnTransformer
 
     x, _, y = rows
-    dataset = hpsearch.load(x, y.astype(str))
+    dataset = hpsearch.load(x, y.astype(str), **kind.options)
     splitter, _ = choose_splitter(dataset, folds=kind.folds, repeats=kind.repeats)
     metrics = resolve_metric(dataset.target.kind, None)
     plan = SessionPlan(

@@ -6,8 +6,8 @@ those of the sets that textbooks use. Each network is a space, which both sides 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Kind:
     n_sampled : of the loop, the candidates that are trained: some that differ, or the first one.
     transformer : makes what is fitted on each fold in place of our preprocessing; the loop
         has its rows as they are when it is fitted once.
+    options : of ``hpsearch.load``.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Kind:
     n_sampled: int = 1
     n_random: int = 20
     transformer: Callable[[], Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 # -- rows
@@ -113,6 +115,23 @@ def words(n_rows, n_words, per_row, n_classes):
         scores = x @ rng.standard_normal((n_words, n_classes))
         scores += 3.0 * rng.standard_normal(scores.shape)
         return x, x.toarray, scores.argmax(axis=1)
+
+    return make
+
+
+def tokens(n_rows, n_words, longest):
+    """Words in their order, of which two neighbours decide: lists, or numbers that are padded."""
+
+    def make():
+        rng = np.random.default_rng(0)
+        frequency = 1.0 / np.arange(10, n_words + 10)
+        drawn = rng.choice(n_words, (n_rows, longest), p=frequency / frequency.sum())
+        lengths = rng.integers(longest // 3, longest + 1, n_rows)
+        there = np.arange(longest) < lengths[:, None]
+        y = ((drawn[:, :-1] < drawn[:, 1:]) & there[:, 1:]).sum(axis=1) * 2 > lengths
+        lists = [row[:n].tolist() for row, n in zip(drawn, lengths, strict=True)]
+        padded = np.where(there, drawn + 2, 0).astype("int32")
+        return lists, lambda: padded, y.astype(int)
 
     return make
 
@@ -195,6 +214,12 @@ KINDS = {
         "8,982 rows, 10,000 words, 78 a row, two Dense(64), RMSprop, batches of 512",
         words(8_982, 10_000, 78, 46), kinds_dense.of_words, rates(4, width=64),
         epochs=16, batch=512, sample=(1, 9),
+    ),
+    "tokens": Kind(
+        "words in their order",
+        "5,000 rows of 20 to 60 of 2,000 words, Embedding(32), mean, Dense(32), 4 candidates",
+        tokens(5_000, 2_000, 60), kinds_dense.of_tokens, rates(4), epochs=8, sample=(1, 4),
+        options={"as_": "tokens"},
     ),
     "wide": Kind(
         "784 inputs",

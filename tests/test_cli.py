@@ -106,7 +106,8 @@ def test_run_without_options_uses_the_defaults_of_the_python_api(calls):
 def test_run_hands_the_datas_options_to_load(calls):
     arguments = (
         "run a.csv --target x,y --target z --task regression --drop a,b --text note "
-        "--array sequence --positive yes --levels 0.1,0.9 --exposure e --image i,j --size 9x8"
+        "--array sequence --positive yes --levels 0.1,0.9 --exposure e --image i,j --size 9x8 "
+        "--as note=tokens --max-tokens 9"
     )
     assert (
         main(
@@ -133,6 +134,8 @@ def test_run_hands_the_datas_options_to_load(calls):
         "positive": "yes",
         "drop": ["a", "b"],
         "text": ["note"],
+        "as_": {"note": "tokens"},
+        "max_tokens": 9,
         "image": ["i", "j"],
         "size": "9x8",
         "groups": "g",

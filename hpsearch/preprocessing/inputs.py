@@ -128,7 +128,8 @@ def described(layout: Layout, source: Source) -> Input:
         return Input((sum(layout.word_slots[at] for at in source.positions),), is_bag=True)
     if source.kind == "tokens":
         [at] = source.positions
-        return Input((layout.token_widths[at],), "int32", layout.token_slots[at] + FIRST_WORD)
+        n_codes = layout.token_slots[at] + FIRST_WORD
+        return Input((layout.token_widths[at],), "int32", n_codes, is_tokens=True)
     if source.kind == "prepared":
         return Input(layout.prepared)
     if source.kind == "flat":

@@ -16,6 +16,8 @@ class Input:
     n_codes : codes go from 0 to ``n_codes - 1``, which is what an ``Embedding`` has to know; 0 is
         what training rows never held, or padding. 0 where the input holds quantities.
     is_bag : whether it holds a bag of words: 1 for each word that a row has.
+    is_tokens : whether it holds a row's words in their order, by number: 0 is padding behind the
+        last one (``mask_zero`` of an ``Embedding``), 1 a word that the training rows don't know.
 
     Examples
     --------
@@ -27,3 +29,4 @@ class Input:
     dtype: str = "float32"
     n_codes: int = 0
     is_bag: bool = False
+    is_tokens: bool = False

@@ -51,15 +51,19 @@ def test_each_column_has_words_of_its_own():
 
 def test_an_input_tells_its_width_and_its_numbers():
     inputs = Inputs(LAYOUT)
-    assert inputs["note"] == Input((4,), "int32", 4)
-    assert inputs["ids"] == Input((2,), "int32", 4)
+    assert inputs["note"] == Input((4,), "int32", 4, is_tokens=True)
+    assert inputs["ids"] == Input((2,), "int32", 4, is_tokens=True)
     assert "tokens" not in inputs  # which of the two would it be
     assert list(inputs) == ["note", "ids"]
 
 
 def test_one_column_alone_is_what_tokens_are():
     layout = Layout.of(Schema(SCHEMA.columns[:1], SCHEMA.target))
-    assert Inputs(layout)["tokens"] == Inputs(layout)["note"] == Input((4,), "int32", 6)
+    assert (
+        Inputs(layout)["tokens"]
+        == Inputs(layout)["note"]
+        == Input((4,), "int32", 6, is_tokens=True)
+    )
     assert layout.input_shape == (4,)
     assert Inputs(layout).only == "note"
 

@@ -13,13 +13,15 @@ from hpsearch.oracles import sample
 from hpsearch.preprocessing import Layout
 from hpsearch.preprocessing.inputs import Inputs
 from hpsearch.space.space import Space, shipped_spaces
-from hpsearch.task import TASKS, Problem, Target
+from hpsearch.task import TASKS, Input, Problem, Target
 
 N_ROWS = 24
 N_OUTPUTS = {"binary": 1, "multiclass": 3, "multilabel": 2, "regression": 2, "share": 1}
 N_OUTPUTS |= {"count": 1, "quantile": 3}
-SHAPES = {"image": (6, 5, 3)}
+SHAPES = {"image": (6, 5, 3), "text": (6,)}
 """Of a row, for the spaces that take no flat ones."""
+
+TOKENS = {"tokens": Input((6,), "int32", 9, is_tokens=True)}
 
 FLAT = [name for name in shipped_spaces() if name not in SHAPES]
 
@@ -42,9 +44,16 @@ def problem_of(kind, input_shape=(5,), n_train=N_ROWS, epochs=2, n_numbers=0, n_
     )
 
 
+def problem_for(name, kind):
+    problem = problem_of(kind, SHAPES.get(name, (5,)))
+    return replace(problem, inputs=TOKENS) if name == "text" else problem
+
+
 def rows_of(problem):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(N_ROWS, *problem.input_shape)).astype("float32")
+    if problem.inputs is TOKENS:
+        x = rng.integers(1, 9, (N_ROWS, 6), dtype=np.int32)
     if problem.kind == "multiclass":
         return x, rng.integers(problem.n_outputs, size=N_ROWS)
     return x, rng.integers(2, size=(N_ROWS, problem.n_outputs)).astype("float32")
@@ -63,7 +72,7 @@ def train_one_step(model, x, y):
 @pytest.mark.parametrize("kind", TASKS)
 @pytest.mark.parametrize("name", shipped_spaces())
 def test_sampled_networks_train_and_have_the_problems_shapes(name, kind):
-    problem = problem_of(kind, SHAPES.get(name, (5,)))
+    problem = problem_for(name, kind)
     space = Space.load(name)
     x, y = rows_of(problem)
     for candidate in sample(space.declared(problem), 2, seed=1):
@@ -76,7 +85,7 @@ def test_sampled_networks_train_and_have_the_problems_shapes(name, kind):
 def test_a_sampled_network_predicts_the_same_after_saving_and_loading(name, tmp_path):
     import keras
 
-    problem = problem_of("regression", SHAPES.get(name, (5,)))
+    problem = problem_for(name, "regression")
     space = Space.load(name)
     x, y = rows_of(problem)
     (candidate,) = sample(space.declared(problem), 1, seed=2)
@@ -96,7 +105,7 @@ def test_every_shipped_space_for_flat_rows_flattens_images(name):
 
 @pytest.mark.parametrize("name", shipped_spaces())
 def test_a_network_asks_for_exactly_what_its_space_declares(name):
-    problem = problem_of("binary", SHAPES.get(name, (5,)))
+    problem = problem_for(name, "binary")
     space = Space.load(name)
     for candidate in sample(space.declared(problem), 3, seed=3):
         built = space.construct(candidate.values, problem)
@@ -412,3 +421,59 @@ def test_tabular_reads_the_bins_of_numbers_by_name():
     assert InputForm.on(network, layout).names == ("flat", "numbers.piecewise")
     rows = [np.zeros((2, 3), np.float32), np.zeros((2, 1, 16), np.float32)]
     assert np.asarray(network(rows)).shape == (2, 1)
+
+
+# -- the space for texts
+
+
+def text(problem, **values):
+    space = Space.load("text")
+    return space.build({**space.declared(problem, values).values, **values}, problem)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"convolutions": 0, "pooling": "both"},
+        {"convolutions": 2, "pooling": "max", "units": 0},
+        {"convolutions": 1, "pooling": "mean"},
+    ],
+)
+def test_what_a_text_gives_does_not_depend_on_the_padding_behind_it(values):
+    problem = problem_for("text", "regression")
+    wide = {"tokens": replace(TOKENS["tokens"], shape=(9,))}
+    models = [text(problem, **values), text(replace(problem, inputs=wide), **values)]
+    models[1].set_weights(models[0].get_weights())
+    words = np.array([[3, 1, 2, 5, 0, 0], [4, 0, 0, 0, 0, 0]], np.int32)
+    padded = np.pad(words, ((0, 0), (0, 3)))
+    found, same = np.asarray(models[0](words)), np.asarray(models[1](padded))
+    np.testing.assert_allclose(same, found, rtol=1e-5, atol=1e-6)
+
+
+def test_convolutions_tell_orders_of_words_apart_and_pooling_alone_does_not():
+    problem = problem_for("text", "regression")
+    words = np.array([[3, 1, 2, 5, 4, 7], [2, 5, 3, 1, 7, 4]], np.int32)
+    alone, neighbours = (text(problem, convolutions=n, pooling="mean") for n in (0, 1))
+    one, other = np.asarray(alone(words))
+    np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    one, other = np.asarray(neighbours(words))
+    assert abs(one - other).max() > 1e-4
+
+
+def test_several_texts_numbers_and_categories_join():
+    columns = (
+        Column("note", "text", levels=("a", "b"), width=4),
+        Column("title/1", "text", levels=("a",), width=3),
+        Column("age", "number"),
+        Column("town", "category", levels=("x", "y")),
+    )
+    inputs = Inputs(Layout.of(Schema(columns, Target(("y",), "regression"))))
+    model = text(replace(problem_of("binary", (1,)), inputs=inputs))
+    expected = ["note", "title_1", "numbers", "categories"]
+    assert [each.name for each in model.inputs] == expected
+    assert InputForm.of(model, (1,), inputs).names == tuple(expected)
+
+
+def test_a_table_without_words_in_their_order_is_refused():
+    with pytest.raises(SpaceError, match="Name a column of text with --text and add --as tokens"):
+        Space.load("text").declared(problem_of("binary"))

@@ -86,6 +86,7 @@ def test_the_shipped_spaces_are_found_by_name():
         "reuters",
         "sequence",
         "tabular",
+        "text",
     )
     assert {Space.load(name).name for name in shipped_spaces()} == set(shipped_spaces())
 
