@@ -231,6 +231,11 @@ KINDS = {
         "1,797 rows, two convolutions of 16 and 32 filters, 4 candidates",
         images(1_797, 8), kinds_images.of_small_images, rates(4), epochs=10, sample=(2, 6),
     ),
+    "changed-images": Kind(
+        "images, augmented",
+        "1,797 rows of 8 x 8, shifted and turned, convolutions of 16 and 32, 4 candidates",
+        images(1_797, 8), kinds_images.of_changed_images, rates(4), epochs=10, sample=(2, 6),
+    ),
     "images": Kind(
         "images of 28 x 28",
         "2,000 rows, convolutions of 32, 64 and 64 filters, batches of 64, 2 candidates",

@@ -16,6 +16,21 @@ def of_small_images(hp, problem):
     return compiled(problem, layers, adam(hp))
 
 
+def of_changed_images(hp, problem):
+    """The same for images that are shifted and turned while they train."""
+    import keras
+
+    layers = [
+        keras.layers.RandomTranslation(0.1, 0.1, fill_mode="nearest"),
+        keras.layers.RandomRotation(0.05, fill_mode="nearest"),
+        keras.layers.Conv2D(16, 3, padding="same", activation="relu"),
+        keras.layers.MaxPooling2D(),
+        keras.layers.Conv2D(32, 3, padding="same", activation="relu"),
+        keras.layers.GlobalAveragePooling2D(),
+    ]
+    return compiled(problem, layers, adam(hp))
+
+
 def of_images(hp, problem):
     """The textbook network for images of 28 x 28."""
     import keras
