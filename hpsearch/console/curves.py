@@ -12,6 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from hpsearch import words
+from hpsearch.stats.curves import changes_of_phase
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,10 +40,11 @@ class Glyphs:
     side: str
     corner: str
     floor: str
+    change: str
 
 
-UNICODE: Final = Glyphs("●", "○", "▲", "│", "└", "─")
-ASCII: Final = Glyphs("o", ".", "^", "|", "+", "-")
+UNICODE: Final = Glyphs("●", "○", "▲", "│", "└", "─", "┴")
+ASCII: Final = Glyphs("o", ".", "^", "|", "+", "-", "!")
 
 
 def curves_view(curves: pd.DataFrame, best: Mapping[str, Any]) -> RenderableType | None:
@@ -61,6 +63,7 @@ def curves_view(curves: pd.DataFrame, best: Mapping[str, Any]) -> RenderableType
         validation=own[f"val_{metric}"].to_numpy(np.float64),
         training=own[f"train_{metric}"].to_numpy(np.float64),
         best_epoch=int(best.get("best_epoch") or 1),
+        changes=changes_of_phase(own["phase"]) if "phase" in own else (),
     )
 
 
@@ -73,12 +76,14 @@ class CurvePicture:
     title : what the curves are of.
     validation, training : (E,) one value per epoch; what is not finite is left out.
     best_epoch : the epoch that is marked, from 1.
+    changes : the last epoch of each phase but the last, from 1; marked on the floor.
     """
 
     title: str
     validation: NDArray[np.float64]
     training: NDArray[np.float64]
     best_epoch: int
+    changes: tuple[int, ...] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The picture at the console's width."""
@@ -95,14 +100,18 @@ class CurvePicture:
         yield Text.assemble(
             (self.title, "bold"),
             f" by epoch: {glyphs.validation} validation, {glyphs.training} training",
+            f", {glyphs.change} a phase ends" if self.changes else "",
             no_wrap=True,
             overflow="ellipsis",
         )
         for row in range(N_ROWS):
             drawn = "".join(_glyph(cell, glyphs) for cell in cells[row])
             yield Text(f"{said.get(row, ''):>{margin}}{glyphs.side}{drawn}".rstrip(), no_wrap=True)
-        floor = glyphs.corner + glyphs.floor * cells.shape[1]
-        yield Text(f"{'':{margin}}{floor} {len(self.validation)}", no_wrap=True)
+        floor = list(glyphs.floor * cells.shape[1])
+        for epoch in self.changes:
+            floor[int(places[epoch - 1])] = glyphs.change
+        drawn = glyphs.corner + "".join(floor)
+        yield Text(f"{'':{margin}}{drawn} {len(self.validation)}", no_wrap=True)
         yield Text(
             " " * (margin + 1) + self._mark(places, width - margin - 1, glyphs), no_wrap=True
         )

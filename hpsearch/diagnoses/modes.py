@@ -26,7 +26,7 @@ def batch_norm_lag(tables: Tables, trial: Trial) -> Iterator[Diagnosis]:
     """Training rows are far worse in inference mode: the moving averages are not there yet."""
     modes = tables.best.get("modes") or {}
     normalization = modes.get("batch_normalization")
-    values = _losses_of(modes, tables)
+    values = losses_of_modes(modes, tables)
     if not normalization or values is None or trial.guess is None:
         return
     training, inference = values
@@ -84,7 +84,7 @@ def mode_gap(tables: Tables, trial: Trial) -> Iterator[Diagnosis]:
     It takes a metric that is the loss itself: no other can be held against what Keras reports.
     """
     modes = tables.best.get("modes") or {}
-    values = _losses_of(modes, tables)
+    values = losses_of_modes(modes, tables)
     if values is None or trial.guess is None or tables.metric != LOSS_ITSELF:
         return
     training, inference = values
@@ -120,7 +120,7 @@ def mode_gap(tables: Tables, trial: Trial) -> Iterator[Diagnosis]:
     )
 
 
-def _losses_of(modes: Mapping[str, Any], tables: Tables) -> tuple[float, float] | None:
+def losses_of_modes(modes: Mapping[str, Any], tables: Tables) -> tuple[float, float] | None:
     """Losses of the selecting metric in training and in inference mode, where both are defined."""
     sign = 1.0 if tables.direction == "min" else -1.0
     training, inference = (

@@ -31,6 +31,7 @@ from hpsearch.engines.network import (
     unwrapped,
 )
 from hpsearch.engines.plan import REFIT, batch_order, replica_seed
+from hpsearch.export.base_moved import inspect_base
 from hpsearch.preprocessing import Statistics
 from hpsearch.space.network_checks import is_of_keras
 from hpsearch.space.space import Candidate, FitSettings, Space, fit_settings
@@ -59,6 +60,8 @@ def inspect_network(network: Any, job: Job, candidate: Candidate, n_steps: int) 
         ``first``, ``peak`` and ``last`` over the epochs of a fold's training, and ``tenth_epoch``,
         the first epoch after the peak that began with a tenth of it or less, or None. None where
         the optimizer tells no rate.
+    ``base``
+        What came trained, see ``base_moved``; left out where nothing did.
     """
     data = read_fit_data(job.data_path)
     settings = fit_settings(candidate.values, job.options.batch_size, job.options.epochs)
@@ -70,7 +73,11 @@ def inspect_network(network: Any, job: Job, candidate: Candidate, n_steps: int) 
         rates = _epoch_rates(network, job, candidate, settings, data)
     except Exception:  # whatever a user's own schedule or optimizer raises
         rates = None
-    return {"modes": modes, "learning_rate": rates}
+    try:
+        base = inspect_base(network, job, candidate)
+    except Exception:  # whatever a user's own build raises outside of the training
+        base = None
+    return {"modes": modes, "learning_rate": rates, **({} if base is None else {"base": base})}
 
 
 def _modes(
@@ -172,6 +179,8 @@ def _epoch_rates(
 ) -> dict[str, Any] | None:
     import keras
 
+    if Space.from_bytes(job.space).has_phases:
+        return None  # each has rates of its own
     optimizer = unwrapped(network.optimizer)
     schedule = keras_internals.rate_of(optimizer)
     if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):

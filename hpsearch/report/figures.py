@@ -26,6 +26,7 @@ from hpsearch.report.material import (
     short,
     shorts,
 )
+from hpsearch.stats.curves import changes_of_phase
 from hpsearch.task import loss_sign
 
 Spec = dict[str, Any]
@@ -146,6 +147,8 @@ def learning_curves(
             break
         entry = _mean_curves(table.iloc[kept], metrics)
         entry |= {"best": best, "status": rows[trial]["status"]}
+        if "phase" in table.columns:
+            entry["changes"] = list(changes_of_phase(table["phase"]))
         folds = fold_curves.get(trial, ())
         fold_numbers += len(folds) * len(kept)
         if folds and fold_numbers <= MOST_FOLD_NUMBERS:

@@ -73,3 +73,19 @@ def patience_stop(mean_curve: ArrayLike, direction: Direction, patience: int | N
     last_improved = np.maximum.accumulate(np.where(losses < best_before, epochs, -1))
     stopped = np.flatnonzero(epochs - last_improved >= patience)
     return int(stopped[0]) + 1 if stopped.size else len(losses)
+
+
+def changes_of_phase(phase: ArrayLike) -> tuple[int, ...]:
+    """The last epoch, from 1, of each phase but the last.
+
+    Parameters
+    ----------
+    phase : (E,) the phase of each epoch.
+
+    Examples
+    --------
+    >>> changes_of_phase([1, 1, 2, 2, 2, 3])
+    (2, 5)
+    """
+    changed = np.flatnonzero(np.diff(np.asarray(phase, float)) > 0) + 1
+    return tuple(int(epoch) for epoch in changed)

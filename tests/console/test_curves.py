@@ -52,6 +52,16 @@ def test_the_best_epoch_is_marked_below_its_column(best_epoch):
     assert lines[9].index("▲") == lowest
 
 
+def test_the_ends_of_phases_are_marked_on_the_floor():
+    curves = pd.DataFrame({"trial": 0, "epoch": range(1, 21), "phase": [1] * 8 + [2] * 12})
+    curves = curves.assign(val_mae=np.linspace(1, 0, 20), train_mae=np.linspace(1, 0, 20))
+    lines = lines_of(curves_view(curves, {"trial": 0, "metric": "mae", "best_epoch": 20}))
+    assert lines[0].endswith("○ training, ┴ a phase ends")
+    first, column = lines[8].index("└") + 1, lines[8].index("┴")
+    assert column - first == 7 * 3  # each epoch takes three columns
+    assert lines[8].count("┴") == 1
+
+
 @pytest.mark.parametrize("best_epoch", range(1, 6))
 def test_the_mark_finds_room_on_a_narrow_terminal(best_epoch):
     lines = lines_of(picture([5.0, 4, 3, 2, 1], best_epoch=best_epoch), width=30)

@@ -6,9 +6,14 @@ from pathlib import Path
 import cloudpickle
 import numpy as np
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 
+import hpsearch
 from hpsearch.engines.contract import Span, WorkUnit
+from hpsearch.engines.fit_data import read_fit_data
 from hpsearch.engines.frozen_base import cut_of, whole_of
 from hpsearch.space.space import Candidate
 
@@ -91,6 +96,29 @@ def test_another_base_has_outputs_of_its_own(trained, engine):
     once, each_epoch = engine.train(job, unit), engine.call("train_whole", engine.name, job, unit)
     assert_allclose(once.folds[0].train_loss, each_epoch.folds[0].train_loss, rtol=1e-5)
     assert not np.allclose(once.folds[0].train_loss, trained[0].folds[1].train_loss, rtol=1e-3)
+
+
+@settings(deadline=None, max_examples=3, database=None, phases=[Phase.generate])
+@given(data=st.data())
+def test_nothing_of_validation_rows_reaches_what_trains_on_a_bases_outputs(data, engine, make_job):
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(18, 3)), rng.normal(size=18)
+    unit = WorkUnit(Candidate(0, {"base": 5}), (1,), Span(until=2), keeps_networks=True)
+    found, rows = [], np.array([], int)
+    for changes in (False, True):
+        if changes:
+            x[rows] = data.draw(hnp.arrays(np.float64, (len(rows), 3), elements=st.floats(-3, 3)))
+            y[rows] = data.draw(hnp.arrays(np.float64, len(rows), elements=st.floats(-3, 3)))
+        job = make_job(hpsearch.load(x.copy(), y.copy(), task="regression"), build_in_phases)
+        rows = read_fit_data(job.data_path).folds[1].validation
+        result = engine.train(job, unit)
+        assert result.error is None, result.traceback
+        found.append(result.folds[0])
+    one, other = found
+    assert_array_equal(one.train_loss, other.train_loss)
+    assert_array_equal(one.train["mae"], other.train["mae"])
+    for mine, theirs in zip(one.network.weights, other.network.weights, strict=True):
+        assert_array_equal(mine, theirs)
 
 
 # -- where it is cut

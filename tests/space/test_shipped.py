@@ -23,7 +23,10 @@ SHAPES = {"image": (6, 5, 3), "text": (6,)}
 
 TOKENS = {"tokens": Input((6,), "int32", 9, is_tokens=True)}
 
-FLAT = [name for name in shipped_spaces() if name not in SHAPES]
+ALONE = [name for name in shipped_spaces() if name != "finetune"]
+"""Those that need no file."""
+
+FLAT = [name for name in ALONE if name not in SHAPES]
 
 # numpy 2 warns inside Keras's conversion of TensorFlow variables
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -70,7 +73,7 @@ def train_one_step(model, x, y):
 
 
 @pytest.mark.parametrize("kind", TASKS)
-@pytest.mark.parametrize("name", shipped_spaces())
+@pytest.mark.parametrize("name", ALONE)
 def test_sampled_networks_train_and_have_the_problems_shapes(name, kind):
     problem = problem_for(name, kind)
     space = Space.load(name)
@@ -81,7 +84,7 @@ def test_sampled_networks_train_and_have_the_problems_shapes(name, kind):
         assert np.isfinite(train_one_step(model, x, y))
 
 
-@pytest.mark.parametrize("name", shipped_spaces())
+@pytest.mark.parametrize("name", ALONE)
 def test_a_sampled_network_predicts_the_same_after_saving_and_loading(name, tmp_path):
     import keras
 
@@ -103,7 +106,7 @@ def test_every_shipped_space_for_flat_rows_flattens_images(name):
     assert default_network(name, problem)(x).shape == (N_ROWS, 3)
 
 
-@pytest.mark.parametrize("name", shipped_spaces())
+@pytest.mark.parametrize("name", ALONE)
 def test_a_network_asks_for_exactly_what_its_space_declares(name):
     problem = problem_for(name, "binary")
     space = Space.load(name)
@@ -477,3 +480,62 @@ def test_several_texts_numbers_and_categories_join():
 def test_a_table_without_words_in_their_order_is_refused():
     with pytest.raises(SpaceError, match="Name a column of text with --text and add --as tokens"):
         Space.load("text").declared(problem_of("binary"))
+
+
+# -- a network that is trained already
+
+
+def trained_base(kind):
+    """A network of images, layer after layer, or with something that goes around a layer."""
+    import keras
+
+    k = keras.layers
+    if kind == "sequential":
+        layers = [k.Conv2D(3, 3, name="a"), k.BatchNormalization(), k.ReLU(), k.Flatten()]
+        return keras.Sequential([keras.Input((6, 6, 1)), *layers, k.Dense(4), k.Dense(5)])
+    rows = keras.Input((6, 6, 1))
+    hidden = k.Conv2D(3, 3, padding="same", name="a")(rows)
+    hidden = k.ReLU()(hidden + k.Conv2D(3, 3, padding="same", name="around")(hidden))
+    return keras.Model(rows, k.Dense(5)(k.Dense(4)(k.Flatten()(hidden))))
+
+
+@pytest.fixture(params=["sequential", "around"])
+def finetune(request, tmp_path):
+    """Builds the space on a base of some kind: the base, and a network by its values."""
+    base = trained_base(request.param)
+    base.save(tmp_path / "base.keras")
+    problem = problem_of("multiclass", (6, 6, 1))
+    space = Space.load("finetune")
+    fixes = {"base": str(tmp_path / "base.keras")}
+
+    def finetune(**values):
+        declared = space.declared(problem, fixes)
+        return space.construct({**declared.values, **values}, problem)
+
+    return base, finetune
+
+
+@pytest.mark.parametrize("dropped", [0, 1, 2])
+def test_finetune_goes_on_with_the_weights_of_its_base(finetune, dropped):
+    base, build = finetune
+    for late in (1, 3, 6):
+        built = build(dropped_layers=dropped, late_layers=late, head_units=32)
+        assert built.model.output_shape == (None, 3)
+        assert {"early", "late", "head_hidden", "head_last"} <= {
+            layer.name for layer in built.model.layers
+        }
+        own = [np.asarray(weight) for weight in base.get_layer("a").get_weights()]
+        theirs = [np.asarray(weight) for weight in built.model.get_weights()]
+        assert any(w.shape == own[0].shape and np.array_equal(w, own[0]) for w in theirs)
+        assert [phase.trainable for phase in built.phases] == [("head*",), ("head*", "late")]
+
+
+def test_finetune_says_what_is_wrong_with_its_base(tmp_path):
+    space, problem = Space.load("finetune"), problem_of("multiclass", (6, 6, 1))
+    values = space.declared(problem, {"base": str(tmp_path / "none.keras")}).values
+    with pytest.raises(SpaceError, match=r"'finetune' raised ValueError in its build.*none\.keras"):
+        space.construct(values, problem)
+    trained_base("sequential").save(tmp_path / "base.keras")
+    values |= {"base": str(tmp_path / "base.keras")}
+    with pytest.raises(SpaceError, match="in its build"):  # of another shape than the rows
+        space.construct(values, problem_of("multiclass", (9, 9, 3)))

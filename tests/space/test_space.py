@@ -79,6 +79,7 @@ def write(tmp_path):
 def test_the_shipped_spaces_are_found_by_name():
     assert shipped_spaces() == (
         "boston_housing",
+        "finetune",
         "image",
         "imdb",
         "mlp",

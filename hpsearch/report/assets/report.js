@@ -293,7 +293,8 @@ const draw = {
           data: [trial.best].filter((b) => trial.epochs.includes(b) && val[trial.epochs.indexOf(b)] !== null).map((b) => ({ coord: [b, at(val[trial.epochs.indexOf(b)])] })) },
         markLine: { symbol: "none", silent: true, lineStyle: { color: tone, type: "dotted", width: 1.5 }, label: { color: t.muted, formatter: `best: ${trial.best}`, position: "end", distance: 4,
             offset: [trial.best > 0.9 * trial.epochs[trial.epochs.length - 1] ? -20 : 0, place ? -13 : 0] },
-          data: trial.epochs.length > 1 ? [{ xAxis: trial.best }] : [] } });
+          data: trial.epochs.length > 1 ? [{ xAxis: trial.best }, ...(trial.changes || []).map((last, i) => ({ xAxis: last,
+            lineStyle: { color: t.grey, type: "solid", width: 1 }, label: { color: t.muted, formatter: `phase ${i + 2}`, position: "insideEndTop" } }))] : [] } });
       if (train.some((v) => v !== null)) {
         series.push({ type: "line", name: `training, trial ${name}`, data: points(train), showSymbol: false, z: 2, lineStyle: { width: 2, color: other, type: [6, 4] }, itemStyle: { color: other } });
       }

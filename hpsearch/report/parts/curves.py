@@ -39,6 +39,8 @@ def curves_section(material: Material) -> Section | None:
     )
     if any("folds" in entry for entry in spec["trials"].values()):
         caption += " Thin lines are single folds."
+    if drawn.get("changes"):
+        caption += " Upright lines mark where a phase ends and the next begins."
     description = f"Learning curves of trial {spec['selected']}; the table below has them."
     table = _curve_table(material, spec, drawn)
     notes: tuple[str, ...] = ()
