@@ -1,6 +1,7 @@
 """Buckets: which rows come together, and that both engines train on just these batches."""
 
 import sys
+from dataclasses import replace
 
 import cloudpickle
 import numpy as np
@@ -62,6 +63,16 @@ def test_replicas_side_by_side_have_batches_of_one_length_at_a_time(found, seed,
     assert alone.n_steps == len(batching.epoch(seed, epoch, sets[0]).batches)
 
 
+@settings(deadline=None, max_examples=40)
+@given(found=batchings(), seed=st.integers(0, 99), bucket=st.integers(0, 3))
+def test_batches_ignore_the_length_of_every_other_row(found, seed, bucket):
+    batching, rows, _ = found
+    of_row = np.full_like(batching.buckets.of_row, bucket)
+    of_row[rows] = batching.buckets.of_row[rows]
+    other = replace(batching, buckets=Buckets(of_row, batching.buckets.steps))
+    assert_array_equal(batching.epoch(seed, 3, rows).order, other.epoch(seed, 3, rows).order)
+
+
 def test_batches_differ_from_epoch_to_epoch_and_from_seed_to_seed():
     buckets = Buckets(np.repeat([0, 1], 20).astype(np.int32), (32, 64))
     batching, rows = Batching(buckets, 4, 0), np.arange(40)
@@ -119,6 +130,8 @@ def test_an_engine_trains_on_the_batches_of_the_plan_cut_to_their_length(engine,
 
 
 def test_a_fold_is_trained_alone_as_in_company(engine, job):
+    if engine.name == "reference":
+        pytest.skip("it trains one fold after the other")
     together = trained(engine, job, 0, 1, 2)
     [alone] = trained(engine, job, 2)
     assert_array_equal(alone.train_loss, together[2].train_loss)
@@ -126,6 +139,8 @@ def test_a_fold_is_trained_alone_as_in_company(engine, job):
 
 
 def test_networks_of_so_many_steps_train_in_batches_of_all_lengths(engine, job):
+    if engine.name == "reference":
+        pytest.skip("the other engine shows it in a fifth of the time")
     [fixed], [cut] = trained(engine, job, 1, fixed=True), trained(engine, job, 1)
     losses, _ = engine.call("keras_curves", job, Candidate(0, {"fixed": True}), 1)
     assert_allclose(fixed.train_loss, losses, rtol=2e-5)
