@@ -7,7 +7,8 @@ What is standardised otherwise belongs to ``hpsearch.preprocessing``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from hpsearch.engines.failures import reason_of
 from hpsearch.engines.input_form import InputForm
 from hpsearch.errors import DataError, SpaceError
 from hpsearch.preprocessing import Encoded, Inputs, Layout
-from hpsearch.preprocessing.inputs import input_rows
+from hpsearch.preprocessing.inputs import Source, input_rows, require_source
 from hpsearch.preprocessing.ranges import Position, RawRange, positions_of
 
 if TYPE_CHECKING:
@@ -127,13 +128,70 @@ def lookups_of(model: Any, raw: RawRange) -> Lookups:
         A number is outside of a table, a slot of 0 and 1 is looked up, or the network cannot be
         watched.
     """
+    whole = raw.positions if _takes_integers(model) else ()
+    every = ((position, (0, LARGEST_TOKEN)) for position in whole)
+
+    def shaped(rows: NDArray[np.float32]) -> NDArray[Any]:
+        return rows.reshape(-1, *raw.low.shape).astype(model.inputs[0].dtype)
+
+    among = np.arange(raw.low.size)
+    return _collected(itertools.chain(every, _read(model, raw, among, shaped)))
+
+
+def named_lookups_of(model: Any, form: InputForm, data: FitData) -> Lookups:
+    """What a network with named inputs looks up of whole numbers that reach it as they are.
+
+    These are ``raw`` numbers and prepared rows; codes are those of the fold's own levels.
+
+    Raises
+    ------
+    SpaceError
+        A number is outside of a table, or a column that is looked up has missing cells.
+    """
+    layout = data.layout
+    plain = [_as_they_are(layout, require_source(layout, name)) for name in form.names]
+    among = np.array(sorted(set().union(*plain)), int)
+    if not _tables(model) or not among.size:
+        return Lookups()
+    fixed = [array[:1] for array in _extremes(form, data)]
+
+    def given(rows: NDArray[np.float32]) -> Any:
+        return form.given(
+            [
+                rows[:, list(at)].reshape(-1, *one.shape[1:])
+                if at
+                else np.repeat(one, len(rows), axis=0)
+                for at, one in zip(plain, fixed, strict=True)
+            ]
+        )
+
+    found = _collected(_read(model, data.raw_range, among, given))
+    for at in sorted(found.numbers):
+        if np.isnan(data.encoded.numbers[:, at]).any():
+            raise _missing_cells(layout.numbers[at])
+    return found
+
+
+def _as_they_are(layout: Layout, source: Source) -> tuple[int, ...]:
+    """Positions, among those of the raw range, of what an input holds as it is."""
+    if source.kind == "numbers" and source.view == "raw":
+        return source.positions
+    is_prepared = source.kind == "prepared" or (source.kind == "flat" and not layout.arrays)
+    return tuple(range(int(np.prod(layout.prepared)))) if layout.prepared and is_prepared else ()
+
+
+def _missing_cells(name: str) -> SpaceError:
+    return SpaceError(
+        f"an Embedding looks up whole numbers; {name!r} has missing cells. Give them a number of "
+        "their own, such as 0."
+    )
+
+
+def _collected(read: Iterable[tuple[Position, Bounds]]) -> Lookups:
     of_kinds: dict[str, dict[int, Bounds]] = {"number": {}, "channel": {}, "prepared": {}}
-    for position, bounds in _read(model, raw):
+    for position, bounds in read:
         if position.kind == "missing":
-            raise SpaceError(
-                f"an Embedding looks up whole numbers; {position.name!r} has missing cells. Give "
-                "them a number of their own, such as 0."
-            )
+            raise _missing_cells(position.name)
         if position.kind == "slot":
             raise SpaceError(
                 f"an Embedding looks up whole numbers; {position.name!r} reaches the network as 0 "
@@ -173,6 +231,7 @@ def check_named_lookups(model: Any, form: InputForm, data: FitData) -> None:
     tables = _tables(model)
     if not tables:
         return
+    named_lookups_of(model, form, data)
     for layer, size, asked in _seen(model, tables, form.given(_extremes(form, data))):
         values = asked[np.isfinite(asked)]
         if (values != np.floor(values)).any():
@@ -300,19 +359,26 @@ def _takes_integers(model: Any) -> bool:
     return "int" in str(model.inputs[0].dtype)
 
 
-def _read(model: Any, raw: RawRange) -> Iterator[tuple[Position, Bounds]]:
-    """Each position that is looked up, and the numbers that it may hold there."""
+def _read(
+    model: Any,
+    raw: RawRange,
+    among: NDArray[np.integer[Any]],
+    given: Callable[[NDArray[np.float32]], Any],
+) -> Iterator[tuple[Position, Bounds]]:
+    """Each position among some that is looked up, and the numbers that it may hold there.
+
+    Parameters
+    ----------
+    given : flat raw rows as the network is called with them.
+    """
     tables = _tables(model)
     low, high = raw.low.ravel(), raw.high.ravel()
     other = np.where(high > low, high, low + 1)
-    if _takes_integers(model):
-        yield from ((position, (0, LARGEST_TOKEN)) for position in raw.positions)
-    for first in range(0, len(low), _ROWS_AT_ONCE):
-        chosen = np.arange(first, min(first + _ROWS_AT_ONCE, len(low)))
+    for first in range(0, len(among), _ROWS_AT_ONCE):
+        chosen = among[first : first + _ROWS_AT_ONCE]
         rows = np.tile(low, (1 + len(chosen), 1))
         rows[1 + np.arange(len(chosen)), chosen] = other[chosen]
-        shaped = rows.reshape(-1, *raw.low.shape).astype(model.inputs[0].dtype)
-        for layer, size, seen in _seen(model, tables, shaped):
+        for layer, size, seen in _seen(model, tables, given(rows)):
             before, after = seen[:1], seen[1:]
             for row in np.flatnonzero((after != before).any(axis=1)):
                 at = int(chosen[row])

@@ -26,7 +26,7 @@ from hpsearch.engines.contract import Job
 from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
 from hpsearch.engines.input_form import InputForm
-from hpsearch.engines.lookups import Lookups, looks_up, lookups_of
+from hpsearch.engines.lookups import Lookups, looks_up, lookups_of, named_lookups_of
 from hpsearch.engines.network import numpy_links, side_by_side, single_precision
 from hpsearch.errors import BundleError, HpsearchError, InputError
 from hpsearch.export.bundle import (
@@ -159,8 +159,7 @@ def _refitted(
     data = read_fit_data(job.data_path)
     parts = [member.made(train, job) for member in members]
     networks = [part.network for part in parts]
-    flat = (n for n in networks if not InputForm.on(n, data.layout).names)
-    lookups = Lookups.joined([lookups_of(n, data.raw_range) for n in flat if looks_up(n)])
+    lookups = Lookups.joined([_looked_up(network, data) for network in networks])
     slots, calibrator = parts[0].statistics.word_slots, calibrator_in(decisions)
     with keras_settings():  # what the space sets of its own is in the network's layers
         model = bundle_ensemble(parts, schema, data.layout, calibrator)
@@ -198,6 +197,14 @@ def _of_one_batch(model: Any, inputs: Mapping[str, Any]) -> NDArray[np.float32]:
     """What the fresh process is to predict, which knows nothing of sequences of like length."""
     with keras_settings():
         return np.asarray(model.predict_on_batch(inputs))
+
+
+def _looked_up(network: Any, data: FitData) -> Lookups:
+    """Which numbers a trained network looks up as they are."""
+    form = InputForm.on(network, data.layout)
+    if form.names:
+        return named_lookups_of(network, form, data)
+    return lookups_of(network, data.raw_range) if looks_up(network) else Lookups()
 
 
 def _timed(models: Mapping[str, Any], inputs: Any, n_rows: int) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.data.names import listed
 from hpsearch.data.tokens import FIRST_WORD
 from hpsearch.preprocessing.design import (
     design_batch,
@@ -72,8 +73,13 @@ class Inputs(Mapping[str, Input]):
     def __getitem__(self, name: str) -> Input:
         source = source_of(self._layout, name)
         if source is None:
-            raise KeyError(name)
+            names = listed(list(map(repr, self)), most=12)
+            raise KeyError(f"{name!r} is none of the inputs that are known: {names}")
         return described(self._layout, source)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether an input of that name is known."""
+        return isinstance(name, str) and source_of(self._layout, name) is not None
 
     def __iter__(self) -> Iterator[str]:
         yield from (name for name in KINDS if source_of(self._layout, name) is not None)

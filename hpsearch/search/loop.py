@@ -99,7 +99,7 @@ def select(plan: SearchPlan, log: TrialLog) -> TrialResult:
         reasons = sorted({str(r.row.get("error")) for r in log.results})
         raise SearchFailedError(
             f"All {len(log)} trials failed, so nothing can be selected. The first "
-            f"reason: {reasons[0]}."
+            f"reason: {reasons[0].rstrip('.')}."
         )
     completed.sort(key=lambda r: r.candidate.trial)
     most = max(len(r.positions) for r in completed)

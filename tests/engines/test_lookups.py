@@ -5,7 +5,16 @@ import pandas as pd
 import pytest
 
 import hpsearch
-from hpsearch.engines.lookups import Lookups, check_lookups, looks_up, lookups_of, told
+from hpsearch.engines.input_form import InputForm
+from hpsearch.engines.lookups import (
+    Lookups,
+    check_lookups,
+    check_named_lookups,
+    looks_up,
+    lookups_of,
+    named_lookups_of,
+    told,
+)
 from hpsearch.errors import DataError, SpaceError
 from hpsearch.preprocessing import Layout, fit_statistics, raw_range
 from hpsearch.scoring.rows import encode_dataset, fit_data
@@ -225,6 +234,44 @@ def test_a_candidate_that_looks_up_others_than_the_default_one_fails():
     check_lookups(network((3,), embedding()), made)
     with pytest.raises(SpaceError, match="looks up none, the default one 'x0', 'x1', 'x2'"):
         check_lookups(network((3,), keras.layers.Dense(2)), made)
+
+
+# -- inputs by name
+
+
+def named_network(size):
+    """A network that looks up ``a.raw``, and takes the other columns as quantities."""
+    import keras
+
+    tokens, sizes = (keras.Input((1,), name=name) for name in ("a.raw", "size"))
+    looked_up = keras.layers.Flatten()(embedding(size)(tokens))
+    rows = keras.layers.Concatenate()([looked_up, sizes])
+    return keras.Model([sizes, tokens], keras.layers.Dense(1)(rows))
+
+
+def named(frame, size=4):
+    """What such a network of a table's rows looks up, and the layout."""
+    data = loaded(frame)
+    layout, model = Layout.of(data.schema), named_network(size)
+    made = fit_data(data, encode_dataset(data), _folds(data), layout, scale_target=False)
+    form = InputForm.on(model, layout)
+    check_named_lookups(model, form, made)
+    return named_lookups_of(model, form, made), layout
+
+
+def test_raw_numbers_that_an_input_by_name_looks_up_bound_those_of_new_rows():
+    found, layout = named(MIXED, size=6)
+    assert found == Lookups({0: (0, 5)})
+    new = loaded(MIXED.assign(a=[6, *TOKENS[1:, 0]]))
+    with pytest.raises(DataError, match=r"looks up 'a' in an Embedding.* 0 to 5; received 6"):
+        found.check_rows(encode_dataset(new), layout)
+
+
+def test_raw_numbers_outside_of_a_table_and_missing_ones_are_refused():
+    with pytest.raises(SpaceError, match=r"numbers from 0 to 2; 'a' holds 0 to 3\. Raise its"):
+        named(MIXED, size=3)
+    with pytest.raises(SpaceError, match="looks up whole numbers; 'a' has missing cells"):
+        named(MIXED.assign(a=[np.nan, *TOKENS[1:, 0]]))
 
 
 def _folds(data):

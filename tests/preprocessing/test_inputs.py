@@ -51,6 +51,8 @@ def test_a_name_tells_what_its_input_holds(name, expected):
 )
 def test_other_names_are_unknown(name):
     assert name not in INPUTS
+    with pytest.raises(KeyError, match="none of the inputs that are known: 'numbers', 'cat"):
+        INPUTS[name]
 
 
 def test_names_are_those_of_kinds_then_of_columns():
