@@ -219,7 +219,7 @@ KINDS = {
         "words in their order",
         "5,000 rows of 20 to 60 of 2,000 words, Embedding(32), mean, Dense(32), 4 candidates",
         tokens(5_000, 2_000, 60), kinds_dense.of_tokens, rates(4), epochs=8, sample=(1, 4),
-        options={"as_": "tokens"},
+        options={"words_as": "tokens"},
     ),
     "wide": Kind(
         "784 inputs",

@@ -107,7 +107,7 @@ def test_run_hands_the_datas_options_to_load(calls):
     arguments = (
         "run a.csv --target x,y --target z --task regression --drop a,b --text note "
         "--array sequence --positive yes --levels 0.1,0.9 --exposure e --image i,j --size 9x8 "
-        "--as note=tokens --max-tokens 9"
+        "--as note=tokens --max-tokens 9 --category c"
     )
     assert (
         main(
@@ -134,7 +134,8 @@ def test_run_hands_the_datas_options_to_load(calls):
         "positive": "yes",
         "drop": ["a", "b"],
         "text": ["note"],
-        "as_": {"note": "tokens"},
+        "category": ["c"],
+        "words_as": {"note": "tokens"},
         "max_tokens": 9,
         "image": ["i", "j"],
         "size": "9x8",

@@ -55,6 +55,7 @@ def read_feature(
     places: Places,
     *,
     as_text: bool = False,
+    as_category: bool = False,
     max_tokens: int = 0,
     signs: Signs | None = None,
 ) -> Feature:
@@ -65,7 +66,7 @@ def read_feature(
     series : the raw column.
     name : its name.
     places : names its rows in messages.
-    as_text : whether it is to be read as free text.
+    as_text, as_category : whether it is to be read as free text, or as a category.
     max_tokens : how many of a text's words are kept in their order; 0 for which of them occur.
     signs : what the table's other columns say where a decimal sign is unclear.
 
@@ -87,6 +88,8 @@ def read_feature(
             cells,
             f"Column {name!r} was left out: its value is {_shown(exact, cells.form)} in every row.",
         )
+    if as_category:
+        return _category(cells, _levels(cells, series), name, "as asked")
     if cells.doubt is not None and cells.doubt.wrong:
         raise DataError(
             f"Column {name!r} {cells.doubt.told(places, cells.text)}. Correct or empty these "
@@ -103,6 +106,15 @@ def read_feature(
     if cells.form == "flag":
         return _category(cells, cells.series, name, "true or false")
     return _string(cells, name, places)
+
+
+def _levels(cells: Cells, series: pd.Series[Any]) -> pd.Series[Any]:
+    """The cells as levels, of numbers each in one form."""
+    if cells.digits is not None:
+        return cells.digits
+    if cells.form == "number" and cells.doubt is None and not cells.number_format:
+        return as_levels(cells.series)
+    return cells.series if cells.form == "string" else as_levels(series)
 
 
 def _is_constant(cells: Cells) -> bool:

@@ -64,6 +64,8 @@ class _Roles:
     series: str | None = None
     kinds: Mapping[str, ArrayKind] = field(default_factory=dict)
     tokens: frozenset[str] = frozenset()
+    category: tuple[str, ...] = ()
+    max_tokens: int = MAX_TOKENS
 
     @classmethod
     def of(cls, asked: TableOptions, table: Table) -> _Roles:
@@ -79,8 +81,18 @@ class _Roles:
             asked.image,
             asked.series,
             asked.kinds,
-            tokens_asked(asked.as_, asked.text, table.arrays, table.word_lists),
+            tokens_asked(asked.words_as, asked.text, table.arrays, table.word_lists),
+            asked.category,
+            asked.max_tokens or MAX_TOKENS,
         )
+
+    def reading(self, name: str) -> dict[str, Any]:
+        """How the cells of a column are read, as ``read_feature`` takes it."""
+        return {
+            "as_text": name in self.text,
+            "as_category": name in self.category,
+            "max_tokens": self.max_tokens if name in self.tokens else 0,
+        }
 
     @property
     def apart(self) -> set[str]:
@@ -155,6 +167,7 @@ def load(
         table = _without_other_targets(table, asked.target)
     roles = _Roles.of(asked, table)
     _check_roles(roles, table)
+    check_use(asked.max_tokens, roles.tokens)
     if asked.series is None and asked.window is None and asked.horizon is None:
         data = _decide(table, roles, asked)
     else:
@@ -215,7 +228,7 @@ def _read_source(source: Any, y: Any, schema: Schema | None, asked: TableOptions
             "Give the file itself as the data."
         )
     if schema is None:
-        tokens = [name for name, form in asked.as_.items() if form == "tokens"]
+        tokens = [name for name, form in asked.words_as.items() if form == "tokens"]
         ordered = ["x" if not name and not asked.text else name for name in tokens]
         return read_table(source, y, sequences="sequence" in asked.kinds.values(), ordered=ordered)
     return read_under(source, y, schema)
@@ -242,7 +255,7 @@ def _check_roles(roles: _Roles, table: Table) -> None:
     single = {"--groups": roles.groups, "--time": roles.time, "--weights": roles.weights}
     single |= {"--exposure": roles.exposure, "--series": roles.series}
     named = {"--target": roles.target, "--drop": roles.drop, "--text": roles.text}
-    named["--image"] = roles.images
+    named |= {"--image": roles.images, "--category": roles.category}
     named |= {option: (name,) for option, name in single.items() if name is not None}
     part: dict[str, str] = {}
     for option, columns in named.items():
@@ -264,8 +277,6 @@ def _check_roles(roles: _Roles, table: Table) -> None:
 def _decide(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
     table, forms, doubts_of_images = with_images(table, roles.images, asked.size)
     places = table.places
-    max_tokens = asked.max_tokens or MAX_TOKENS
-    check_use(asked.max_tokens, roles.tokens)
     signs = Signs(table.frame, semicolons=table.semicolons)
     found = _target(table, roles, asked, signs)
     notes: list[str] = [*table.notes, *found.notes]
@@ -277,8 +288,7 @@ def _decide(table: Table, roles: _Roles, asked: TableOptions) -> Dataset:
         name = str(key)
         if name in roles.apart:
             continue
-        as_text, most = name in roles.text, max_tokens * (name in roles.tokens)
-        feature = read_feature(cells, name, places, as_text=as_text, max_tokens=most, signs=signs)
+        feature = read_feature(cells, name, places, signs=signs, **roles.reading(name))
         notes += feature.notes
         warnings += feature.warnings
         trimmed += [name] if feature.trimmed else []
@@ -367,8 +377,7 @@ def _arrays(
         kind, form = roles.kinds.get(name), forms.get(name)
         if name in roles.tokens:
             rows = ordered_rows(array, name, table.word_lists.get(name))
-            most = asked.max_tokens or MAX_TOKENS
-            found = word_number_column(rows, name, most, asked.padding)
+            found = word_number_column(rows, name, roles.max_tokens, asked.padding)
         else:
             found = array_column(array, name, kind, asked.padding, form)
         arrays[name] = found.array

@@ -98,7 +98,7 @@ def read_word_forms(values: Sequence[str] | None) -> dict[str, str]:
 
 
 def word_forms(name: str, value: Any) -> dict[str, str]:
-    """The rule of ``as_``: a form for all columns of words, under ``""``, or for each by name."""
+    """The rule of ``words_as``: a form for all columns, under ``""``, or for each by name."""
     given = {"": value} if isinstance(value, str) else rules.plain_values(name, value)
     for form in given.values():
         if form not in _WORD_FORMS:
@@ -225,7 +225,18 @@ class TableOptions:
         read=read_names,
         write=_write_names("--text"),
     )
-    as_: Any = option(
+    category: Any = option(
+        (),
+        "Columns to read as categories, such as codes that are written as numbers. Repeatable, or "
+        "separated by commas.",
+        _names,
+        panel=Panel.DATA,
+        metavar="COLUMN",
+        repeats=True,
+        read=read_names,
+        write=_write_names("--category"),
+    )
+    words_as: Any = option(
         None,
         "How networks get the words of text, or rows of word numbers: words (which of them occur), "
         "or tokens (their numbers in their order, for an Embedding, at an input of the column's "
@@ -398,6 +409,7 @@ def check_long(asked: TableOptions) -> None:
     has_no_meaning = {
         "--horizon": asked.horizon is not None and asked.window is None,
         "--text": bool(asked.text),
+        "--category": bool(asked.category),
         "--image": bool(asked.image),
         "--array": bool(asked.kinds),
         "--exposure": asked.exposure is not None,

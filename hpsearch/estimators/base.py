@@ -16,7 +16,7 @@ from hpsearch.estimators import rows
 from hpsearch.estimators.fitted import Exported, decided
 from hpsearch.task import OF_VALUES, from_thresholds
 
-_OF_COLUMNS: Final = ("text", "as_", "max_tokens", "kinds")
+_OF_COLUMNS: Final = ("text", "category", "words_as", "max_tokens", "kinds")
 _OF_NUMBERS: Final = ("levels", "exposure")
 
 

@@ -35,7 +35,8 @@ OF_A_FIT: Final = tuple(each for each in FOR_ONE_NETWORK if each.name not in _NO
 READING: Final = tuple(
     each
     for each in TABLE_OPTIONS
-    if each.name in ("text", "as_", "max_tokens", "kinds", "task", "levels", "exposure")
+    if each.name
+    in ("text", "category", "words_as", "max_tokens", "kinds", "task", "levels", "exposure")
 )
 """How frames, arrays and numbers are read, where they don't say it themselves."""
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hpsearch.data import Dataset, Schema, load
+from hpsearch.data.rows import read_rows
 from hpsearch.errors import DataError, OptionError
 
 FRAME = pd.DataFrame(
@@ -417,3 +418,24 @@ def test_a_name_may_be_an_array_of_one():
 def test_a_table_without_columns_is_refused():
     with pytest.raises(DataError, match="needs columns"):
         load(np.zeros((3, 0)))
+
+
+def test_numbers_that_are_codes_are_read_as_categories_where_it_is_asked(tmp_path):
+    path = tmp_path / "shops.csv"
+    path.write_text("code,big,y\n1,10,0.1\n2.0,20,0.2\n,30,0.3\n2,40,0.5\n", encoding="utf-8")
+    data = load(path, target="y", category=["code", "big"])
+    code, big = data.schema.of_kind("category")
+    assert (code.levels, code.has_missing) == (("1", "2"), True)
+    assert code.reason == "as asked, 2 levels"
+    assert big.levels == ("10", "20", "30", "40")
+    new = read_rows(pd.DataFrame({"code": [2, 7], "big": [10.0, 20.0]}), data.schema)
+    assert new.frame["code"].tolist() == ["2", "7"]
+    assert new.unseen == ("Column 'code': '7' did not occur in the training data (1 row).",)
+
+
+def test_a_category_that_is_asked_for_plays_no_other_part():
+    frame = pd.DataFrame({"code": [1, 2, 3], "y": [0.1, 0.2, 0.4]})
+    with pytest.raises(DataError, match="'code' is named by --drop and --category"):
+        load(frame, target="y", category="code", drop="code")
+    with pytest.raises(DataError, match="--category must name a column; the table has no 'cod'"):
+        load(frame, target="y", category="cod")

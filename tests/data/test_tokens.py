@@ -17,7 +17,7 @@ LISTS, Y = [[1, 2, 3], [2], [5, 9, 3, 1], [4]], [0.5, 1.0, 2.0, 1.5]
 
 
 def loaded(**options):
-    return hpsearch.load(FRAME, target="y", text="note", as_="tokens", **options)
+    return hpsearch.load(FRAME, target="y", text="note", words_as="tokens", **options)
 
 
 def column_of(data, name):
@@ -38,10 +38,10 @@ def test_more_words_than_are_kept_are_cut_and_it_is_said():
 
 
 def test_words_are_a_bag_unless_it_is_asked_otherwise():
-    data = hpsearch.load(FRAME, target="y", text=["note", "more"], as_={"note": "tokens"})
+    data = hpsearch.load(FRAME, target="y", text=["note", "more"], words_as={"note": "tokens"})
     assert [c.name for c in data.schema.tokens] == ["note"]
     assert [c.name for c in data.schema.bags] == ["more"]
-    assert hpsearch.load(FRAME, target="y", text="note", as_="words").schema.tokens == ()
+    assert hpsearch.load(FRAME, target="y", text="note", words_as="words").schema.tokens == ()
 
 
 def test_a_schema_with_tokens_goes_through_json():
@@ -59,7 +59,7 @@ def test_a_schema_with_tokens_goes_through_json():
     ],
 )
 def test_rows_of_word_numbers_keep_their_order(x):
-    data = hpsearch.load(x, Y, as_={"x": "tokens"}, max_tokens=3)
+    data = hpsearch.load(x, Y, words_as={"x": "tokens"}, max_tokens=3)
     column = column_of(data, "x")
     assert (column.kind, column.shape, column.width) == ("words", (10,), 3)
     expected = [[3, 4, 5], [4, 0, 0], [7, 11, 5], [6, 0, 0]]
@@ -68,14 +68,14 @@ def test_rows_of_word_numbers_keep_their_order(x):
 
 def test_a_padded_array_of_word_numbers_says_what_its_padding_is():
     padded = np.array([[1, 2], [2, 0], [0, 3], [0, 0]])
-    data = hpsearch.load(padded, Y, as_="tokens", padding=0)
+    data = hpsearch.load(padded, Y, words_as="tokens", padding=0)
     assert_array_equal(data.arrays["x"], [[3, 4], [4, 0], [5, 0], [1, 0]])
     new = read_rows(np.array([[0, 2]]), data.schema)
     assert_array_equal(new.arrays["x"], [[4, 0]])
 
 
 def test_new_rows_are_cut_and_unknown_numbers_told_of():
-    data = hpsearch.load(LISTS, Y, as_="tokens", max_tokens=3)
+    data = hpsearch.load(LISTS, Y, words_as="tokens", max_tokens=3)
     rows = read_rows([[1, 99, 2, 3], []], data.schema)
     assert_array_equal(rows.arrays["x"], [[3, 1, 4], [1, 0, 0]])
     assert rows.unseen == (
@@ -97,12 +97,20 @@ def test_the_order_of_words_is_part_of_the_fingerprint():
 @pytest.mark.parametrize(
     ("source", "options", "said"),
     [
-        (FRAME, {"text": "note", "as_": "token"}, "--as is words .* or tokens .* received 'token'"),
-        (FRAME, {"text": "note", "as_": {"nte": "tokens"}}, "no 'nte'. Did you mean 'note'"),
-        (FRAME, {"as_": "tokens"}, "columns of text, and there is none. Name one with --text"),
+        (
+            FRAME,
+            {"text": "note", "words_as": "token"},
+            "--as is words .* or tokens .* received 'token'",
+        ),
+        (FRAME, {"text": "note", "words_as": {"nte": "tokens"}}, "no 'nte'. Did you mean 'note'"),
+        (FRAME, {"words_as": "tokens"}, "columns of text, and there is none. Name one with --text"),
         (FRAME, {"text": "note", "max_tokens": 5}, "--max-tokens belongs to words that keep"),
-        (FRAME, {"text": "note", "as_": "tokens", "max_tokens": 0}, "whole number of at least 1"),
-        (FRAME, {"text": "note", "as_": 3}, "`as_` is a dictionary"),
+        (
+            FRAME,
+            {"text": "note", "words_as": "tokens", "max_tokens": 0},
+            "whole number of at least 1",
+        ),
+        (FRAME, {"text": "note", "words_as": 3}, "`words_as` is a dictionary"),
     ],
 )
 def test_options_without_a_meaning_are_refused_in_one_line(source, options, said):
@@ -121,7 +129,7 @@ def test_options_without_a_meaning_are_refused_in_one_line(source, options, said
 )
 def test_rows_that_are_no_words_are_refused(x, said):
     with pytest.raises(InputError, match=said):
-        hpsearch.load(x, [0.0, 1.0], as_="tokens")
+        hpsearch.load(x, [0.0, 1.0], words_as="tokens")
 
 
 def test_which_words_occur_says_nothing_of_their_order():
@@ -129,8 +137,8 @@ def test_which_words_occur_says_nothing_of_their_order():
 
     marks = sparse.csr_array(np.eye(4))
     with pytest.raises(InputError, match="Tokens are words in their order; column 'x' says which"):
-        hpsearch.load(marks, Y, as_="tokens")
-    known = hpsearch.load(LISTS, Y, as_="tokens").schema
+        hpsearch.load(marks, Y, words_as="tokens")
+    known = hpsearch.load(LISTS, Y, words_as="tokens").schema
     with pytest.raises(InputError, match="column 'x' says which words occur"):
         read_rows(sparse.csr_array(np.eye(4, 10)), known)
     with pytest.raises(InputError, match="'x' holds word numbers; received one cell per row"):

@@ -51,7 +51,7 @@ def pooled(hp, problem):
 
 @pytest.fixture(scope="module")
 def table():
-    return hpsearch.load(notes(), target="y", text="note", as_="tokens")
+    return hpsearch.load(notes(), target="y", text="note", words_as="tokens")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def alone(hp, problem):
 
 
 def test_a_table_of_words_in_order_alone_needs_no_name(train, make_job):
-    data = hpsearch.load(notes().drop(columns="x"), target="y", text="note", as_="tokens")
+    data = hpsearch.load(notes().drop(columns="x"), target="y", text="note", words_as="tokens")
     result = train(make_job(data, alone, epochs=2), 0)
     assert result.error is None, result.traceback
     assert len(result.folds[0].train_loss) == 2

@@ -46,7 +46,7 @@ def regressor(search):
 def test_its_parameters_are_the_options_of_a_search_and_how_tables_are_read():
     of_classes = {"class_weight", "calibrate", "threshold"}
     names = {each.name for each in OPTIONS} - {"transform"} - of_classes
-    names |= {"text", "kinds", "verbose"}
+    names |= {"text", "category", "words_as", "max_tokens", "kinds", "verbose"}
     of_numbers = {"transform_target", "task", "levels", "exposure"}
     for kind, own in (("Classifier", of_classes), ("Regressor", of_numbers)):
         estimator = getattr(hpsearch, f"Search{kind}")
