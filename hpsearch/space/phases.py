@@ -49,7 +49,7 @@ class Phase:
     >>> head = Phase(share=0.5, trainable=["head*"])
     >>> last_block = Phase(share=0.5, trainable=["head*", "base/block5*"], optimizer="sgd")
     >>> spans([head, last_block], epochs=25)
-    [(0, 12), (12, 25)]
+    [(0, 13), (13, 25)]
     """
 
     share: float
