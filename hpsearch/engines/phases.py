@@ -52,8 +52,7 @@ def cuts(unit: WorkUnit, spans: Spans) -> Iterator[Cut]:
 
     Examples
     --------
-    >>> from hpsearch.engines.configuration import Configuration
-    from hpsearch.engines.contract import Span, WorkUnit
+    >>> from hpsearch.engines.contract import Span, WorkUnit
     >>> from hpsearch.space.space import Candidate
     >>> unit = WorkUnit(Candidate(0, {}), (0,), Span(since=0, until=7))
     >>> [(cut.number, cut.since, cut.until) for cut in cuts(unit, [(0, 4), (4, 9)])]
