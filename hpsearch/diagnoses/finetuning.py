@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from hpsearch.diagnoses.base import Diagnosis, counted, percent
-from hpsearch.diagnoses.modes import losses_of_modes
+from hpsearch.diagnoses.modes import LOSS_ITSELF, losses_of_modes
 from hpsearch.diagnoses.shape import noise_of
 from hpsearch.diagnoses.tables import LEARNT_SHARE, Tables, Trial
 from hpsearch.stats.curves import changes_of_phase
@@ -95,13 +95,13 @@ def base_moved(tables: Tables, trial: Trial) -> Iterator[Diagnosis]:
 
 def base_normalization(tables: Tables, trial: Trial) -> Iterator[Diagnosis]:
     """A base's batch normalisation follows a few rows: fine while it trains, lost afterwards."""
-    base, modes = tables.best.get("base") or {}, tables.best.get("modes") or {}
+    base = tables.best.get("base") or {}
     n_layers, n_rows = int(base.get("normalization") or 0), int(base.get("n_rows") or 0)
-    values = losses_of_modes(modes, tables)
-    if not n_layers or n_rows >= FEW_ROWS or values is None or trial.guess is None:
+    fitted = _in_training_mode(tables, trial)
+    if not n_layers or n_rows >= FEW_ROWS or fitted is None or trial.guess is None:
         return
-    gain = trial.guess - values[0]
-    missing = float(trial.validation[trial.best]) - values[0]
+    gain = trial.guess - fitted
+    missing = float(trial.validation[trial.best]) - fitted
     if gain <= LEARNT_SHARE * trial.possible or missing < UPSET_SHARE * gain:
         return
     text = trial.metric_text
@@ -111,7 +111,7 @@ def base_normalization(tables: Tables, trial: Trial) -> Iterator[Diagnosis]:
         evidence=(
             f"{counted(n_layers, 'layer')} of batch normalisation in the base that came trained "
             f"{'learns' if n_layers == 1 else 'learn'} from {n_rows} rows. On training rows, in "
-            f"training mode, {trial.metric} is {text(values[0])}; validation rows have "
+            f"training mode, {trial.metric} comes to {text(fitted)}; validation rows have "
             f"{text(trial.validation[trial.best])}, a constant prediction {text(trial.guess)}."
         ),
         advice=(
@@ -125,11 +125,23 @@ def base_normalization(tables: Tables, trial: Trial) -> Iterator[Diagnosis]:
         numbers={
             "n_layers": n_layers,
             "n_rows": n_rows,
-            "training_mode": trial.metric_value(values[0]),
+            "training_mode": trial.metric_value(fitted),
             "val_at_best": trial.metric_value(trial.validation[trial.best]),
             "share_missing": missing / gain,
         },
     )
+
+
+def _in_training_mode(tables: Tables, trial: Trial) -> float | None:
+    """How well training rows are fitted in training mode, or None where nothing tells.
+
+    By the loss while fitting where that is the metric: where validation rows learn nothing, the
+    retrained network is that of the first epochs.
+    """
+    if tables.metric == LOSS_ITSELF:
+        return float(np.nanmin(trial.running))
+    values = losses_of_modes(tables.best.get("modes") or {}, tables)
+    return None if values is None else values[0]
 
 
 OF_CURVES = (phase_wrecks,)

@@ -38,7 +38,8 @@ def inspect_base(network: Any, job: Job, candidate: Candidate) -> dict[str, Any]
         Of layers that are frozen in every phase, the largest change of a weight relative to its
         size, and the layers that changed.
     ``normalization``
-        Layers of batch normalisation that came trained and learn in some phase.
+        Layers of batch normalisation that came trained, or are in a part of the network of which
+        some did, and learn in some phase.
     ``n_rows``
         Rows that it was trained on.
     """
@@ -57,13 +58,14 @@ def inspect_base(network: Any, job: Job, candidate: Candidate) -> dict[str, Any]
     layers = list(zip(*(keras_internals.layers_of(m) for m in phases), strict=True))
     frozen = [of_phases[0] for of_phases in layers if not any(p.trainable for p in of_phases)]
     place = {id(variable): at for at, variable in enumerate(one.variables)}
+    of_base = _layers_of_base(one, place, came)
     moved = dict(_moved(frozen, place, came - learning, one, network))
     return {
         "n_params": int(sum(np.size(one.variables[at].value) for at in came)),
         "frozen_moved": max(moved.values(), default=0.0),
         "moved_layers": sorted(moved),
         "normalization": sum(
-            any(p.trainable for p in of_phases) and _is_in(of_phases[0], place, came)
+            any(p.trainable for p in of_phases) and id(of_phases[0]) in of_base
             for of_phases in layers
             if _is_normalization(of_phases[0])
         ),
@@ -85,6 +87,8 @@ def _came_trained(one: Any, other: Any) -> set[int]:
 def _moved(
     layers: list[Any], place: dict[int, int], came: set[int], before: Any, after: Any
 ) -> Iterator[tuple[str, float]]:
+    pairs = zip(keras_internals.layers_of(before), keras_internals.layers_of(after), strict=True)
+    names = {id(layer): trained.name for layer, trained in pairs}
     for layer in layers:
         if keras_internals.parts_of(layer):
             continue  # whose parts are looked at
@@ -93,11 +97,16 @@ def _moved(
             was, now = _values(before.variables[at]), _values(after.variables[at])
             change = float(np.linalg.norm(now - was)) / max(float(np.linalg.norm(was)), 1e-12)
             if at in came and change > 0.0:
-                yield layer.name, change
+                yield names[id(layer)], change
 
 
-def _is_in(layer: Any, place: dict[int, int], came: set[int]) -> bool:
-    return any(place[id(variable)] in came for variable in layer.weights)
+def _layers_of_base(model: Any, place: dict[int, int], came: set[int]) -> set[int]:
+    """``id`` of layers with weights that came trained, and of all within a part that has some."""
+    parts = keras_internals.parts_of(model)
+    found = (part for part in parts if any(place[id(v)] in came for v in part.weights))
+    return {
+        id(layer) for part in found for layer in keras_internals.layers_of(part, include_self=True)
+    }
 
 
 def _is_normalization(layer: Any) -> bool:

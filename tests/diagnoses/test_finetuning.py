@@ -1,6 +1,7 @@
 """A base that came trained: what the phases, few rows or its own layers did to it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hpsearch.diagnoses import diagnose, diagnose_trial
@@ -61,6 +62,22 @@ def test_normalisation_of_a_base_that_follows_twelve_rows_is_told_and_explains_i
         found.evidence
     )
     assert not found_in(made, "batch_norm_lag")
+
+
+def test_it_is_told_by_the_loss_while_fitting_where_the_refit_is_that_of_the_first_epoch(tables):
+    truth = ["no", "yes"] * 6
+    predictions = pd.DataFrame({"row": range(12), "repeat": 0, "fold": 0, "y_true": truth})
+    options = {"task": "binary", "metric": "log_loss", "labels": ("no", "yes")}
+    base = {"frozen_moved": 0.0, "moved_layers": [], "normalization": 2, "n_rows": 12}
+    made = tables(
+        np.full(8, 0.7),
+        running=np.linspace(0.7, 0.05, 8),
+        best={"base": base},
+        predictions=predictions.assign(y_pred=0.5),
+        **options,
+    )
+    [found] = found_in(made, "base_normalization")
+    assert found.numbers["training_mode"] == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("more", [{"n_rows": 5000}, {"validation": 0.1}])

@@ -91,6 +91,48 @@ def test_resuming_a_finished_run_makes_the_same_tables(run, train_here, digits):
     assert (again.path / "curves.csv").read_bytes() == before
 
 
+MOVING = """
+import keras
+import numpy as np
+
+
+@keras.saving.register_keras_serializable("moving")
+class Centring(keras.layers.Layer):
+    def build(self, shape):
+        self.centre = self.add_weight(shape=shape[1:], trainable=False)
+
+    def call(self, x, training=False):
+        if training:  # whatever its trainable says
+            self.centre.assign(0.9 * self.centre + 0.1 * keras.ops.mean(x, axis=0))
+        return x - self.centre
+
+
+def build(hp, problem):
+    base = keras.Sequential([keras.Input(problem.input_shape), keras.layers.Flatten(), Centring()])
+    base.set_weights([np.linspace(0.0, 1.0, weight.size) for weight in base.get_weights()])
+    base.trainable = False
+    last = keras.layers.Dense(problem.n_outputs, problem.output_activation, name="head")
+    model = keras.Sequential([keras.Input(problem.input_shape), base, last])
+    model.compile("sgd", problem.loss)
+    return model
+"""
+
+
+def test_a_frozen_layer_of_ones_own_that_moves_is_run_each_epoch_and_told(
+    digits, tmp_path, train_here
+):
+    (tmp_path / "moving.py").write_text(MOVING)
+    options = {"trials": 1, "folds": 2, "repeats": 1, "epochs": 3, "baselines": False, "jobs": 1}
+    with train_here() as engine:
+        run = hpsearch.Search(
+            tmp_path / "moving.py", engine=engine, out=tmp_path / "run", **options
+        ).run(hpsearch.load(digits, target="y"))
+    [found] = [one for one in run.diagnoses if one.code == "base_moved"]
+    assert "frozen in every phase, changed by up to" in found.evidence
+    [name] = run.best["base"]["moved_layers"]
+    assert name.startswith("centring")
+
+
 PHASED = """
 def build(hp, problem):
     import keras
