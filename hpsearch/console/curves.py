@@ -12,7 +12,6 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from hpsearch import words
-from hpsearch.stats.curves import changes_of_phase
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +53,8 @@ def curves_view(curves: pd.DataFrame, best: Mapping[str, Any]) -> RenderableType
     ----------
     curves : ``curves.csv``; best : ``best.json``.
     """
+    from hpsearch.stats.curves import changes_of_phase  # SciPy comes with its package
+
     trial, metric = best.get("trial"), best.get("metric")
     own = curves[curves["trial"] == trial]
     if len(own) < FEWEST_EPOCHS or not {f"val_{metric}", f"train_{metric}"} <= {*own.columns}:
