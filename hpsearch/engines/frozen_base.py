@@ -169,27 +169,53 @@ def _path_of_outputs(job: Job, configuration: Configuration, cut: Cut) -> str | 
     shape = tuple(cut.base.output.shape[1:])
     if 4 * (len(data.folds) + 1) * data.encoded.n_rows * int(np.prod(shape)) > MOST_BYTES:
         return None
-    digest = _digest(cut.base, form)
+    digest = digest_of(cut.base, form)
     folder = Path(here(job.data_path)).parent / f"base-{digest[:16]}"
     if not folder.is_dir():
         with numpy_draws():
             again = cut_of(configuration.construct())
-        if again is None or _digest(again.base, form) != digest:
+        if again is None or digest_of(again.base, form) != digest:
             return None
     return _outputs_in(folder, cut.base, data, form)
 
 
-def _digest(base: Any, form: InputForm) -> str:
-    """Of all that a base's outputs follow from, beside the data."""
+def digest_of(base: Any, form: InputForm) -> str:
+    """A digest of all that a base's outputs follow from, beside the data.
+
+    Of a layer that does not tell its configuration each build is another one, so that its outputs
+    are not kept.
+    """
     import keras
 
     weights = hashlib.sha256()
     for weight in base.get_weights():
         weights.update(np.ascontiguousarray(weight).tobytes())
     shapes = [list(weight.shape) for weight in base.weights]
-    kinds = [type(layer).__name__ for layer in keras_internals.layers_of(base)]
-    parts = [weights.hexdigest(), shapes, kinds, form.names, keras.backend.backend()]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    try:
+        layers = _without_names(base.get_config(), {})
+    except Exception:  # whatever a layer of one's own raises
+        layers = id(base)
+    parts = [weights.hexdigest(), shapes, layers, form.names, keras.backend.backend()]
+    return hashlib.sha256(json.dumps(parts, default=_plain).encode()).hexdigest()
+
+
+_NAMED: Final = ("name", "keras_history", "input_layers", "output_layers")
+
+
+def _without_names(node: Any, numbers: dict[str, int], *, is_name: bool = False) -> Any:
+    """A network's configuration with numbers for layers' names, which go on from build to build."""
+    if isinstance(node, str):
+        return numbers.setdefault(node, len(numbers)) if is_name else node
+    if isinstance(node, list | tuple):
+        return [_without_names(each, numbers, is_name=is_name) for each in node]
+    if not isinstance(node, dict) or "Policy" in str(node.get("class_name")):  # named by its dtype
+        return node
+    return {key: _without_names(each, numbers, is_name=key in _NAMED) for key, each in node.items()}
+
+
+def _plain(value: Any) -> Any:
+    """What a layer of one's own has in its configuration that JSON doesn't know."""
+    return value.tolist() if hasattr(value, "tolist") else type(value).__name__
 
 
 def _outputs_in(folder: Path, base: Any, data: FitData, form: InputForm) -> str | None:

@@ -247,7 +247,7 @@ class _Limits:
 
     def checked(self, given: Any, n_rows: int, made: Any) -> NDArray[np.float32]:
         """Rows (n_rows, ...) in float32."""
-        shape = getattr(given, "shape", None) or np.shape(given)
+        shape = self._shape(given)
         if not shape or shape[0] != n_rows:
             got = f"{shape[0]:,}" if shape else "none"
             raise self._error(
@@ -271,6 +271,14 @@ class _Limits:
             names = _names(made, rows) or tuple(map(str, getattr(given, "columns", ())))
             raise self._unusable(numbers, rows, names)
         return rows
+
+    def _shape(self, given: Any) -> tuple[int, ...]:
+        try:
+            return tuple(getattr(given, "shape", None) or np.shape(given))
+        except ValueError as error:  # lists of different length
+            raise self._error(
+                f"gives rows of one shape; in {self.where} some are longer than others"
+            ) from error
 
     def check_same(self, learnt: NDArray[np.float32], others: NDArray[np.float32]) -> None:
         """Refuse other rows that have another shape than those that it was fitted on."""

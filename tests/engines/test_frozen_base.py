@@ -13,7 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 import hpsearch
 from hpsearch.engines.contract import Span, WorkUnit
 from hpsearch.engines.fit_data import read_fit_data
-from hpsearch.engines.frozen_base import cut_of, whole_of
+from hpsearch.engines.frozen_base import cut_of, digest_of, whole_of
+from hpsearch.engines.input_form import InputForm
 from hpsearch.space.space import Candidate
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the space goes to a worker
@@ -149,6 +150,23 @@ def test_a_head_shares_its_layers_with_the_whole_network():
     assert whole_of(model) is model
     rows = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
     assert_array_equal(cut.head(cut.base(rows)), model(rows))
+
+
+def test_a_base_is_known_by_its_weights_and_its_configuration_whatever_its_layers_are_called():
+    import keras
+
+    def digest(activation="relu", scale=2.0, times=3.0, weight=0.5):
+        dense = frozen(keras.layers.Dense(4, activation))
+        rows = keras.Input((3,))
+        hidden = keras.layers.Rescaling(scale)(keras.Sequential([rows, dense])(rows)) * times
+        base = keras.Model(rows, hidden)
+        base.set_weights([np.full(each.shape, weight) for each in base.get_weights()])
+        return digest_of(base, InputForm())
+
+    same = digest()
+    assert digest() == same
+    for other in ({"activation": "tanh"}, {"scale": 1.0}, {"times": 2.0}, {"weight": 1.0}):
+        assert digest(**other) != same
 
 
 def uncut():

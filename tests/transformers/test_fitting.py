@@ -155,6 +155,7 @@ def refused(function, said, **how):
         (lambda X: X[["day"]], "it gave Timestamp.* in column 'day'"),
         (lambda X: np.zeros((len(X), 0)), "in fold 2 of repeat 0 it gave none"),
         (lambda X: 3.0, "it gave none"),
+        (lambda X: [[1.0] * (1 + i % 2) for i in range(len(X))], "some are longer than others"),
         (lambda X: X["age"] * 1j, "gives numbers"),
         (lambda X: X["height"], "raised KeyError in its fit on fold 2 of repeat 0.*: 'height'"),
         (lambda X: 1 / 0, "raised ZeroDivisionError in its fit on fold 2 of repeat 0"),
