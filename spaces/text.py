@@ -3,7 +3,8 @@
 ``--text note --as tokens`` gives the words' numbers. Each word gets a vector; convolutions, where
 there are some, look at neighbouring words; the mean or the largest of each feature over the text
 goes on. Padding behind a text's last word is left out of all of it. Numbers join the features of
-the texts, and so do categories, each level by a vector of its own.
+the texts, and so do categories, each level by a vector of its own, and bags of words of other
+columns. Images and sequences beside them are not read.
 
 A convolution is written as a dense layer of neighbouring words, which it is: so it trains beside
 others as one program for all folds.
@@ -18,6 +19,12 @@ DECAYING_SCHEDULES = ["cosine", "warmup_cosine"]
 LOWEST = -1e4
 """What padding holds where the largest value is taken; no word's feature comes near, and half
 precision has it."""
+
+BESIDE = ("numbers", "prepared")
+"""Inputs that join the texts' features as they are."""
+
+WIDTH_OF_BAGS = 32
+"""Features that bags of words, of other columns of text, become before they join."""
 
 LEVEL_WIDTH = 8
 """Length of a category level's vector."""
@@ -67,9 +74,12 @@ def build(hp, problem):
     for name in texts(problem):
         inputs.append(named(problem, name))
         features += summary(hp, inputs[-1], problem.inputs[name].n_codes)
-    if "numbers" in problem.inputs:
-        inputs.append(named(problem, "numbers"))
-        features.append(inputs[-1])
+    for name in [name for name in BESIDE if name in problem.inputs]:
+        inputs.append(named(problem, name))
+        features.append(keras.layers.Flatten()(inputs[-1]))
+    if "words" in problem.inputs:
+        inputs.append(named(problem, "words"))
+        features.append(keras.layers.Dense(WIDTH_OF_BAGS, activation="relu")(inputs[-1]))
     if "categories" in problem.inputs:
         inputs.append(named(problem, "categories"))
         n_codes = problem.inputs["categories"].n_codes

@@ -259,7 +259,7 @@ def _extremes(form: InputForm, data: FitData) -> list[NDArray[Any]]:
     if data.encoded.numbers.size:
         filled = np.nan_to_num(data.encoded.numbers)
         at = [*np.argmin(filled, axis=0), *np.argmax(filled, axis=0)][: 2 * _ROWS_AT_ONCE]
-    rows = data.encoded.take(np.array(at))
+    rows = data.encoded_in(None).take(np.array(at))
     found = input_rows(rows, data.layout, data.statistics_of(None, names), names)
     extremes: list[NDArray[Any]] = []
     for name, values in zip(names, found, strict=True):

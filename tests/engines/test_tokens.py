@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import hpsearch
 from hpsearch.engines.contract import WorkUnit
-from hpsearch.engines.fit_data import read_fit_data
+from hpsearch.engines.fit_data import read_fit_data, write_fit_data
 from hpsearch.engines.input_form import InputForm
 from hpsearch.errors import SpaceError
 from hpsearch.preprocessing import Encoded, Layout, fit_statistics
@@ -156,3 +156,28 @@ def test_training_ignores_any_change_to_the_validation_rows(train, make_job, tab
         [fold] = train(make_job(data, pooled, epochs=2), 0).folds
         curves.append(fold.train_loss)
     assert_array_equal(*curves)
+
+
+def beside(hp, problem):
+    import keras
+    from keras import layers as k
+
+    found = problem.inputs["tokens"]
+    words = keras.Input(found.shape, dtype=found.dtype, name="tokens")
+    prepared = keras.Input(problem.inputs["prepared"].shape, name="prepared")
+    text = k.GlobalMaxPooling1D()(k.Embedding(found.n_codes, 2)(words))
+    model = keras.Model([words, prepared], k.Dense(1)(k.Concatenate()([text, prepared])))
+    model.compile(optimizer="adam", loss=problem.loss)
+    return model
+
+
+def test_words_in_order_stay_beside_prepared_rows(train, make_job, table, tmp_path):
+    data = read_fit_data(make_job(table, pooled).data_path)
+    numbers = np.asarray(data.encoded.numbers)
+    layout = data.layout.with_prepared((1,))
+    assert layout.tokens == ("note",)
+    rows = np.stack([numbers] * (len(data.folds) + 1))
+    encoded = replace(data.encoded, numbers=numbers[:, :0])
+    prepared = replace(data, encoded=encoded, layout=layout, fold_rows=rows)
+    job = replace(make_job(table, beside, epochs=1), data_path=write_fit_data(prepared, tmp_path))
+    assert train(job, 0).error is None

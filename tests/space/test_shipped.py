@@ -469,10 +469,11 @@ def test_several_texts_numbers_and_categories_join():
         Column("title/1", "text", levels=("a",), width=3),
         Column("age", "number"),
         Column("town", "category", levels=("x", "y")),
+        Column("tags", "text", levels=("c", "d")),
     )
     inputs = Inputs(Layout.of(Schema(columns, Target(("y",), "regression"))))
     model = text(replace(problem_of("binary", (1,)), inputs=inputs))
-    expected = ["note", "title_1", "numbers", "categories"]
+    expected = ["note", "title_1", "numbers", "words", "categories"]
     assert [each.name for each in model.inputs] == expected
     assert InputForm.of(model, (1,), inputs).names == tuple(expected)
 
