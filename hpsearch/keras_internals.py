@@ -12,9 +12,9 @@ import importlib.util
 import os
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 # -- networks
 
@@ -396,3 +396,30 @@ def set_global_policy(name: str | None) -> None:
 def restricts_pickles(module: Any) -> bool:
     """Whether the module of one of Keras's data sets, once imported, runs no code of its file."""
     return "RestrictedUnpickler" in vars(sys.modules.get("keras.src.datasets.cifar", module))
+
+
+_NAMED: Final = ("name", "keras_history", "input_layers", "output_layers")
+
+
+def without_names(
+    config: Any, numbers: dict[str, int] | None = None, *, is_name: bool = False
+) -> Any:
+    """A network's configuration with numbers for its layers' names, in the order of appearance.
+
+    Two builds name their layers differently. Whatever else is a string stays, as an activation that
+    a layer is called by.
+
+    Parameters
+    ----------
+    numbers : of the names so far; is_name : whether strings in ``config`` are names.
+    """
+    numbers = {} if numbers is None else numbers
+    if isinstance(config, str):
+        return f"name{numbers.setdefault(config, len(numbers))}" if is_name else config
+    if isinstance(config, list | tuple):
+        return [without_names(each, numbers, is_name=is_name) for each in config]
+    if not isinstance(config, Mapping) or "Policy" in str(config.get("class_name")):  # of dtypes
+        return config
+    return {
+        key: without_names(each, numbers, is_name=key in _NAMED) for key, each in config.items()
+    }

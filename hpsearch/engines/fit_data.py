@@ -109,7 +109,10 @@ class FitData:
         self, position: int | None, view: str, statistics: Statistics
     ) -> Mapping[str, NDArray[np.float32]]:
         rows = slice(None) if position is None else self.folds[position].train
-        part = self.encoded.numbers[rows], self.encoded.codes[rows], self.y[rows]
+        encoded, y = self.encoded, self.y[rows]
+        if encoded.exposure is not None:
+            y = per_exposure(y, encoded.exposure[rows])
+        part = encoded.numbers[rows], encoded.codes[rows], y
         return fit_view(view, *part, statistics.category_slots, self.layout)
 
     @cached_property

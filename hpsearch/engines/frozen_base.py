@@ -192,25 +192,11 @@ def digest_of(base: Any, form: InputForm) -> str:
         weights.update(np.ascontiguousarray(weight).tobytes())
     shapes = [list(weight.shape) for weight in base.weights]
     try:
-        layers = _without_names(base.get_config(), {})
+        layers = keras_internals.without_names(base.get_config())
     except Exception:  # whatever a layer of one's own raises
         layers = id(base)
     parts = [weights.hexdigest(), shapes, layers, form.names, keras.backend.backend()]
     return hashlib.sha256(json.dumps(parts, default=_plain).encode()).hexdigest()
-
-
-_NAMED: Final = ("name", "keras_history", "input_layers", "output_layers")
-
-
-def _without_names(node: Any, numbers: dict[str, int], *, is_name: bool = False) -> Any:
-    """A network's configuration with numbers for layers' names, which go on from build to build."""
-    if isinstance(node, str):
-        return numbers.setdefault(node, len(numbers)) if is_name else node
-    if isinstance(node, list | tuple):
-        return [_without_names(each, numbers, is_name=is_name) for each in node]
-    if not isinstance(node, dict) or "Policy" in str(node.get("class_name")):  # named by its dtype
-        return node
-    return {key: _without_names(each, numbers, is_name=key in _NAMED) for key, each in node.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -4,8 +4,10 @@ import os
 import resource
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import hpsearch
 from hpsearch.engines.fit_data import read_fit_data, smallest_training_set
 from hpsearch.folds import Fold, IteratedKFold, make_folds
 
@@ -38,3 +40,13 @@ def test_folds_are_read_as_they_were_written_however_many_there_are(table, make_
             assert not getattr(read, name).flags.writeable
             assert not getattr(read, name).flags.owndata  # mapped
     read_fit_data.cache_clear()
+
+
+def test_levels_are_encoded_by_what_is_counted_for_one_unit_of_exposure(make_job):
+    years = np.tile([1.0, 10.0], 30)
+    town = np.repeat(["a", "b", "c"], 20)
+    frame = pd.DataFrame({"town": town, "years": years, "hits": years * (1 + (town == "b"))})
+    data = hpsearch.load(frame, target="hits", task="count", exposure="years")
+    found = read_fit_data(make_job(data, lambda hp: None).data_path)
+    means = found.statistics_of(None, ["town.target"]).views["level_means"][1:, 0]
+    np.testing.assert_allclose(means, [-(0.5**0.5), 2**0.5, -(0.5**0.5)], rtol=1e-5)

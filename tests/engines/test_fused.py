@@ -341,6 +341,24 @@ def sketched(n, keys="a", positions=range(12)):
     return [(sketch, WorkUnit(sketch.candidate, tuple(positions))) for sketch in sketches]
 
 
+def named_by_its_activation(hp, problem):
+    import keras
+
+    kind = hp.Choice("kind", ["relu", "tanh"])
+    rows = keras.Input(problem.input_shape)
+    hidden = keras.layers.Dense(4, activation=kind, name=kind)(rows)
+    outputs = keras.layers.Dense(problem.n_outputs, activation=problem.output_activation)(hidden)
+    model = keras.Model(rows, outputs)
+    model.compile("adam", problem.loss)
+    return model
+
+
+def test_a_layer_called_by_its_activation_does_not_hide_it(on_jax, table, make_job):
+    job = make_job(table("regression"), named_by_its_activation)
+    candidates = [Candidate(i, {"kind": kind}) for i, kind in enumerate(["relu", "tanh"])]
+    assert len({sketch.key for sketch in on_jax("sketches", job, candidates)}) == 2
+
+
 def test_units_hold_every_replica_once_and_parts_of_one_structure():
     units = plan_fused_units(sketched(7, "ab"), parts_of(folds_of(3, 4)), patience=None)
     replicas = [(p.candidate.trial, f) for u in units for p in u.parts for f in p.folds]

@@ -66,8 +66,8 @@ def structure_key(
     if optimizer["config"].get("weight_decay") is not None:
         optimizer["config"]["weight_decay"] = "data"
     parts = {
-        "network": _without_numbers(described, _NameOrder()),
-        "optimizer": _without_numbers(optimizer, _NameOrder()),
+        "network": _without_numbers(keras_internals.without_names(described)),
+        "optimizer": _without_numbers(keras_internals.without_names(optimizer)),
         "undecayed": undecayed_variables(model),
         "losses": [(one.output, _describe_loss(one), one.weight) for one in losses_of(model)],
         "foreign": values if _has_foreign_code(model) else None,
@@ -166,25 +166,13 @@ def _learning_rates(optimizer: Any, n_steps: int) -> NDArray[np.float32]:
     return np.concatenate(table)[:n_steps]
 
 
-class _NameOrder:
-    """Names in the order in which they first appear: two builds name their layers differently."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def declare(self, name: str) -> str:
-        return f"name{self._numbers.setdefault(name, len(self._numbers))}"
-
-    def replace(self, text: str) -> str:
-        return self.declare(text) if text in self._numbers else text
-
-
 def _is_data(key: str) -> bool:
     """Whether an entry only says how initial values are drawn, which programs are given."""
     return key == "seed" or key.endswith("_initializer")
 
 
-def _without_numbers(value: Any, names: _NameOrder) -> Any:
+def _without_numbers(value: Any) -> Any:
+    """A configuration without what differs between replicas of one program."""
     if isinstance(value, Mapping):
         kind, config = value.get("class_name"), value.get("config")
         if kind in PENALTIES and str(value.get("module", "")).startswith("keras"):
@@ -192,12 +180,9 @@ def _without_numbers(value: Any, names: _NameOrder) -> Any:
         if kind == "Dropout" and isinstance(config, Mapping):
             rate = "data" if config["rate"] > 0 else 0.0
             value = {**value, "config": {**config, "rate": rate}}
-        if isinstance(value.get("name"), str):
-            names.declare(value["name"])
         return {
-            key: "data" if _is_data(key) else _without_numbers(part, names)
-            for key, part in value.items()
+            key: "data" if _is_data(key) else _without_numbers(part) for key, part in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_without_numbers(part, names) for part in value]
-    return names.replace(value) if isinstance(value, str) else value
+        return [_without_numbers(part) for part in value]
+    return value
