@@ -391,7 +391,7 @@ def _transformer(run: Run) -> Kept | None:
     if said is None:
         return None
     path = run.path / str(said["file"])
-    if path.name not in TRANSFORMERS or not path.is_file():
+    if said["file"] not in TRANSFORMERS or not path.is_file():
         raise ModelFileError(
             f"The model needs its transformer, the file {said['file']}; {str(run.path)!r} has "
             "none. Restore it, or run the search again."

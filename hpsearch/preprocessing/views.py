@@ -38,7 +38,7 @@ from scipy import special
 
 from hpsearch.preprocessing.design import as_float
 from hpsearch.preprocessing.encoding import Layout
-from hpsearch.preprocessing.statistics import ABSENT, Statistics
+from hpsearch.preprocessing.statistics import ABSENT, COLUMNS_AT_ONCE, Statistics
 from hpsearch.task import Input
 
 N_EDGES, N_BINS = 33, 16
@@ -362,6 +362,15 @@ CATEGORY_VIEWS: Mapping[str, CategoryView] = {
 }
 
 
+def _in_blocks(
+    fit: Callable[[NDArray[np.float64]], Learnt], numbers: NDArray[np.float32]
+) -> Learnt:
+    """What is learnt of each feature, of some at a time, whose copies in float64 stay small."""
+    n_blocks = max(1, numbers.shape[1] // COLUMNS_AT_ONCE)
+    parts = [fit(b.astype(np.float64)) for b in np.array_split(numbers, n_blocks, axis=1)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def fit_view(
     name: str,
     numbers: NDArray[np.float32],
@@ -380,7 +389,7 @@ def fit_view(
     kind, view = name.split(".")
     if kind == "numbers":
         fit = NUMBER_VIEWS[view].fit
-        return {} if fit is None else fit(numbers.astype(np.float64))
+        return {} if fit is None else _in_blocks(fit, numbers)
     learn = CATEGORY_VIEWS[view].fit
     if learn is None:
         return {}

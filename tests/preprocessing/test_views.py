@@ -215,6 +215,20 @@ def test_intervals_that_a_device_takes_for_nothing_are_steps(name):
     assert np.isfinite(np.asarray(made)).all()
 
 
+def test_views_of_many_numbers_are_those_of_each():
+    numbers = np.random.default_rng(0).normal(size=(30, 11)).astype(np.float32)
+    codes, none = np.empty((30, 0), np.int32), np.empty(0, np.int32)
+    for name, kind in NUMBER_VIEWS.items():
+        if kind.fit is None:
+            continue
+        given = f"numbers.{name}", codes, np.zeros((30, 1)), none, Layout()
+        whole = fit_view(given[0], numbers, *given[1:])
+        for at in range(11):
+            alone = fit_view(given[0], numbers[:, [at]], *given[1:])
+            for key, values in alone.items():
+                assert_allclose(whole[key][[at]], values, rtol=1e-6)
+
+
 def test_a_view_of_numbers_that_are_all_missing_or_constant_is_finite():
     numbers = np.array([[np.nan, 3.0]] * 8, np.float32)
     encoded = Encoded(numbers, np.empty((8, 0), np.int32), None, ())
