@@ -180,7 +180,8 @@ def _shares(xp: ModuleType, x: Any, edges: Any) -> Any:
     low, width = edges[:, :-1], edges[:, 1:] - edges[:, :-1]
     above = x[:, :, None] - low
     is_wide = width > _LEAST  # what is smaller, a device may take for 0
-    shares = xp.clip(above / xp.where(is_wide, width, 1.0), 0.0, 1.0)
+    known = np if isinstance(width, np.ndarray) else xp
+    shares = xp.clip(above / known.where(is_wide, width, np.float32(1.0)), 0.0, 1.0)
     step = xp.where(above > 0, np.float32(1.0), np.float32(0.0))
     return xp.where(is_wide, shares, step)
 

@@ -67,7 +67,7 @@ def convert(bundle: Bundle, path: Path) -> tuple[str, ...]:
         function,
         input_signature=specs,
         opset=_OPSET,
-        custom_op_handlers={"Erfc": (_erfc, []), "Expm1": (_expm1, [])},
+        custom_op_handlers={"Erfc": (_erfc, []), "Expm1": (_expm1, []), "Log1p": (_log1p, [])},
     )
     _put_levels_before(model, (each for each in taken if each.kind == "category"))
     _name_rows(model)
@@ -121,6 +121,13 @@ def _expm1(graph: Any, node: Any, name: str, arguments: Any) -> None:
     """The activation celu's exponential less 1."""
     one, exp = _one(graph, node), graph.make_node("Exp", node.input).output[0]
     _replace(graph, node, [exp, one])
+
+
+def _log1p(graph: Any, node: Any, name: str, arguments: Any) -> None:
+    """The logarithm of 1 more, of the view ``log``."""
+    more = graph.make_node("Add", [*node.input, _one(graph, node)]).output
+    graph.remove_node(node.name)
+    graph.make_node("Log", more, name=node.name, outputs=node.output)
 
 
 def _one(graph: Any, node: Any) -> Any:
