@@ -263,14 +263,14 @@ def duration(seconds: float) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """``1 trial``, ``2 trials``.
+    """``1 trial``, ``2 trials``; a series has no other plural.
 
     Examples
     --------
-    >>> counted(1, "trial"), counted(2, "trial")
-    ('1 trial', '2 trials')
+    >>> counted(1, "trial"), counted(2, "trial"), counted(2, "series")
+    ('1 trial', '2 trials', '2 series')
     """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun}" if count == 1 or noun.endswith("series") else f"{count} {noun}s"
 
 
 def transformer(said: Mapping[str, Any] | None) -> str:

@@ -64,6 +64,7 @@ from hpsearch.search.resuming import (
 )
 from hpsearch.search.scored import options_again
 from hpsearch.search.trial_log import TrialLog
+from hpsearch.space.files import named_files
 
 RESULTS_ROOT: Final = "results"
 
@@ -361,8 +362,9 @@ def _begin(
 
 def _of_session(session: Session) -> dict[str, Any]:
     """What the journal holds of what was found before training."""
-    engine, prepared = {"engine": session.choice.engine}, session.prepared
-    return engine if prepared is None else {**engine, "prepared": list(prepared.shape)}
+    found = {"engine": session.choice.engine, "files": named_files(session.declared)}
+    prepared = session.prepared
+    return found if prepared is None else {**found, "prepared": list(prepared.shape)}
 
 
 def _pacing(

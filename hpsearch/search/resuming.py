@@ -104,6 +104,7 @@ _RECORD: Final = forms.record(
         "own_metrics": forms.mapping(_METRIC),
         "preprocess": _SPACE,
         "prepared": forms.listed(forms.count),
+        "files": forms.mapping(forms.text),
         "data": _TABLE,
         "test": _TABLE,
         "test_data": forms.record(
@@ -184,6 +185,7 @@ def check_unchanged(was: Record, now: Record, *, accept_versions: bool) -> None:
     if "engine" in now:
         before, after = ({n: r.get(n) for n in ("engine", "prepared")} for r in (was, now))
         changes += _changed_values("", before, after)
+        changes += _changed_files(was.get("files") or {}, now["files"])
     of_versions = _changed_values("version of ", was["versions"], now["versions"])
     if not changes and (accept_versions or not of_versions):
         return
@@ -245,6 +247,15 @@ def _changed_transformer(was: Record | None, now: Record | None) -> list[str]:
         return []
     words = f"the transformer {now['name']!r}"
     return _changed_code(words, was, now) or [words]
+
+
+def _changed_files(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Files that hyperparameters name, and that are others now, or gone; new ones may come."""
+    gone = [f"the file {path!r}, which is gone" for path in was if path not in now]
+    others = [
+        f"what the file {path!r} holds" for path in was if now.get(path, was[path]) != was[path]
+    ]
+    return [*gone, *others]
 
 
 def _changed_code(name: str, was: Record, now: Record) -> list[str]:

@@ -437,6 +437,23 @@ def test_a_changed_space_is_refused_with_its_line(folder, search, resume):
         resume("run", trials=2)
 
 
+def test_a_file_that_a_hyperparameter_names_is_held_to_what_it_was(folder, search, resume):
+    base = folder / "base.keras"
+    base.write_bytes(b"one")
+    named = f'hp.Fixed("base", {str(base)!r})'
+    first = 'hp.Choice("units"'
+    (folder / "fixed.py").write_text(SPACE.replace(first, f"{named}\n    {first}"))
+    search("run", space="fixed.py", trials=1)
+    base.write_bytes(b"another")
+    with pytest.raises(InputError, match=r"changed: what the file '.*base\.keras' holds\. Restore"):
+        resume("run", trials=2)
+    base.unlink()
+    with pytest.raises(InputError, match=r"changed: the file '.*base\.keras', which is gone\."):
+        resume("run", trials=2)
+    base.write_bytes(b"one")
+    assert len(resume("run", trials=2).trials) == 2
+
+
 @pytest.fixture
 def with_module(folder):
     """A space whose hyperparameters are in a module beside it."""
