@@ -487,11 +487,11 @@ def predicted_again(job, candidate, fold, rows):
 
 def train_whole(engine, job, unit):
     """As ``train``, with every network trained whole, a frozen base in each epoch."""
-    with mock.patch("hpsearch.engines.frozen_base.cut_of", return_value=None):
+    with mock.patch("hpsearch.engines.base_outputs.cut_of", return_value=None):
         return train(engine, job, unit)
 
 
 def refit_whole(engine, job, candidate, n_steps):
     """As ``refit``, with the network trained whole."""
-    with mock.patch("hpsearch.engines.frozen_base.cut_of", return_value=None):
+    with mock.patch("hpsearch.engines.base_outputs.cut_of", return_value=None):
         return refit(engine, job, candidate, n_steps)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import hpsearch
+from hpsearch.engines.base_outputs import digest_of
 from hpsearch.engines.contract import Span, WorkUnit
 from hpsearch.engines.fit_data import read_fit_data
-from hpsearch.engines.frozen_base import cut_of, digest_of, whole_of
+from hpsearch.engines.frozen_base import cut_of, whole_of
 from hpsearch.engines.input_form import InputForm
 from hpsearch.space.space import Candidate
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.engines.backend import import_keras, keep_compiled_programs, unkept_programs
+from hpsearch.engines.base_outputs import shortened
 from hpsearch.engines.contract import Job, Span, UnitResult, WorkUnit
 from hpsearch.engines.failures import reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data
-from hpsearch.engines.frozen_base import shortened
 from hpsearch.engines.fused import KERAS_BACKEND, NAME
 from hpsearch.engines.fused.configuration import FusedConfiguration
 from hpsearch.engines.fused.obstacles import untraceable_reason

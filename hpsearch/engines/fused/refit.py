@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.engines import phases
+from hpsearch.engines.base_outputs import shortened
 from hpsearch.engines.buckets import Batching
 from hpsearch.engines.contract import Job
 from hpsearch.engines.failures import UntraceableError
 from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
-from hpsearch.engines.frozen_base import shortened, whole_of
+from hpsearch.engines.frozen_base import whole_of
 from hpsearch.engines.fused.compiling import effort_of
 from hpsearch.engines.fused.configuration import FusedConfiguration
 from hpsearch.engines.fused.inputs import (

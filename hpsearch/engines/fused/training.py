@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpsearch.engines import phases
+from hpsearch.engines.base_outputs import shortened
 from hpsearch.engines.contract import FoldResult, Job, NetworkWeights, UnitResult, WorkUnit
 from hpsearch.engines.failures import raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import read_fit_data
-from hpsearch.engines.frozen_base import shortened, whole_of
+from hpsearch.engines.frozen_base import whole_of
 from hpsearch.engines.fused import NAME
 from hpsearch.engines.fused.compiling import effort_of, effort_of_rungs
 from hpsearch.engines.fused.configuration import FusedConfiguration

@@ -19,12 +19,13 @@ import numpy as np
 from hpsearch.engines import phases
 from hpsearch.engines.averages import finish
 from hpsearch.engines.backend import import_keras, silenced_stderr
+from hpsearch.engines.base_outputs import shortened
 from hpsearch.engines.buckets import epoch_order
 from hpsearch.engines.configuration import Configuration
 from hpsearch.engines.contract import FoldResult, Job, NetworkWeights, UnitResult, WorkUnit
 from hpsearch.engines.failures import TrainingFailedError, raise_if_out_of_memory, reason_of
 from hpsearch.engines.fit_data import FitData, read_fit_data, training_target
-from hpsearch.engines.frozen_base import shortened, whole_of
+from hpsearch.engines.frozen_base import whole_of
 from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.kind import EngineKind, FallBack
 from hpsearch.engines.plan import REFIT, plan_units, replica_seed
