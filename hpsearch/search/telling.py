@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hpsearch.data import Dataset
+from hpsearch.data.names import listed
 from hpsearch.folds.weighing import effective_rows
 from hpsearch.oracles import oracle_remark
 from hpsearch.results.journal import Journal
@@ -26,6 +27,9 @@ OF_FREQUENCIES: Final = ("log_loss", "brier", "calibration_error")
 
 _PICTURES: Final = ("image", "video")
 
+_READ_TOKENS: Final = ("tokens", "Embedding")
+"""Words of code that reads words in their order."""
+
 
 def tell_what_was_understood(plan: SearchPlan, observer: Observer) -> None:
     """The table, the split and the test rows."""
@@ -34,7 +38,7 @@ def tell_what_was_understood(plan: SearchPlan, observer: Observer) -> None:
         observer.note(line)
     for line in (*weighing_told(plan.dataset), *class_weights_told(plan), *images_told(plan)):
         observer.note(line)
-    for text in source.warnings:
+    for text in (*source.warnings, *tokens_told(plan)):
         observer.warn(text)
     observer.note(f"Split: {plan.split_reason}")
     if test is not None:
@@ -90,6 +94,21 @@ def images_told(plan: SearchPlan) -> Iterator[str]:
             f"The space {default('space')!r} gets images as flat rows of pixels; --space image "
             "searches convolutional networks."
         )
+
+
+def tokens_told(plan: SearchPlan) -> Iterator[str]:
+    """That a space reads no words in their order, where there are some."""
+    schema, space = plan.dataset.schema, plan.space
+    names = [column.name for column in schema.tokens]
+    by_name = [f"{quote}{name}{quote}" for name in names for quote in "'\""]
+    if not names or any(map(space.mentions, (*_READ_TOKENS, *by_name))):
+        return
+    beside = len(schema.tokens) < len(schema.columns)
+    becomes = "does not get them" if beside else "takes their numbers for quantities"
+    yield (
+        f"The words of {listed([repr(name) for name in names])} keep their order, and the space "
+        f"{space.name!r} {becomes}. Take --space text, or leave out --as tokens."
+    )
 
 
 def tell_where_results_go(folder: Path, observer: Observer) -> None:

@@ -9,7 +9,7 @@ from hpsearch.engines.probe import Probe
 from hpsearch.scoring.observer import SilentObserver
 from hpsearch.search.options import Options
 from hpsearch.search.plan import plan_search
-from hpsearch.search.telling import class_weights_told, images_told
+from hpsearch.search.telling import class_weights_told, images_told, tokens_told
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -130,3 +130,27 @@ def test_the_default_space_says_what_it_makes_of_images(shape, space, is_told):
     found = list(images_told(plan))
     assert bool(found) == is_told
     assert not is_told or "--space image searches convolutional networks" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("columns", "space", "said"),
+    [
+        (["note", "y"], "mlp", "takes their numbers for quantities"),
+        (["note", "x", "y"], "tabular", "does not get them"),
+        (["note", "x", "y"], "text", ""),
+    ],
+)
+def test_a_space_that_reads_no_words_in_their_order_is_warned_of(columns, space, said):
+    notes = [f"{word} film {number}" for number in range(20) for word in ("good", "bad")]
+    table = pd.DataFrame({"note": notes, "x": np.arange(40.0), "y": [1, 0] * 20})[columns]
+    data = hpsearch.load(table, target="y", text="note", words_as="tokens")
+    found = list(tokens_told(plan_search(Options(space), data)))
+    assert len(found) == bool(said)
+    assert not said or f"the space '{space}' {said}. Take --space text" in found[0]
+
+
+def test_a_space_of_ones_own_that_names_a_column_of_words_is_not_warned_of(tmp_path):
+    (tmp_path / "own.py").write_text(SPACE + "\n# problem.inputs['note']\n")
+    table = pd.DataFrame({"note": [f"film {n}" for n in range(40)], "y": [1, 0] * 20})
+    data = hpsearch.load(table, target="y", text="note", words_as="tokens")
+    assert not list(tokens_told(plan_search(Options(str(tmp_path / "own.py")), data)))
