@@ -152,7 +152,8 @@ def _text(rng: Rng) -> str:
 
 def _used(path: Path, kind: str) -> str:
     """What the search does with a space before it trains, up to the default network's checks."""
-    from hpsearch.engines.network import OutputForm, check_input
+    from hpsearch.engines.input_form import InputForm
+    from hpsearch.engines.network import OutputForm
     from hpsearch.space.hyperparameters import active_values, describe
     from hpsearch.space.network_checks import check_saves
     from hpsearch.space.space import Space, fit_settings
@@ -168,7 +169,7 @@ def _used(path: Path, kind: str) -> str:
     values = space.settled(active_values(declared, declared.values), problem)
     fit_settings(values, 32, 2)
     model = Space.from_bytes(space.to_bytes()).build(values, problem)
-    check_input(model, problem.input_shape)
+    InputForm.of(model, problem.input_shape, problem.inputs)
     OutputForm.of(model, target)
     check_saves(space.name, model)
     return "a space"

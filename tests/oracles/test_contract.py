@@ -1,6 +1,7 @@
 """What every oracle keeps to; a new oracle's file is picked up by its name."""
 
 import importlib
+from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
@@ -10,7 +11,7 @@ from hpsearch.oracles.base import OraclePlan, Outcome
 from hpsearch.space.configurations import configured
 from hpsearch.space.hyperparameters import active_values, values_key
 from hpsearch.space.space import Space, shipped_spaces
-from hpsearch.task import Problem
+from hpsearch.task import Input, Problem
 
 N = 20
 LEARNING = [name for name in oracle_names() if name not in ("grid", "hyperband", "random")]
@@ -329,7 +330,10 @@ def test_a_fixed_hyperparameter_is_proposed_with_its_value(make):
 
 @pytest.mark.parametrize("space", shipped_spaces())
 def test_the_shipped_spaces_are_searched(make, space):
-    problem = Problem("binary", (10,), 1, "sigmoid", "binary_crossentropy", 1000, 100)
+    shape = {"image": (8, 8, 1)}.get(space, (10,))
+    problem = Problem("binary", shape, 1, "sigmoid", "binary_crossentropy", 1000, 100)
+    if space == "text":
+        problem = replace(problem, inputs={"tokens": Input((6,), "int32", 9, is_tokens=True)})
     hp = Space.load(space).declared(problem, {})
     candidates = planned(make(hp), 20)
     assert len({values_key(candidate.values) for candidate in candidates}) == 20
