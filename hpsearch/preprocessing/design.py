@@ -7,6 +7,7 @@ nothing here is of size folds x rows x features.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, Final
 
@@ -52,9 +53,10 @@ def design_batch(
         parts.append((filled - statistics.centre) / statistics.scale)
         if layout.indicators:
             columns = np.array(layout.indicators, np.int32)
-            parts.append(_indicator(xp, xp.take(missing, columns, axis=1)))
+            parts.append(indicator(xp, xp.take(missing, columns, axis=1)))
     if layout.categories:
-        parts += _one_hot(xp, layout, statistics.category_slots, codes)
+        slots = category_slots_of(xp, layout, statistics.category_slots, codes)
+        parts += one_hot(xp, slots, layout.category_slots)
     if layout.words:
         parts.append(words)
     if layout.prepared:
@@ -144,16 +146,22 @@ def bag_of_tokens(
     return sparse.csr_array(sparse.hstack(parts, format="csr"))
 
 
-def _indicator(xp: ModuleType, condition: Any) -> Any:
+def indicator(xp: ModuleType, condition: Any) -> Any:
+    """1 where a condition holds, else 0."""
     return xp.where(condition, np.float32(1.0), np.float32(0.0))
 
 
-def _one_hot(xp: ModuleType, layout: Layout, table: Any, codes: Any) -> list[Any]:
+def category_slots_of(xp: ModuleType, layout: Layout, table: Any, codes: Any) -> Any:
+    """The slot of each category's cell (n, n_categories), ``ABSENT`` where it has none."""
     offsets = np.cumsum([0, *(n + 2 for n in layout.n_levels)])[:-1].astype(np.int32)
-    slots = xp.take(table, codes + offsets)
+    return xp.take(table, codes + offsets)
+
+
+def one_hot(xp: ModuleType, slots: Any, n_slots: Sequence[int]) -> list[Any]:
+    """For each column of slots (n, d) 0 or 1 for each slot that it has, (n, its number)."""
     return [
-        _indicator(xp, xp.equal(slots[:, j : j + 1], np.arange(n_slots, dtype=np.int32)))
-        for j, n_slots in enumerate(layout.category_slots)
+        indicator(xp, xp.equal(slots[:, j : j + 1], np.arange(n, dtype=np.int32)))
+        for j, n in enumerate(n_slots)
     ]
 
 

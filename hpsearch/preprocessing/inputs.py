@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hpsearch.data.names import listed
 from hpsearch.data.tokens import FIRST_WORD
 from hpsearch.preprocessing.design import (
+    category_slots_of,
     design_batch,
     multi_hot,
     standardised_arrays,
@@ -28,7 +29,6 @@ from hpsearch.preprocessing.statistics import Statistics
 from hpsearch.preprocessing.views import (
     CATEGORY_VIEWS,
     NUMBER_VIEWS,
-    category_slots_of,
     filled_numbers,
     indicators_of,
 )

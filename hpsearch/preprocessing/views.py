@@ -36,7 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from hpsearch.preprocessing.design import as_float
+from hpsearch.preprocessing.design import as_float, category_slots_of, indicator, one_hot
 from hpsearch.preprocessing.encoding import Layout
 from hpsearch.preprocessing.statistics import ABSENT, COLUMNS_AT_ONCE, Statistics
 from hpsearch.task import Input
@@ -64,14 +64,7 @@ def indicators_of(
     chosen = [at for at in layout.indicators if at in set(positions)]
     if not chosen:
         return None
-    missing = xp.isnan(xp.take(numbers, np.array(chosen, np.int32), axis=1))
-    return xp.where(missing, np.float32(1.0), np.float32(0.0))
-
-
-def category_slots_of(xp: ModuleType, layout: Layout, table: Any, codes: Any) -> Any:
-    """The slot of each category's cell (n, n_categories), ``ABSENT`` where it has none."""
-    offsets = np.cumsum([0, *(n + 2 for n in layout.n_levels)])[:-1].astype(np.int32)
-    return xp.take(table, codes + offsets)
+    return indicator(xp, xp.isnan(xp.take(numbers, np.array(chosen, np.int32), axis=1)))
 
 
 # --- numbers ------------------------------------------------------------------------------------
@@ -306,10 +299,7 @@ class CategoryView:
 
 
 def _one_hot(xp: ModuleType, slots: Any, n_slots: tuple[int, ...], learnt: Any) -> Any:
-    parts = [
-        xp.equal(slots[:, j : j + 1], np.arange(n, dtype=np.int32)) for j, n in enumerate(n_slots)
-    ]
-    return xp.where(xp.concatenate(parts, axis=1), np.float32(1.0), np.float32(0.0))
+    return xp.concatenate(one_hot(xp, slots, n_slots), axis=1)
 
 
 def _ordinal(xp: ModuleType, slots: Any, n_slots: tuple[int, ...], learnt: Any) -> Any:
