@@ -2,10 +2,6 @@
 
 import io
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,24 +9,12 @@ import pytest
 
 import hpsearch
 from hpsearch.cli import main
+from tests.command_line import hpsearch_command
 
-ROOT = Path(__file__).parent.parent
 BUDGET = (
     *("--trials", 2, "--folds", 2, "--repeats", 1, "--epochs", 2, "--jobs", 1),
     *("--fix", "n_layers=1", "--quiet"),
 )
-
-
-def hpsearch_command(*arguments, folder):
-    """Run ``hpsearch`` from the checkout in a folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "hpsearch", *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def visits(n):

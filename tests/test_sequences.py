@@ -1,10 +1,6 @@
 """Sequences from end to end: a file of uneven ones by the command line, a forecast in Python."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,22 +8,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 import hpsearch
+from tests.command_line import succeeded
 
-ROOT = Path(__file__).parent.parent
 SMALL = {"layer": "gru", "n_layers": 1, "units": 16, "bidirectional": False, "schedule": "constant"}
-
-
-def hpsearch_command(*arguments, folder):
-    done = subprocess.run(
-        [sys.executable, "-m", "hpsearch", *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +39,12 @@ def searched(digits, tmp_path_factory):
     save(folder / "new.npz", rows[120:])
     budget = ("--trials", 1, "--folds", 2, "--repeats", 1, "--epochs", 12, "--jobs", 1, "--quiet")
     fixes = [part for name, value in SMALL.items() for part in ("--fix", f"{name}={value}")]
-    hpsearch_command("run", "digits.npz", "--space", "sequence", *fixes, *budget, folder=folder)
+    succeeded("run", "digits.npz", "--space", "sequence", *fixes, *budget, folder=folder)
     return folder
 
 
 def test_a_search_on_uneven_sequences_trains_as_one_program_and_learns(searched):
-    shown = hpsearch_command("show", "results/digits", folder=searched)
+    shown = succeeded("show", "results/digits", folder=searched).stdout
     assert "digits, multiclass, 120 rows, 1 column" in shown
     documents = {}
     for name in ("run", "model"):
@@ -76,7 +59,7 @@ def test_a_search_on_uneven_sequences_trains_as_one_program_and_learns(searched)
 
 def test_a_fresh_process_predicts_new_sequences_as_python_does(searched, digits):
     rows, labels = digits
-    hpsearch_command("predict", "results/digits", "new.npz", "-o", "out.csv", folder=searched)
+    succeeded("predict", "results/digits", "new.npz", "-o", "out.csv", folder=searched)
     told = pd.read_csv(searched / "out.csv")
     found = hpsearch.predict(searched / "results/digits", rows[120:])
     assert (found["prediction"] == labels[120:]).mean() > 0.7

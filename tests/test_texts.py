@@ -1,11 +1,7 @@
 """Texts and categories from end to end: by the command line, in Python, in a fresh process."""
 
 import json
-import os
-import subprocess
-import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,24 +10,11 @@ from numpy.testing import assert_allclose
 
 import hpsearch
 from hpsearch.errors import DataWarning
+from tests.command_line import succeeded
 
-ROOT = Path(__file__).parent.parent
 SMALL = ("convolutions=1", "kernel_size=3", "embedding=16", "pooling=max", "units=0", "filters=32")
 OTHERS = ["the", "a", "film", "was", "so", "very", "it", "plot"]
 BUDGET = ("--trials", 1, "--folds", 2, "--repeats", 1, "--jobs", 1, "--no-baselines", "--quiet")
-
-
-def hpsearch_command(*arguments, folder):
-    done = subprocess.run(
-        [sys.executable, "-m", "hpsearch", *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 def reviews(n=300):
@@ -68,7 +51,7 @@ def searched(tmp_path_factory):
     NEW.to_csv(folder / "new.csv", index=False)
     fixes = [part for fix in (*SMALL, "learning_rate=0.02") for part in ("--fix", fix)]
     words = ("--target", "likes", "--text", "text", "--as", "tokens", "--space", "text")
-    hpsearch_command("run", "reviews.csv", *words, *fixes, "--epochs", 12, *BUDGET, folder=folder)
+    succeeded("run", "reviews.csv", *words, *fixes, "--epochs", 12, *BUDGET, folder=folder)
     return folder
 
 
@@ -77,12 +60,12 @@ def test_the_order_of_words_is_learnt_by_one_program(searched):
     settings = json.loads((run.path / "run.json").read_text(encoding="utf-8"))
     assert settings["engine"] == "fused"
     assert run.best["metrics"]["accuracy"] > 0.95  # no word tells anything by itself
-    shown = hpsearch_command("show", "results/reviews", folder=searched).stdout
+    shown = succeeded("show", "results/reviews", folder=searched).stdout
     assert "reviews, binary, 300 rows, 3 columns" in shown
 
 
 def test_a_fresh_process_predicts_new_texts_as_python_does(searched):
-    done = hpsearch_command("predict", "results/reviews", "new.csv", "-o", "p.csv", folder=searched)
+    done = succeeded("predict", "results/reviews", "new.csv", "-o", "p.csv", folder=searched)
     told = pd.read_csv(searched / "p.csv")
     with pytest.warns(DataWarning):
         found = hpsearch.predict(searched / "results/reviews", NEW)
@@ -143,7 +126,7 @@ def embedded(tmp_path_factory):
         "    return model\n"
     )
     words = ("--target", "y", "--space", "towns.py", "--max-levels", 4, "--epochs", 15)
-    hpsearch_command("run", "towns.csv", *words, *BUDGET, folder=folder)
+    succeeded("run", "towns.csv", *words, *BUDGET, folder=folder)
     return folder / "results/towns"
 
 
