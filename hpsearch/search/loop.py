@@ -111,12 +111,8 @@ def steps_of_refit(plan: SearchPlan, session: Session, best: TrialResult) -> int
     """Optimizer steps that a selected trial trains on all rows."""
     options = plan.options
     settings = fit_settings(best.candidate.values, options.batch_size, options.epochs)
-    return refit_steps(
-        session.data,
-        best.positions,
-        batch_size=settings.batch_size,
-        best_epoch=best.row["best_epoch"],
-    )
+    best_epoch = best.row["best_epoch"]
+    return refit_steps(session.data, batch_size=settings.batch_size, best_epoch=best_epoch)
 
 
 def _n_at_once(options: Options, batch: int) -> int:

@@ -48,7 +48,6 @@ def models_of_trials(
             settings = fit_settings(values, plan.options.batch_size, plan.options.epochs)
             n_steps = refit_steps(
                 session.data,
-                range(int(row["n_folds"])),
                 batch_size=settings.batch_size,
                 best_epoch=int(row["best_epoch"]),
             )

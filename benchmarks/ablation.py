@@ -1,0 +1,134 @@
+"""What each part of ``--space tabular`` is worth: its defaults with one part changed at a time.
+
+    pip install '.[bench]'
+    python benchmarks/ablation.py                      # docs/ablation.csv, and a summary of it
+    python benchmarks/ablation.py --variants "as it is" "no clipping" --tables boston airfoil
+    python benchmarks/ablation.py --summary            # of docs/ablation.csv, nothing is run
+
+The development tables of ``tables_data.py``, which no other benchmark reports on. A variant is the
+space's own file with some text replaced, or a default changed, scored as trial 0 of a search would
+be: the same folds, seeds and epochs for all. RMSE for numbers, log loss for classes.
+
+The summary has the change of the loss in percent on each table, positive where the variant is
+worse, so that a part pays whose absence makes most tables worse. Each row is written when it is
+there, and one that is there is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from printing import markdown
+from tables_data import DEVELOPMENT, Table
+
+ROOT = Path(__file__).parent.parent
+SPACE = ROOT / "spaces" / "tabular.py"
+FOLDS = 4
+AS_IT_IS = "as it is"
+COLUMNS = ["table", "variant", "metric", "score", "epoch", "seconds"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is changed of the space: texts of its file, values, options of the training."""
+
+    texts: tuple[tuple[str, str], ...] = ()
+    values: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def written(self, folder: Path) -> Path:
+        """The changed space's file.
+
+        Raises
+        ------
+        ValueError
+            The space no longer holds a text that is to be replaced.
+        """
+        source = SPACE.read_text(encoding="utf-8")
+        for old, new in self.texts:
+            if old not in source:
+                raise ValueError(f"{SPACE.name} holds no {old!r}. Change the variant.")
+            source = source.replace(old, new)
+        path = folder / "variant.py"
+        path.write_text(source, encoding="utf-8")
+        return path
+
+
+VARIANTS = {
+    AS_IT_IS: Variant(),
+}
+
+
+def score(table: Table, variant: Variant) -> dict[str, Any]:
+    """The variant's mean score on the folds, its best epoch, and the seconds that it took."""
+    import hpsearch
+
+    data = hpsearch.load(table.read(), target=table.target, task=table.task)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        found = hpsearch.cross_validate(
+            str(variant.written(Path(folder))),
+            data,
+            values=variant.values,
+            metric=table.metric,
+            cv=FOLDS,
+            quiet=True,
+            **variant.options,
+        )
+    return {
+        "metric": table.metric,
+        "score": found.folds[f"val_{table.metric}"].mean(),
+        "epoch": found.best_epoch,
+        "seconds": time.monotonic() - began,
+    }
+
+
+def run_missing(options: argparse.Namespace) -> pd.DataFrame:
+    """Run what is not in the file yet, and write each row when it is there."""
+    rows = pd.read_csv(options.out) if options.out.exists() else pd.DataFrame(columns=COLUMNS)
+    for table in [table for table in DEVELOPMENT if table.name in options.tables]:
+        for name in options.variants:
+            if ((rows["table"] == table.name) & (rows["variant"] == name)).any():
+                continue
+            found = score(table, VARIANTS[name])
+            row = pd.DataFrame([{"table": table.name, "variant": name, **found}], columns=COLUMNS)
+            rows = row if rows.empty else pd.concat([rows, row], ignore_index=True)
+            rows.to_csv(options.out, index=False, float_format="%.6g", lineterminator="\n")
+            print(
+                f"{table.name:14}{name:28}{found['score']:10.4f}{found['seconds']:7.1f} s",
+                flush=True,
+            )
+    return rows
+
+
+def summary(rows: pd.DataFrame) -> str:
+    """The change of the loss in percent, for each variant and table, and its mean."""
+    scores = rows.pivot_table(index="variant", columns="table", values="score", sort=False)
+    changes = 100 * (np.exp(np.log(scores).sub(np.log(scores.loc[AS_IT_IS]), axis=1)) - 1)
+    changes.insert(0, "worse on", (changes > 0).sum(axis=1))
+    changes.insert(0, "mean", changes.drop(columns="worse on").mean(axis=1))
+    changes["seconds"] = rows.groupby("variant", sort=False)["seconds"].sum()
+    return markdown(changes.round(1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    names = [table.name for table in DEVELOPMENT]
+    parser.add_argument("--tables", nargs="+", choices=names, default=names)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "ablation.csv")
+    parser.add_argument("--summary", action="store_true")
+    options = parser.parse_args()
+    rows = pd.read_csv(options.out) if options.summary else run_missing(options)
+    print(summary(rows))
+
+
+if __name__ == "__main__":
+    main()
