@@ -99,8 +99,9 @@ def test_the_ledger_is_in_python_as_it_is_in_the_file(searched):
     assert ledger.to_json() == run.best["ledger"]
     assert ledger.mean.value == run.best["score"]
     assert ledger.mean.corrected.se == run.best["score_se"]
-    assert len(run.baselines) == 3 * 2
-    assert [baseline.name for baseline in ledger.baselines] == ["constant", "linear", "trees"]
+    assert len(run.baselines) == 4 * 2
+    names = [baseline.name for baseline in ledger.baselines]
+    assert names == ["constant", "linear", "trees", "small_trees"]
     assert ledger.bias_corrected.of_epochs
     assert run.nested is None
 

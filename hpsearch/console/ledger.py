@@ -141,12 +141,14 @@ class LedgerView:
         if not ledger.baselines:
             return None
         table = _table("baseline", f"{ledger.metric} ± se", "winner better by", "")
-        remarks = []
+        left_out: dict[str, list[str]] = {}
+        noted: dict[str, list[str]] = {}
         for baseline in ledger.baselines:
             if baseline.missing:
-                remarks.append(f"{baseline.label} left out: {baseline.missing}")
+                left_out.setdefault(baseline.missing, []).append(baseline.label)
                 continue
-            remarks += [f"{baseline.label}: {note}" for note in baseline.notes]
+            for note in baseline.notes:
+                noted.setdefault(note, []).append(baseline.label)
             value, error, _ = self._cells(baseline.value, baseline.corrected)
             bounds = self._interval(_Bounds(baseline.gain_low, baseline.gain_high))
             table.add_row(
@@ -155,7 +157,10 @@ class LedgerView:
                 self._number(baseline.gain) + (f" ({bounds})" if bounds else ""),
                 _said_of(baseline),
             )
+        remarks = [f"{', '.join(who)}: {note}" for note, who in noted.items()]
+        remarks += [f"{', '.join(who)} left out: {why}" for why, who in left_out.items()]
         lines = [Text(words.one_line(remark), "dim") for remark in remarks]
+        lines = [*_against_the_best(ledger), *lines]
         return Group(table, *lines) if table.row_count else Group(*lines)
 
     @cached_property
@@ -224,6 +229,15 @@ def _choice(ledger: Ledger) -> RenderableType:
         near = f"{choice.n_near} of {words.counted(choice.n_completed, noun)}"
         line += f" Within one standard error of the best: {near}."
     return Text(line)
+
+
+def _against_the_best(ledger: Ledger) -> Iterator[Text]:
+    """The verdict that counts, where several baselines could be the best."""
+    best = ledger.best_baseline
+    if best is not None and ledger.n_baselines > 1:
+        said = _said_of(best).plain or "beaten"
+        line = f"the best of {ledger.n_baselines}, {best.label}: {said}"
+        yield Text(words.one_line(line), "green" if best.is_beaten else "yellow")
 
 
 def _said_of(baseline: Baseline) -> Text:

@@ -218,22 +218,30 @@ def ties(rows: Sequence[Row], selected: int) -> Iterator[LedgerWarning]:
         )
 
 
-def not_beaten(baselines: Sequence[Baseline], *, in_time: bool = False) -> Iterator[LedgerWarning]:
-    """A model without any search does as well."""
-    for baseline in baselines:
+def not_beaten(
+    baselines: Sequence[Baseline], best: Baseline | None = None, *, in_time: bool = False
+) -> Iterator[LedgerWarning]:
+    """A model without any search does as well; the best one, which counts, comes first."""
+    n_scored = sum(each.value is not None for each in baselines)
+    for baseline in sorted(baselines, key=lambda b: (b is not best, b.name == "constant")):
         if baseline.missing or baseline.is_beaten or baseline.gain is None:
             continue
         by_chance = baseline.gain > 0
+        is_best = baseline is best
+        name = baseline.label
+        if is_best and n_scored > 1:
+            name = f"the best of {n_scored} baselines, {name},"
         text = (
-            f"The winner beats {baseline.label} by {baseline.gain:.3g}, which may be chance."
+            f"The winner beats {name} by {baseline.gain:.3g}, which may be chance."
             if by_chance
-            else f"The winner does no better than {baseline.label}."
+            else f"The winner does no better than {name.rstrip(',')}."
         )
         yield LedgerWarning(
             "baseline_not_beaten",
             text,
             {
                 "baseline": baseline.name,
+                "is_best": is_best,
                 "score": baseline.value,
                 "gain": baseline.gain,
                 "gain_low": baseline.gain_low,

@@ -1,7 +1,8 @@
 """The ledger's form: frozen records with the numbers as they are shown, to JSON and back.
 
-Owns what a ledger holds and its JSON form, and computes nothing. A figure that a run cannot give
-is None, with a sentence that says why. Scores are in the selecting metric, in its own units.
+Owns what a ledger holds and its JSON form; computes nothing that is written there. A figure that a
+run cannot give is None, with a sentence that says why. Scores are in the selecting metric, in its
+own units.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from hpsearch.decisions.decided import Decided
 from hpsearch.stats.predictive import of_new_rows
-from hpsearch.task import Direction
+from hpsearch.task import Direction, loss_sign
 
 LEDGER_FORMAT: Final = "hpsearch ledger 1"
 
@@ -301,7 +302,7 @@ class Baseline:
 
     Attributes
     ----------
-    name : ``"constant"``, ``"linear"`` or ``"trees"``; label : for people.
+    name : ``"constant"``, ``"linear"``, ``"trees"`` or ``"small_trees"``; label : for people.
     value : its mean over the folds; None where ``missing`` says why there is none.
     corrected : standard error and interval, as in ``FoldMean``.
     metrics : every metric's mean.
@@ -381,6 +382,21 @@ class Ledger:
     baselines: tuple[Baseline, ...] = ()
     warnings: tuple[LedgerWarning, ...] = ()
     decided: Decided = field(default_factory=Decided)
+
+    @property
+    def best_baseline(self) -> Baseline | None:
+        """The one of the best mean, which the winner is held against; None where there is none.
+
+        It was picked by that mean, which flatters it a little where there are several.
+        """
+        sign = loss_sign(self.direction)
+        scored = [(sign * each.value, each) for each in self.baselines if each.value is not None]
+        return min(scored, key=lambda pair: pair[0], default=(0.0, None))[1]
+
+    @property
+    def n_baselines(self) -> int:
+        """How many baselines have a score."""
+        return sum(each.value is not None for each in self.baselines)
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary that JSON can hold; ``from_json`` is its inverse."""

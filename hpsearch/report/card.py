@@ -15,7 +15,7 @@ from hpsearch.decisions.ensembles import Ensemble
 from hpsearch.decisions.intervals import Intervals
 from hpsearch.decisions.threshold import Threshold
 from hpsearch.ledger import Ledger
-from hpsearch.report.estimates import estimates, promised
+from hpsearch.report.estimates import baseline_verdict, estimates, promised
 
 _LEVELS_SHOWN: Final = 20
 _KINDS: Final = {
@@ -127,6 +127,9 @@ def _estimates(best: Mapping[str, Any], ledger: Ledger | None) -> Iterator[str]:
     found = estimates(best, ledger)
     rows = [[e.label, e.shown, e.interval, e.about] for e in found]
     yield from _table([f"{metric}", "value", "95 % interval", "what it is"], rows)
+    if ledger is not None and (said := baseline_verdict(ledger, found[0].decimals)):
+        yield ""
+        yield _text(said)
     others = {name: value for name, value in (best.get("metrics") or {}).items() if name != metric}
     if others:
         test = best.get("test") or {}

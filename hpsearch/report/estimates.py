@@ -126,6 +126,36 @@ def _of_ledger(ledger: Ledger) -> Iterator[Estimate | None]:
         yield _estimate("baseline", label, model.value, *ends, f"{about}the same folds.")
 
 
+def baseline_verdict(ledger: Ledger, decimals: int) -> str:
+    """What the ledger says of the best baseline, a sentence or more; empty where there is none.
+
+    Parameters
+    ----------
+    decimals : of the scores that are named.
+    """
+    best = ledger.best_baseline
+    if best is None:
+        return ""
+    several = ledger.n_baselines > 1
+    among = f"best of {ledger.n_baselines} baselines" if several else "best baseline"
+    with_score = f"the {among}, {best.label or best.name}, with {words.fixed(best.value, decimals)}"
+    said = f"On its folds it does not beat {with_score}."
+    if best.is_beaten:
+        said = f"On its folds it beats {with_score}."
+    elif best.gain is not None and best.gain > 0:
+        said = f"On its folds it is ahead of {with_score}, which may be chance."
+    others = [
+        each.label or each.name
+        for each in ledger.baselines
+        if best.is_beaten and each.gain is not None and not each.is_beaten
+    ]
+    if several:
+        said += " Having been picked by that score flatters this baseline a little."
+    if others:
+        said += f" It is not shown to beat {', '.join(others)}."
+    return said
+
+
 def _of_scores(best: Mapping[str, Any]) -> Iterator[Estimate | None]:
     score, deviation = finite(best.get("score")), finite(best.get("score_std"))
     n_folds = int(finite(best.get("n_folds")) or 0)

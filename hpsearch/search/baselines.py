@@ -4,14 +4,15 @@ The worker's half fits and scores them on one fold; the parent's half hands out 
 collects the rows of ``baselines.csv``. What the winner is worth beside them belongs to
 ``hpsearch.ledger.baselines``.
 
-Three models, by scikit-learn with its defaults: a constant (the mean, quantiles, or the classes'
-frequencies), a linear one (logistic regression; for numbers ridge regression, for counts
-Poisson regression with the same penalty, for quantiles quantile regression without any), and
-boosted trees (histogram gradient boosting, one ensemble a target column or level, by Poisson's
-deviance for counts, by the pinball loss for quantiles). Counts are fitted for one unit of exposure,
-weighed by it. Features are the rows that a network sees: every statistic is fitted on a fold's
-training rows alone. Rows weigh in fitting what they weigh in a network's loss, 1 on average, and in
-scores what they weigh in a network's.
+Four models, by scikit-learn: a constant (the mean, quantiles, or the classes' frequencies), a
+linear one (logistic regression; for numbers ridge regression, for counts Poisson regression with
+the same penalty, for quantiles quantile regression without any), and boosted trees twice (histogram
+gradient boosting, one ensemble a target column or level, by Poisson's deviance for counts, by the
+pinball loss for quantiles): large trees, whose number is found on a tenth of the fold's training
+rows, and many small ones of a fixed number. Counts are fitted for one unit of exposure, weighed by
+it. Features are the rows that a network sees: every statistic is fitted on a fold's training rows
+alone. Rows weigh in fitting what they weigh in a network's loss, 1 on average, and in scores what
+they weigh in a network's.
 """
 
 from __future__ import annotations
@@ -34,7 +35,23 @@ from hpsearch.preprocessing.statistics import ABSENT
 from hpsearch.scoring.trials import Row
 from hpsearch.task import OF_VALUES, ProblemKind, Target
 
-NAMES: Final = ("constant", "linear", "trees")
+NAMES: Final = ("constant", "linear", "trees", "small_trees")
+
+TREES: Final = ("trees", "small_trees")
+
+SMALL_TREES: Final = {"max_iter": 200, "learning_rate": 0.07, "max_leaf_nodes": 8}
+"""The second setting: on some tables it is better than large trees with early stopping."""
+
+ENOUGH_TO_STOP, ENOUGH_OF_EACH = 200, 10
+"""Training rows from which on boosting stops early, and of each class among them, or of counts
+above 0: a tenth of fewer says too little of when to stop."""
+
+FIXED_ROUNDS, MOST_ROUNDS = 100, 1000
+"""Rounds of boosting without early stopping, scikit-learn's default, and at most with it."""
+
+BOOSTED_CELLS, CELLS_OF_A_TREE = 5 * 10**8, 7 * 10**4
+"""What sets the most rounds: cells that trees are grown on, over all rounds, about 3 s of a core;
+and what a tree costs however few its cells are."""
 
 MAX_CELLS: Final = 10**7
 """Cells of the training rows that a model is fitted on, for trees times the outputs: seconds."""
@@ -146,6 +163,7 @@ def label_of(name: str, target: Target) -> str:
         "constant": "mean of the target" if of_values else "class frequencies",
         "linear": "ridge regression" if of_values else "logistic regression",
         "trees": "boosted trees",
+        "small_trees": "small boosted trees",
     }
     if target.kind == "count":
         labels |= {"constant": "mean rate", "linear": "Poisson regression"}
@@ -301,11 +319,43 @@ def _fitted(
             model = QuantileRegressor(quantile=level, alpha=0.0)
     else:
         trees = HistGradientBoostingRegressor if of_values else HistGradientBoostingClassifier
-        loss: dict[str, Any] = {"loss": "poisson"} if counts else {}
+        asked: dict[str, Any] = {"early_stopping": False, "random_state": 0}
+        if counts:
+            asked |= {"loss": "poisson"}
         if level is not None:
-            loss = {"loss": "quantile", "quantile": level}
-        model = trees(early_stopping=False, random_state=0, **loss)
+            asked |= {"loss": "quantile", "quantile": level}
+        if name == "small_trees":
+            asked |= SMALL_TREES
+        elif _may_stop_early(target, y, weights):
+            counted = slice(None) if weights is None else weights > 0
+            features, y = features[counted], y[counted]
+            weights = None if weights is None else weights[counted]
+            most = _most_rounds(features.size, target.n_outputs)
+            asked |= {"early_stopping": True, "validation_fraction": 0.1, "max_iter": most}
+        model = trees(**asked)
     return model.fit(features, y if of_values else y.astype(np.int64), sample_weight=weights)
+
+
+def _may_stop_early(target: Target, y: NDArray[Any], weights: Any) -> bool:
+    """Whether a tenth of the training rows, drawn at random, would say when to stop.
+
+    The classes are divided in proportion. Rows that weigh nothing don't count.
+    """
+    seen = y if weights is None else y[weights > 0]
+    if len(seen) < ENOUGH_TO_STOP:
+        return False
+    if target.kind == "count":
+        return bool(np.count_nonzero(seen) >= ENOUGH_OF_EACH)
+    if target.kind in OF_VALUES:
+        return True
+    counts = np.unique(seen, return_counts=True)[1]
+    return bool(len(counts) > 1 and counts.min() >= ENOUGH_OF_EACH)
+
+
+def _most_rounds(n_cells: int, n_outputs: int) -> int:
+    """Rounds of boosting that a table has time for, with a tree for each output a round."""
+    rounds = BOOSTED_CELLS // (n_outputs * (n_cells + CELLS_OF_A_TREE))
+    return max(FIXED_ROUNDS, min(MOST_ROUNDS, rounds))
 
 
 def _outputs(target: Target, model: Any, features: Any) -> NDArray[np.float64]:
@@ -396,13 +446,13 @@ class _Sizes:
             return max(1, min(QUANTILE_ROWS, cells))
         if name == "linear" and self.has_words:
             return self.n_train  # sparse rows are cheap
-        one_each = name == "trees" or self.kind == "multilabel"  # a fit for each output
+        one_each = name in TREES or self.kind == "multilabel"  # a fit for each output
         cells = self.n_features * (self.n_outputs if one_each else 1)
         return max(1, MAX_CELLS // cells)
 
     def obstacle(self, name: str) -> str | None:
         """Why a model is left out, or None."""
-        if name == "trees" and self.has_words:
+        if name in TREES and self.has_words:
             return "Boosted trees need a dense table; words are sparse."
         if self.most_rows(name) < SMALLEST_SHARE * self.n_train:
             return (

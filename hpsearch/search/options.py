@@ -317,7 +317,7 @@ class Options:
     )
     baselines: bool = option(
         True,
-        "Score a constant, a linear model and boosted trees on the same folds.",
+        "Score a constant, a linear model and two settings of boosted trees on the same folds.",
         rules.switch,
         panel=Panel.SEARCH,
         given=bool,

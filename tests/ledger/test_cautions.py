@@ -146,6 +146,23 @@ def test_a_baseline_that_is_not_beaten():
     assert not list(cautions.not_beaten([beaten, left_out]))
 
 
+def test_the_best_baseline_is_warned_of_first_and_says_of_how_many():
+    beaten = Baseline("constant", "class frequencies", 0.5, gain=0.2, is_beaten=True)
+    left_out = Baseline("linear", "logistic regression", missing="It was too large.")
+    second = Baseline("trees", "boosted trees", 0.3, gain=0.01, gain_low=-0.1)
+    best = Baseline("small_trees", "small boosted trees", 0.28, gain=0.005, gain_low=-0.1)
+    found = list(cautions.not_beaten([beaten, left_out, second, best], best))
+    assert [warning.evidence["baseline"] for warning in found] == ["small_trees", "trees"]
+    assert [warning.evidence["is_best"] for warning in found] == [True, False]
+    said = "beats the best of 3 baselines, small boosted trees, by 0.005, which may be chance."
+    assert said in found[0].text
+    better = Baseline("trees", "boosted trees", 0.2, gain=-0.1)
+    [worse] = cautions.not_beaten([beaten, better], better)
+    assert worse.text == "The winner does no better than the best of 2 baselines, boosted trees."
+    [alone] = cautions.not_beaten([better], better)
+    assert alone.text == "The winner does no better than boosted trees."
+
+
 def test_in_time_order_no_caution_asks_for_repeats():
     chance = Baseline("linear", "ridge regression", value=0.3, gain=0.1, gain_low=-0.1)
     [found] = cautions.not_beaten([chance], in_time=True)

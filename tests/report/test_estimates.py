@@ -1,16 +1,15 @@
 """The estimates of a run with a ledger and without, and the command that makes it again."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from hpsearch.ledger import Baseline, BiasCorrection, FoldMean, Promise, Spread
 from hpsearch.report import Material
-from hpsearch.report.estimates import estimates, promised
+from hpsearch.report.estimates import baseline_verdict, estimates, promised
 from hpsearch.report.parts.summary import head
-from hpsearch.report.parts.worth import _baseline_sentence, estimates_section
+from hpsearch.report.parts.worth import estimates_section
 
 
 def test_a_ledger_gives_every_estimate_that_it_has(made):
@@ -70,9 +69,22 @@ def test_the_report_has_the_ledgers_verdict_on_the_best_baseline(made, gain, is_
         "linear", "ridge regression", 3.0, Spread(0.1, 2.8, 3.2), gain=gain, is_beaten=is_beaten
     )
     ledger = made.ledger(baselines=(baseline,))
-    material = SimpleNamespace(direction="min", ledger=ledger)
-    found = [e for e in estimates({}, ledger) if e.key == "baseline"]
-    assert said in _baseline_sentence(material, found)
+    assert said in baseline_verdict(ledger, 2)
+
+
+def test_the_verdict_is_on_the_best_of_several_and_names_others_that_are_not_beaten(made):
+    trees = Baseline("trees", "boosted trees", 3.2, gain=0.9, is_beaten=False)
+    small = Baseline("small_trees", "small boosted trees", 3.0, gain=0.7, is_beaten=True)
+    gone = Baseline("linear", "ridge regression", missing="too few rows")
+    assert baseline_verdict(made.ledger(baselines=(gone, trees, small)), 2) == (
+        "On its folds it beats the best of 2 baselines, small boosted trees, with 3.00. "
+        "Having been picked by that score flatters this baseline a little. "
+        "It is not shown to beat boosted trees."
+    )
+    ledger = made.ledger(baselines=(trees, small), direction="max")
+    assert ledger.best_baseline == trees
+    assert "is ahead of the best of 2 baselines, boosted trees" in baseline_verdict(ledger, 2)
+    assert baseline_verdict(made.ledger(baselines=(gone,)), 2) == ""
 
 
 def test_intervals_of_losses_end_at_0_and_that_is_said(made):

@@ -65,13 +65,13 @@ def test_models_that_look_at_the_columns_beat_the_constant(kind, tmp_path, worke
     metrics = resolve_metric(kind)
     found = score_baselines(workers, path, data, [0, 1, 2], metrics, 0)
     assert [scores.name for scores in found] == list(NAMES)
-    assert [len(scores.rows) for scores in found] == [3, 3, 3]
+    assert [len(scores.rows) for scores in found] == [3, 3, 3, 3]
     sign = 1 if metrics[0] in ("log_loss", "mae", "poisson_deviance", "mean_pinball") else -1
-    constant, linear, trees = (
+    constant, linear, trees, small = (
         sign * np.mean([row[f"val_{metrics[0]}"] for row in scores.rows]) for scores in found
     )
     assert linear < 0.8 * constant
-    assert trees < 0.9 * constant
+    assert max(trees, small) < 0.9 * constant
     assert all(np.isfinite(row[f"val_{m}"]) for s in found for row in s.rows for m in metrics)
 
 
@@ -206,7 +206,7 @@ def test_a_label_that_the_training_rows_never_have_gets_its_frequency():
     y[0, 1] = 1
     data, _ = prepared(hpsearch.load(X, y, task="multilabel"))
     train, new = np.arange(1, N), np.array([0])
-    for name in ("linear", "trees"):
+    for name in ("linear", "trees", "small_trees"):
         assert fit_and_predict(name, data, data.statistics[0], train, new)[0, 1] == 0.0
 
 
@@ -217,9 +217,9 @@ def words_dataset():
 
 def test_words_stay_sparse_and_have_no_trees(tmp_path, workers):
     data, path = prepared(words_dataset(), tmp_path)
-    constant, linear, trees = score_baselines(workers, path, data, [0], ["accuracy"], 0)
+    constant, linear, *both = score_baselines(workers, path, data, [0], ["accuracy"], 0)
     assert linear.rows[0]["val_accuracy"] > constant.rows[0]["val_accuracy"] + 0.1
-    assert "words are sparse" in trees.missing
+    assert all("words are sparse" in trees.missing for trees in both)
     assert sparse.issparse(baselines._features(data, data.statistics[0], np.arange(5)))
 
 
@@ -244,12 +244,13 @@ def test_arrays_are_flattened():
 def test_a_large_table_is_sampled_or_left_out_and_says_so(tmp_path, workers, monkeypatch):
     data, path = prepared(dataset("multiclass"), tmp_path)
     monkeypatch.setattr(baselines, "MAX_CELLS", 60)
-    constant, linear, trees = score_baselines(workers, path, data, [0], ["log_loss"], 0)
+    constant, linear, *both = score_baselines(workers, path, data, [0], ["log_loss"], 0)
     assert (constant.notes, constant.rows[0]["n_train"]) == ((), 80)
     assert linear.rows[0]["n_train"] == 20
     assert linear.notes == ("fitted on 20 of up to 80 training rows, to save time",)
-    assert trees.missing == "It would take too long on 80 rows of 3 features."
-    assert trees.rows == ()
+    for trees in both:
+        assert trees.missing == "It would take too long on 80 rows of 3 features."
+        assert trees.rows == ()
     again = score_baselines(workers, path, data, [0], ["log_loss"], 0)
     assert again[1].rows == linear.rows
 
@@ -264,8 +265,8 @@ def test_a_model_that_fails_has_its_reason_and_takes_no_other_down(tmp_path, wor
         return fitted(name, *arguments)
 
     monkeypatch.setattr(baselines, "_fitted", failing)
-    _, linear, trees = score_baselines(workers, path, data, [0, 1], ["log_loss"], 0)
-    assert len(linear.rows) == 2
+    _, linear, trees, small = score_baselines(workers, path, data, [0, 1], ["log_loss"], 0)
+    assert len(linear.rows) == len(small.rows) == 2
     assert trees.missing == "It could not be fitted: ValueError: no trees today."
 
 
@@ -286,5 +287,124 @@ def test_a_folds_rows_are_the_same_whatever_else_is_asked(tmp_path):
     data, path = prepared(dataset("binary"), tmp_path)
     task = BaselineTask(path, 1, NAMES, ("log_loss",), 0)
     rows = score_fold(task)
-    assert score_fold(replace(task, names=("trees",))) == rows[2:]
-    assert [row["fold"] for row in rows] == [data.folds[1].fold] * 3
+    assert score_fold(replace(task, names=("trees",))) == rows[2:3]
+    assert [row["fold"] for row in rows] == [data.folds[1].fold] * 4
+
+
+# -- boosted trees that stop early
+
+
+@pytest.fixture
+def boosted(monkeypatch):
+    """The models of trees that are fitted from here on."""
+    fitted, found = baselines._fitted, []
+
+    def kept(*arguments):
+        found.append(fitted(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(baselines, "_fitted", kept)
+    return found
+
+
+MANY = 360
+LARGE = np.random.default_rng(1).normal(size=(MANY, 3))
+SLOPE = LARGE[:, 0] + 0.5 * LARGE[:, 1]
+DRAWN = np.random.default_rng(2)
+MANY_TARGETS = {
+    "binary": (SLOPE + DRAWN.normal(size=MANY) > 0).astype(int),
+    "multiclass": np.digitize(SLOPE + DRAWN.normal(size=MANY), [-0.5, 0.5]),
+    "multilabel": np.stack([SLOPE > 0, LARGE[:, 2] > 0], axis=1).astype(int),
+    "regression": np.stack([SLOPE + DRAWN.normal(size=MANY), LARGE[:, 2]], axis=1),
+    "share": 1 / (1 + np.exp(-SLOPE)),
+    "count": DRAWN.poisson(np.exp(0.7 * SLOPE)),
+    "quantile": SLOPE + DRAWN.normal(size=MANY),
+}
+
+
+def fold_of(data, name="trees", weights=None):
+    fold = data.folds[0]
+    return fit_and_predict(
+        name, data, data.statistics[0], fold.train, fold.validation, weights=weights
+    )
+
+
+@pytest.mark.parametrize("weighs", [False, True])
+@pytest.mark.parametrize("kind", MANY_TARGETS)
+def test_trees_of_every_problem_type_stop_early_without_a_warning(kind, weighs, boosted):
+    data, _ = prepared(hpsearch.load(LARGE, MANY_TARGETS[kind], task=kind))
+    weights = DRAWN.uniform(0.0, 2.0, MANY) * (DRAWN.random(MANY) < 0.9) if weighs else None
+    said = fold_of(data, weights=weights)
+    assert np.isfinite(said).all()
+    assert all(model.do_early_stopping_ for model in boosted)
+    assert all(model.n_iter_ < model.max_iter == 1000 for model in boosted)
+    assert_array_equal(fold_of(data, weights=weights), said)
+
+
+def test_trees_are_scikit_learns_with_early_stopping_on_the_training_rows():
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    data, _ = prepared(hpsearch.load(LARGE, MANY_TARGETS["quantile"]))
+    fold = data.folds[0]
+    features = baselines._features(data, data.statistics[0], np.arange(MANY))
+    train, y = fold.train, data.y[:, 0]
+    for name, setting in (
+        ("trees", {"max_iter": 1000, "early_stopping": True, "validation_fraction": 0.1}),
+        ("small_trees", {"max_iter": 200, "learning_rate": 0.07, "max_leaf_nodes": 8}),
+    ):
+        model = HistGradientBoostingRegressor(random_state=0, **setting)
+        model.fit(features[train], y[train])
+        assert_allclose(fold_of(data, name)[:, 0], model.predict(features[fold.validation]))
+
+
+@pytest.mark.parametrize("name", ["trees", "small_trees"])
+@pytest.mark.parametrize("kind", ["binary", "regression", "count"])
+def test_validation_rows_have_no_say_in_when_trees_stop(name, kind, boosted):
+    y = MANY_TARGETS[kind]
+    fold = prepared(hpsearch.load(LARGE, y, task=kind))[0].folds[0]
+    x, other = LARGE.copy(), y.copy()
+    x[fold.validation] = -5 * x[fold.validation]
+    other[fold.validation] = np.random.default_rng(4).permutation(y[fold.validation])[::-1]
+    tables = (hpsearch.load(LARGE, y, task=kind), hpsearch.load(x, other, task=kind))
+    said = []
+    for data in (prepared(table)[0] for table in tables):
+        fold_of(data, name)
+        features = baselines._features(data, data.statistics[0], fold.train)
+        said += [model.predict(features) for model in boosted]
+        said.append([model.n_iter_ for model in boosted])
+        said.append(np.concatenate([model.validation_score_ for model in boosted]))
+        boosted.clear()
+    half = len(said) // 2
+    for before, after in zip(said[:half], said[half:], strict=True):
+        assert_array_equal(before, after)
+
+
+def test_few_rows_or_few_of_a_class_or_of_counts_are_boosted_a_fixed_number_of_rounds(boosted):
+    rare = np.zeros(MANY, int)
+    rare[:12] = 1
+    for x, y, task in (
+        (X, TARGETS["regression"], "regression"),  # 80 training rows
+        (LARGE, rare, "binary"),  # eight or so in the training rows
+        (LARGE, rare, "count"),
+        (LARGE, np.c_[rare, rare], "multilabel"),
+    ):
+        fold_of(prepared(hpsearch.load(x, y, task=task))[0])
+    assert len(boosted) == 6
+    assert not any(model.do_early_stopping_ for model in boosted)
+    assert {model.n_iter_ for model in boosted} == {100}
+
+
+def test_rows_that_weigh_nothing_do_not_count_as_enough(boosted):
+    data, _ = prepared(hpsearch.load(LARGE, MANY_TARGETS["regression"]))
+    weights = np.zeros(MANY)
+    weights[data.folds[0].train[:199]] = 1.0
+    fold_of(data, weights=weights)
+    weights[data.folds[0].train[199]] = 1.0
+    fold_of(data, weights=weights)
+    assert [model.do_early_stopping_ for model in boosted] == [False, False, True, True]
+
+
+def test_rounds_are_fewer_where_a_fold_would_take_long():
+    assert baselines._most_rounds(8_000 * 20, 1) == 1000
+    assert baselines._most_rounds(8_000 * 20, 6) == 362
+    assert baselines._most_rounds(10**7, 1) == 100

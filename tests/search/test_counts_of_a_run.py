@@ -50,9 +50,9 @@ def test_the_score_is_the_deviance_of_counts_and_not_of_rates(run):
 
 
 def test_every_baseline_is_scored(run):
-    assert set(run.baselines["baseline"]) == {"constant", "linear", "trees"}
+    assert set(run.baselines["baseline"]) == {"constant", "linear", "trees", "small_trees"}
     names = {baseline.label for baseline in run.ledger.baselines}
-    assert names == {"mean rate", "Poisson regression", "boosted trees"}
+    assert names == {"mean rate", "Poisson regression", "boosted trees", "small boosted trees"}
 
 
 def test_predictions_are_in_proportion_to_exposure(run):

@@ -67,8 +67,12 @@ def test_every_problem_type_has_a_whole_ledger(search, kind):
     assert ledger.promise.source == "bias_corrected"
     assert ledger.test.metrics == pytest.approx(run.best["test"])
     assert ledger.foldwise.n_trials == 2
-    assert [baseline.missing for baseline in ledger.baselines] == ["", "", ""]
-    assert len(run.baselines) == 3 * 4
+    assert [baseline.missing for baseline in ledger.baselines] == [""] * 4
+    assert len(run.baselines) == 4 * 4
+    means = run.baselines.groupby("baseline")[f"val_{ledger.metric}"].mean()
+    assert ledger.best_baseline.value == pytest.approx(
+        means.max() if ledger.direction == "max" else means.min()
+    )
     metrics = [column for column in run.baselines if column.startswith("val_")]
     assert np.isfinite(run.baselines[metrics].to_numpy()).all()
     assert ledger.variance is not None

@@ -107,7 +107,7 @@ def test_the_ledger_corrects_and_compares_by_it(search, folder):
     ledger = run.ledger
     assert ledger.metric == "cost"
     assert ledger.bias_corrected.value is not None
-    assert [baseline.missing for baseline in ledger.baselines] == ["", "", ""]
+    assert [baseline.missing for baseline in ledger.baselines] == [""] * 4
     assert all(baseline.p_value is not None for baseline in ledger.baselines)
     assert "cost" in (run.path / "report.html").read_text(encoding="utf-8")
     assert hpsearch.compare_trials(run)[0].metric == "cost"

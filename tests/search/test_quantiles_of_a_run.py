@@ -66,8 +66,9 @@ def test_the_score_is_the_mean_pinball_loss_of_rows_that_weigh(run):
 
 def test_every_baseline_is_scored(run):
     labels = {baseline.label for baseline in run.ledger.baselines}
-    assert labels == {"quantiles of the target", "linear quantile regression", "boosted trees"}
-    assert set(run.baselines["baseline"]) == {"constant", "linear", "trees"}
+    trees = {"boosted trees", "small boosted trees"}
+    assert labels == {"quantiles of the target", "linear quantile regression", *trees}
+    assert set(run.baselines["baseline"]) == {"constant", "linear", "trees", "small_trees"}
 
 
 def test_new_rows_have_a_column_for_each_level_and_none_crosses(run):

@@ -11,10 +11,9 @@ from hpsearch.report.blocks import (
     Section,
     table_of,
 )
-from hpsearch.report.estimates import Estimate, estimates, promised
+from hpsearch.report.estimates import Estimate, baseline_verdict, estimates, promised
 from hpsearch.report.figures import Spec
 from hpsearch.report.material import Material, short
-from hpsearch.task import loss_sign
 
 _BASELINES_WITHIN: Final = 1.5
 
@@ -119,24 +118,9 @@ def _estimates_lead(material: Material, found: Sequence[Estimate]) -> str:
         )
     if test := by_key.get("test"):
         text += f" {_test_sentence(material, test, expected)}"
-    if baselines := [estimate for estimate in found if estimate.key == "baseline"]:
-        text += f" {_baseline_sentence(material, baselines)}"
+    if material.ledger and (said := baseline_verdict(material.ledger, found[0].decimals)):
+        text += f" {said}"
     return text
-
-
-def _baseline_sentence(material: Material, baselines: Sequence[Estimate]) -> str:
-    """The ledger's verdict on the best baseline, which its warnings have too."""
-    sign = loss_sign(material.direction)
-    strongest = min(baselines, key=lambda estimate: sign * estimate.value)
-    name = strongest.label.removeprefix("Baseline: ")
-    with_score = f"the best baseline, {name}, with {strongest.shown}"
-    ledgers = material.ledger.baselines if material.ledger else ()
-    said = next((b for b in ledgers if (b.label or b.name) == name), None)
-    if said is not None and said.is_beaten:
-        return f"On its folds it beats {with_score}."
-    if said is not None and said.gain is not None and said.gain > 0:
-        return f"On its folds it is ahead of {with_score}, which may be chance."
-    return f"On its folds it does not beat {with_score}."
 
 
 def _estimate_text(estimate: Estimate) -> str:
