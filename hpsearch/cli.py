@@ -433,18 +433,22 @@ def space(
     """List what a space searches, or the configurations that a random search tries."""
     _use_the_lightest_backend()
     from hpsearch.console.views import candidates_view, names_view, space_view
+    from hpsearch.oracles import proposed_first
     from hpsearch.oracles import sample as draw
-    from hpsearch.space.hyperparameters import describe
+    from hpsearch.space.hyperparameters import describe, narrow
     from hpsearch.space.space import Space, shipped_spaces
 
     if space is None:
         process.show(names_view(shipped_spaces()))
         return
-    declared = Space.load(space).declared(_example_problem(), read_fixes(fix))
+    loaded, problem, fixes = Space.load(space), _example_problem(), read_fixes(fix)
+    whole = loaded.declared(problem)
+    declared, portfolio = narrow(whole, fixes), loaded.portfolio(problem, whole, fixes)
     if sample:
-        process.show(candidates_view(draw(declared, sample, seed)))
+        process.show(candidates_view(draw(declared, sample, seed, ({}, *portfolio))))
     else:
-        process.show(space_view(describe(declared)))
+        n_first = len(proposed_first(declared, ({}, *portfolio)))
+        process.show(space_view(describe(declared), n_first))
 
 
 @app.command()

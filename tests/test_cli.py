@@ -693,6 +693,28 @@ def test_space_lists_hyperparameters_narrowed_by_fixes(capsys):
     assert "momentum" not in text
 
 
+def test_space_counts_the_portfolio_and_samples_it_after_the_defaults(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "def declare(hp, problem):\n    hp.Choice('units', [4, 8, 16])\n"
+        "    hp.Choice('act', ['a', 'b'])\n"
+        "def build(hp, problem):\n    pass\n"
+        "def portfolio(problem):\n    return [{'units': 16}, {'units': 8, 'act': 'b'}, {}]\n"
+    )
+    assert main(["space", str(path)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "begins with the defaults and 2 configurations of the space's portfolio" in said
+    assert main(["space", str(path), "--sample", "3"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert lines == [
+        ["0", "act=a", "units=4"],
+        ["1", "act=a", "units=16"],
+        ["2", "act=b", "units=8"],
+    ]
+    assert main(["space", str(path), "--fix", "units=8", "--fix", "act=a"]) == 0
+    assert "portfolio" not in capsys.readouterr().out
+
+
 def test_space_draws_configurations_by_seed_in_any_process(capsys):
     command = ["space", "mlp", "--sample", "2", "--seed"]
     drawn = {}

@@ -373,6 +373,19 @@ def test_the_table_of_problems_is_the_codes_own():
         assert f", {task.output_activation} |" in row
 
 
+def test_the_portfolio_of_the_page_is_one_of_its_space(tmp_path):
+    files = BY_NAME["spaces.md"].files
+    code = f"{files['my_space.py']}\n\n\n{files['at the end of my_space.py']}\n"
+    (tmp_path / "my_space.py").write_text(code, encoding="utf-8")
+    problem = Problem("binary", (5,), 1, "sigmoid", "binary_crossentropy", n_train=90, epochs=2)
+    space = Space.load(tmp_path / "my_space.py")
+    found = space.portfolio(problem, space.declared(problem))
+    assert [(values["units"], values["optimizer"]) for values in found] == [
+        (128, "adam"),
+        (64, "sgd"),
+    ]
+
+
 def test_the_space_of_the_page_builds_each_of_its_optimizers(folder):
     name = "my_space.py"
     code = BY_NAME["spaces.md"].files[name]

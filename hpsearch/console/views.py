@@ -121,8 +121,13 @@ def names_view(names: Sequence[str]) -> RenderableType:
     return Group(Text("shipped spaces", style="bold"), Text("\n".join(lines)), hint)
 
 
-def space_view(parameters: Sequence[Parameter]) -> RenderableType:
-    """What a space declares: values, default, and when a hyperparameter is active."""
+def space_view(parameters: Sequence[Parameter], n_first: int = 1) -> RenderableType:
+    """What a space declares: values, default, and when a hyperparameter is active.
+
+    Parameters
+    ----------
+    n_first : configurations that a search begins with, the defaults among them.
+    """
     table = _table()
     table.add_column("hyperparameter", no_wrap=True, overflow="ellipsis", max_width=28)
     table.add_column("values", overflow="fold")
@@ -132,7 +137,13 @@ def space_view(parameters: Sequence[Parameter]) -> RenderableType:
         cells = (parameter.domain, words.number(parameter.default), parameter.condition)
         name = words.one_line(parameter.name)
         table.add_row(name, *(words.one_line(cell) for cell in cells))
-    return table
+    if n_first == 1:
+        return table
+    remark = (
+        f"A search begins with the defaults and {words.counted(n_first - 1, 'configuration')} of "
+        f"the space's portfolio: --sample {n_first} lists them."
+    )
+    return _spaced([table, Text(remark, style="dim")])
 
 
 def candidates_view(candidates: Sequence[Candidate]) -> RenderableType:

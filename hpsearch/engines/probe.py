@@ -201,7 +201,7 @@ def _probe(
         with numpy_draws():
             discovery = space.discover(problem)
         narrowed = narrow(discovery.hyperparameters, fixes)
-        found = narrowed.get_config()
+        found = discovery.hyperparameters.get_config()
         with numpy_draws():
             values = space.settled(active_values(narrowed, narrowed.values), problem, fixes)
     fit_settings(values, default_batch_size=1, default_epochs=problem.epochs)

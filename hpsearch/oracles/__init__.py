@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from keras_tuner import HyperParameters
 
     from hpsearch.oracles.base import Algorithm, Oracle, OraclePlan
+    from hpsearch.space.configurations import Given
+    from hpsearch.space.hyperparameters import Values
     from hpsearch.space.space import Candidate
 
 
@@ -76,12 +79,12 @@ def oracle_packages(name: str) -> tuple[str, ...]:
     return _algorithm(name).packages
 
 
-def oracle_remark(name: str, trials: int, n_tried: int = 0) -> str | None:
+def oracle_remark(name: str, trials: int, n_first: int = 1) -> str | None:
     """What a search of so many trials with this oracle should say, or None.
 
     Parameters
     ----------
-    n_tried : configurations that are proposed before all others.
+    n_first : configurations that are proposed before all others, see ``proposed_first``.
 
     Examples
     --------
@@ -89,8 +92,8 @@ def oracle_remark(name: str, trials: int, n_tried: int = 0) -> str | None:
     "With 8 trials the oracle 'bayesian' proposes what 'random' does: it learns from 8 on."
     """
     n_drawn = _algorithm(name).n_drawn
-    if n_drawn and n_tried:
-        n_drawn = max(n_drawn, n_tried + 1)
+    if n_drawn:
+        n_drawn = max(n_drawn, n_first)
     if trials > n_drawn:
         return None
     n_trials = "1 trial" if trials == 1 else f"{trials} trials"
@@ -114,7 +117,7 @@ def make_oracle(name: str, hp: HyperParameters, plan: OraclePlan) -> Oracle:
     OptionError
         If there is no such oracle, or if it can't be used here.
     SpaceError
-        If the space does not have a configuration that is to be tried first.
+        If the space does not have a configuration that is to come first.
 
     Examples
     --------
@@ -126,18 +129,47 @@ def make_oracle(name: str, hp: HyperParameters, plan: OraclePlan) -> Oracle:
     >>> [candidate.values for candidate in make_oracle("grid", hp, plan).ask(9)]
     [{'units': 8}, {'units': 16}]
     """
+    check_oracle(name, epochs=plan.epochs)
+    return _algorithm(name).make(hp, replace(plan, first=proposed_first(hp, plan.first)))
+
+
+def proposed_first(hp: HyperParameters, first: Sequence[Given]) -> tuple[Values, ...]:
+    """What a search begins with, whoever proposes the rest: each configuration once, completed.
+
+    Parameters
+    ----------
+    hp : the space, as ``Space.declared`` gives it.
+    first : as ``OraclePlan`` has them; the defaults come last where they are not among them.
+
+    Raises
+    ------
+    SpaceError
+        If the space does not have one of them.
+
+    Examples
+    --------
+    >>> from keras_tuner import HyperParameters
+    >>> hp = HyperParameters()
+    >>> _ = hp.Choice("units", [8, 16, 32])
+    >>> proposed_first(hp, [{"units": 32}, {}, {"units": 8}])
+    ({'units': 32}, {'units': 8})
+    """
+    from hpsearch.oracles.base import distinct
     from hpsearch.space.configurations import configured
 
-    check_oracle(name, epochs=plan.epochs)
-    tried = tuple(configured(hp, each).values for each in plan.tried)
-    return _algorithm(name).make(hp, replace(plan, tried=tried))
+    return tuple(distinct(configured(hp, each).values for each in (*first, {})))
 
 
-def sample(hp: HyperParameters, n: int, seed: int) -> list[Candidate]:
-    """The first ``n`` candidates that a random search with this seed scores, the defaults first."""
+def sample(hp: HyperParameters, n: int, seed: int, first: Sequence[Given] = ()) -> list[Candidate]:
+    """The first ``n`` candidates that a random search with this seed scores.
+
+    Parameters
+    ----------
+    first : what comes before all others, see ``proposed_first``; by default the defaults alone.
+    """
     from hpsearch.oracles.base import OraclePlan
 
-    plan = OraclePlan(seed=seed, max_trials=n, epochs=1, direction="min")
+    plan = OraclePlan(seed=seed, max_trials=n, epochs=1, direction="min", first=tuple(first))
     return make_oracle("random", hp, plan).ask(n)
 
 

@@ -1,7 +1,6 @@
 """What the oracles that learn from scores have in common; each brings a model of its own.
 
-Owns the order of things: what is to be tried first, the space's defaults, then draws, then what the
-model proposes; batches;
+Owns the order of things: what comes first, then draws, then what the model proposes; batches;
 no configuration twice; a finite space to its last configuration; and what a model hears of trials
 that failed or were stopped. What a model is made of belongs to the modules that use this one.
 
@@ -37,7 +36,7 @@ processes; more would be proposed with less known. It must not follow the number
 which no table depends."""
 
 N_DRAWN = 8
-"""Candidates of the first batch, which no model proposes; more where more are to be tried first."""
+"""Candidates of the first batch, which no model proposes; more where more come first."""
 
 LEAST_SCORED = 4
 """Trials with a score before a model proposes; until then candidates are drawn."""
@@ -112,10 +111,10 @@ class LearningOracle:
         self._plan = plan
         self._learn = learn
         self._proposed: set[tuple[Any, ...]] = set()
-        tried = list(distinct(map(dict, plan.tried)))
+        first = list(distinct(map(dict, plan.first)))
         drawn = configurations(hp, plan.seed, self._proposed)
-        self._drawn = _Upcoming(chain(tried, drawn), self._is_new)
-        self._n_drawn = max(N_DRAWN, len(tried) + 1)  # with the defaults
+        self._drawn = _Upcoming(chain(first, drawn), self._is_new)
+        self._n_drawn = max(N_DRAWN, len(first))
         self._proposals: list[Proposal] = []
         self._outcomes: dict[int, Outcome] = {}
         self._told = Told()

@@ -44,7 +44,8 @@ class OraclePlan:
     max_trials : candidates proposed at most, at least 1.
     epochs : epochs that a trial trains to its end, at least 1.
     direction : ``"min"`` where a low score is good, ``"max"`` where a high one is.
-    tried : configurations that are proposed before all others, in this order.
+    first : configurations that are proposed before all others, in this order; what one leaves out
+        has its default, and an empty one stands for the defaults.
 
     Raises
     ------
@@ -54,14 +55,14 @@ class OraclePlan:
     Examples
     --------
     >>> OraclePlan(seed=0, max_trials=20, epochs=100, direction="min")
-    OraclePlan(seed=0, max_trials=20, epochs=100, direction='min', tried=())
+    OraclePlan(seed=0, max_trials=20, epochs=100, direction='min', first=())
     """
 
     seed: int
     max_trials: int
     epochs: int
     direction: Direction
-    tried: tuple[Mapping[str, Any], ...] = ()
+    first: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         numbers = (("seed", self.seed, 0), ("trials", self.max_trials, 1))
@@ -107,7 +108,7 @@ class Outcome:
 class Oracle(Protocol):
     """Proposes candidates (ask) and learns their scores (tell).
 
-    The first are those of ``plan.tried``, then comes the space's default configuration. The
+    The first are those of ``plan.first``, the space's default configuration among them. The
     proposals depend on the space, the plan, the asks and the tells alone, so that telling a new
     oracle what a journal holds brings it to where the old one stopped. What a batch begins with
     does not depend on its size, nor on ``max_trials``: a run that grows goes on with the same
@@ -200,7 +201,7 @@ class PlannedOracle:
     """
 
     def __init__(self, configurations: Iterable[Values], plan: OraclePlan) -> None:
-        self._upcoming = distinct(chain(map(dict, plan.tried), configurations))
+        self._upcoming = distinct(chain(map(dict, plan.first), configurations))
         self._next = next(self._upcoming, None)
         self._max_trials = plan.max_trials
         self._n_asked = 0

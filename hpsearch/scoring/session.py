@@ -48,6 +48,7 @@ from hpsearch.scoring.stages import Stage
 from hpsearch.scoring.states import States
 from hpsearch.scoring.trials import TrialResult, combine, slimmed
 from hpsearch.space.guards import time_limit
+from hpsearch.space.hyperparameters import Values, active_values, narrow
 from hpsearch.space.space import Candidate, check_steering, fit_settings
 from hpsearch.system import signals_wait
 from hpsearch.task import Problem
@@ -156,16 +157,17 @@ class Session:
             import_keras_tuner()
         from keras_tuner import HyperParameters
 
-        from hpsearch.space.hyperparameters import active_values
-
         plan, target = self.plan, self._dataset.target
         folder = self.scratch / "data"
         folder.mkdir()
         fold_rows = self._fold_rows(folder)
         encoded = (encode_dataset if fold_rows is None else encode_beside)(self._dataset)
         problem = self._problem()
-        with time_limit(limit_of_call(plan.trial_timeout)):
-            declared = plan.space.declared(problem, plan.fixes) if plan.space.declares else None
+        whole = declared = None
+        if plan.space.declares:
+            with time_limit(limit_of_call(plan.trial_timeout)):
+                whole = plan.space.declared(problem)
+            declared = narrow(whole, plan.fixes)
         defaults = None if declared is None else active_values(declared, declared.values)
         probe = self.crew.try_space(
             problem, target, defaults, lambda: raw_range(encoded, self.layout, fold_rows)
@@ -175,10 +177,11 @@ class Session:
             for rows in [None] if fold_rows is None else fold_rows:
                 probe.lookups.check_rows(replace(encoded, prepared=rows), self.layout)
             self._note(told(probe.lookups, self.layout))
-        if declared is None:
-            declared = HyperParameters.from_config(probe.hyperparameters)
+        if whole is None or declared is None:
+            whole = HyperParameters.from_config(probe.hyperparameters)
+            declared = narrow(whole, plan.fixes)
         check_steering(declared)
-        self.declared = declared
+        self.declared, self._whole = declared, whole
         self.scales_target = target.kind in ("regression", "count", "quantile") and (
             probe.scalable_target if plan.scale_target == "auto" else plan.scale_target
         )
@@ -203,6 +206,18 @@ class Session:
         self.crew.share(folder)
         self.crew.settle(self.job, self.data, active_values(declared, declared.values))
         return declared
+
+    def portfolio(self) -> tuple[Values, ...]:
+        """The configurations that the space says were best on other tables; once it is prepared.
+
+        Raises
+        ------
+        SpaceError
+            If its ``portfolio`` raises, or gives what the space does not have.
+        """
+        plan = self.plan
+        with time_limit(limit_of_call(plan.trial_timeout)):
+            return plan.space.portfolio(self._problem(), self._whole, plan.fixes)
 
     def check_new_rows(self, dataset: Dataset) -> None:
         """Raise ``DataError`` where rows to predict hold numbers that the network can't look up."""

@@ -267,7 +267,6 @@ def execute(
     telling.tell_what_was_understood(plan, observer)
     if planned.nesting is not None:
         observer.note(planned.nesting.cost(plan.options.n_replicas))
-    telling.tell_of_the_oracle(plan, observer)
     telling.tell_of_the_race(plan, observer)
     telling.tell_where_results_go(folder.path, observer)
     engine = None if journal is None else journal.settings["engine"]
@@ -277,8 +276,9 @@ def execute(
         check_size(plan, session)
         if plan.test is not None:
             session.check_new_rows(plan.test)
-        telling.tell_of_what_is_tried(plan, declared, observer)
-        oracle = make_oracle(plan.options.oracle, declared, plan.for_the_oracle())
+        asked = plan.for_the_oracle(session.portfolio())
+        telling.tell_of_what_comes_first(plan, declared, asked, observer)
+        oracle = make_oracle(plan.options.oracle, declared, asked)
         telling.tell_how_networks_are_trained(session, observer)
         with _begin(planned, session, folder, observer, journal) as journal:
             log = TrialLog(plan.metrics, plan.direction, folder.write_tables)

@@ -234,7 +234,9 @@ def search_within(
         Every trial failed.
     """
     with around.within(plan.for_the_session(), plan.dataset, plan.folds) as session:
-        oracle = make_oracle(plan.options.oracle, session.prepare(), plan.for_the_oracle())
+        declared = session.prepare()
+        asked = plan.for_the_oracle(session.portfolio())
+        oracle = make_oracle(plan.options.oracle, declared, asked)
         _keep_shape(session, journal)
         log = TrialLog(plan.metrics, plan.direction)
         score_trials(plan, session, oracle, journal, log, observer)

@@ -6,6 +6,7 @@ that it calls are asked. Frozen: what happens later stands in ``trial_log`` and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +35,7 @@ from hpsearch.search.options import Options
 from hpsearch.search.scored import loaded, metrics_of
 from hpsearch.search.usual_race import settled
 from hpsearch.space.guards import time_limit
+from hpsearch.space.hyperparameters import Values
 from hpsearch.space.space import Space
 from hpsearch.task import Direction, Target
 
@@ -104,15 +106,20 @@ class SearchPlan:
             return min(asked, STEPS)
         return self.n_folds if asked == "folds" else n_seeds(self.n_repeats)
 
-    def for_the_oracle(self) -> OraclePlan:
-        """What the oracle is asked."""
+    def for_the_oracle(self, portfolio: Sequence[Values] = ()) -> OraclePlan:
+        """What the oracle is asked.
+
+        Parameters
+        ----------
+        portfolio : the space's, which comes after what was given and the defaults.
+        """
         options = self.options
         return OraclePlan(
             seed=options.seed,
             max_trials=options.trials,
             epochs=options.epochs,
             direction=self.direction,
-            tried=options.tried or (),
+            first=(*(options.tried or ()), {}, *portfolio),
         )
 
     def for_the_session(self, engine: str | None = None) -> SessionPlan:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from hpsearch.data import Dataset
 from hpsearch.data.names import listed
 from hpsearch.folds.weighing import effective_rows
-from hpsearch.oracles import oracle_remark
+from hpsearch.oracles import oracle_remark, proposed_first
 from hpsearch.results.journal import Journal
 from hpsearch.scoring.observer import Observer
 from hpsearch.scoring.session import Session
@@ -17,9 +17,12 @@ from hpsearch.search.options import default
 from hpsearch.search.plan import SearchPlan
 from hpsearch.search.tried import told
 from hpsearch.task import Target
+from hpsearch.words import counted
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
+
+    from hpsearch.oracles.base import OraclePlan
 
 OF_FREQUENCIES: Final = ("log_loss", "brier", "calibration_error")
 """Metrics that are best where probabilities are how often classes come."""
@@ -122,25 +125,35 @@ def tell_of_the_race(plan: SearchPlan, observer: Observer) -> None:
         observer.note(plan.race_note)
 
 
-def tell_of_the_oracle(plan: SearchPlan, observer: Observer) -> None:
-    """That an oracle will not learn anything, where that is so."""
-    options = plan.options
-    remark = oracle_remark(options.oracle, options.trials, len(options.tried or ()))
-    if remark is not None:
-        observer.note(remark)
+def tell_of_what_comes_first(
+    plan: SearchPlan, declared: HyperParameters, asked: OraclePlan, observer: Observer
+) -> None:
+    """Which configurations come first, and that an oracle will not learn anything, where so.
 
-
-def tell_of_what_is_tried(plan: SearchPlan, declared: HyperParameters, observer: Observer) -> None:
-    """Which configurations come first, and what became of them.
+    Parameters
+    ----------
+    asked : what the oracle is asked.
 
     Raises
     ------
     OptionError
-        The space does not have one.
+        The space does not have one that was given.
     """
     options = plan.options
     for text in told(declared, options.tried, options.trials) if options.tried else ():
         observer.note(text)
+    first = proposed_first(declared, asked.first)
+    n_before = len(proposed_first(declared, options.tried or ()))
+    scored, n_own = min(options.trials, len(first)) - n_before, len(first) - n_before
+    if scored > 0:
+        cut = "" if scored == n_own else f" of {n_own}, and --trials is no more"
+        observer.note(
+            f"After the defaults {'comes' if scored == 1 else 'come'} "
+            f"{counted(scored, 'configuration')} of the space's portfolio{cut}."
+        )
+    remark = oracle_remark(options.oracle, options.trials, len(first))
+    if remark is not None:
+        observer.note(remark)
 
 
 def tell_how_networks_are_trained(session: Session, observer: Observer) -> None:

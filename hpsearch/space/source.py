@@ -17,7 +17,7 @@ import pickle
 import re
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -103,7 +103,7 @@ class Definition:
 
     Attributes
     ----------
-    build, declare, phases : the functions; the last two are None where there are none.
+    build, declare, phases, portfolio : the functions; None where there is none.
     filenames : the files that errors point into.
     settings : Keras's, as the space's code set them where it isn't called.
     registered : the objects that Keras knows once the code has run, by their names.
@@ -115,6 +115,7 @@ class Definition:
     settings: KerasSettings = DEFAULT_SETTINGS
     registered: Registered = field(default_factory=dict)
     phases: Callable[[HyperParameters, Problem], Any] | None = None
+    portfolio: Callable[[Problem], Any] | None = None
 
 
 def read_text(spec: str | os.PathLike[str]) -> SpaceSource:
@@ -219,13 +220,13 @@ def _home_of(source: SpaceSource) -> str:
 
 def _defined(source: SpaceSource) -> Definition:
     if source.payload is not None:
-        return _define(source, pickle.loads(source.payload), None)
+        return _define(source, pickle.loads(source.payload), {})
     name = _home_of(source)
     names = run(source, name)
     build = names.get("build")
     if build is None:
         build = _only_hypermodel(source, names, name)
-    return _define(source, build, names.get("declare"), names.get("phases"))
+    return _define(source, build, names)
 
 
 def run(
@@ -261,18 +262,25 @@ def _only_hypermodel(source: SpaceSource, names: dict[str, Any], home: str) -> A
     return chosen[0]
 
 
-def _define(source: SpaceSource, defined: Any, declare: Any, phases: Any = None) -> Definition:
-    """The functions; ``phases`` may be an attribute of a function, or a method, too."""
-    _check_function(source, "declare", declare, "have networks built instead")
-    phases = phases or getattr(defined, "phases", None)
-    _check_function(source, "phases", phases, "train in one", n_own=int(inspect.isclass(defined)))
-    if not is_hypermodel(defined):
-        filenames = source.filenames | _filenames(defined)
-        build_it = _with_problem(source, defined, defined)
-        return Definition(build_it, declare, filenames, phases=phases)
-    if inspect.isclass(defined):
+def _define(source: SpaceSource, defined: Any, names: Mapping[str, Any]) -> Definition:
+    """The functions; ``phases`` and ``portfolio`` may be a function's attribute, or methods, too.
+
+    Parameters
+    ----------
+    defined : a function that builds networks, or a HyperModel.
+    names : of the module that it stands in; empty where there is none.
+    """
+    is_own = is_hypermodel(defined)
+    if is_own and inspect.isclass(defined):
         with blame(source.name, "creation", source.filenames):
             defined = defined()
+    own = {name: getattr(defined, name, None) for name in ("phases", "portfolio")}
+    beside = {name: names.get(name, own.get(name)) for name in _BESIDE}
+    for name, function in beside.items():
+        _check_function(source, name, function)
+    if not is_own:
+        filenames = source.filenames | _filenames(defined)
+        return Definition(_with_problem(source, defined, defined), filenames=filenames, **beside)
     _refuse_own_fit(source, defined)
     hypermodel_build = _with_problem(source, defined.build, type(defined).build.__get__(defined))
 
@@ -281,7 +289,7 @@ def _define(source: SpaceSource, defined: Any, declare: Any, phases: Any = None)
         return hypermodel_build(hp, problem)
 
     filenames = source.filenames | _filenames(type(defined).build)
-    return Definition(build, declare, filenames, phases=getattr(defined, "phases", phases))
+    return Definition(build, filenames=filenames, **beside)
 
 
 def _with_problem(
@@ -303,12 +311,19 @@ def _with_problem(
     )
 
 
-def _check_function(
-    source: SpaceSource, name: str, function: Any, without: str, n_own: int = 0
-) -> None:
-    if function is not None and not _accepts(function, n_own + 2):
+_BESIDE = {
+    "declare": ("hp, problem", "have networks built instead"),
+    "phases": ("hp, problem", "train in one"),
+    "portfolio": ("problem", "begin with the defaults alone"),
+}
+"""Functions that may stand beside ``build``: what they take, and what happens without them."""
+
+
+def _check_function(source: SpaceSource, name: str, function: Any) -> None:
+    takes, without = _BESIDE[name]
+    if function is not None and not _accepts(function, len(takes.split(", "))):
         raise SpaceError(
-            f"{name} of '{source.name}' must be a function {name}(hp, problem). "
+            f"{name} of '{source.name}' must be a function {name}({takes}). "
             f"Change its parameters, or remove it to {without}."
         )
 

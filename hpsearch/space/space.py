@@ -4,7 +4,8 @@ A space is a function ``build(hp, problem)`` of ``keras_tuner.HyperParameters`` 
 ``hpsearch.task.Problem`` that returns a compiled ``keras.Model``; keras-tuner's own ``build(hp)``
 and ``HyperModel`` serve as well. A file may define ``declare(hp, problem)`` next to ``build``:
 it declares every hyperparameter without a network, so that a space can be listed, sampled and
-narrowed where no TensorFlow is loaded. ``phases(hp, problem)`` says how a network trains in parts.
+narrowed where no TensorFlow is loaded. ``phases(hp, problem)`` says how a network trains in parts,
+``portfolio(problem)`` which configurations were best on other tables.
 
 Owns the space's uses. Its code is found and run by ``hpsearch.space.source``; the rules about
 declared hyperparameters belong to ``hpsearch.space.hyperparameters``, proposing values to
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch.errors import OptionError, SpaceError
 from hpsearch.options import MOST, MOST_EPOCHS
+from hpsearch.space.configurations import portfolio_of
 from hpsearch.space.discovery import Discovery, explore
 from hpsearch.space.guards import blame, heard_warnings
 from hpsearch.space.hyperparameters import (
@@ -213,6 +215,36 @@ class Space:
             if discovery.failures:
                 raise SpaceError(discovery.failures[0])
         return narrow(discovery.hyperparameters, fixes or {})
+
+    def portfolio(
+        self, problem: Problem, hp: HyperParameters, fixes: Mapping[str, Any] | None = None
+    ) -> tuple[Values, ...]:
+        """The configurations that the space says were best on other tables, completed, each once.
+
+        Parameters
+        ----------
+        hp : every hyperparameter, as ``declared`` or ``discover`` gives them without fixes.
+        fixes : what is fixed keeps its value; see ``declared``.
+
+        Returns
+        -------
+        None of them where the space has no ``portfolio``.
+
+        Raises
+        ------
+        SpaceError
+            If the space raises, gives no list of dictionaries, or has not what they name.
+        """
+        defined = definition(self.source)
+        if defined.portfolio is None:
+            return ()
+        with (
+            importable(self.source.modules, keep=self.source.payload is not None),
+            blame(self.name, "portfolio", defined.filenames),
+            heard_warnings(),
+        ):
+            given = defined.portfolio(problem)
+        return portfolio_of(self.name, given, hp, narrow(hp, fixes or {}))
 
     def discover(self, problem: Problem) -> Discovery:
         """What the networks of this space declare, found by building at most twenty of them.

@@ -71,6 +71,9 @@ class Networks:
                 "fix= instead."
             )
         first = _declaring_first(build, hyperparameters)
+        for name in ("phases", "portfolio"):
+            if (beside := getattr(hypermodel, name, None)) is not None:
+                setattr(first, name, beside)
         return cls(Space.load(first), first)
 
     def built(self, hp: HyperParameters, problem: Problem) -> Any:

@@ -102,6 +102,12 @@ def test_an_oracle_that_learns_says_where_it_will_not(name):
     assert oracle_remark(name, 9) is None
 
 
+@pytest.mark.parametrize("name", ["bayesian", "tpe", "gp"])
+def test_an_oracle_learns_from_the_first_on_that_was_not_known_before(name):
+    assert "it learns from 12 on" in oracle_remark(name, 12, n_first=12)
+    assert oracle_remark(name, 13, n_first=12) is None
+
+
 @pytest.mark.parametrize("name", ["random", "grid", "hyperband"])
 def test_an_oracle_that_never_learns_has_nothing_to_say(name):
     assert oracle_remark(name, 1) is None

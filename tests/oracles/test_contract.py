@@ -63,9 +63,9 @@ def finite_and_larger():
     return larger
 
 
-def plan_of(seed=0, max_trials=N, epochs=100, direction="min", tried=()):
+def plan_of(seed=0, max_trials=N, epochs=100, direction="min", first=()):
     return OraclePlan(
-        seed=seed, max_trials=max_trials, epochs=epochs, direction=direction, tried=tried
+        seed=seed, max_trials=max_trials, epochs=epochs, direction=direction, first=first
     )
 
 
@@ -191,7 +191,7 @@ def test_the_first_candidate_is_the_spaces_default(make):
     assert first.values == active_values(conditional(), {})
 
 
-# -- what is tried first
+# -- what comes first
 
 GIVEN = ({"optimizer": "adam", "n_layers": "2"}, {"rate": 0.0123}, {"optimizer": "adam"})
 
@@ -202,30 +202,59 @@ def first_of(hp):
 
 
 def test_what_is_given_is_proposed_first_then_the_defaults(make):
-    candidates = planned(make(conditional(), tried=GIVEN))
+    candidates = planned(make(conditional(), first=GIVEN))
     assert [each.values for each in candidates[:4]] == first_of(conditional())
     assert [each.trial for each in candidates] == list(range(N))
 
 
 def test_what_is_given_is_not_proposed_again(make):
-    candidates = planned(make(conditional(), tried=(*GIVEN, *GIVEN)))
+    candidates = planned(make(conditional(), first=(*GIVEN, *GIVEN)))
     assert len({values_key(each.values) for each in candidates}) == N
 
 
 def test_more_than_a_batch_of_what_is_given_comes_before_any_model(make):
-    tried = tuple({"n_layers": 3, "rate": 0.001 * n} for n in range(1, 12))
-    candidates = planned(make(conditional(), tried=tried))
-    expected = [configured(conditional(), each).values for each in tried]
+    first = tuple({"n_layers": 3, "rate": 0.001 * n} for n in range(1, 12))
+    candidates = planned(make(conditional(), first=first))
+    expected = [configured(conditional(), each).values for each in first]
     assert [each.values for each in candidates[:11]] == expected
 
 
+def test_the_defaults_have_the_place_among_what_comes_first_that_they_were_given(make):
+    first = (GIVEN[0], {}, {"rate": 0.0123}, GIVEN[0])
+    candidates = planned(make(conditional(), first=first))
+    expected = [configured(conditional(), each).values for each in first[:3]]
+    assert [each.values for each in candidates[:3]] == expected
+    assert len({values_key(each.values) for each in candidates}) == len(candidates) == N
+
+
+def test_what_comes_first_beyond_the_trials_is_left_out(make):
+    candidates = planned(make(conditional(), first=({}, *GIVEN), max_trials=2))
+    assert [each.values for each in candidates] == [
+        configured(conditional(), each).values for each in ({}, GIVEN[0])
+    ]
+
+
+def test_the_first_of_a_larger_search_are_those_of_a_smaller_one(make):
+    first = ({}, *GIVEN)
+    few, many = (make(conditional(), first=first, max_trials=n).ask(3) for n in (3, N))
+    assert few == many
+
+
+def test_an_oracle_learns_from_what_comes_first_before_it_proposes(make_learning):
+    first = ({}, *({"n_layers": 3, "rate": 0.001 * n} for n in range(1, 12)))
+    plain = planned(maker("random")(conditional(), first=first))
+    learning = planned(make_learning(conditional(), first=first))
+    assert learning[:12] == plain[:12]
+    assert learning[12:] != plain[12:]
+
+
 def test_a_finite_space_loses_nothing_to_what_is_given(make):
-    candidates = planned(make(finite(), tried=({"optimizer": "sgd"}, {"power": 3})))
+    candidates = planned(make(finite(), first=({"optimizer": "sgd"}, {"power": 3})))
     assert len({values_key(each.values) for each in candidates}) == len(candidates) == 7
 
 
 def test_a_replay_with_what_is_given_is_the_same(make):
-    assert planned(make(conditional(), tried=GIVEN)) == planned(make(conditional(), tried=GIVEN))
+    assert planned(make(conditional(), first=GIVEN)) == planned(make(conditional(), first=GIVEN))
 
 
 # -- the same again

@@ -211,10 +211,10 @@ def test_searches_in_outer_folds_try_them_too(search, monkeypatch):
     seen = []
     monkeypatch.setattr(
         "hpsearch.search.nesting.make_oracle",
-        lambda *asked: seen.append(asked[2].tried) or hpsearch.oracles.make_oracle(*asked),
+        lambda *asked: seen.append(asked[2].first) or hpsearch.oracles.make_oracle(*asked),
     )
     search("run", tried=TWO, nested=2, trials=2, baselines=False)
-    assert seen == [tuple(TWO)] * 2
+    assert seen == [(*TWO, {})] * 2
 
 
 def test_what_became_of_them_is_said(search):

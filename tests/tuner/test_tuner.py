@@ -229,6 +229,38 @@ def test_given_hyperparameters_count_before_those_of_the_build():
     )
 
 
+class KnownModel(kt.HyperModel):
+    """A hypermodel that knows where to begin."""
+
+    def build(self, hp):
+        return build_model(hp)
+
+    def phases(self, hp, problem):
+        return [hpsearch.Phase(1.0)]
+
+    def portfolio(self, problem):
+        return [{"units": 8, "dropout": True}, {"units": 8}, {"units": 4}]
+
+
+def test_the_portfolio_of_a_hypermodel_comes_after_its_defaults(rows, train_here, tmp_path):
+    tuner = hpsearch.KFoldTuner(KnownModel(), "val_accuracy", 3, directory=tmp_path, **SMALL)
+    with train_here():
+        tuner.search(*rows, epochs=1, verbose=0)
+    table = tuner.run.trials.sort_values("trial")
+    found = list(zip(table["hp.units"], table["hp.dropout"].astype(str).str.lower(), strict=True))
+    assert found == [(4, "false"), (8, "true"), (8, "false")]
+
+
+def test_given_hyperparameters_leave_what_stands_beside_a_build():
+    given = kt.HyperParameters()
+    given.Fixed("lr", 0.01)
+    space = Networks.of(KnownModel(), given).space
+    assert space.has_phases
+    hp = space.discover(None).hyperparameters
+    assert [values["units"] for values in space.portfolio(None, hp)] == [8, 8, 4]
+    assert [values["lr"] for values in space.portfolio(None, hp)] == [0.01] * 3
+
+
 def test_the_trials_of_hyperband_are_those_of_a_cycle_and_ten_else():
     def trials(**options):
         return hpsearch.KFoldTuner(build_model, "val_accuracy", **options)._search_for({}).trials
