@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 import hpsearch
 from hpsearch.engines.fit_data import write_fit_data
@@ -49,6 +50,13 @@ def prepared(data, folder=None):
     layout = Layout.of(data.schema)
     found = fit_data(data, encode_dataset(data), folds, layout, scale_target=False)
     return found, folder and write_fit_data(found, folder)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in a worker: threads that wait for a processor cost more than they bring."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture
