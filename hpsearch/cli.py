@@ -28,6 +28,7 @@ from hpsearch.options import MOST_SAMPLED, Panel, check_not_replaced
 from hpsearch.progress import telling
 from hpsearch.search.option_rules import read_fixes
 from hpsearch.search.options import OPTIONS, RESUMABLE, default
+from hpsearch.search.usual_budget import usual_epochs
 
 # The base class of everything that Typer finds wrong with a command line. It is Click's, which
 # Typer ships under a private name in some versions and depends on in others.
@@ -533,7 +534,7 @@ def _comparison_in(run: Path, pair: Sequence[int], rope: float | None, *, n_tria
 
 def _example_problem() -> Any:
     """A problem to list a space for: ranges may depend on the data, names do not."""
-    from hpsearch.task import Problem
+    from hpsearch.task import Input, Problem
 
     return Problem(
         kind="binary",
@@ -542,6 +543,7 @@ def _example_problem() -> Any:
         output_activation="sigmoid",
         loss="binary_crossentropy",
         n_train=1000,
-        epochs=default("epochs"),
+        epochs=usual_epochs(1000),
         n_numbers=10,
+        inputs={"flat": Input((10,)), "numbers.piecewise": Input((10, 16))},
     )

@@ -15,7 +15,7 @@ that the exported model loads anywhere.
 
 import math
 
-UNITS = [64, 128, 256, 512]
+UNITS = [64, 128, 256]
 ACTIVATIONS = ["mish", "selu", "relu"]
 BATCH_SIZES = [16, 32, 64, 128, 256]
 
@@ -41,9 +41,9 @@ def declare(hp, problem):
     hp.Choice("units", UNITS, default=128)
     hp.Choice("activation", ACTIVATIONS)
     if embeds(problem):
-        binned = ["piecewise"] if BINS in problem.inputs and "flat" in problem.inputs else []
-        hp.Choice("embedding", ["periodic", *binned, "none"])
-        with hp.conditional_scope("embedding", ["periodic"]):
+        binned = ["both"] if BINS in problem.inputs and "flat" in problem.inputs else []
+        hp.Choice("embedding", [*binned, "periodic", "none"])
+        with hp.conditional_scope("embedding", ["both", "periodic"]):
             hp.Float("frequency", 0.02, 1.0, sampling="log", default=0.1)
     hp.Float("dropout", 0.0, 0.5, default=0.15)
     hp.Float("learning_rate", 3e-4, 1e-2, sampling="log", default=2e-3)
@@ -72,7 +72,7 @@ def build(hp, problem):
     rows = keras.layers.Flatten()(inputs[0]) if len(problem.input_shape) > 1 else inputs[0]
     if embeds(problem):
         parts = embedded(hp, rows, problem.n_numbers)
-        if hp.get("embedding") == "piecewise":
+        if hp.get("embedding") == "both":
             inputs.append(keras.Input(problem.inputs[BINS].shape, name=BINS))
             parts.append(keras.layers.Flatten()(inputs[-1]))
         rows = scaled(keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0])
@@ -94,7 +94,7 @@ def embedded(hp, rows, n_numbers):
     ops = keras.ops
     numbers = numbers / ops.sqrt(1.0 + ops.square(numbers / CLIPPED_AT))
     parts = [numbers]
-    if hp.get("embedding") == "periodic":
+    if hp.get("embedding") in ("both", "periodic"):
         parts.append(keras.layers.Flatten()(waves(hp, numbers, n_numbers)))
     if others.shape[-1]:
         parts.append(others)

@@ -48,7 +48,7 @@ def _check_race(options: Options) -> None:
             f"The hyperband oracle sets the rungs itself; received --rungs {options.rungs}. "
             "Leave --rungs out."
         )
-    if rungs > most_rungs(options.epochs):
+    if options.epochs is not None and rungs > most_rungs(options.epochs):
         raise OptionError(
             f"Each rung trains longer than the one before it, so --epochs {options.epochs} allows "
             f"at most {most_rungs(options.epochs)}; received --rungs {options.rungs}. "

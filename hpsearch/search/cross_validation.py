@@ -26,6 +26,7 @@ from hpsearch.search.options import FOR_ONE_NETWORK, Options
 from hpsearch.search.plan import as_learnt, session_plan
 from hpsearch.search.scored import loaded, metrics_of
 from hpsearch.search.telling import weighing_told
+from hpsearch.search.usual_budget import with_budget
 from hpsearch.space.hyperparameters import active_values
 from hpsearch.space.space import Candidate, Space
 
@@ -141,6 +142,7 @@ def cross_validate(
         dataset, _ = as_learnt(asked, dataset.scored(by_weight=asked.weigh_scores))
         folds = make_folds(_splitter(cv, dataset, asked), dataset)
         metrics = metrics_of(asked, dataset)
+        asked = with_budget(asked, dataset.n_rows)
         plan = session_plan(asked, asked.space, metrics, must_save=False)
         return _scored(replace(plan, at_end=at_end), dataset, folds, metrics, observer)
 

@@ -21,7 +21,7 @@ from hpsearch.search.pacing import UNLIMITED, Pacing
 from hpsearch.search.plan import SearchPlan
 from hpsearch.search.racing import Racing
 from hpsearch.search.trial_log import TrialLog
-from hpsearch.space.space import fit_settings
+from hpsearch.search.usual_budget import settings_of
 
 
 def score_trials(
@@ -109,8 +109,7 @@ def select(plan: SearchPlan, log: TrialLog) -> TrialResult:
 
 def steps_of_refit(plan: SearchPlan, session: Session, best: TrialResult) -> int:
     """Optimizer steps that a selected trial trains on all rows."""
-    options = plan.options
-    settings = fit_settings(best.candidate.values, options.batch_size, options.epochs)
+    settings = settings_of(plan.options, best.candidate.values)
     best_epoch = best.row["best_epoch"]
     return refit_steps(session.data, batch_size=settings.batch_size, best_epoch=best_epoch)
 

@@ -341,21 +341,23 @@ class Options:
         given=int,
         for_one_network=True,
     )
-    epochs: int = option(
-        100,
+    epochs: int | None = option(
+        None,
         "Most passes over the training rows; the best epoch is found. A space may declare a "
-        "hyperparameter of this name.",
-        count(most=MOST_EPOCHS),
+        "hyperparameter of this name. Default: 100 for up to 1,500 rows, 60 up to 3,000, 30 up to "
+        "20,000, 15 for more.",
+        or_none(count(most=MOST_EPOCHS)),
         panel=Panel.TRAINING,
         metavar="N",
         short="e",
         given=int,
         for_one_network=True,
     )
-    batch_size: int = option(
-        32,
-        "Rows a step, where the space does not declare a hyperparameter of this name.",
-        count(),
+    batch_size: int | None = option(
+        None,
+        "Rows a step, where the space does not declare a hyperparameter of this name. Default: 32 "
+        "for up to 5,000 rows, 64 up to 20,000, 128 for more.",
+        or_none(count()),
         panel=Panel.TRAINING,
         metavar="ROWS",
         given=int,
@@ -513,7 +515,7 @@ class Options:
 
     def __post_init__(self) -> None:
         rules.check_each(self)
-        check_oracle(self.oracle, epochs=self.epochs)
+        check_oracle(self.oracle, epochs=self.epochs or MOST_EPOCHS)  # else once it is known
         check_together(self)
 
     @property

@@ -30,6 +30,7 @@ from hpsearch.scoring.trials import TrialResult
 from hpsearch.search.budget import options_in_time, options_undecided
 from hpsearch.search.options import Options
 from hpsearch.search.plan import SearchPlan, plan_in_time
+from hpsearch.search.usual_budget import budget_of
 from hpsearch.space.space import Candidate
 
 Enter = Callable[[Sequence[Candidate], Stage], Iterable[TrialResult]]
@@ -125,7 +126,7 @@ class Minutes(Pacing):
         self._start_seconds = start_seconds
         self._n_searches = 1 + (plan.options.nested or 0)
         self._n_nested = plan.budget.started  # the searches in outer folds have these
-        self._pace = Pace(session, plan.options.epochs)
+        self._pace = Pace(session, budget_of(plan.options).epochs)
         self._n_started = 0
         self._is_over = False
         observer.ends_by(self._deadline - now())

@@ -33,6 +33,7 @@ from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.search.budget import Budget
 from hpsearch.search.options import Options
 from hpsearch.search.scored import loaded, metrics_of
+from hpsearch.search.usual_budget import budget_of, with_budget
 from hpsearch.search.usual_race import settled
 from hpsearch.space.guards import time_limit
 from hpsearch.space.hyperparameters import Values
@@ -52,7 +53,7 @@ class SearchPlan:
 
     Attributes
     ----------
-    options : what was asked, and what became of what was not (``usual_race``).
+    options : what was asked, and what became of what was not (``usual_budget``, ``usual_race``).
     space : the networks.
     metrics : the metrics, the selecting one first.
     source : the table as it was loaded.
@@ -117,7 +118,7 @@ class SearchPlan:
         return OraclePlan(
             seed=options.seed,
             max_trials=options.trials,
-            epochs=options.epochs,
+            epochs=budget_of(options).epochs,
             direction=self.direction,
             first=(*(options.tried or ()), {}, *portfolio),
         )
@@ -156,6 +157,7 @@ def plan_search(options: Options, source: Dataset) -> SearchPlan:
         check_test_weights(test)
     dataset, test = as_learnt(options, dataset, test)
     check_decisions(options, dataset.target)
+    options = with_budget(options, dataset.n_rows)
     metrics = metrics_of(options, source, test)
     folds, reason = _deal(options, dataset)
     options, note = settled(options, n_repeats=max(fold.repeat for fold in folds) + 1)
@@ -213,11 +215,12 @@ def session_plan(
 
     Parameters
     ----------
-    options : ``scored.loaded``.
+    options : ``scored.loaded``, with a budget (``usual_budget``).
     engine : what ``auto`` became when the run began; None where it begins.
     must_save : whether networks must be loadable without the space's code.
     n_candidates : how many at most.
     """
+    budget = budget_of(options)
     asked = options.engine if engine is None or options.engine != AUTO else engine
     return SessionPlan(
         space=space,
@@ -225,8 +228,8 @@ def session_plan(
         engine=asked,
         options=FitOptions(
             seed=options.seed,
-            epochs=options.epochs,
-            batch_size=options.batch_size,
+            epochs=budget.epochs,
+            batch_size=budget.batch_size,
             patience=options.patience,
             metrics=metrics,
         ),
@@ -286,11 +289,12 @@ def check_sizes(options: Options, dataset: Dataset) -> None:
             f"{options.folds} folds, {repeats} times, of {dataset.n_rows:,} rows are {n:,} numbers "
             f"of rows to remember, and {MOST_ROW_NUMBERS:,} are the most. Lower {option}."
         )
-    size = 4 * options.epochs * dataset.n_rows * max(1, dataset.target.n_outputs)
+    epochs = budget_of(options).epochs
+    size = 4 * epochs * dataset.n_rows * max(1, dataset.target.n_outputs)
     if size > MOST_PREDICTED_BYTES:
         raise OptionError(
             "The validation predictions after every epoch are kept until a trial is complete: "
-            f"--epochs {options.epochs} on {dataset.n_rows:,} rows make {size / 2**30:,.0f} GB a "
+            f"--epochs {epochs} on {dataset.n_rows:,} rows make {size / 2**30:,.0f} GB a "
             f"repeat, and {MOST_PREDICTED_BYTES / 2**30:.0f} GB are the most. Lower --epochs."
         )
 

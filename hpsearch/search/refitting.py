@@ -20,8 +20,9 @@ from hpsearch.results import Run
 from hpsearch.scoring.session import Session
 from hpsearch.search.options import Options
 from hpsearch.search.plan import plan_search
+from hpsearch.search.usual_budget import settings_of
 from hpsearch.space.configurations import configured
-from hpsearch.space.space import Candidate, fit_settings
+from hpsearch.space.space import Candidate
 
 
 def models_of_trials(
@@ -45,7 +46,7 @@ def models_of_trials(
         for trial in trials:
             row: dict[str, Any] = {str(n): value for n, value in table.loc[trial].items()}
             values = configured(declared, words.hyperparameters(row)).values
-            settings = fit_settings(values, plan.options.batch_size, plan.options.epochs)
+            settings = settings_of(plan.options, values)
             n_steps = refit_steps(
                 session.data,
                 batch_size=settings.batch_size,

@@ -22,8 +22,9 @@ from hpsearch.search.documents import manifest_of
 from hpsearch.search.options import Options
 from hpsearch.search.plan import session_plan
 from hpsearch.search.scored import loaded
+from hpsearch.search.usual_budget import settings_of, with_budget
 from hpsearch.space.hyperparameters import active_values
-from hpsearch.space.space import Candidate, Space, fit_settings
+from hpsearch.space.space import Candidate, Space
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def train(space: Space, dataset: Dataset, options: Options) -> Trained:
         The training failed or diverged, or the exported model predicts something else.
     """
     check_class_weight(options.class_weight, dataset.target)
-    options = loaded(options)
+    options = with_budget(loaded(options), dataset.n_rows)
     plan = session_plan(options, space, resolve_metric(dataset.target.kind, None, ()))
     every_row = np.arange(dataset.n_rows)
     # No fold: a session has the statistics of some, and counts a schedule's steps by them.
@@ -65,7 +66,7 @@ def train(space: Space, dataset: Dataset, options: Options) -> Trained:
     with importing(options.engine), Session(plan, dataset, all_rows) as session:
         declared = session.prepare()
         candidate = Candidate(0, active_values(declared, declared.values))
-        settings = fit_settings(candidate.values, options.batch_size, options.epochs)
+        settings = settings_of(options, candidate.values)
         n_steps = settings.epochs * -(-dataset.n_rows // settings.batch_size)
         model = session.scratch / "model.keras"
         refitted, kind = session.crew.begin_refit(

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from hpsearch.oracles import decides_by_scores
 from hpsearch.oracles.base import HALVING_RATE, LEAST_EPOCHS
 from hpsearch.search.options import Options, Race
+from hpsearch.search.usual_budget import budget_of
 
 RUNGS: Final = 3
 ALL_TO_THE_END: Final = "--race off --rungs 1"
@@ -32,6 +33,7 @@ def settled(options: _Options, *, n_repeats: int) -> tuple[_Options, str]:
 
     Parameters
     ----------
+    options : with a budget (``usual_budget``).
     n_repeats : the repeats that the split has.
 
     Returns
@@ -40,12 +42,13 @@ def settled(options: _Options, *, n_repeats: int) -> tuple[_Options, str]:
 
     Examples
     --------
-    >>> options, note = settled(Options(trials=60), n_repeats=3)
+    >>> from hpsearch.search.usual_budget import with_budget
+    >>> options, note = settled(with_budget(Options(trials=60), 150), n_repeats=3)
     >>> options.race, options.rungs
     ('corrected-t', 3)
     >>> print(note.partition(";")[0])
     Race: of each 20 trials the best third goes on after 1/9 and 1/3 of the epochs
-    >>> options, note = settled(Options(trials=4), n_repeats=3)
+    >>> options, note = settled(with_budget(Options(trials=4), 150), n_repeats=3)
     >>> options.race, options.rungs, note
     ('off', 1, 'No race: 4 trials are too few, so all train to the end.')
     """
@@ -60,11 +63,11 @@ def settled(options: _Options, *, n_repeats: int) -> tuple[_Options, str]:
 def _usual_rungs(options: Options) -> int:
     if options.patience is not None or decides_by_scores(options.oracle):
         return 1
-    n_trials = min(options.trials, options.bracket)
+    n_trials, epochs = min(options.trials, options.bracket), budget_of(options).epochs
     rungs = 1
     while rungs < RUNGS:
         n_trials = -(-n_trials // HALVING_RATE)
-        if n_trials < LEAST_AT_THE_END or options.epochs < LEAST_EPOCHS * HALVING_RATE**rungs:
+        if n_trials < LEAST_AT_THE_END or epochs < LEAST_EPOCHS * HALVING_RATE**rungs:
             break
         rungs += 1
     return rungs

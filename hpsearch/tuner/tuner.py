@@ -24,6 +24,7 @@ from hpsearch.results.layout import is_run
 from hpsearch.search.execution import Search, resume
 from hpsearch.search.options import OPTIONS, default
 from hpsearch.search.refitting import models_of_trials
+from hpsearch.search.usual_budget import usual_epochs
 from hpsearch.space.configurations import configured
 from hpsearch.task import Problem
 from hpsearch.tuner.fit_arguments import sorted_out, with_labels
@@ -161,8 +162,8 @@ class KFoldTuner:
         ----------
         x, y : arrays or frames, as Keras's ``fit`` takes them; classes as whole numbers, texts, or
             rows of 0 and 1.
-        fit_arguments : ``epochs`` (100 by default), ``batch_size``, ``class_weight``,
-            ``sample_weight``, ``verbose``, ``callbacks``
+        fit_arguments : ``epochs`` and ``batch_size`` (by default what the number of rows asks for,
+            see docs/options.md), ``class_weight``, ``sample_weight``, ``verbose``, ``callbacks``
             (``EarlyStopping`` becomes patience); ``validation_data`` and ``validation_split`` are
             left aside with a word. What else ``fit`` has is refused by name.
 
@@ -185,6 +186,8 @@ class KFoldTuner:
         fit = with_labels(arguments.options, data.target)
         if "baselines" not in self._options and data.schema.of_kind("array"):
             fit = {**fit, "baselines": False}  # boosted trees of pixels take longer than networks
+        if "epochs" not in self._options:
+            fit = {"epochs": usual_epochs(data.n_rows), **fit}
         search = self._search_for(fit)
         arguments.say()
         if not self._overwrite and is_run(Path(self.project_dir)):
@@ -276,7 +279,7 @@ class KFoldTuner:
         options = {**_among(_SEARCH, self._options), **_among(_SEARCH, fit)}
         trials = self._max_trials
         if trials is None:
-            epochs = options.get("epochs", default("epochs"))
+            epochs = options.get("epochs", usual_epochs(0))
             trials = _cycle(epochs) if self._oracle == "hyperband" else MAX_TRIALS
         return {**options, "trials": trials, "oracle": self._oracle, "seed": self._seed}
 
