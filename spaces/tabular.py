@@ -16,8 +16,7 @@ that the exported model loads anywhere.
 import math
 
 UNITS = [64, 128, 256]
-ACTIVATIONS = ["mish", "selu", "relu"]
-BATCH_SIZES = [16, 32, 64, 128, 256]
+ACTIVATIONS = ["mish", "selu"]
 
 CLIPPED_AT = 3.0
 """Standard deviations that a smoothly clipped number comes near and never reaches."""
@@ -37,7 +36,7 @@ N_CYCLES = 4
 
 def declare(hp, problem):
     """Declare every hyperparameter; builds nothing and needs no backend."""
-    hp.Int("n_layers", 1, 4, default=3)
+    hp.Int("n_layers", 1, 3, default=3)
     hp.Choice("units", UNITS, default=128)
     hp.Choice("activation", ACTIVATIONS)
     if embeds(problem):
@@ -48,8 +47,7 @@ def declare(hp, problem):
     hp.Float("dropout", 0.0, 0.5, default=0.15)
     hp.Float("learning_rate", 3e-4, 1e-2, sampling="log", default=2e-3)
     hp.Float("weight_decay", 1e-4, 1e-1, sampling="log", default=2e-2)
-    sizes = [size for size in BATCH_SIZES if size <= problem.n_train] or [problem.n_train]
-    hp.Choice("batch_size", sizes, default=usual_batch_size(sizes, problem.n_train))
+    hp.Choice("batch_size", batch_sizes(problem.n_train))
 
 
 def embeds(problem):
@@ -57,10 +55,10 @@ def embeds(problem):
     return problem.n_numbers > 0 and not problem.n_words
 
 
-def usual_batch_size(sizes, n_train):
-    """The largest one that leaves at least 16 steps an epoch, up to 64."""
-    fitting = [size for size in sizes if size <= min(64, n_train / 16)]
-    return fitting[-1] if fitting else sizes[0]
+def batch_sizes(n_train):
+    """The usual one, which leaves some 16 steps an epoch at least, then twice and four times it."""
+    usual = 16 if n_train < 512 else 32 if n_train < 1024 else 64 if n_train < 16384 else 128
+    return [size for size in (usual, 2 * usual, 4 * usual) if size <= n_train] or [n_train]
 
 
 def build(hp, problem):

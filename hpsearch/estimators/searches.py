@@ -171,7 +171,7 @@ class _Tried(Observer):
 
 @constructed_with(
     for_classifiers(_PARAMETERS),
-    first=("space", "mlp"),
+    first=("space", None),
     undocumented=("out", "overwrite"),
     verbose=False,
 )
@@ -184,7 +184,8 @@ class SearchClassifier(Classifying, _Search):
     Parameters
     ----------
     space : what to search: a shipped space's name, a .py file, ``build(hp, problem)``,
-        keras-tuner's ``build(hp)`` or a ``HyperModel``.
+        keras-tuner's ``build(hp)`` or a ``HyperModel``. By default ``tabular`` for numbers and
+        categories, ``mlp`` where there are words or arrays.
     verbose : whether ``fit`` shows what a search shows, where there is a terminal or a notebook.
     out : the folder of the run, numbered where it is taken. By default a temporary one, which is
         gone with the estimator.
@@ -233,7 +234,7 @@ class SearchClassifier(Classifying, _Search):
 
 @constructed_with(
     for_regressors(_PARAMETERS),
-    first=("space", "mlp"),
+    first=("space", None),
     undocumented=("out", "overwrite"),
     verbose=False,
 )
@@ -246,7 +247,8 @@ class SearchRegressor(Regressing, _Search):
     Parameters
     ----------
     space : what to search: a shipped space's name, a .py file, ``build(hp, problem)``,
-        keras-tuner's ``build(hp)`` or a ``HyperModel``.
+        keras-tuner's ``build(hp)`` or a ``HyperModel``. By default ``tabular`` for numbers and
+        categories, ``mlp`` where there are words or arrays.
     verbose : whether ``fit`` shows what a search shows, where there is a terminal or a notebook.
     out : the folder of the run, numbered where it is taken. By default a temporary one, which is
         gone with the estimator.

@@ -29,6 +29,8 @@ from hpsearch.options import one_of
 from hpsearch.search.cross_validation import CrossValidation, cross_validate, space_of
 from hpsearch.search.options import FOR_ONE_NETWORK, Options
 from hpsearch.search.single import train
+from hpsearch.search.usual_space import space_asked
+from hpsearch.space.space import Space
 
 _NOT_OF_A_FIT = ("metric", "also", "weigh_scores", "patience", "jobs", "cluster")
 OF_A_FIT: Final = tuple(each for each in FOR_ONE_NETWORK if each.name not in _NOT_OF_A_FIT)
@@ -72,11 +74,15 @@ class _Keras(Fittable):
         with staying():
             data, target = self._read(X, y, sample_weight=sample_weight)
             asked["class_weight"] = target.by_label(asked["class_weight"])
-            space = space_of(self.build)
+            space = self._space(data)
             trained = train(space, data, Options(space, fix=self.values, **asked))
         own = trained.code, trained.transformer
         exported = Exported.of(trained.content, trained.manifest, data, target, *own)
         return self.keep(exported, target)
+
+    def _space(self, data: Dataset) -> Space:
+        """The network that was asked for, or the usual space's defaults."""
+        return space_asked(None, data.schema) if self.build is None else space_of(self.build)
 
     def _options(self) -> dict[str, Any]:
         """Options of a search that its parameters are; a regressor has none of classes."""
@@ -127,7 +133,7 @@ class _Keras(Fittable):
         asked = {"quiet": True, **self._options(), **options}
         data, target = clone(self)._read(X, y, **by_row)
         asked["class_weight"] = target.by_label(asked["class_weight"])
-        result = cross_validate(self.build, data, cv=cv, values=self.values, **asked)
+        result = cross_validate(self._space(data), data, cv=cv, values=self.values, **asked)
         return result, data, target
 
     def cross_val_score(
@@ -193,7 +199,7 @@ def _by_fold(result: CrossValidation) -> Iterator[tuple[NDArray[Any], NDArray[np
         yield fold["row"].to_numpy(), predictions[:, 0] if len(named) == 1 else predictions
 
 
-@constructed_with(for_classifiers(_PARAMETERS), first=("build", "mlp"), values=None)
+@constructed_with(for_classifiers(_PARAMETERS), first=("build", None), values=None)
 class KerasClassifier(Classifying, _Keras):
     """One Keras configuration as a classifier of scikit-learn's, preprocessing included.
 
@@ -203,9 +209,11 @@ class KerasClassifier(Classifying, _Keras):
     Parameters
     ----------
     build : returns a compiled ``keras.Model``: ``build()``, ``build(hp)``, ``build(hp, problem)``,
-        a ``HyperModel``, or a space's name.
+        a ``HyperModel``, or a space's name. By default ``tabular`` for numbers and categories,
+        ``mlp`` where there are words or arrays.
     values : hyperparameters, by default the space's own defaults.
-    epochs : passes over the training rows.
+    epochs : passes over the training rows; by default what their number asks for, see
+        docs/options.md.
 
     Attributes
     ----------
@@ -218,11 +226,11 @@ class KerasClassifier(Classifying, _Keras):
     --------
     >>> import hpsearch
     >>> hpsearch.KerasClassifier("mlp", values={"units_1": 16}, epochs=20)
-    KerasClassifier(epochs=20, values={'units_1': 16})
+    KerasClassifier(build='mlp', epochs=20, values={'units_1': 16})
     """
 
 
-@constructed_with(for_regressors(_PARAMETERS), first=("build", "mlp"), values=None)
+@constructed_with(for_regressors(_PARAMETERS), first=("build", None), values=None)
 class KerasRegressor(Regressing, _Keras):
     """One Keras configuration as a regressor of scikit-learn's, preprocessing included.
 
@@ -232,9 +240,11 @@ class KerasRegressor(Regressing, _Keras):
     Parameters
     ----------
     build : returns a compiled ``keras.Model``: ``build()``, ``build(hp)``, ``build(hp, problem)``,
-        a ``HyperModel``, or a space's name.
+        a ``HyperModel``, or a space's name. By default ``tabular`` for numbers and categories,
+        ``mlp`` where there are words or arrays.
     values : hyperparameters, by default the space's own defaults.
-    epochs : passes over the training rows.
+    epochs : passes over the training rows; by default what their number asks for, see
+        docs/options.md.
 
     Attributes
     ----------
@@ -245,13 +255,13 @@ class KerasRegressor(Regressing, _Keras):
     Examples
     --------
     >>> import hpsearch
-    >>> hpsearch.KerasRegressor("mlp", epochs=20).get_params()["batch_size"]
-    32
+    >>> hpsearch.KerasRegressor("mlp", epochs=20).get_params()["epochs"]
+    20
     """
 
 
 def KerasEstimator(  # noqa: N802 (used as the classes are, of which it makes one)
-    build: Any = "mlp", *, task: str, **parameters: Any
+    build: Any = None, *, task: str, **parameters: Any
 ) -> Any:
     """The classifier or the regressor of a network, as ``task`` says.
 
@@ -268,7 +278,7 @@ def KerasEstimator(  # noqa: N802 (used as the classes are, of which it makes on
     --------
     >>> import hpsearch
     >>> hpsearch.KerasEstimator("mlp", task="regression", epochs=20)
-    KerasRegressor(epochs=20)
+    KerasRegressor(build='mlp', epochs=20)
     """
     kinds = {"classification": KerasClassifier, "regression": KerasRegressor}
     return kinds[one_of(tuple(kinds))("task", task)](build, **parameters)

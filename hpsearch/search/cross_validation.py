@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,7 +82,7 @@ class CrossValidation:
 
 @taking(FOR_ONE_NETWORK)
 def cross_validate(
-    build: Callable[..., Any],
+    build: Any,
     data: Any,
     y: Any = None,
     *,

@@ -70,8 +70,9 @@ class Options:
     """What a search is asked, checked; see docs/options.md."""
 
     space: Any = option(
-        "mlp",
-        "What to search: a shipped space's name (`hpsearch space` lists them) or a .py file.",
+        None,
+        "What to search: a shipped space's name (`hpsearch space` lists them) or a .py file. "
+        "Default: tabular for numbers and categories, mlp where there are words or arrays.",
         rules.anything,
         panel=Panel.SEARCH,
         metavar="NAME|FILE.py",

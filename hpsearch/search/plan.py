@@ -35,6 +35,7 @@ from hpsearch.search.options import Options
 from hpsearch.search.scored import loaded, metrics_of
 from hpsearch.search.usual_budget import budget_of, with_budget
 from hpsearch.search.usual_race import settled
+from hpsearch.search.usual_space import space_asked
 from hpsearch.space.guards import time_limit
 from hpsearch.space.hyperparameters import Values
 from hpsearch.space.space import Space
@@ -149,7 +150,7 @@ def plan_search(options: Options, source: Dataset) -> SearchPlan:
         The space can't be loaded, or the rows don't allow the folds that are asked for.
     """
     with time_limit(limit_of_call(options.trial_timeout)):
-        space = Space.load(options.space)
+        space = space_asked(options.space, source.schema)
     options = loaded(options)
     source = source.scored(by_weight=options.weigh_scores)
     dataset, rows, test = _part_test_rows(options, source)

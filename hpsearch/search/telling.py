@@ -13,7 +13,6 @@ from hpsearch.oracles import oracle_remark, proposed_first
 from hpsearch.results.journal import Journal
 from hpsearch.scoring.observer import Observer
 from hpsearch.scoring.session import Session
-from hpsearch.search.options import default
 from hpsearch.search.plan import SearchPlan
 from hpsearch.search.tried import told
 from hpsearch.task import Target
@@ -91,10 +90,9 @@ def class_weights_told(plan: SearchPlan) -> Iterator[str]:
 def images_told(plan: SearchPlan) -> Iterator[str]:
     """That the default space sees no picture in pixels, where there are some."""
     arrays = plan.dataset.schema.of_kind("array")
-    by_default = plan.options.space == default("space")
-    if by_default and any(column.array_kind in _PICTURES for column in arrays):
+    if plan.options.space is None and any(column.array_kind in _PICTURES for column in arrays):
         yield (
-            f"The space {default('space')!r} gets images as flat rows of pixels; --space image "
+            f"The space {plan.space.name!r} gets images as flat rows of pixels; --space image "
             "searches convolutional networks."
         )
 

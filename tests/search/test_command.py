@@ -105,7 +105,8 @@ def test_the_table_is_read_as_it_was(table):
 def test_a_named_set_and_a_shipped_space_go_by_their_names():
     line = command(plan_search(Options(), hpsearch.load("sklearn:iris")))
     assert line == (
-        "hpsearch run sklearn:iris --target species --race corrected-t --rungs 3 --seed 0"
+        "hpsearch run sklearn:iris --target species --space tabular --race corrected-t "
+        "--rungs 3 --seed 0 --epochs 100 --batch-size 32"
     )
 
 
