@@ -1,23 +1,24 @@
-"""Tables of all kinds: searches beside boosted trees, forests, linear models and other networks.
+"""Tables of all kinds: the default command beside boosted trees, forests and other networks.
 
-    pip install '.[bench]' lightgbm
-    python benchmarks/tables.py                   # docs/tables.csv, and a summary of what is there
-    python benchmarks/tables.py --tables laser crx --methods trees tabular --folds 2
+    pip install '.[bench]' lightgbm catboost
+    python benchmarks/tables.py                   # docs/tables.csv, then a summary and a picture
+    python benchmarks/tables.py --tables laser crx --methods trees default --folds 2
     python benchmarks/tables.py --summary         # of docs/tables.csv, nothing is run
 
 The tables of ``tables_data.py``, each in five outer folds of fixed seeds (stratified for classes).
 On an outer fold's training rows a method does whatever it does; the test rows score what comes out:
 RMSE for numbers, log loss for classes.
 
-    default, mlp, tabular      hpsearch's default command, and its search of these spaces
-    tabular alone, mlp alone   trial 0, a space's defaults, scored and refitted as a search of one
+    default, mlp               hpsearch's default command, and its search of the space ``mlp``
+    alone                      trial 0 of the default command, scored and refitted
     trees, trees tuned         HistGradientBoosting as it comes; a random search of it, for as many
-                               seconds as the default command took on that fold
+                               seconds as the default command took on that fold, and 10 at least
     forest, linear             scikit-learn's random forest and (logistic) ridge regression
     lightgbm, catboost, realmlp, tabm    where they are installed, as they come
 
-Each row is written when it is there, and one that is there is not run again. Seconds are of the
-whole method with both cores, its start included.
+The first fold of each table comes first, then the second: what is there after a stop is fair. Each
+row is written when it is there, and one that is there is not run again. Seconds are of the whole
+method with both cores, its start included.
 """
 
 from __future__ import annotations
@@ -109,18 +110,14 @@ def searched(space: str | None, **options: Any) -> Callable[[Outer, float], dict
             said = hpsearch.predict(run, outer.test.drop(columns=table.target))
             promise = run.ledger.promise
         labels = [] if table.task == "regression" else np.unique(outer.y)
-        columns = (
-            [table.target]
-            if table.task == "regression"
-            else [f"probability.{label}" for label in labels]
-        )
+        columns = [f"probability.{label}" for label in labels] or [table.target]
         predicted = said[columns].to_numpy()
-        score = outer.score(predicted[:, 0] if table.task == "regression" else predicted)
+        low, high = promise.of_rows(len(outer.test))
         return {
-            "score": score,
+            "score": outer.score(predicted if len(labels) else predicted[:, 0]),
             "promised": promise.value,
-            "low": promise.low,
-            "high": promise.high,
+            "low": low,
+            "high": high,
         }
 
     return run
@@ -229,7 +226,9 @@ def linear(outer: Outer) -> Any:
 
     if outer.table.task == "regression":
         return dense(RidgeCV(np.logspace(-3, 3, 13)))
-    return dense(LogisticRegressionCV(max_iter=2000, scoring="neg_log_loss"))
+    settings: dict[str, Any] = {"l1_ratios": (0.0,), "use_legacy_attributes": False}
+    settings |= {"max_iter": 2000, "scoring": "neg_log_loss"}
+    return dense(LogisticRegressionCV(**settings))
 
 
 def lightgbm(outer: Outer) -> Any:
@@ -260,9 +259,7 @@ def pytabkit(name: str) -> Callable[[Outer], Any]:
 METHODS: dict[str, Callable[[Outer, float], dict]] = {
     "default": searched(None),
     "mlp": searched("mlp"),
-    "tabular": searched("tabular"),
-    "tabular alone": searched("tabular", trials=1),
-    "mlp alone": searched("mlp", trials=1),
+    "alone": searched(None, trials=1),
     "trees": fitted(trees),
     "trees tuned": trees_tuned,
     "forest": fitted(forest),
@@ -278,69 +275,162 @@ NEEDS = {"lightgbm": "lightgbm", "catboost": "catboost", "realmlp": "pytabkit", 
 def run_missing(options: argparse.Namespace) -> pd.DataFrame:
     """Run what is not in the file yet, and write each row when it is there."""
     rows = pd.read_csv(options.out) if options.out.exists() else pd.DataFrame(columns=COLUMNS)
-    for table in [table for table in REPORTED if table.name in options.tables]:
-        for outer in outer_folds(table)[: options.folds]:
+    tables = [table for table in REPORTED if table.name in options.tables]
+    for number in range(options.folds):
+        for table in tables:
             for method in options.methods:
-                here = (rows["table"] == table.name) & (rows["fold"] == outer.fold)
+                here = (rows["table"] == table.name) & (rows["fold"] == number)
                 if (here & (rows["method"] == method)).any():
                     continue
                 took = rows.loc[here & (rows["method"] == "default"), "seconds"]
-                budget = max([FEWEST_SECONDS, *took])
-                began = time.monotonic()
-                found = METHODS[method](outer, budget)
-                found["seconds"] = time.monotonic() - began
-                head = {"table": table.name, "fold": outer.fold, "method": method}
-                row = pd.DataFrame([{**head, "metric": table.metric, **found}], columns=COLUMNS)
+                found = measured(table, number, method, max([FEWEST_SECONDS, *took]))
+                row = pd.DataFrame([found], columns=COLUMNS)
                 rows = row if rows.empty else pd.concat([rows, row], ignore_index=True)
                 rows.to_csv(options.out, index=False, float_format="%.6g", lineterminator="\n")
-                print(
-                    f"{table.name:14}{outer.fold:2}  {method:14}{found['score']:10.4f}"
-                    f"{found['seconds']:7.1f} s",
-                    flush=True,
-                )
     return rows
 
 
+def measured(table: Table, number: int, method: str, budget: float) -> dict[str, Any]:
+    """One row of the file."""
+    outer = outer_folds(table)[number]
+    began = time.monotonic()
+    found = METHODS[method](outer, budget)
+    seconds = time.monotonic() - began
+    print(
+        f"{table.name:14}{number:2}  {method:12}{found['score']:10.4f}{seconds:7.1f} s", flush=True
+    )
+    head = {"table": table.name, "fold": number, "method": method, "metric": table.metric}
+    return {**head, **found, "seconds": seconds}
+
+
+# -- what is said of it
+
+ORDER = list(METHODS)
+LEVEL = 0.05
+
+
 def summary(rows: pd.DataFrame) -> str:
-    """Mean scores of each table, and how each method stands to untuned trees."""
+    """Mean scores and seconds, how methods stand to each other, and what promises were worth."""
+    parts = [
+        "Mean scores on the outer folds, small is good:",
+        markdown(means_of(rows, "score")),
+        "Mean seconds:",
+        markdown(means_of(rows, "seconds").round(1)),
+        *(
+            f"Beside {other} (paired over outer folds):\n\n" + markdown(standing(rows, other))
+            for other in ("trees", "trees tuned", "mlp")
+            if (rows["method"] == other).any()
+        ),
+        "Promises:",
+        markdown(promises(rows)),
+    ]
+    return "\n\n".join(parts)
+
+
+def means_of(rows: pd.DataFrame, what: str) -> pd.DataFrame:
+    """A row a table, a column a method."""
+    found = rows.pivot_table(index="table", columns="method", values=what, sort=False)
+    return found[[method for method in ORDER if method in found]]
+
+
+def normalised(rows: pd.DataFrame) -> pd.DataFrame:
+    """Scores from 0, the worst method on a table, to 1, the best; linear models don't take part.
+
+    They are so much worse on some tables that all others would be alike beside them.
+    """
+    means = means_of(rows[rows["method"] != "linear"], "score")
+    worst, best = means.max(axis=1), means.min(axis=1)
+    return means.rsub(worst, axis=0).div(worst - best, axis=0)
+
+
+def standing(rows: pd.DataFrame, other: str) -> pd.DataFrame:
+    """On how many tables each method's mean is better than another's, and how many say so surely.
+
+    Surely: p < 0.05 in the corrected paired t-test (Nadeau & Bengio 2003) over the outer folds; all
+    others are ties, whoever's mean is better.
+    """
+    by_fold = rows.pivot_table(index=["table", "fold"], columns="method", values="score")
+    found = {}
+    for method in means_of(rows, "score"):
+        if method == other:
+            continue
+        pairs = by_fold[[other, method]].dropna()
+        told = [compared(pair[other], pair[method]) for _, pair in pairs.groupby("table")]
+        better = sum(gain > 0 for gain, _ in told)
+        sure = [gain for gain, p in told if p < LEVEL]
+        found[method] = {
+            "better on": f"{better} of {len(told)}",
+            "surely better": sum(gain > 0 for gain in sure),
+            "ties": len(told) - len(sure),
+            "surely worse": sum(gain < 0 for gain in sure),
+        }
+    scores = normalised(rows).mean()
+    table = pd.DataFrame(found).T
+    table.insert(0, "normalised score", [scores.get(method, np.nan) for method in table.index])
+    return table
+
+
+def compared(other: pd.Series, method: pd.Series) -> tuple[float, float]:
+    """How much less the method's mean loss is, and the p-value; 1 where there is one fold."""
     from hpsearch.stats import corrected_t_test
 
-    means = rows.pivot_table(index="table", columns="method", values="score", sort=False)
-    by_fold = rows.pivot_table(
-        index=["table", "fold"], columns="method", values="score", sort=False
-    )
-    worst, best = means.max(axis=1), means.min(axis=1)
-    normal = means.rsub(worst, axis=0).div(worst - best, axis=0).mean()
-    lines = [
-        markdown(means),
-        "",
-        "| method | mean normalised score | beats trees | surely | ties | loses, surely |",
-    ]
-    lines.append("| --- | ---: | ---: | ---: | ---: | ---: |")
-    for method in means:
-        won = lost = told_won = told_lost = 0
-        for table in means.index:
-            pair = by_fold.loc[table, ["trees", method]].dropna()
-            if method == "trees" or len(pair) < 2:
-                continue
-            gain = pair["trees"].mean() - pair[method].mean()
-            test = corrected_t_test(pair["trees"], pair[method], n_train=80, n_validation=20)
-            won, lost = won + (gain > 0), lost + (gain < 0)
-            told_won += gain > 0 and test.p_value < 0.05
-            told_lost += gain < 0 and test.p_value < 0.05
-        lines.append(
-            f"| {method} | {normal[method]:.3f} | {won} of {won + lost} | {told_won} "
-            f"| {won + lost - told_won - told_lost} | {told_lost} |"
-        )
+    gain = float(other.mean() - method.mean())
+    if len(other) < 2:
+        return gain, 1.0
+    test = corrected_t_test(other, method, n_train=80, n_validation=20)
+    return gain, float(test.p_value)
+
+
+def promises(rows: pd.DataFrame) -> pd.DataFrame:
+    """How many outer scores lie within what was promised for so many rows; how far off it is."""
     kept = rows.dropna(subset=["promised", "low"])
+    found = {}
     for method, part in kept.groupby("method", sort=False):
         inside = (part["low"] <= part["score"]) & (part["score"] <= part["high"])
-        error = ((part["promised"] - part["score"]) / part["score"]).mean()
-        lines.append(
-            f"\n{method}: {inside.sum()} of {len(part)} outer scores inside the promised interval; "
-            f"promises are {100 * error:+.1f} % off on average."
+        off = 100 * (part["promised"] / part["score"] - 1)
+        found[method] = {
+            "inside": f"{inside.sum()} of {len(part)}",
+            "share": inside.mean(),
+            "worse than promised": int((part["score"] > part["high"]).sum()),
+            "promised above seen, % (mean)": off.mean(),
+            "median": off.median(),
+        }
+    return pd.DataFrame(found).T
+
+
+def draw(rows: pd.DataFrame, path: Path) -> None:
+    """Each method's loss beside that of untuned trees, a mark a table."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    means = means_of(rows, "score")
+    ratios = means.div(means["trees"], axis=0).drop(columns="trees")
+    figure, axis = plt.subplots(figsize=(9, 0.45 * len(ratios) + 1.6), layout="constrained")
+    for method, mark in zip(ratios, "oDsv^P*X<>hp", strict=False):
+        own = method in ("default", "alone", "mlp")
+        axis.plot(
+            ratios[method],
+            range(len(ratios)),
+            mark,
+            label=method,
+            color="#cc3311" if method == "default" else "#4477aa" if own else "#888888",
+            alpha=0.9 if own else 0.6,
+            markersize=9 if method == "default" else 6,
         )
-    return "\n".join(lines)
+    axis.axvline(1.0, color="black", linewidth=0.8)
+    axis.set_yticks(range(len(ratios)), ratios.index)
+    axis.set_xscale("log")
+    axis.set_xticks([0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0])
+    axis.xaxis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.minorticks_off()
+    low, high = np.nanmin(ratios), np.nanmax(ratios)
+    axis.set_xlim(max(0.4, 0.95 * low), min(2.2, 1.05 * high))
+    axis.invert_yaxis()
+    axis.set_xlabel("loss on test rows, as a multiple of untuned boosted trees' (left is better)")
+    figure.legend(loc="outside lower center", ncols=6, frameon=False)
+    figure.savefig(path, dpi=110)
 
 
 def main() -> None:
@@ -355,6 +445,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = pd.read_csv(options.out) if options.summary else run_missing(options)
     print(summary(rows))
+    draw(rows, options.out.with_suffix(".png"))
 
 
 if __name__ == "__main__":
