@@ -63,6 +63,42 @@ class Variant:
 
 VARIANTS = {
     AS_IT_IS: Variant(),
+    "no waves": Variant(
+        texts=((' in ("both", "periodic"):\n        parts', " in ():\n        parts"),)
+    ),
+    "no places between quantiles": Variant(values={"embedding": "periodic"}),
+    "neither of them": Variant(values={"embedding": "none"}),
+    "numbers not clipped": Variant(
+        texts=(("numbers = numbers / ops.sqrt(1.0 + ops.square(numbers / CLIPPED_AT))", ""),)
+    ),
+    "no scales of features": Variant(texts=(("return rows + SCALE_SPEED * grown", "return rows"),)),
+    "scales learnt slowly": Variant(texts=(("SCALE_SPEED = 6.0", "SCALE_SPEED = 1.0"),)),
+    "last layer not 0 at first": Variant(
+        texts=((', kernel_initializer="zeros"\n    )\n    model', "\n    )\n    model"),)
+    ),
+    "SELU": Variant(values={"activation": "selu"}),
+    "ReLU": Variant(texts=(('["mish", "selu"]', '["relu"]'),)),
+    "one fall of the rate": Variant(texts=(("N_CYCLES = 4", "N_CYCLES = 1"),)),
+    "constant rate": Variant(
+        texts=(
+            (
+                'keras.optimizers.schedules.CosineDecayRestarts(hp.get("learning_rate"), first)',
+                'hp.get("learning_rate")',
+            ),
+        )
+    ),
+    "no weight decay": Variant(
+        texts=(('weight_decay=hp.get("weight_decay")', "weight_decay=0.0"),)
+    ),
+    "beta_2 0.999": Variant(texts=((", beta_2=0.95", ""),)),
+    "no dropout": Variant(values={"dropout": 0.0}),
+    "one hidden layer": Variant(values={"n_layers": 1}),
+    "two hidden layers": Variant(values={"n_layers": 2}),
+    "64 units": Variant(values={"units": 64}),
+    "256 units": Variant(values={"units": 256}),
+    "15 epochs": Variant(options={"epochs": 15}),
+    "30 epochs": Variant(options={"epochs": 30}),
+    "100 epochs": Variant(options={"epochs": 100}),
 }
 
 

@@ -1,12 +1,12 @@
-"""The whole default command against a plain Keras loop on the same candidates.
+"""The whole command, with the space mlp, against a plain Keras loop on the same candidates.
 
     python benchmarks/default_space.py
 
-Times ``hpsearch run sklearn:breast_cancer`` as a user calls it, with an empty compilation cache:
-imports, search, refit, export, reload check and report. Once as it is by default, racing with
-rungs, and once with ``--race off --rungs 1``, which trains every repeat of every candidate. The
-racing one runs a second time with the cache that the first time filled. Then a run of one trial and
-one epoch on iris, likewise, which is nothing but starting and ending.
+Times ``hpsearch run sklearn:breast_cancer --space mlp`` as a user calls it, with an empty
+compilation cache: imports, search, refit, export, reload check and report. Once as it is, racing
+with rungs, and once with ``--race off --rungs 1``, which trains every repeat of every candidate.
+The racing one runs a second time with the cache that the first time filled. Then a run of one trial
+and one epoch on iris, likewise, which is nothing but starting and ending.
 
 The loop trains each of the run's candidates by ``model.fit`` on one fold, for 2 and for 12 epochs;
 their difference gives the seconds of an epoch and what is left the seconds of building and tracing.
@@ -73,7 +73,8 @@ def run_command(folder, cache, data, options):
     number = len(list(folder.glob("run-*")))
     timed = Timed(folder / f"run-{number}")
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "JAX_LOG_COMPILES": "1"}
-    command = [sys.executable, "-m", "hpsearch", "run", data, *options, "--out", str(timed.path)]
+    command = [sys.executable, "-m", "hpsearch", "run", data, "--space", "mlp", *options]
+    command += ["--out", str(timed.path)]
     started = time.perf_counter()
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

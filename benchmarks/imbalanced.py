@@ -120,6 +120,7 @@ def measured(options, name, seed, folder):
     for weights in (None, "balanced"):
         out = folder / f"{name}-{seed}-{weights}"
         search = hpsearch.Search(
+            "mlp",
             trials=options.trials,
             repeats=options.repeats,
             class_weight=weights,

@@ -247,6 +247,7 @@ def judge_search(
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) if runs is None else runs / f"{name}-{seed}"
         run = hpsearch.Search(
+            "mlp",
             trials=n_candidates,
             metric="accuracy",
             seed=seed % N_DRAWS.get(source, seed + 1),

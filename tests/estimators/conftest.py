@@ -28,7 +28,7 @@ def search():
         "folds": 2,
         "repeats": 1,
         "epochs": 10,
-        "batch_size": 8,
+        "batch_size": 4,
         "race": "off",
         "rungs": 1,
         "baselines": False,
