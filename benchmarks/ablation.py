@@ -68,10 +68,18 @@ VARIANTS = {
     ),
     "no places between quantiles": Variant(values={"embedding": "periodic"}),
     "neither of them": Variant(values={"embedding": "none"}),
-    "numbers not clipped": Variant(
-        texts=(("numbers = numbers / ops.sqrt(1.0 + ops.square(numbers / CLIPPED_AT))", ""),)
+    "numbers clipped smoothly": Variant(
+        texts=(
+            (
+                "others = rows[:, :n_numbers], rows[:, n_numbers:]\n",
+                "others = rows[:, :n_numbers], rows[:, n_numbers:]\n"
+                "    numbers = numbers / keras.ops.sqrt(1.0 + keras.ops.square(numbers / 3.0))\n",
+            ),
+        )
     ),
-    "no scales of features": Variant(texts=(("return rows + SCALE_SPEED * grown", "return rows"),)),
+    "no scales of features": Variant(
+        texts=(("return rows + SCALE_SPEED * grown(rows)", "return rows"),)
+    ),
     "scales learnt slowly": Variant(texts=(("SCALE_SPEED = 6.0", "SCALE_SPEED = 1.0"),)),
     "last layer not 0 at first": Variant(
         texts=((', kernel_initializer="zeros"\n    )\n    model', "\n    )\n    model"),)
@@ -87,8 +95,11 @@ VARIANTS = {
             ),
         )
     ),
-    "no weight decay": Variant(
-        texts=(('weight_decay=hp.get("weight_decay")', "weight_decay=0.0"),)
+    "weight decay 0.02": Variant(
+        texts=(("Adam(rates, beta_2=0.95)", "AdamW(rates, weight_decay=0.02, beta_2=0.95)"),)
+    ),
+    "weight decay 0.5": Variant(
+        texts=(("Adam(rates, beta_2=0.95)", "AdamW(rates, weight_decay=0.5, beta_2=0.95)"),)
     ),
     "beta_2 0.999": Variant(texts=((", beta_2=0.95", ""),)),
     "no dropout": Variant(values={"dropout": 0.0}),

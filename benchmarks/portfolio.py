@@ -244,7 +244,7 @@ def literal(rows: pd.DataFrame, members: Sequence[int]) -> str:
     texts = rows.drop_duplicates("configuration").set_index("configuration")["hyperparameters"]
     each = [json.loads(texts[number]) for number in members if number]
     lines = [f"    {rounded(values)!r},".replace("'", '"') for values in each]
-    return "\n".join(["PORTFOLIO = [", *lines, "]"])
+    return "\n".join(["BEST_ELSEWHERE = [", *lines, "]"])
 
 
 def rounded(values: Configuration) -> Configuration:
@@ -258,7 +258,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     names = [table.name for table in DEVELOPMENT]
     parser.add_argument("--tables", nargs="+", choices=names, default=names)
-    parser.add_argument("--n", type=int, default=40, help="configurations, with the defaults")
+    parser.add_argument("--n", type=int, default=30, help="configurations, with the defaults")
     parser.add_argument("--epochs", type=int, help="default: the package's")
     parser.add_argument("--left-out", nargs="*", default=["batch_size"])
     parser.add_argument("--size", type=int, default=6, help="of the portfolio, with the defaults")

@@ -1,12 +1,12 @@
 """A space for tables of numbers and categories: a network whose defaults are strong as they are.
 
-It takes what pays in networks of recent years. Numbers are clipped smoothly, so that far values
-don't rule, and every feature has a scale of its own that training finds quickly (RealMLP:
-Holzmüller, Grinsztajn & Steinwart, "Better by default", 2024). Each number is joined by a few waves
-of itself and by its place between quantiles, with which a network learns what is not smooth
-(Gorishniy, Rubachev & Babenko, "On embeddings for numerical features in tabular deep learning",
-2022). Then come three layers with Mish, and AdamW, whose learning rate falls to nothing four times, each time twice as slowly
-(Loshchilov & Hutter, "SGDR", 2017): where few epochs are enough, one of the first falls will do.
+It takes what pays in networks of recent years. Each number is joined by a few waves of itself and
+by its place between quantiles, with which a network learns what is not smooth (Gorishniy, Rubachev
+& Babenko, "On embeddings for numerical features in tabular deep learning", 2022). Every feature has
+a scale of its own that training finds quickly, then come three layers with Mish (RealMLP:
+Holzmüller, Grinsztajn & Steinwart, "Better by default", 2024). The learning rate falls to nothing
+four times, each time twice as slowly (Loshchilov & Hutter, "SGDR", 2017): where few epochs are
+enough, one of the first falls will do. ``benchmarks/ablation.py`` tells what each part is worth.
 
 Few hyperparameters, those that matter. All of it is made of Keras's own layers and operations, so
 that the exported model loads anywhere.
@@ -16,9 +16,7 @@ import math
 
 UNITS = [64, 128, 256]
 ACTIVATIONS = ["mish", "selu"]
-
-CLIPPED_AT = 3.0
-"""Standard deviations that a smoothly clipped number comes near and never reaches."""
+BATCH_SIZES = [32, 64, 128, 256]
 
 N_WAVES, N_EMBEDDED = 16, 3
 """Waves of each number, and features that they are mixed to, beside the number itself."""
@@ -29,8 +27,14 @@ SCALE_SPEED = 6.0
 BINS = "numbers.piecewise"
 """The input that holds how much of each interval between quantiles lies below a number."""
 
+MOST_BINNED, MOST_EMBEDDED = 128, 512
+"""Numbers that are joined by their places, and by waves: of more, layers would become very wide."""
+
 N_CYCLES = 4
-"""Of 1, 2, 4 and 8 parts of all steps."""
+"""Of 1, 2, 4 and 8 parts of all epochs."""
+
+CUT_OFF = 0.15
+"""Share of the last cycle that may be missing, where epochs don't come out even."""
 
 BEST_ELSEWHERE = [
     {
@@ -41,7 +45,6 @@ BEST_ELSEWHERE = [
         "frequency": 0.059,
         "dropout": 0.04,
         "learning_rate": 0.0021,
-        "weight_decay": 0.00023,
     },
     {
         "n_layers": 1,
@@ -51,7 +54,6 @@ BEST_ELSEWHERE = [
         "frequency": 0.11,
         "dropout": 0.35,
         "learning_rate": 0.0026,
-        "weight_decay": 0.0049,
     },
     {
         "n_layers": 2,
@@ -61,7 +63,6 @@ BEST_ELSEWHERE = [
         "frequency": 0.068,
         "dropout": 0.16,
         "learning_rate": 0.006,
-        "weight_decay": 0.0057,
     },
     {
         "n_layers": 3,
@@ -71,7 +72,6 @@ BEST_ELSEWHERE = [
         "frequency": 0.038,
         "dropout": 0.31,
         "learning_rate": 0.002,
-        "weight_decay": 0.052,
     },
     {
         "n_layers": 3,
@@ -80,7 +80,6 @@ BEST_ELSEWHERE = [
         "embedding": "none",
         "dropout": 0.16,
         "learning_rate": 0.0027,
-        "weight_decay": 0.087,
     },
 ]
 """What helped most after the defaults, on nine tables of ``benchmarks/portfolio.py``."""
@@ -97,25 +96,25 @@ def declare(hp, problem):
             hp.Float("frequency", 0.02, 1.0, sampling="log", default=0.1)
     hp.Float("dropout", 0.0, 0.5, default=0.15)
     hp.Float("learning_rate", 3e-4, 1e-2, sampling="log", default=2e-3)
-    hp.Float("weight_decay", 1e-4, 1e-1, sampling="log", default=2e-2)
-    hp.Choice("batch_size", batch_sizes(problem.n_train))
+    sizes = [size for size in BATCH_SIZES if size <= problem.n_train] or [problem.n_train]
+    hp.Choice("batch_size", sizes, default=min(usual_batch_size(problem.n_train), sizes[-1]))
 
 
 def embeds(problem):
     """Whether numbers are embedded: bags of words go to dense layers as they are, which is fast."""
-    return problem.n_numbers > 0 and not problem.n_words
+    return 0 < problem.n_numbers <= MOST_EMBEDDED and not problem.n_words
 
 
 def embeddings(problem):
     """How numbers can be embedded, the default first."""
     has_bins = BINS in problem.inputs and "flat" in problem.inputs
+    has_bins = has_bins and problem.n_numbers <= MOST_BINNED
     return [*(["both"] if has_bins else []), "periodic", "none"]
 
 
-def batch_sizes(n_train):
-    """The usual one, which leaves some 16 steps an epoch at least, then twice and four times it."""
-    usual = 16 if n_train < 512 else 32 if n_train < 1024 else 64 if n_train < 16384 else 128
-    return [size for size in (usual, 2 * usual, 4 * usual) if size <= n_train] or [n_train]
+def usual_batch_size(n_train):
+    """The batch size that leaves some 16 steps an epoch, and not many more than 128."""
+    return 32 if n_train < 1024 else 64 if n_train < 16384 else 128
 
 
 def portfolio(problem):
@@ -153,12 +152,10 @@ def build(hp, problem):
 
 
 def embedded(hp, rows, n_numbers):
-    """The parts of rows: the numbers, which come first, clipped; their waves; what is left."""
+    """The parts of rows: the numbers, which come first; their waves; what is left."""
     import keras
 
     numbers, others = rows[:, :n_numbers], rows[:, n_numbers:]
-    ops = keras.ops
-    numbers = numbers / ops.sqrt(1.0 + ops.square(numbers / CLIPPED_AT))
     parts = [numbers]
     if hp.get("embedding") in ("both", "periodic"):
         parts.append(keras.layers.Flatten()(waves(hp, numbers, n_numbers)))
@@ -212,9 +209,22 @@ def hidden_layer(hp, rows):
 
 
 def optimizer(hp, problem):
-    """AdamW, its learning rate falling from the full rate to nothing in each cycle."""
+    """Adam, its learning rate falling from the full rate to nothing in each cycle."""
     import keras
 
-    first = math.ceil(problem.total_steps(hp.get("batch_size")) / (2**N_CYCLES - 1))
+    first = first_cycle(problem.epochs) * problem.steps_per_epoch(hp.get("batch_size"))
     rates = keras.optimizers.schedules.CosineDecayRestarts(hp.get("learning_rate"), first)
-    return keras.optimizers.AdamW(rates, weight_decay=hp.get("weight_decay"), beta_2=0.95)
+    return keras.optimizers.Adam(rates, beta_2=0.95)
+
+
+def first_cycle(epochs):
+    """Epochs of the first cycle, where each has twice as many as the one before.
+
+    Cycles have whole epochs, so that the rate is at its end after the same epoch however many rows
+    there are. There are four of them, or fewer where most of the last one would be cut off.
+    """
+    for n_cycles in range(N_CYCLES, 1, -1):
+        first = math.ceil(epochs / (2**n_cycles - 1))
+        if first * (2**n_cycles - 1) - epochs <= CUT_OFF * first * 2 ** (n_cycles - 1):
+            return first
+    return epochs
