@@ -38,7 +38,7 @@ from hpsearch.search.usual_race import RUNGS
 from hpsearch.space.space import Candidate
 from hpsearch.stats import RaceStep, bias_corrected_cv_of_epochs, bias_corrected_race
 
-TRIALS, EPOCHS, BRACKET = 60, default("epochs"), default("bracket")
+TRIALS, EPOCHS, BRACKET = 60, 100, default("bracket")
 SEARCHES = ("every trial to the end", "race", "race, last choice alone")
 
 

@@ -50,7 +50,7 @@ def _check_race(options: Options) -> None:
         )
     if options.epochs is not None and rungs > most_rungs(options.epochs):
         raise OptionError(
-            f"Each rung trains longer than the one before it, so --epochs {options.epochs} allows "
+            f"Each rung trains longer than the one before it, so {options.epochs} epochs allow "
             f"at most {most_rungs(options.epochs)}; received --rungs {options.rungs}. "
             "Raise --epochs, or lower --rungs."
         )

@@ -186,9 +186,7 @@ class KFoldTuner:
         fit = with_labels(arguments.options, data.target)
         if "baselines" not in self._options and data.schema.of_kind("array"):
             fit = {**fit, "baselines": False}  # boosted trees of pixels take longer than networks
-        if "epochs" not in self._options:
-            fit = {"epochs": usual_epochs(data.n_rows), **fit}
-        search = self._search_for(fit)
+        search = self._search_for(fit, data.n_rows)
         arguments.say()
         if not self._overwrite and is_run(Path(self.project_dir)):
             self._run = resume(
@@ -197,7 +195,7 @@ class KFoldTuner:
                 space=self._networks.space,
                 metric=None if isinstance(self._metric, str) else self._metric,
                 observer=search.observer,
-                **self._what_was_asked(fit),
+                **self._what_was_asked(fit, data.n_rows),
             )
         else:
             self._run = search.run(data)
@@ -264,22 +262,22 @@ class KFoldTuner:
 
     # -- how it asks for a search
 
-    def _search_for(self, fit: Mapping[str, Any]) -> Search:
+    def _search_for(self, fit: Mapping[str, Any], n_rows: int = 0) -> Search:
         return Search(
             self._networks.space,
             out=self.project_dir,
             overwrite=self._overwrite,
             metric=self._metric,
-            **self._what_was_asked(fit),
+            **self._what_was_asked(fit, n_rows),
             observer=fit.get("observer", self._options.get("observer")),
         )
 
-    def _what_was_asked(self, fit: Mapping[str, Any]) -> dict[str, Any]:
+    def _what_was_asked(self, fit: Mapping[str, Any], n_rows: int) -> dict[str, Any]:
         """Options of a search that were given, the space, the metric and the folder apart."""
         options = {**_among(_SEARCH, self._options), **_among(_SEARCH, fit)}
         trials = self._max_trials
         if trials is None:
-            epochs = options.get("epochs", usual_epochs(0))
+            epochs = options.get("epochs", usual_epochs(n_rows))
             trials = _cycle(epochs) if self._oracle == "hyperband" else MAX_TRIALS
         return {**options, "trials": trials, "oracle": self._oracle, "seed": self._seed}
 

@@ -353,11 +353,11 @@ def test_the_leaders_get_repeats_until_the_winner_is_clear_or_tied(search, folde
     [
         ({"race": "fast"}, "`race` is one of auto, off, forgiving, corrected-t; received 'fast'"),
         ({"race": "forgiving", "repeats": 1}, r"there is one; received --race forgiving"),
-        ({"rungs": 4, "epochs": 9}, "--epochs 9 allows at most 3; received --rungs 4"),
+        ({"rungs": 4, "epochs": 9}, "so 9 epochs allow at most 3; received --rungs 4"),
         ({"rungs": 0}, "`rungs` must be a whole number of at least 1"),
         ({"until_decided": True, "max_repeats": 3}, "must be above --repeats; received 3 and 3"),
         ({"max_repeats": 5}, "--until-decided goes, which is missing; received --max-repeats 5"),
-        ({"rungs": 10**6, "epochs": 9}, "allows at most 3"),
+        ({"rungs": 10**6, "epochs": 9}, "allow at most 3"),
         ({"race": "forgiving", "patience": 3}, "which --race would take apart"),
         ({"rungs": 2, "patience": 3}, "which --rungs would take apart"),
         ({"until_decided": True, "patience": 3}, "which --until-decided would take apart"),

@@ -437,7 +437,7 @@ def test_a_high_score_is_good_to_an_oracle_where_it_is_to_the_metric(search_here
     monkeypatch.setattr("hpsearch.search.execution.make_oracle", noted)
     data = hpsearch.load(visits(), target="ill", drop="group")
     search_here(data, trials=1, metric="accuracy", epochs=2, seed=3)
-    assert plans == [OraclePlan(seed=3, max_trials=1, epochs=2, direction="max")]
+    assert plans == [OraclePlan(seed=3, max_trials=1, epochs=2, direction="max", first=({},))]
 
 
 def build_that_may_fail(hp, problem):

@@ -122,7 +122,7 @@ def test_weights_of_classes_and_what_selects_may_be_at_odds(asked, is_told):
 
 @pytest.mark.parametrize(
     ("shape", "space", "is_told"),
-    [((8, 8), "mlp", True), ((8, 8), "image", False), ((20, 3), "mlp", False)],
+    [((8, 8), None, True), ((8, 8), "image", False), ((20, 3), None, False)],
 )
 def test_the_default_space_says_what_it_makes_of_images(shape, space, is_told):
     x = np.random.default_rng(0).random((40, *shape))

@@ -9,6 +9,7 @@ from hpsearch.errors import OptionError
 from hpsearch.search.command import command
 from hpsearch.search.options import Options
 from hpsearch.search.plan import plan_search
+from hpsearch.search.usual_budget import with_budget
 from hpsearch.search.usual_race import settled
 
 USUAL = ("corrected-t", 3)
@@ -43,7 +44,7 @@ USUAL = ("corrected-t", 3)
     ],
 )
 def test_what_a_search_takes(asked, race, rungs):
-    options, note = settled(Options(**asked), n_repeats=3)
+    options, note = settled(with_budget(Options(**asked), 150), n_repeats=3)
     assert (options.race, options.rungs) == (race, rungs)
     is_open = not {"race", "rungs"} <= asked.keys()
     assert bool(note) == is_open
@@ -52,7 +53,7 @@ def test_what_a_search_takes(asked, race, rungs):
 
 
 def test_it_is_settled_once():
-    options, _ = settled(Options(), n_repeats=3)
+    options, _ = settled(with_budget(Options(), 150), n_repeats=3)
     assert settled(options, n_repeats=1) == (options, "")
 
 
@@ -78,7 +79,7 @@ def test_the_command_of_a_run_names_what_it_took():
         ({"rungs": 3, "patience": 3}, "which --rungs would take apart"),
         ({"race": "corrected-t", "repeats": 1}, "there is one; received --race corrected-t"),
         ({"rungs": 3, "oracle": "hyperband"}, "sets the rungs itself"),
-        ({"rungs": 3, "epochs": 2}, "allows at most 2"),
+        ({"rungs": 3, "epochs": 2}, "allow at most 2"),
         ({"bracket": 0}, "`bracket` must be a whole number of at least 1"),
     ],
 )
