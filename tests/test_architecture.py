@@ -42,7 +42,7 @@ HEAVY = {"tensorflow", "keras", "keras_tuner", "jax", "sklearn", "optuna", "torc
 # Modules that only a process which trains or predicts imports.
 MAY_IMPORT_HEAVY_LIBRARIES = {
     *(f"engines/fused/{name}.py" for name in ("program", "bags", "layers", "losses", "packing")),
-    "engines/reference/program.py",
+    *(f"engines/reference/{name}.py" for name in ("program", "rates")),
     # Estimators are scikit-learn's classes; nothing imports them before one is asked for.
     *(f"estimators/{name}.py" for name in ("base", "made", "rows", "searches", "single")),
 }

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from hpsearch.engines.rates import optimizers_in
 from hpsearch.space.network_checks import is_of_keras
 
 
 def ends_elsewhere(optimizer: Any) -> bool:
     """Whether an optimizer, or one that it wraps, ends with other weights than its last step's."""
+    return any(map(_ends_elsewhere, optimizers_in(optimizer)))
+
+
+def _ends_elsewhere(optimizer: Any) -> bool:
     import keras
 
-    wrapped = [getattr(optimizer, "inner_optimizer", None), *getattr(optimizer, "optimizers", ())]
-    if any(ends_elsewhere(inner) for inner in wrapped if inner is not None):
-        return True
     theirs = keras.optimizers.Optimizer.finalize_variable_values
     has_its_own = not is_of_keras(optimizer) and (
         type(optimizer).finalize_variable_values is not theirs

@@ -6,6 +6,7 @@ Which weights a network begins with, and how it trains, belongs to each engine.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 from hpsearch.engines.augmentation import check_value_ranges
@@ -13,8 +14,10 @@ from hpsearch.engines.buckets import Batching, open_inputs
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData, problem_of, smallest_training_set
 from hpsearch.engines.frozen_base import cut_of
+from hpsearch.engines.initial import numpy_draws
 from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.lookups import check_lookups, check_named_lookups
+from hpsearch.engines.rates import rates_in
 from hpsearch.errors import SpaceError
 from hpsearch.preprocessing.inputs import reads_words
 from hpsearch.space.network_checks import check_saves
@@ -39,7 +42,8 @@ class Configuration:
 
     Parameters
     ----------
-    n_train : training rows that schedules count their steps by; by default the smallest fold's.
+    n_train : training rows that the networks are built for; by default the smallest fold's. Their
+        schedules count the steps of so many; see ``rates_for`` for those of other folds.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Configuration:
         self._made_of = job, data, dict(values), n_train
         self._asked = self.problem
         self._is_of_heads = False
+        self._rates: dict[int, list[Any]] = {}
         self.phase = phase
         self.phases: tuple[tuple[int, int], ...] = ()
 
@@ -125,6 +130,45 @@ class Configuration:
             self.phases = tuple(spans(built.phases, self.settings.epochs))
             enter(self._space.name, built.model, built.phases, self.phase)
         return self._head_of(built.model) if self._is_of_heads else built.model
+
+    def has_steps_of(self, n_train: int) -> bool:
+        """Whether so many training rows take as many steps an epoch as the networks count."""
+        size, asked = self.settings.batch_size, self._asked
+        other = replace(asked, n_train=n_train)
+        return other.steps_per_epoch(size) == asked.steps_per_epoch(size)
+
+    def rates_for(self, n_train: int, own: list[Any]) -> list[Any]:
+        """Learning rates that count the steps of a fold of so many training rows.
+
+        They are those of a network that is built for these rows, of which nothing else counts: what
+        all folds are trained with stays one network.
+
+        Parameters
+        ----------
+        own : the learning rates of the optimizer that takes them, as ``rates.rates_in`` gives them.
+
+        Raises
+        ------
+        SpaceError
+            If the space raises, or makes other optimizers of so many rows.
+        """
+        if n_train not in self._rates:
+            problem = replace(self._asked, n_train=n_train)
+            with numpy_draws():
+                built = self._space.construct(self.values, problem, self._fixes)
+                if built.phases:
+                    enter(self._space.name, built.model, built.phases, self.phase)
+            optimizer = built.model.optimizer
+            if hasattr(optimizer, "optimizers"):  # which it may only find for variables
+                optimizer.build(built.model.trainable_variables)
+            self._rates[n_train] = rates_in(optimizer)
+        rates = self._rates[n_train]
+        if len(rates) != len(own):
+            raise SpaceError(
+                f"build of '{self._space.name}' must make as many optimizers whatever "
+                f"`problem.n_train` is; it made {len(own)}, and {len(rates)} of {n_train} rows."
+            )
+        return rates
 
     def _head_of(self, model: Any) -> Any:
         cut = cut_of(model)

@@ -289,22 +289,8 @@ def problem_of(target: Target, layout: Layout, *, n_train: int, epochs: int) -> 
     )
 
 
-def steps_of_an_epoch(
-    data: FitData, batch_size: int, positions: Sequence[int] | None = None
-) -> float:
-    """Steps on all rows that see each as often as an epoch of a fold does, the mean over folds.
-
-    Parameters
-    ----------
-    positions : of the folds; all by default.
-    """
-    n_rows = data.encoded.n_rows
-    folds = data.folds if positions is None else [data.folds[position] for position in positions]
-    return float(np.mean([-(-len(f.train) // batch_size) * n_rows / len(f.train) for f in folds]))
-
-
 def smallest_training_set(folds: Sequence[Fold]) -> int:
-    """Rows of the smallest training set of the first repeat: all schedules count steps by it.
+    """Rows of the smallest training set of the first repeat: networks are built for so many.
 
     Of the first repeat, which is the same however many there are, so that more repeats leave the
     networks of the others as they are.

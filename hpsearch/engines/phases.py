@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from hpsearch.engines.configuration import Configuration
 from hpsearch.engines.contract import FoldResult, ReplicaState, UnitResult, WorkUnit
-from hpsearch.engines.fit_data import FitData, steps_of_an_epoch
+from hpsearch.engines.fit_data import FitData
 from hpsearch.space.phases import steps_of
 
 Spans = Sequence[tuple[int, int]]
@@ -74,7 +74,7 @@ def steps_on_all_rows(configuration: Configuration, data: FitData, n_steps: int)
     """
     if not configuration.phases:
         return [n_steps]
-    per_epoch = steps_of_an_epoch(data, configuration.settings.batch_size)
+    per_epoch = -(-data.encoded.n_rows // configuration.settings.batch_size)
     return steps_of(configuration.phases, n_steps, per_epoch)
 
 

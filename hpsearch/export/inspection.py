@@ -58,8 +58,8 @@ def inspect_network(network: Any, job: Job, candidate: Candidate, n_steps: int) 
         momentum, or None. None where no layer knows a training mode.
     ``learning_rate``
         ``first``, ``peak`` and ``last`` over the epochs of a fold's training, and ``tenth_epoch``,
-        the first epoch after the peak that began with a tenth of it or less, or None. None where
-        the optimizer tells no rate.
+        from which on every epoch began with a tenth of the peak or less, or None. None where the
+        optimizer tells no rate.
     ``base``
         What came trained, see ``base_moved``; left out where nothing did.
     """
@@ -192,11 +192,11 @@ def _epoch_rates(
     epochs = np.unique(np.linspace(1, settings.epochs, n_points).round().astype(int))
     steps = (epochs - 1) * -(-n_train // settings.batch_size)
     rates = np.array([float(keras.ops.convert_to_numpy(schedule(int(step)))) for step in steps])
-    peak = int(rates.argmax())
-    low = epochs[peak:][rates[peak:] <= rates[peak] / 10]
+    peak = rates.max()
+    low = epochs[int(np.flatnonzero(rates > peak / 10).max(initial=0)) + 1 :]  # restarts are high
     return {
         "first": _plain(rates[0]),
-        "peak": _plain(rates[peak]),
+        "peak": _plain(peak),
         "last": _plain(rates[-1]),
         "tenth_epoch": int(low[0]) if len(low) else None,
     }

@@ -125,32 +125,23 @@ def spans(phases: Sequence[Phase], epochs: int) -> list[tuple[int, int]]:
 
 
 def steps_of(
-    phase_spans: Sequence[tuple[int, int]], n_steps: int, steps_per_epoch: float
+    phase_spans: Sequence[tuple[int, int]], n_steps: int, steps_per_epoch: int
 ) -> list[int]:
     """How many optimizer steps on all rows each phase has, of those that the steps come to.
 
-    Less than half an epoch of a phase is none: it has an epoch at least where it has any.
-
     Parameters
     ----------
-    n_steps : of them all.
-    steps_per_epoch : that an epoch of the folds stands for.
+    n_steps : of them all; steps_per_epoch : of an epoch of all rows.
 
     Examples
     --------
-    >>> steps_of([(0, 2), (2, 10)], n_steps=21, steps_per_epoch=3.5)
-    [7, 14]
-    >>> steps_of([(0, 2), (2, 10)], n_steps=8, steps_per_epoch=3.5)
-    [8]
+    >>> steps_of([(0, 2), (2, 10)], n_steps=21, steps_per_epoch=7)
+    [14, 7]
+    >>> steps_of([(0, 2), (2, 10)], n_steps=14, steps_per_epoch=7)
+    [14]
     """
-    steps: list[int] = []
-    for _, end in phase_spans[:-1]:
-        left = n_steps - sum(steps)
-        here = round(end * steps_per_epoch) - sum(steps)
-        if left - here < steps_per_epoch / 2:
-            return [*steps, left]
-        steps.append(here)
-    return [*steps, n_steps - sum(steps)]
+    ends = [min(end * steps_per_epoch, n_steps) for _, end in phase_spans[:-1]]
+    return [end - begin for begin, end in pairwise([0, *ends, n_steps]) if begin < end]
 
 
 # -- a network in a phase

@@ -266,8 +266,11 @@ class Problem:
         table, ``(height, width, channels)`` for images, ``(steps, features)`` for sequences.
     n_outputs, output_activation, loss : the last layer and the loss of the problem type, for
         ``compile``: a name of Keras's, or an object where Keras has no such loss.
-    n_train : rows of the smallest training set of the first repeat; learning-rate schedules count
-        their steps by it.
+    n_train : training rows: those of the smallest training set of the first repeat. For the
+        learning rates of a fold that takes other numbers of steps an epoch the network is built
+        with the rows of this fold, and for the refit with all, so that a schedule which counts by
+        ``steps_per_epoch`` or ``total_steps`` is at one rate at one epoch in all of them. Of a
+        network for another fold nothing but its schedule counts.
     epochs : passes over the training rows that the search's budget allows.
     n_numbers : how many features of a flat row are numbers; they come first, standardised.
     n_words : how many are words of a bag, 1 where a row has the word; they come after categories.

@@ -61,7 +61,7 @@ def keras_curves(job, candidate, position, sample_weight=None, class_weight=None
     data = read_fit_data(job.data_path)
     fold = data.folds[position]
     seed = replica_seed(job.options.seed, candidate.trial, fold.repeat, fold.fold)
-    model, settings = network(job, data, candidate, seed)
+    model, settings = network(job, data, candidate, seed, n_train=len(fold.train))
     form = InputForm.on(model, data.layout)
     statistics = data.statistics_of(position, form.names)
     x = form.rows(data.encoded_in(position), data.layout, statistics)
@@ -89,7 +89,7 @@ def keras_curves(job, candidate, position, sample_weight=None, class_weight=None
                 verbose=0,
             )
             return model, history
-        other, _ = network(job, data, candidate, seed)
+        other, _ = network(job, data, candidate, seed, n_train=len(fold.train))
         batches = [
             (
                 rows_in(batch),
@@ -125,7 +125,7 @@ def keras_phases(job, candidate, position, phases):
     data = read_fit_data(job.data_path)
     fold, statistics = data.folds[position], data.statistics[position]
     seed = replica_seed(job.options.seed, candidate.trial, fold.repeat, fold.fold)
-    model, settings = network(job, data, candidate, seed)
+    model, settings = network(job, data, candidate, seed, n_train=len(fold.train))
     x = design_rows(data.encoded, data.layout, statistics)
     losses, outputs, epoch = [], [], 0
     for n_epochs, frozen, optimizer in phases:
@@ -193,7 +193,7 @@ def keras_curves_by_length(job, candidate, position):
     data = read_fit_data(job.data_path)
     fold = data.folds[position]
     seed = replica_seed(job.options.seed, candidate.trial, fold.repeat, fold.fold)
-    model, settings = network(job, data, candidate, seed)
+    model, settings = network(job, data, candidate, seed, n_train=len(fold.train))
     statistics = data.statistics[position]
     x = design_rows(data.encoded, data.layout, statistics)
     batching = Batching(data.buckets, settings.batch_size, job.options.seed)

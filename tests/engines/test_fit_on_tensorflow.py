@@ -124,9 +124,7 @@ def fit(job, number, weights, result):
     fold, statistics = data.folds[result.position], data.statistics[result.position]
     x = design_rows(data.encoded, data.layout, statistics)
     y = training_target(data, statistics)
-    problem = problem_of(
-        data.target, data.layout, n_train=min(len(f.train) for f in data.folds), epochs=EPOCHS
-    )
+    problem = problem_of(data.target, data.layout, n_train=len(fold.train), epochs=EPOCHS)
     model = SPACE.build(CONFIGURATIONS[number], problem)
     model.set_weights(weights)
     penalties = []

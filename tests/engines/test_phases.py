@@ -143,7 +143,7 @@ def test_patience_counts_in_the_last_phase_alone(train_unit, job):
     assert len(curve) == 5 or curve[-1] >= curve[2:-1].min()
 
 
-@pytest.mark.parametrize(("n_steps", "in_phases"), [(5, (5,)), (23, (9, 14))])
+@pytest.mark.parametrize(("n_steps", "in_phases"), [(5, (5,)), (16, (8, 8))])
 def test_a_refit_takes_its_steps_in_phases(job, engine, n_steps, in_phases):
     weights = engine.call("refit", engine.name, job, CANDIDATE, n_steps)
     expected = engine.call("keras_refit_in_phases", job, CANDIDATE, in_phases, AS_KERAS_HAS_THEM)

@@ -93,6 +93,29 @@ def test_the_schedule_is_that_of_a_folds_training(inspected):
     assert rates["last"] == pytest.approx(0.05 * (1 + np.cos(np.pi * 11 / 12)), rel=1e-4)
 
 
+def build_restarting(hp, problem):
+    """A network whose rate begins anew after one of seven parts of the budget, and after three."""
+    import keras
+
+    model = keras.Sequential([keras.Input(problem.input_shape), keras.layers.Dense(1, "sigmoid")])
+    steps = problem.total_steps(24) // 7
+    rate = keras.optimizers.schedules.CosineDecayRestarts(0.1, steps)
+    model.compile(keras.optimizers.SGD(rate), problem.loss)
+    return model
+
+
+def test_a_rate_that_restarts_ran_out_in_its_last_cycle(train_here, tmp_path):
+    """Of 70 epochs the cycles begin at the 1st, 11th and 31st; the last is at a tenth at 0.795."""
+    options = {"trials": 1, "folds": 2, "repeats": 1, "epochs": 70, "batch_size": 24}
+    with train_here():
+        search = hpsearch.Search(
+            build_restarting, **options, engine="reference", jobs=1, out=tmp_path / "run"
+        )
+        run = search.run(hpsearch.load(table(), target="y"))
+    assert run.best["learning_rate"]["tenth_epoch"] == 63
+    assert "schedule_ended_early" not in [one.code for one in run.diagnoses]
+
+
 def test_a_network_that_will_not_be_looked_at_goes_without(monkeypatch):
     def refuses(*arguments, **options):
         raise RuntimeError("no")

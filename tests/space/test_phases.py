@@ -139,12 +139,19 @@ def test_every_phase_has_an_epoch_and_all_epochs_have_a_phase(parts, epochs):
     assert [last for _, last in found[:-1]] == [first for first, _ in found[1:]]
 
 
-@given(st.integers(1, 400), st.floats(0.5, 9.0))
-def test_steps_on_all_rows_add_up(n_steps, per_epoch):
-    steps = steps_of([(0, 4), (4, 10), (10, 30)], n_steps, per_epoch)
-    assert sum(steps) == n_steps
-    assert all(n > 0 for n in steps)
-    assert all(n >= per_epoch / 2 for n in steps[1:])
+@given(st.integers(1, 30), st.integers(1, 9))
+def test_whole_epochs_on_all_rows_are_in_the_phases_that_they_were_in_in_the_folds(best, per_epoch):
+    of_phases = [(0, 4), (4, 10), (10, 30)]
+    epochs = [min(best, last) - first for first, last in of_phases if first < best]
+    assert steps_of(of_phases, best * per_epoch, per_epoch) == [n * per_epoch for n in epochs]
+
+
+@pytest.mark.parametrize(
+    ("best_epoch", "steps"), [(1, [7]), (30, [210]), (31, [210, 7]), (100, [210, 490])]
+)
+def test_a_refit_changes_phase_after_the_epoch_that_the_folds_did(best_epoch, steps):
+    per_epoch = 7  # a hundred rows in batches of sixteen
+    assert steps_of([(0, 30), (30, 100)], best_epoch * per_epoch, per_epoch) == steps
 
 
 def test_hyperparameters_that_phases_ask_for_are_found(tmp_path):

@@ -15,6 +15,7 @@ from hpsearch.engines.configuration import Configuration
 from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import FitData
 from hpsearch.engines.frozen_base import whole_of
+from hpsearch.engines.rates import is_schedule, rates_in
 from hpsearch.preprocessing import Bags
 from hpsearch.preprocessing.inputs import reads_words
 
@@ -37,15 +38,27 @@ class FusedConfiguration(Configuration):
         phase: int = 0,
     ) -> None:
         super().__init__(job, data, values, n_train=n_train, phase=phase)
-        self._numbers: dict[int, Numbers] = {}
+        self._numbers: dict[tuple[int, int | None], Numbers] = {}
 
-    def numbers(self, n_steps: int) -> Numbers:
-        """The configuration's numbers, its learning rates for so many steps."""
+    def numbers(self, n_steps: int, n_train: int | None = None) -> Numbers:
+        """The configuration's numbers, its learning rates for so many steps.
+
+        Parameters
+        ----------
+        n_train : training rows whose steps a schedule counts; by default as the network has it.
+        """
         from hpsearch.engines.fused.structure import numbers_of
 
-        if n_steps not in self._numbers:
-            self._numbers[n_steps] = numbers_of(self.network, n_steps)
-        return self._numbers[n_steps]
+        other = None if n_train is None or self.has_steps_of(n_train) else n_train
+        if (n_steps, other) not in self._numbers:
+            rate = None if other is None else self._schedule_for(other)
+            self._numbers[n_steps, other] = numbers_of(self.network, n_steps, rate)
+        return self._numbers[n_steps, other]
+
+    def _schedule_for(self, n_train: int) -> Any:
+        """The schedule that counts the steps of so many rows; None where there is no schedule."""
+        own = rates_in(self.network.optimizer)
+        return self.rates_for(n_train, own)[0] if is_schedule(own[0]) else None
 
     @cached_property
     def network(self) -> Any:

@@ -39,7 +39,8 @@ class FusedReplica(Replica):
         self.n_train = len(self.fold.train)
         self._steps_per_epoch = -(-self.n_train // configuration.settings.batch_size)
         self._begin, end = phase or (0, configuration.settings.epochs)
-        self.numbers = configuration.numbers((end - self._begin) * self._steps_per_epoch)
+        n_steps = (end - self._begin) * self._steps_per_epoch
+        self.numbers = configuration.numbers(n_steps, self.n_train)
         self.batching = configuration.batching
 
     @cached_property

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hpsearch import keras_internals
 from hpsearch.engines.network import OutputLoss, losses_of
+from hpsearch.engines.rates import is_schedule
 from hpsearch.space.network_checks import foreign_code, is_of_keras
 from hpsearch.task.links import Link
 
@@ -98,8 +99,13 @@ def _describe_loss(one: OutputLoss) -> Any:
     return one.name
 
 
-def numbers_of(model: Any, n_steps: int) -> Numbers:
-    """Read a compiled model's numbers; a schedule is tabulated for ``n_steps`` steps."""
+def numbers_of(model: Any, n_steps: int, rate: Any = None) -> Numbers:
+    """Read a compiled model's numbers; a schedule is tabulated for ``n_steps`` steps.
+
+    Parameters
+    ----------
+    rate : a schedule, or a variable, in place of the optimizer's own.
+    """
     return Numbers(
         rates=np.array([layer.rate for layer in dropouts(model)], np.float32),
         penalties=_strengths(variable.regularizer for variable in penalised(model)),
@@ -107,7 +113,7 @@ def numbers_of(model: Any, n_steps: int) -> Numbers:
             layer.activity_regularizer for layer in activity_penalised(model)
         ),
         weight_decay=float(getattr(model.optimizer, "weight_decay", None) or 0.0),
-        learning_rates=_learning_rates(model.optimizer, n_steps),
+        learning_rates=_learning_rates(model.optimizer, n_steps, rate),
     )
 
 
@@ -152,14 +158,14 @@ def _strengths(penalties: Iterable[Any]) -> NDArray[np.float32]:
     return np.array(strengths, np.float32).reshape(-1, 2)
 
 
-def _learning_rates(optimizer: Any, n_steps: int) -> NDArray[np.float32]:
+def _learning_rates(optimizer: Any, n_steps: int, given: Any) -> NDArray[np.float32]:
     """The learning rate before each step; schedules are evaluated for all steps at once."""
     import jax
-    import keras
 
-    rate = keras_internals.rate_of(optimizer)
-    if not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-        return np.full(n_steps, float(optimizer.learning_rate), np.float32)
+    rate = keras_internals.rate_of(optimizer) if given is None else given
+    if not is_schedule(rate):
+        constant = optimizer.learning_rate if given is None else given
+        return np.full(n_steps, float(constant), np.float32)
     blocks = np.arange(-(-n_steps // _TABLE_BLOCK) * _TABLE_BLOCK).reshape(-1, _TABLE_BLOCK)
     with jax.default_device(jax.devices("cpu")[0]):
         table = [np.asarray(jax.vmap(rate)(steps), np.float32) for steps in blocks]

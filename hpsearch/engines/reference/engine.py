@@ -197,10 +197,12 @@ class UnitTraining:
     def _train(self, replica: Replica, until: int, *, more_to_come: bool) -> None:
         """Train a replica up to an epoch, scoring both sides of its fold after each."""
         program, state = self.program, self._states.pop(replica.position, None)
+        rates, n_steps = self._rates_of(replica)
         if state is None:
             program.start(replica.seed)
         else:
             program.restore(state)
+        program.take_rates(rates, n_steps)
         tensors, targets = training_tensors(program, self._data, replica.position)
         replica.batching = self.configuration.batching
         while replica.epochs_done < until:
@@ -215,6 +217,20 @@ class UnitTraining:
                 raise TrainingFailedError(replica.failure.text)
         if more_to_come:
             self._states[replica.position] = program.state()
+
+    def _rates_of(self, replica: Replica) -> tuple[list[Any], int]:
+        """Learning rates that count the steps of a replica's fold, and the steps of its epochs.
+
+        Empty where the network's own count as many. What they are built of draws random numbers, so
+        it comes before the replica's seed is set.
+        """
+        configuration, n_train = self.configuration, len(replica.fold.train)
+        if configuration.has_steps_of(n_train) or not self.program.schedules:
+            return [], 0
+        rates = configuration.rates_for(n_train, self.program.schedules)
+        settings, spans = configuration.settings, configuration.phases
+        first, last = spans[configuration.phase] if spans else (0, settings.epochs)
+        return rates, (last - first) * -(-n_train // settings.batch_size)
 
 
 def program_of(job: Job, configuration: Configuration) -> Program:

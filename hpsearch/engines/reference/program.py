@@ -27,6 +27,8 @@ from hpsearch.engines.buckets import Buckets
 from hpsearch.engines.frozen_base import whole_of
 from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.network import OutputForm, side_by_side
+from hpsearch.engines.rates import is_schedule, optimizers_in, rates_in
+from hpsearch.engines.reference.rates import RateTable
 from hpsearch.preprocessing import Encoded, Inputs, Layout, Statistics
 from hpsearch.preprocessing.inputs import design_inputs, input_rows
 from hpsearch.preprocessing.statistics import ABSENT
@@ -242,7 +244,10 @@ class Program:
         self.model: Any = None
         self.source: RowSource
         self.form: OutputForm
-        self._epoch: Callable[..., Any] | None = None
+        self._own_rates: list[Any] = []
+        self._tables: list[RateTable | None] = []
+        self._has_own_rates = True
+        self._epochs: dict[bool, Callable[..., Any]] = {}
         self._outputs: Callable[..., Any] | None = None
 
     @property
@@ -259,10 +264,14 @@ class Program:
         else:
             self.restore([variable.value for variable in _variables(model)])
 
-    def restore(self, state: State) -> None:
-        """Continue from a replica's state."""
+    def prepare(self) -> None:
+        """Have a network, under some seed, where there is none yet."""
         if self.model is None:
             self._adopt(self._built())
+
+    def restore(self, state: State) -> None:
+        """Continue from a replica's state."""
+        self.prepare()
         for variable, value in zip(_variables(self.model), state, strict=True):
             variable.assign(value)
 
@@ -297,6 +306,35 @@ class Program:
         yield
         self.restore(state)
 
+    @property
+    def schedules(self) -> list[Any]:
+        """The learning rates of the network as it was built, where one is a schedule; else none."""
+        self.prepare()
+        return self._own_rates if any(map(is_schedule, self._own_rates)) else []
+
+    def take_rates(self, rates: Sequence[Any], n_steps: int) -> None:
+        """Train by other schedules from here on, or by one's own.
+
+        A replica is trained in one of two graphs, by whose schedules it takes, so that none of its
+        bits depends on which others the program trains.
+
+        Parameters
+        ----------
+        rates : in the place of ``schedules``; empty for these. n_steps : that they are good for.
+        """
+        if not rates and self._has_own_rates:
+            return
+        self._has_own_rates = not rates
+        self._tables = self._tables or [
+            RateTable(own) if is_schedule(own) else None for own in self._own_rates
+        ]
+        optimizers = optimizers_in(self.model.optimizer)
+        for number, (optimizer, table) in enumerate(zip(optimizers, self._tables, strict=True)):
+            if table is not None and rates:
+                table.fill(rates[number], n_steps, eagerly=self.model.run_eagerly)
+            if table is not None:
+                optimizer.learning_rate = table if rates else self._own_rates[number]
+
     def train_epoch(
         self, tensors: dict[str, Any], targets: dict[str, Any], order: NDArray[np.integer[Any]]
     ) -> float:
@@ -307,9 +345,10 @@ class Program:
         targets : of all rows, ``y`` and perhaps ``weights``, what each weighs in the loss.
         """
         arguments = tensors, targets, tf.constant(order, tf.int32)
-        self._epoch = self._epoch or self._traced(self._epoch_steps, *arguments)
+        if self._has_own_rates not in self._epochs:
+            self._epochs[self._has_own_rates] = self._traced(self._epoch_steps, *arguments)
         self.model.reset_metrics()
-        return float(self._epoch(*arguments))
+        return float(self._epochs[self._has_own_rates](*arguments))
 
     def outputs(
         self, tensors: dict[str, Any], rows: NDArray[np.integer[Any]]
@@ -348,6 +387,7 @@ class Program:
         self.model = model
         self.source = self._rows()
         self.form = OutputForm.of(model, self._target)
+        self._own_rates = rates_in(model.optimizer)
         # Metrics are computed on whole folds; computing them per batch as well would be waste.
         keras_internals.leave_out_compiled_metrics(model)
 
