@@ -96,7 +96,7 @@ def declare(hp, problem):
             hp.Float("frequency", 0.02, 1.0, sampling="log", default=0.1)
     hp.Float("dropout", 0.0, 0.5, default=0.15)
     hp.Float("learning_rate", 3e-4, 1e-2, sampling="log", default=2e-3)
-    sizes = [size for size in BATCH_SIZES if size <= problem.n_train] or [problem.n_train]
+    sizes = [size for size in BATCH_SIZES if size <= problem.n_train] or BATCH_SIZES[:1]
     hp.Choice("batch_size", sizes, default=min(usual_batch_size(problem.n_train), sizes[-1]))
 
 

@@ -69,7 +69,7 @@ def compared(
         gain_low=low,
         gain_high=high,
         p_value=p_value,
-        is_beaten=gain > 0 if low is None else low > 0,
+        is_beaten=low is not None and low > 0,
         notes=tuple(notes),
     )
 

@@ -219,39 +219,34 @@ def ties(rows: Sequence[Row], selected: int) -> Iterator[LedgerWarning]:
 
 
 def not_beaten(
-    baselines: Sequence[Baseline], best: Baseline | None = None, *, in_time: bool = False
+    best: Baseline | None, *, n_baselines: int = 1, in_time: bool = False
 ) -> Iterator[LedgerWarning]:
-    """A model without any search does as well; the best one, which counts, comes first."""
-    n_scored = sum(each.value is not None for each in baselines)
-    for baseline in sorted(baselines, key=lambda b: (b is not best, b.name == "constant")):
-        if baseline.missing or baseline.is_beaten or baseline.gain is None:
-            continue
-        by_chance = baseline.gain > 0
-        is_best = baseline is best
-        name = baseline.label
-        if is_best and n_scored > 1:
-            name = f"the best of {n_scored} baselines, {name},"
-        text = (
-            f"The winner beats {name} by {baseline.gain:.3g}, which may be chance."
-            if by_chance
-            else f"The winner does no better than {name.rstrip(',')}."
-        )
-        yield LedgerWarning(
-            "baseline_not_beaten",
-            text,
-            {
-                "baseline": baseline.name,
-                "is_best": is_best,
-                "score": baseline.value,
-                "gain": baseline.gain,
-                "gain_low": baseline.gain_low,
-                "gain_high": baseline.gain_high,
-            },
-            f"Take the simpler model, or raise {'--folds' if in_time else '--repeats'} if the "
-            "difference matters."
-            if baseline.name != "constant"
-            else "Look at the columns: the winner has learnt nothing that can be shown.",
-        )
+    """The best of the models without any search does as well."""
+    if best is None or best.is_beaten or best.gain is None:
+        return
+    name = best.label
+    if n_baselines > 1:
+        name = f"the best of {n_baselines} baselines, {name},"
+    text = (
+        f"The winner beats {name} by {best.gain:.3g}, which may be chance."
+        if best.gain > 0
+        else f"The winner does no better than {name.rstrip(',')}."
+    )
+    yield LedgerWarning(
+        "baseline_not_beaten",
+        text,
+        {
+            "baseline": best.name,
+            "score": best.value,
+            "gain": best.gain,
+            "gain_low": best.gain_low,
+            "gain_high": best.gain_high,
+        },
+        f"Take the simpler model, or raise {'--folds' if in_time else '--repeats'} if the "
+        "difference matters."
+        if best.name != "constant"
+        else "Look at the columns: the winner has learnt nothing that can be shown.",
+    )
 
 
 def worse_on_test(test: TestScore | None) -> Iterator[LedgerWarning]:

@@ -332,6 +332,7 @@ def _fitted(
             weights = None if weights is None else weights[counted]
             most = _most_rounds(features.size, target.n_outputs)
             asked |= {"early_stopping": True, "validation_fraction": 0.1, "max_iter": most}
+            asked["tol"] = 0.0  # else a target in large units would stop later than one in small
         model = trees(**asked)
     return model.fit(features, y if of_values else y.astype(np.int64), sample_weight=weights)
 

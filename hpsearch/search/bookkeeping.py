@@ -432,7 +432,9 @@ class Books:
             *cautions.nested_failed(nested_failures),
             *cautions.worse_on_test(ledger.test),
             *cautions.not_beaten(
-                ledger.baselines, ledger.best_baseline, in_time=self.dataset.time is not None
+                ledger.best_baseline,
+                n_baselines=ledger.n_baselines,
+                in_time=self.dataset.time is not None,
             ),
             *cautions.edges(as_far_as_they_went, ranges),
             *cautions.few_trials(len(as_far_as_they_went), searched),

@@ -33,7 +33,7 @@ from hpsearch.scoring.session_plan import SessionPlan
 from hpsearch.search.budget import Budget
 from hpsearch.search.options import Options
 from hpsearch.search.scored import loaded, metrics_of
-from hpsearch.search.usual_budget import budget_of, with_budget
+from hpsearch.search.usual_budget import budget_note, budget_of, with_budget
 from hpsearch.search.usual_race import settled
 from hpsearch.search.usual_space import space_asked
 from hpsearch.space.guards import time_limit
@@ -61,7 +61,7 @@ class SearchPlan:
     dataset : the rows to search on; rows : their numbers in the table (n_rows,).
     test : the rows that score the final model, or None.
     folds : all folds, repeat after repeat; split_reason : why they are dealt so, a sentence.
-    race_note : which race the search takes where none was asked for, a sentence.
+    settled_note : what the search takes where nothing was asked for, in sentences.
     budget : of time, where there is one.
     """
 
@@ -75,7 +75,7 @@ class SearchPlan:
     folds: tuple[Fold, ...]
     split_reason: str
     budget: Budget | None = None
-    race_note: str = ""
+    settled_note: str = ""
 
     @property
     def direction(self) -> Direction:
@@ -158,12 +158,14 @@ def plan_search(options: Options, source: Dataset) -> SearchPlan:
         check_test_weights(test)
     dataset, test = as_learnt(options, dataset, test)
     check_decisions(options, dataset.target)
-    options = with_budget(options, dataset.n_rows)
+    asked_epochs, options = options.epochs, with_budget(options, dataset.n_rows)
     metrics = metrics_of(options, source, test)
     folds, reason = _deal(options, dataset)
     options, note = settled(options, n_repeats=max(fold.repeat for fold in folds) + 1)
+    if asked_epochs is None and (said := budget_note(options, dataset.n_rows)):
+        note = f"{note} {said}".lstrip()
     return SearchPlan(
-        options, space, metrics, source, dataset, rows, test, folds, reason, race_note=note
+        options, space, metrics, source, dataset, rows, test, folds, reason, settled_note=note
     )
 
 

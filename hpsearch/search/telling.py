@@ -15,6 +15,7 @@ from hpsearch.scoring.observer import Observer
 from hpsearch.scoring.session import Session
 from hpsearch.search.plan import SearchPlan
 from hpsearch.search.tried import told
+from hpsearch.search.usual_space import OF_OTHERS, OF_TABLES
 from hpsearch.task import Target
 from hpsearch.words import counted
 
@@ -88,9 +89,10 @@ def class_weights_told(plan: SearchPlan) -> Iterator[str]:
 
 
 def images_told(plan: SearchPlan) -> Iterator[str]:
-    """That the default space sees no picture in pixels, where there are some."""
+    """That a space for tables sees no picture in pixels, where there are some."""
     arrays = plan.dataset.schema.of_kind("array")
-    if plan.options.space is None and any(column.array_kind in _PICTURES for column in arrays):
+    flat = plan.space.name in (OF_TABLES, OF_OTHERS)
+    if flat and any(column.array_kind in _PICTURES for column in arrays):
         yield (
             f"The space {plan.space.name!r} gets images as flat rows of pixels; --space image "
             "searches convolutional networks."
@@ -119,8 +121,8 @@ def tell_where_results_go(folder: Path, observer: Observer) -> None:
 
 def tell_of_the_race(plan: SearchPlan, observer: Observer) -> None:
     """Which race the search takes, where none was asked for."""
-    if plan.race_note:
-        observer.note(plan.race_note)
+    if plan.settled_note:
+        observer.note(plan.settled_note)
 
 
 def tell_of_what_comes_first(

@@ -72,6 +72,20 @@ def with_budget(options: _Options, n_rows: int) -> _Options:
     )
 
 
+def budget_note(options: Options, n_rows: int) -> str:
+    """What became of the epochs where nobody asked, a sentence; of small tables there is none.
+
+    Examples
+    --------
+    >>> print(budget_note(with_budget(Options(), 3_000), 3_000))
+    60 epochs, as 3,000 rows ask for; --epochs sets them.
+    """
+    epochs = budget_of(options).epochs
+    if epochs == EPOCHS[0][1]:
+        return ""
+    return f"{epochs} epochs, as {n_rows:,} rows ask for; --epochs sets them."
+
+
 def budget_of(options: Options) -> FitSettings:
     """Batch size and epochs of options that have both: those of ``with_budget``."""
     if options.batch_size is None or options.epochs is None:

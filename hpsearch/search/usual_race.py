@@ -79,6 +79,8 @@ def _usual_race(options: Options, n_repeats: int) -> Race:
 
 
 def _note(options: Options, race: Race, rungs: int, n_repeats: int) -> str:
+    if options.oracle == "hyperband":
+        return "Race: hyperband's brackets, whose best third goes on each time."
     if race == "off" and rungs == 1:
         reason = _why_not(options, n_repeats)
         return f"No race: {reason}, so all train to the end."

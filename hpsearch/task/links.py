@@ -18,6 +18,9 @@ from typing import Any, ClassVar, Final
 STEEPEST: Final = 3.0
 """Logarithm of the mean counts from which on a count's link is a straight line."""
 
+STRAIGHT_FROM: Final = 20.0
+"""From which on a softplus is a straight line in single precision."""
+
 
 class Link(ABC):
     """A loss of a network's outputs (n, n_units), as Keras takes a function, and their link.
@@ -79,6 +82,22 @@ class PoissonOfLogs(Link):
         return ops.mean(losses, axis=-1)
 
 
+def softplus(xp: Any, x: Any) -> Any:
+    """``log(1 + exp(x))`` without a kink at 0, where a network whose last layer is 0 begins.
+
+    The usual form has one, ``max(x, 0) + log(1 + exp(-abs(x)))``: libraries differ in what its
+    gradient is there, and one of them makes it 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> softplus(np, np.array([-100.0, 0.0, 100.0])).round(3).tolist()
+    [0.0, 0.693, 100.0]
+    """
+    bent = xp.log(1.0 + xp.exp(xp.minimum(x, STRAIGHT_FROM)))
+    return bent + xp.maximum(x - STRAIGHT_FROM, 0.0)
+
+
 @dataclass(frozen=True)
 class PinballOfSteps(Link):
     """The pinball loss of quantiles, where outputs are the lowest one and the steps between them.
@@ -107,8 +126,7 @@ class PinballOfSteps(Link):
         found = [outputs[:, :1] + normal[0]]
         for place, (low, high) in enumerate(itertools.pairwise(normal), start=1):
             output = outputs[:, place : place + 1]
-            softplus = xp.maximum(output, 0.0) + xp.log(1.0 + xp.exp(-xp.abs(output)))
-            found.append(found[-1] + softplus * ((high - low) / math.log(2.0)))
+            found.append(found[-1] + softplus(xp, output) * ((high - low) / math.log(2.0)))
         return found[0] if len(found) == 1 else xp.concatenate(found, axis=-1)
 
     def __call__(self, y_true: Any, y_pred: Any) -> Any:

@@ -357,7 +357,7 @@ def test_trees_are_scikit_learns_with_early_stopping_on_the_training_rows():
     features = baselines._features(data, data.statistics[0], np.arange(MANY))
     train, y = fold.train, data.y[:, 0]
     for name, setting in (
-        ("trees", {"max_iter": 1000, "early_stopping": True, "validation_fraction": 0.1}),
+        ("trees", {"max_iter": 1000, "early_stopping": True, "tol": 0.0}),
         ("small_trees", {"max_iter": 200, "learning_rate": 0.07, "max_leaf_nodes": 8}),
     ):
         model = HistGradientBoostingRegressor(random_state=0, **setting)
@@ -416,3 +416,14 @@ def test_rounds_are_fewer_where_a_fold_would_take_long():
     assert baselines._most_rounds(8_000 * 20, 1) == 1000
     assert baselines._most_rounds(8_000 * 20, 6) == 362
     assert baselines._most_rounds(10**7, 1) == 100
+
+
+@pytest.mark.parametrize("unit", [1e-5, 1e5])
+def test_trees_learn_the_same_whatever_the_unit_of_the_target(unit):
+    x = np.random.default_rng(4).normal(size=(400, 3))
+    y = np.sin(2 * x[:, 0]) + x[:, 1]
+    found = []
+    for factor in (1.0, unit):
+        data, _ = prepared(hpsearch.load(x, factor * y, task="regression"))
+        found.append(fold_of(data)[:, 0] / factor)
+    assert_allclose(found[1], found[0], rtol=1e-3, atol=1e-3)

@@ -11,7 +11,7 @@ from scipy.stats import norm
 from sklearn.metrics import mean_pinball_loss
 
 from hpsearch.task import PinballOfSteps, PoissonOfLogs, Quantiles, Target
-from hpsearch.task.links import STEEPEST
+from hpsearch.task.links import STEEPEST, softplus
 
 
 def loss_of(link, y, outputs):
@@ -113,3 +113,12 @@ def test_links_travel_and_are_what_their_fields_are():
     assert PoissonOfLogs().get_config() == {}
     assert PinballOfSteps((0.5,)).get_config() == {"levels": (0.5,)}
     assert str(PinballOfSteps()) == "pinball_of_steps"
+
+
+def test_a_softplus_has_its_gradient_where_a_last_layer_of_zeros_begins():
+    jax = pytest.importorskip("jax")
+    gradient = jax.grad(lambda x: softplus(jax.numpy, x))
+    assert [float(gradient(x)) for x in (-1e-3, 0.0, 1e-3)] == pytest.approx([0.5] * 3, abs=1e-3)
+    assert float(gradient(50.0)) == pytest.approx(1.0)
+    x = np.linspace(-15.0, 40.0, 23)
+    assert_allclose(softplus(np, x), np.logaddexp(x, 0.0), rtol=1e-6)
