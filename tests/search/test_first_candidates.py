@@ -1,54 +1,25 @@
 """What a search begins with: what was given, the defaults, the space's portfolio, the oracle's."""
 
-import pandas as pd
 import pytest
 
 import hpsearch
 from hpsearch.errors import InputError
 from hpsearch.oracles import oracle_names
 from hpsearch.scoring.observer import SilentObserver
+from tests.search.lines import SPACE as WITHOUT
+from tests.search.lines import configurations, searching
 
-BUDGET = {"trials": 5, "folds": 2, "repeats": 1, "epochs": 3, "batch_size": 12, "jobs": 1}
-SPACE = """
-def declare(hp, problem):
-    hp.Choice("units", [2, 3, 4, 5, 6])
-    hp.Float("rate", 0.01, 0.8, default=0.1)
-
-
-def build(hp, problem):
-    raise NotImplementedError
-
+SPACE = f"""{WITHOUT}
 
 def portfolio(problem):
-    return [{"units": 6, "rate": 0.3}, {}, {"units": 4}, {"units": 6, "rate": 0.3}]
+    return [{{"units": 6, "rate": 0.3}}, {{}}, {{"units": 4}}, {{"units": 6, "rate": 0.3}}]
 """
 DEFAULTS, PORTFOLIO = (2, 0.1), [(6, 0.3), (4, 0.1)]
 
 
 @pytest.fixture
 def search(tmp_path, pretend_here):
-    """Search in this process; the results go to a folder of the given name."""
-    path = tmp_path / "space.py"
-    path.write_text(SPACE)
-    frame = pd.DataFrame({"x": range(40), "z": [i * 7 % 13 for i in range(40)]})
-    frame["y"] = frame["x"] + 3.5 * frame["z"]
-
-    def search(name, *, text=None, go_on=None, **options):
-        if text is not None:
-            path.write_text(text)
-        data = hpsearch.load(frame, target="y", name="lines")
-        with pretend_here() as engine:
-            if go_on is not None:
-                return hpsearch.resume(tmp_path / name, data, **go_on)
-            asked = {"engine": engine, "out": tmp_path / name, "baselines": False}
-            return hpsearch.Search(path, **BUDGET | asked | options).run(data)
-
-    return search
-
-
-def configurations(run):
-    table = run.trials.sort_values("trial")
-    return list(zip(table["hp.units"], table["hp.rate"], strict=True))
+    return searching(tmp_path, pretend_here, SPACE, trials=5, baselines=False)
 
 
 @pytest.mark.parametrize("oracle", [name for name in oracle_names() if name != "gp"])

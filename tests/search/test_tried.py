@@ -12,19 +12,10 @@ from hpsearch.oracles import oracle_names
 from hpsearch.scoring.observer import SilentObserver
 from hpsearch.search.options import Options
 from hpsearch.search.tried import read_tried, told
+from tests.search.lines import configurations, searching
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-BUDGET = {"trials": 4, "folds": 2, "repeats": 1, "epochs": 3, "batch_size": 12, "jobs": 1}
-SPACE = """
-def declare(hp, problem):
-    hp.Choice("units", [2, 3, 4, 5, 6])
-    hp.Float("rate", 0.01, 0.8, default=0.1)
-
-
-def build(hp, problem):
-    raise NotImplementedError
-"""
 TWO = [{"units": 5, "rate": 0.2}, {"units": 3}]
 
 
@@ -138,26 +129,7 @@ def test_what_is_said_names_defaults_what_is_idle_and_what_is_too_many():
 
 @pytest.fixture
 def search(tmp_path, pretend_here):
-    """Search in this process; the results go to a folder of the given name."""
-    path = tmp_path / "space.py"
-    path.write_text(SPACE)
-    frame = pd.DataFrame({"x": range(40), "z": [i * 7 % 13 for i in range(40)]})
-    frame["y"] = frame["x"] + 3.5 * frame["z"]
-
-    def search(name, *, go_on=None, **options):
-        data = hpsearch.load(frame, target="y", name="lines")
-        with pretend_here() as engine:
-            if go_on is not None:
-                return hpsearch.resume(tmp_path / name, data, **go_on)
-            out = {"engine": engine, "out": tmp_path / name}
-            return hpsearch.Search(path, **BUDGET | out | options).run(data)
-
-    return search
-
-
-def configurations(run):
-    table = run.trials.sort_values("trial")
-    return list(zip(table["hp.units"], table["hp.rate"], strict=True))
+    return searching(tmp_path, pretend_here)
 
 
 @pytest.mark.parametrize(
