@@ -102,6 +102,12 @@ VARIANTS = {
         texts=(("Adam(rates, beta_2=0.95)", "AdamW(rates, weight_decay=0.5, beta_2=0.95)"),)
     ),
     "beta_2 0.999": Variant(texts=((", beta_2=0.95", ""),)),
+    "neither a 0 nor 0.95": Variant(
+        texts=(
+            (', kernel_initializer="zeros"\n    )\n    model', "\n    )\n    model"),
+            (", beta_2=0.95", ""),
+        )
+    ),
     "no dropout": Variant(values={"dropout": 0.0}),
     "one hidden layer": Variant(values={"n_layers": 1}),
     "two hidden layers": Variant(values={"n_layers": 2}),
