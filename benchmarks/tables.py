@@ -82,7 +82,7 @@ def outer_folds(table: Table, n_folds: int = 5) -> list[Outer]:
         rare = target.map(target.value_counts()) < FEWEST_OF_A_CLASS
         frame, target = frame[~rare], target[~rare]
     splitter = GroupKFold if table.task == "regression" else StratifiedGroupKFold
-    copies = frame.groupby(list(frame), dropna=False).ngroup()
+    copies = frame.groupby(list(frame), dropna=False, observed=True).ngroup()
     folds = splitter(n_folds, shuffle=True, random_state=SEED).split(frame, target, copies)
     return [
         Outer(table, number, *(frame.iloc[rows].reset_index(drop=True) for rows in sides))

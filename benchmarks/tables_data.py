@@ -50,10 +50,11 @@ def keel(place: str) -> Callable[[], pd.DataFrame]:
 
 
 def numbers_or_words(column: pd.Series) -> pd.Series:
-    try:
-        return pd.to_numeric(column)
-    except ValueError:
-        return column
+    """Numbers where all cells are; '1', '2' and 'more' are names of levels, which is said."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    if numbers.notna().equals(column.notna()):
+        return numbers
+    return column.astype("category") if numbers.notna().any() else column
 
 
 def csv(place: str, drop: tuple[str, ...] = (), **how: str) -> Callable[[], pd.DataFrame]:
