@@ -14,6 +14,7 @@ from hpsearch.engines.contract import Job
 from hpsearch.engines.fit_data import read_fit_data
 from hpsearch.engines.input_form import InputForm
 from hpsearch.engines.network import OutputForm
+from hpsearch.export.misses import Usual
 from hpsearch.preprocessing import Statistics
 from hpsearch.space.space import Candidate
 
@@ -63,6 +64,8 @@ class OnAllRows:
     ----------
     n_steps : optimizer steps, see ``refit.refit_steps``.
     number : of the seed; networks of one candidate differ by it.
+    usual : what the folds' networks score on their training rows, which tells a training that
+        missed; None where there are no folds.
     candidate, weight : as in ``Member``.
     """
 
@@ -70,6 +73,7 @@ class OnAllRows:
     n_steps: int
     number: int = 0
     weight: float = 1.0
+    usual: Usual | None = None
 
     def made(self, train: TrainOnAllRows, job: Job) -> Part:
         """The trained network."""

@@ -228,11 +228,13 @@ def promise(
     corrected: BiasCorrection,
     outer: Nested | None,
     ensemble: Ensemble | None = None,
+    best: float | None = None,
 ) -> Promise:
     """What to expect on new rows: nested, else bias-corrected, else the mean over the folds.
 
     Parameters
     ----------
+    best : the best value that the metric can have, None where there is none.
     ensemble : what is exported in place of the winner's network; nested searches average, too.
     """
     if outer is not None and np.isfinite(outer.value):
@@ -242,20 +244,22 @@ def promise(
         )
         n_outer = rows_of_folds(n_test, n_train, len(outer.folds))
         ends = outer.corrected.low, outer.corrected.high
-        return Promise("nested", outer.value, *ends, n_outer, n_outer)
+        outside = n_train / (n_train + n_test)
+        return Promise("nested", outer.value, *ends, n_outer, n_outer, outside, best)
     n_rows = rows_of_bootstrap(corrected.n_blocks) or None
     known = float(corrected.n_blocks) or None
+    share = mean.n_train / (mean.n_train + mean.n_validation) if mean.n_train else None
     if ensemble is not None and ensemble.value is not None:
         ends = ensemble.low, ensemble.high
-        return Promise("bias_corrected", ensemble.value, *ends, n_rows, known)
+        return Promise("bias_corrected", ensemble.value, *ends, n_rows, known, share, best)
     if corrected.value is not None:
         ends = corrected.low, corrected.high
-        return Promise("bias_corrected", corrected.value, *ends, n_rows, known)
+        return Promise("bias_corrected", corrected.value, *ends, n_rows, known, share, best)
     ends = mean.corrected.low, mean.corrected.high
     if not mean.n_train:
         return Promise("mean", mean.value, *ends)
     n_folds = rows_of_folds(mean.n_validation, mean.n_train, mean.n_scores)
-    return Promise("mean", mean.value, *ends, n_folds, n_folds)
+    return Promise("mean", mean.value, *ends, n_folds, n_folds, share, best)
 
 
 def on_test_rows(

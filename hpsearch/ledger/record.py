@@ -14,7 +14,7 @@ from types import NoneType, UnionType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from hpsearch.decisions.decided import Decided
-from hpsearch.stats.predictive import of_new_rows
+from hpsearch.stats.predictive import of_more_training_rows, of_new_rows
 from hpsearch.task import Direction, loss_sign
 
 LEDGER_FORMAT: Final = "hpsearch ledger 1"
@@ -129,6 +129,8 @@ class Promise:
     value, low, high : that figure and its 95 % interval, for the score on endless new rows.
     n_interval, n_known : rows that scatter as widely as the interval is, and rows that the figure
         comes from; None where that is unknown, as in runs of older versions.
+    share_trained : of the rows, those that a fold's network was trained on; best : the best value
+        that the metric has. None where one is unknown, or where there is no best value.
     """
 
     source: PromiseSource
@@ -137,17 +139,23 @@ class Promise:
     high: float | None
     n_interval: float | None = None
     n_known: float | None = None
+    share_trained: float | None = None
+    best: float | None = None
 
     def of_rows(self, n_rows: int) -> tuple[float | None, float | None]:
-        """Where the score of so many new rows is expected, 19 times of 20.
+        """Where the exported model's score of so many new rows is expected, 19 times of 20.
 
-        The score of few rows scatters more than ``low`` and ``high`` say; see
-        ``hpsearch.stats.predictive``. The interval itself where nothing is known of its rows.
+        The score of few rows scatters more than ``low`` and ``high`` say, and a network that was
+        trained on all rows is better than those of the folds; see ``hpsearch.stats.predictive``.
+        The interval itself where nothing is known of its rows.
         """
         if self.low is None or self.high is None or not self.n_interval or not self.n_known:
             return self.low, self.high
         rows = {"n_interval": self.n_interval, "n_known": self.n_known, "n_new": n_rows}
-        return of_new_rows(self.value, self.low, self.high, **rows)
+        low, high = of_new_rows(self.value, self.low, self.high, **rows)
+        if self.share_trained is None or self.best is None:
+            return low, high
+        return of_more_training_rows(low, high, best=self.best, share=self.share_trained)
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,12 @@ class Metric(str):
         made.takes_weights = takes_weights and scorer is not None
         return made
 
+    @property
+    def best(self) -> float | None:
+        """The best value that it can have, or None where it has no bound on that side."""
+        end = self.bounds[0 if self.direction == "min" else 1]
+        return end if math.isfinite(end) else None
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Those that every process knows travel by their names."""
         if self.own is None and self.name in METRICS:

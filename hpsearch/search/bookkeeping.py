@@ -297,7 +297,8 @@ class Books:
             [row["n_val"] for row in folds],
             [row["repeat"] for row in folds],
         )
-        promised = estimates.promise(mean, bias_corrected, outer, decided.ensemble)
+        best = metric_named(metric).best
+        promised = estimates.promise(mean, bias_corrected, outer, decided.ensemble, best)
         beside = tuple(self._compared(scores) for scores in baselines)
         rows = [result.row for result in self._of_equal_rank()]
         ledger = Ledger(

@@ -30,6 +30,7 @@ from hpsearch.engines.contract import Job
 from hpsearch.engines.failures import UntraceableError
 from hpsearch.errors import BundleError, OptionError
 from hpsearch.export.members import Member, OnAllRows, Part, TrainOnAllRows
+from hpsearch.export.misses import Usual
 from hpsearch.ledger import BiasCorrection
 from hpsearch.ledger.predictions import Arranged
 from hpsearch.metrics import metric_named
@@ -357,7 +358,9 @@ class Ensembling:
         return self._books.library(self._journal, restore, self._asked)
 
     def _on_all_rows(self, trial: TrialResult) -> OnAllRows:
-        return OnAllRows(trial.candidate, steps_of_refit(self._plan, self._session, trial))
+        n_steps = steps_of_refit(self._plan, self._session, trial)
+        usual = Usual.of(trial.folds, self._books.metrics[0])
+        return OnAllRows(trial.candidate, n_steps, usual=usual)
 
     def _notes_of_members(self) -> list[str]:
         if not isinstance(self._asked, int):

@@ -15,6 +15,7 @@ from hpsearch.data import Dataset
 from hpsearch.export.bundle import load_keras_file
 from hpsearch.export.code import Code
 from hpsearch.export.members import OnAllRows
+from hpsearch.export.misses import Usual
 from hpsearch.export.refit import refit_and_export, refit_steps
 from hpsearch.results import Run
 from hpsearch.scoring.session import Session
@@ -54,10 +55,12 @@ def models_of_trials(
             )
             path = session.scratch / f"trial-{trial}.keras"
             check = path.with_suffix(".npz")
+            own = run.folds[run.folds["trial"] == trial]
+            usual = Usual(tuple(own[f"train_{plan.metrics[0]}"].dropna()))
             refitted, _ = session.crew.begin_refit(
                 refit_and_export,
                 session.job,
-                [OnAllRows(Candidate(trial, values), n_steps)],
+                [OnAllRows(Candidate(trial, values), n_steps, usual=usual)],
                 plan.dataset.schema,
                 str(path),
                 str(check),

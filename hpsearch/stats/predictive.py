@@ -1,7 +1,8 @@
 """Where the score of a set of new rows is expected: an interval, widened for their number.
 
 An interval of an estimate says where the score on endless new rows may lie. Few new rows scatter
-around that: their score has a variance of its own, in inverse proportion to their number.
+around that: their score has a variance of its own, in inverse proportion to their number. And the
+estimate is of networks that had fewer rows to learn from than the one that is exported.
 """
 
 from __future__ import annotations
@@ -59,3 +60,30 @@ def of_new_rows(
     """
     factor = max(1.0, math.sqrt(n_interval * (1.0 / n_known + 1.0 / n_new)))
     return value - (value - low) * factor, value + (high - value) * factor
+
+
+def of_more_training_rows(
+    low: float, high: float, *, best: float, share: float
+) -> tuple[float, float]:
+    """An interval of scores of networks that learnt from a share of the rows, for one of all rows.
+
+    More rows make a network better, and the folds cannot say how much. An error that is all due
+    to having few rows falls as the root of their number, one that is noise does not fall. So the
+    end on the better side moves towards the best value that there is, to ``sqrt(share)`` of its
+    distance; the other end stays.
+
+    Parameters
+    ----------
+    best : the best value that the metric can have, outside the interval or at its end.
+
+    Examples
+    --------
+    >>> of_more_training_rows(0.4, 0.7, best=0.0, share=0.75)
+    (0.34641016151377546, 0.7)
+    >>> of_more_training_rows(0.8, 0.9, best=1.0, share=0.81)
+    (0.8, 0.91)
+    """
+    factor = math.sqrt(share)
+    if best <= low:
+        return best + (low - best) * factor, high
+    return low, best - (best - high) * factor

@@ -66,3 +66,20 @@ def test_a_bootstraps_interval_is_that_of_fewer_rows_than_there_are():
 def test_nothing_is_widened_where_the_rows_are_not_known():
     assert Promise("mean", 1.0, 0.9, 1.2).of_rows(10) == (0.9, 1.2)
     assert Promise("mean", 1.0, None, None, 30.0, 30.0).of_rows(10) == (None, None)
+
+
+def with_rows(share, best, low=0.4, high=0.7):
+    return Promise("mean", 0.5, low, high, 100.0, 100.0, share, best).of_rows(10**9)
+
+
+def test_the_better_side_allows_for_the_rows_that_the_folds_lacked():
+    assert with_rows(0.75, 0.0) == (pytest.approx(0.4 * 0.75**0.5), pytest.approx(0.7))
+    assert with_rows(0.75, 1.0) == (pytest.approx(0.4), pytest.approx(1 - 0.3 * 0.75**0.5))
+    assert with_rows(None, 0.0) == with_rows(0.75, None) == with_rows(1.0, 0.0)
+
+
+def test_a_share_of_the_rows_and_the_best_value_come_with_the_promise():
+    mean = estimates.fold_mean([0.1, 0.2], 90, 30, [0, 0])
+    for corrected in (BiasCorrection(missing="no"), BiasCorrection(0.15, 0.1, 0.2, n_blocks=120)):
+        promise = estimates.promise(mean, corrected, None, best=0.0)
+        assert (promise.share_trained, promise.best) == (0.75, 0.0)

@@ -1,0 +1,67 @@
+"""Trainings on all rows that end somewhere far worse than those of the folds did.
+
+Some networks find a poor optimum now and then: of twelve folds eleven end alike, and one far
+behind. The mean over the folds has such trainings in it; what is exported is one training, and the
+user of it has no mean. So its score on its own training rows is held against those that the folds
+have on theirs. Where it is far worse, ``refit`` trains the network under another seed, and keeps
+the best of a few. No validation row is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from hpsearch.task import loss_sign
+
+TRAININGS: Final = 3
+"""How often a network is trained at most, until one did not miss."""
+
+SEEDS_BETWEEN: Final = 1_000
+"""Between the numbers of the seeds of a network's trainings; an ensemble's networks count by 1."""
+
+MOST_ROWS: Final = 10_000
+"""Training rows that are predicted, evenly taken from all, which bounds what looking costs."""
+
+LEAST_SHARE, SPREADS = 0.25, 6.0
+"""A miss is off the folds' median by a quarter of it, and by six times their robust deviation."""
+
+OF_A_DEVIATION: Final = 1.4826
+"""The median absolute deviation times this is the standard deviation, of normal values."""
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What the networks of a configuration's folds score on their own training rows.
+
+    Attributes
+    ----------
+    scores : one a fold, at the best epoch, of the selecting metric.
+    """
+
+    scores: tuple[float, ...]
+
+    @classmethod
+    def of(cls, folds: Iterable[Mapping[str, Any]], metric: str) -> Usual:
+        """From rows of ``folds.csv``; of folds without a score there is none."""
+        scores = (float(row[f"train_{metric}"]) for row in folds)
+        return cls(tuple(score for score in scores if np.isfinite(score)))
+
+    def is_missed_by(self, score: float, direction: str) -> bool:
+        """Whether a training that scores so on its rows ended far behind them, or nowhere.
+
+        Examples
+        --------
+        >>> usual = Usual((0.52, 0.53, 0.51, 0.52))
+        >>> usual.is_missed_by(0.6, "min"), usual.is_missed_by(0.7, "min")
+        (False, True)
+        """
+        if not self.scores:
+            return False
+        middle = float(np.median(self.scores))
+        spread = OF_A_DEVIATION * float(np.median(np.abs(np.asarray(self.scores) - middle)))
+        behind = loss_sign(direction) * (score - middle)
+        return not behind <= max(LEAST_SHARE * abs(middle), SPREADS * spread)
