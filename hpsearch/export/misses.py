@@ -23,11 +23,16 @@ TRAININGS: Final = 3
 SEEDS_BETWEEN: Final = 1_000
 """Between the numbers of the seeds of a network's trainings; an ensemble's networks count by 1."""
 
-MOST_ROWS: Final = 10_000
-"""Training rows that are predicted, evenly taken from all, which bounds what looking costs."""
+N_SAMPLED: Final = 10_000
+"""Training rows that are looked at first; all of them where these say that the training missed."""
+
+FEWEST_FOLDS: Final = 3
+"""Of two scores nobody can say which is the usual one."""
 
 LEAST_SHARE, SPREADS = 0.25, 6.0
-"""A miss is off the folds' median by a quarter of it, and by six times their robust deviation."""
+"""A miss is behind the folds' median by six times their robust deviation, and by a quarter of what
+they score, on training or validation rows, whichever is more: networks that know their training
+rows by heart differ by large shares of nearly nothing."""
 
 OF_A_DEVIATION: Final = 1.4826
 """The median absolute deviation times this is the standard deviation, of normal values."""
@@ -40,28 +45,33 @@ class Usual:
     Attributes
     ----------
     scores : one a fold, at the best epoch, of the selecting metric.
+    validation : its mean on the folds' validation rows.
     """
 
     scores: tuple[float, ...]
+    validation: float
 
     @classmethod
     def of(cls, folds: Iterable[Mapping[str, Any]], metric: str) -> Usual:
-        """From rows of ``folds.csv``; of folds without a score there is none."""
-        scores = (float(row[f"train_{metric}"]) for row in folds)
-        return cls(tuple(score for score in scores if np.isfinite(score)))
+        """From rows of ``folds.csv``; folds without a score don't count."""
+        sides = [(float(row[f"train_{metric}"]), float(row[f"val_{metric}"])) for row in folds]
+        known = [each for each in sides if np.isfinite(each).all()]
+        validation = float(np.mean([score for _, score in known])) if known else np.nan
+        return cls(tuple(score for score, _ in known), validation)
 
     def is_missed_by(self, score: float, direction: str) -> bool:
         """Whether a training that scores so on its rows ended far behind them, or nowhere.
 
         Examples
         --------
-        >>> usual = Usual((0.52, 0.53, 0.51, 0.52))
+        >>> usual = Usual((0.52, 0.53, 0.51, 0.52), validation=0.56)
         >>> usual.is_missed_by(0.6, "min"), usual.is_missed_by(0.7, "min")
         (False, True)
         """
-        if not self.scores:
+        if len(self.scores) < FEWEST_FOLDS:
             return False
         middle = float(np.median(self.scores))
         spread = OF_A_DEVIATION * float(np.median(np.abs(np.asarray(self.scores) - middle)))
         behind = loss_sign(direction) * (score - middle)
-        return not behind <= max(LEAST_SHARE * abs(middle), SPREADS * spread)
+        least = LEAST_SHARE * max(abs(middle), abs(self.validation))
+        return not behind <= max(least, SPREADS * spread)

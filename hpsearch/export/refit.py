@@ -44,10 +44,10 @@ from hpsearch.export.inputs import described_model
 from hpsearch.export.inspection import inspect_network
 from hpsearch.export.lengths import by_length, open_in_network
 from hpsearch.export.members import Member, OnAllRows, Part, TrainOnAllRows
-from hpsearch.export.misses import MOST_ROWS, SEEDS_BETWEEN, TRAININGS
+from hpsearch.export.misses import N_SAMPLED, SEEDS_BETWEEN, TRAININGS, Usual
 from hpsearch.export.transformer import Kept
 from hpsearch.keras_settings import keras_settings
-from hpsearch.metrics import metric_named
+from hpsearch.metrics import Metric, metric_named
 from hpsearch.preprocessing import Encoded
 from hpsearch.results.files import to_json_text
 from hpsearch.space.own_objects import own_objects
@@ -77,6 +77,7 @@ class Refitted:
     lookups : what the network looks up, as ``Lookups.to_json`` gives it.
     predicting : of several networks, rows of ``predicting.csv``.
     own : registered name of each object of one's own in the networks, to its module.
+    n_trainings : how often the first network was trained, until a training did not miss.
     """
 
     sha256: str
@@ -88,6 +89,7 @@ class Refitted:
     lookups: Sequence[Mapping[str, Any]] = ()
     predicting: Sequence[Mapping[str, Any]] = ()
     own: Mapping[str, str] = field(default_factory=dict)
+    n_trainings: int = 1
 
     def measured(self, ensemble: Ensemble) -> Ensemble:
         """The record of an ensemble, with the size of the file that holds it."""
@@ -149,7 +151,8 @@ def _refitted(
     decisions: Mapping[str, Any],
 ) -> Refitted:
     data = read_fit_data(job.data_path)
-    parts = [_made(member, train, job, data) for member in members]
+    made = [_made(member, train, job, data) for member in members]
+    parts = [part for part, _ in made]
     networks = [part.network for part in parts]
     lookups = Lookups.joined([_looked_up(network, data) for network in networks])
     slots, calibrator = parts[0].statistics.word_slots, calibrator_in(decisions)
@@ -182,6 +185,7 @@ def _refitted(
         inspected=_inspected(networks[0], job, members[0]),
         lookups=lookups.to_json(data.layout),
         own=objects_with_code(one for network in networks for one in own_objects(network)),
+        n_trainings=made[0][1],
     )
 
 
@@ -261,35 +265,60 @@ def refit_and_predict(
     total: Any = 0.0
     with _told_in_one_line([member.candidate for member in members]):
         for member in members:
-            predictions = _predicted(_made(member, train, job, data), data, rows)
+            predictions = _predicted(_made(member, train, job, data)[0], data, rows)
             if len(members) == 1:
                 return predictions
             total = total + member.weight * predictions.astype(np.float64)
     return np.asarray(total, data.target.prediction_dtype)
 
 
-def _made(member: Member, train: TrainOnAllRows, job: Job, data: FitData) -> Part:
-    """A member's network; the best of up to ``TRAININGS``, where the first of them missed."""
+def _made(member: Member, train: TrainOnAllRows, job: Job, data: FitData) -> tuple[Part, int]:
+    """A member's network, and after how many trainings.
+
+    The first that did not miss; the best one, by its training rows, where all of a few did.
+    """
     if not isinstance(member, OnAllRows) or member.usual is None:
-        return member.made(train, job)
-    metric = metric_named(job.options.metrics[0])
-    tries: list[tuple[float, Part]] = []
+        return member.made(train, job), 1
+    best: tuple[float, Part] | None = None
     for number in range(TRAININGS):
-        seed = member.number + number * SEEDS_BETWEEN
-        part = replace(member, number=seed).made(train, job)
-        score = _on_training_rows(part, data, metric)
-        if not member.usual.is_missed_by(score, metric.direction):
-            return part
-        tries.append((loss_sign(metric.direction) * score, part))
-    return min(tries, key=lambda each: each[0] if np.isfinite(each[0]) else np.inf)[1]
+        again = replace(member, number=member.number + number * SEEDS_BETWEEN)
+        try:
+            part = again.made(train, job)
+        except Exception:
+            if best is None:
+                raise
+            return best[1], number  # what is there is worth more than what went wrong since
+        loss = _loss_if_missed(part, member.usual, metric_named(job.options.metrics[0]), data)
+        if loss is None:
+            return part, number + 1
+        if best is None or loss < best[0]:
+            best = loss, part
+        del part
+    assert best is not None
+    return best[1], TRAININGS
 
 
-def _on_training_rows(part: Part, data: FitData, metric: str) -> float:
-    """What a network scores on the rows that it was trained on, or on many of them."""
-    n_rows = data.encoded.n_rows
-    rows = np.linspace(0, n_rows - 1, min(n_rows, MOST_ROWS)).astype(np.int64)
-    predictions = _predicted(part, data, data.encoded_in(None).take(rows))
-    return float(data.scores(metric, rows, predictions))
+def _loss_if_missed(part: Part, usual: Usual, metric: Metric, data: FitData) -> float | None:
+    """How a training that missed scores on all its rows, as a loss; None of one that did not."""
+    n_rows, score = data.encoded.n_rows, np.nan
+    sample = np.random.default_rng(0).permutation(n_rows)[:N_SAMPLED]
+    for rows in (np.sort(sample), np.arange(n_rows)):
+        predictions = _on_training_rows(part, data, rows)
+        score = float(data.scores(metric, rows, predictions))
+        if not usual.is_missed_by(score, metric.direction):
+            return None
+        if len(rows) == n_rows:
+            break
+    if np.isnan(score) and np.isfinite(predictions).all():
+        return None  # the metric has no value, whatever was learnt
+    return loss_sign(metric.direction) * score if np.isfinite(score) else np.inf
+
+
+def _on_training_rows(part: Part, data: FitData, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """A network's canonical predictions of rows that it was trained on, some at a time."""
+    encoded, size = data.encoded_in(None), rows_at_once(data.layout)
+    blocks = (rows[first : first + size] for first in range(0, len(rows), size))
+    return np.concatenate([_predicted(part, data, encoded.take(block)) for block in blocks])
 
 
 def _predicted(part: Part, data: FitData, rows: Encoded) -> NDArray[np.floating[Any]]:

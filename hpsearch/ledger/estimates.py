@@ -228,15 +228,20 @@ def promise(
     corrected: BiasCorrection,
     outer: Nested | None,
     ensemble: Ensemble | None = None,
+    *,
+    n_rows: int | None = None,
     best: float | None = None,
 ) -> Promise:
     """What to expect on new rows: nested, else bias-corrected, else the mean over the folds.
 
     Parameters
     ----------
-    best : the best value that the metric can have, None where there is none.
     ensemble : what is exported in place of the winner's network; nested searches average, too.
+    n_rows : rows that what is exported is trained on, where it is not the folds' own networks.
+    best : the best value that the metric can have, None where there is none.
     """
+    if ensemble is not None and ensemble.kind == "folds":
+        n_rows = None
     if outer is not None and np.isfinite(outer.value):
         n_train, n_test = (
             float(np.mean([getattr(fold, side) for fold in outer.folds]))
@@ -244,17 +249,17 @@ def promise(
         )
         n_outer = rows_of_folds(n_test, n_train, len(outer.folds))
         ends = outer.corrected.low, outer.corrected.high
-        outside = n_train / (n_train + n_test)
-        return Promise("nested", outer.value, *ends, n_outer, n_outer, outside, best)
-    n_rows = rows_of_bootstrap(corrected.n_blocks) or None
+        share = n_train / n_rows if n_rows else None
+        return Promise("nested", outer.value, *ends, n_outer, n_outer, share, best)
+    n_drawn = rows_of_bootstrap(corrected.n_blocks) or None
     known = float(corrected.n_blocks) or None
-    share = mean.n_train / (mean.n_train + mean.n_validation) if mean.n_train else None
+    share = mean.n_train / n_rows if mean.n_train and n_rows else None
     if ensemble is not None and ensemble.value is not None:
         ends = ensemble.low, ensemble.high
-        return Promise("bias_corrected", ensemble.value, *ends, n_rows, known, share, best)
+        return Promise("bias_corrected", ensemble.value, *ends, n_drawn, known, share, best)
     if corrected.value is not None:
         ends = corrected.low, corrected.high
-        return Promise("bias_corrected", corrected.value, *ends, n_rows, known, share, best)
+        return Promise("bias_corrected", corrected.value, *ends, n_drawn, known, share, best)
     ends = mean.corrected.low, mean.corrected.high
     if not mean.n_train:
         return Promise("mean", mean.value, *ends)

@@ -129,8 +129,9 @@ class Promise:
     value, low, high : that figure and its 95 % interval, for the score on endless new rows.
     n_interval, n_known : rows that scatter as widely as the interval is, and rows that the figure
         comes from; None where that is unknown, as in runs of older versions.
-    share_trained : of the rows, those that a fold's network was trained on; best : the best value
-        that the metric has. None where one is unknown, or where there is no best value.
+    share_trained : of the rows, those that a fold's network was trained on; None where it is
+        unknown, and where the folds' own networks are exported.
+    best : the best value that the metric can have, or None.
     """
 
     source: PromiseSource
@@ -143,7 +144,7 @@ class Promise:
     best: float | None = None
 
     def of_rows(self, n_rows: int) -> tuple[float | None, float | None]:
-        """Where the exported model's score of so many new rows is expected, 19 times of 20.
+        """Where the exported model's score of so many new rows is expected, 19 times of 20 or more.
 
         The score of few rows scatters more than ``low`` and ``high`` say, and a network that was
         trained on all rows is better than those of the folds; see ``hpsearch.stats.predictive``.
@@ -155,7 +156,8 @@ class Promise:
         low, high = of_new_rows(self.value, self.low, self.high, **rows)
         if self.share_trained is None or self.best is None:
             return low, high
-        return of_more_training_rows(low, high, best=self.best, share=self.share_trained)
+        learnt = {"best": self.best, "share": self.share_trained}
+        return of_more_training_rows(self.value, low, high, **learnt)
 
 
 @dataclass(frozen=True)

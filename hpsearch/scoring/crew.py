@@ -41,8 +41,9 @@ from hpsearch.task import Problem, Target
 Note = Callable[[str], None]
 R = TypeVar("R")
 
-UNITS_OF_A_REFIT: Final = 4
-"""Work units' time that the refit may take: it trains on more rows than a fold has, and exports."""
+UNITS_OF_A_REFIT: Final = 12
+"""Work units' time that the refit may take: it trains on more rows than a fold has, three times at
+most, and exports."""
 
 
 class Crew:

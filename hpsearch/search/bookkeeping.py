@@ -297,8 +297,14 @@ class Books:
             [row["n_val"] for row in folds],
             [row["repeat"] for row in folds],
         )
-        best = metric_named(metric).best
-        promised = estimates.promise(mean, bias_corrected, outer, decided.ensemble, best)
+        promised = estimates.promise(
+            mean,
+            bias_corrected,
+            outer,
+            decided.ensemble,
+            n_rows=self.dataset.n_rows,
+            best=metric_named(metric).best,
+        )
         beside = tuple(self._compared(scores) for scores in baselines)
         rows = [result.row for result in self._of_equal_rank()]
         ledger = Ledger(

@@ -114,7 +114,11 @@ def best_document(
         "hyperparameters": dict(best.candidate.values),
         "n_params": refitted.n_params,
         "n_trials": n_trials,
-        "refit": {"n_rows": plan.dataset.n_rows, "n_steps": n_steps},
+        "refit": {
+            "n_rows": plan.dataset.n_rows,
+            "n_steps": n_steps,
+            "n_trainings": refitted.n_trainings,
+        },
         "test": _test_scores(plan, refitted),
         **refitted.inspected,
         "selected_by": {"rule": ledger.choice.rule, "reason": ledger.choice.reason},

@@ -80,6 +80,11 @@ class FinalModel:
             folder.write_file(name, text.encode("utf-8"))
         if own is not None:
             folder.write_file(own.file, own.content)
+        if (n := self._result[0].n_trainings) > 1:
+            observer.note(
+                f"The final model was trained {n} times: on its own training rows the first "
+                "training ended far behind those of the folds."
+            )
         if timed := self._result[0].predicting:
             folder.write_tables(predicting=predicting_table(timed))
         return self._result

@@ -63,27 +63,28 @@ def of_new_rows(
 
 
 def of_more_training_rows(
-    low: float, high: float, *, best: float, share: float
+    value: float, low: float, high: float, *, best: float, share: float
 ) -> tuple[float, float]:
     """An interval of scores of networks that learnt from a share of the rows, for one of all rows.
 
-    More rows make a network better, and the folds cannot say how much. An error that is all due
-    to having few rows falls as the root of their number, one that is noise does not fall. So the
-    end on the better side moves towards the best value that there is, to ``sqrt(share)`` of its
-    distance; the other end stays.
+    More rows make a network better, and the folds cannot say how much. An error in the target's
+    units that is all due to having few rows falls as the root of their number, and noise does not
+    fall. So the end on the better side moves towards the best value that there is, to
+    ``sqrt(share)`` of its distance: an allowance, and no bound, since squares and deviances may
+    fall faster. The other end stays.
 
     Parameters
     ----------
-    best : the best value that the metric can have, outside the interval or at its end.
+    best : the best value that the metric can have; the interval may reach beyond it.
 
     Examples
     --------
-    >>> of_more_training_rows(0.4, 0.7, best=0.0, share=0.75)
+    >>> of_more_training_rows(0.5, 0.4, 0.7, best=0.0, share=0.75)
     (0.34641016151377546, 0.7)
-    >>> of_more_training_rows(0.8, 0.9, best=1.0, share=0.81)
+    >>> of_more_training_rows(0.85, 0.8, 0.9, best=1.0, share=0.81)
     (0.8, 0.91)
     """
     factor = math.sqrt(share)
-    if best <= low:
-        return best + (low - best) * factor, high
-    return low, best - (best - high) * factor
+    if best <= value:
+        return min(low, best + (low - best) * factor), high
+    return low, max(high, best - (best - high) * factor)

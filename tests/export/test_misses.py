@@ -1,5 +1,6 @@
 """A training on all rows that ends far behind those of the folds is tried again."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 import hpsearch
 from hpsearch.export import refit
 from hpsearch.export.members import OnAllRows
-from hpsearch.export.misses import SEEDS_BETWEEN, TRAININGS, Usual
+from hpsearch.export.misses import N_SAMPLED, SEEDS_BETWEEN, TRAININGS, Usual
+from hpsearch.metrics import metric_named, score
 from hpsearch.space.space import Candidate
 
-FOLDS = Usual((0.52, 0.53, 0.51, 0.52, 0.71))
+FOLDS = Usual((0.52, 0.53, 0.51, 0.52, 0.71), 0.56)
 """One of them missed itself, which moves neither the median nor its deviation."""
 
 SMALL = {
@@ -40,63 +42,122 @@ SMALL = {
         ((0.90, 0.92, 0.91), "max", 0.60, True),
         ((0.90, 0.92, 0.91), "max", 0.99, False),
         ((), "min", 99.0, False),
+        ((0.5, 0.5), "min", 99.0, False),
     ],
 )
 def test_far_behind_the_folds_is_missed(scores, direction, score, is_missed):
-    assert Usual(scores).is_missed_by(score, direction) is is_missed
+    assert Usual(scores, 0.5).is_missed_by(score, direction) is is_missed
+
+
+def test_networks_that_know_their_rows_by_heart_are_not_held_to_next_to_nothing():
+    assert not Usual((0.01, 0.01, 0.01), 0.3).is_missed_by(0.05, "min")
+    assert Usual((0.01, 0.01, 0.01), 0.3).is_missed_by(0.2, "min")
+    assert not Usual((0.0, 0.0, 0.0), 0.1).is_missed_by(0.01, "min")
 
 
 def test_what_is_usual_is_read_from_the_rows_of_the_folds():
-    rows = [{"train_mae": 0.5, "val_mae": 0.9}, {"train_mae": np.nan}, {"train_mae": 0.6}]
-    assert Usual.of(rows, "mae").scores == (0.5, 0.6)
+    scores = [(0.5, 0.9), (np.nan, 0.8), (0.6, 0.7)]
+    usual = Usual.of([{"train_mae": one, "val_mae": other} for one, other in scores], "mae")
+    assert usual == Usual((0.5, 0.6), 0.8)
 
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """Makes a member of whose trainings the training scores are given; gives what was trained."""
-    trained = []
+    """What is kept of a member whose trainings give losses, where they missed, or errors."""
 
-    def made(scores, usual=FOLDS, number=0, metric="mae"):
-        left = iter(scores)
-        monkeypatch.setattr(refit, "_on_training_rows", lambda *_: next(left))
-        monkeypatch.setattr(OnAllRows, "made", lambda self, *_: trained.append(self.number) or self)
+    def kept(losses, usual=FOLDS, number=0):
+        left = iter(losses)
+
+        def made(member, *_):
+            member = replace(member, n_steps=next(left))  # which stands for what it ended with
+            if isinstance(member.n_steps, Exception):
+                raise member.n_steps
+            return member
+
+        monkeypatch.setattr(refit, "_loss_if_missed", lambda part, *_: part.n_steps)
+        monkeypatch.setattr(OnAllRows, "made", made)
+        job = SimpleNamespace(options=SimpleNamespace(metrics=["mae"]))
         member = OnAllRows(Candidate(0, {}), 10, number, usual=usual)
-        job = SimpleNamespace(options=SimpleNamespace(metrics=[metric]))
-        return refit._made(member, None, job, None).number, trained
+        part, n_trainings = refit._made(member, None, job, None)
+        return part.number, n_trainings
 
-    return made
+    return kept
 
 
 def test_a_training_that_did_not_miss_is_the_only_one(trainings):
-    assert trainings([0.55]) == (0, [0])
+    assert trainings([None]) == (0, 1)
 
 
 def test_one_that_missed_is_tried_under_another_seed(trainings):
-    assert trainings([0.8, 0.55], number=2) == (2 + SEEDS_BETWEEN, [2, 2 + SEEDS_BETWEEN])
+    assert trainings([0.8, None], number=2) == (2 + SEEDS_BETWEEN, 2)
 
 
 def test_of_those_that_all_missed_the_best_is_kept(trainings):
-    kept, trained = trainings([0.9, np.nan, 0.8])
-    assert (kept, len(trained)) == (2 * SEEDS_BETWEEN, TRAININGS)
+    assert trainings([0.9, 0.7, 0.8]) == (SEEDS_BETWEEN, TRAININGS)
+    assert trainings([np.inf, np.inf, 0.8]) == (2 * SEEDS_BETWEEN, TRAININGS)
 
 
-def test_large_is_good_where_the_metric_says_so(trainings):
-    usual = Usual((0.9, 0.91, 0.92))
-    assert trainings([0.3, 0.5, 0.4], usual, metric="r2")[0] == SEEDS_BETWEEN
+def test_what_goes_wrong_later_costs_nothing_that_is_there(trainings):
+    assert trainings([0.9, ValueError("no memory")]) == (0, 1)
+    with pytest.raises(ValueError, match="no memory"):
+        trainings([ValueError("no memory")])
 
 
 def test_where_there_are_no_folds_nothing_is_looked_at(trainings):
-    assert trainings([], usual=None) == (0, [0])
+    assert trainings([0.9], usual=None) == (0, 1)
+
+
+class Rows:
+    """Training data of many rows, on which a network is off by what is asked."""
+
+    def __init__(self, monkeypatch, off, n_rows=N_SAMPLED + 100):
+        self.asked, self.y = [], np.zeros((n_rows, 1))
+        self.encoded = SimpleNamespace(n_rows=n_rows)
+
+        def predicted(part, data, rows):
+            self.asked.append(len(rows))
+            return off(rows)[:, np.newaxis]
+
+        monkeypatch.setattr(refit, "_on_training_rows", predicted)
+
+    def scores(self, metric, rows, predictions):
+        return score(metric, self.y[rows], predictions, kind="regression")
+
+    def loss(self):
+        return refit._loss_if_missed(None, FOLDS, metric_named("mae"), self)
+
+
+def test_a_sample_is_enough_where_it_does_not_look_missed(monkeypatch):
+    rows = Rows(monkeypatch, lambda rows: np.full(len(rows), 0.5))
+    assert (rows.loss(), rows.asked) == (None, [N_SAMPLED])
+
+
+def test_all_rows_decide_where_a_sample_looks_missed(monkeypatch):
+    def off(rows):
+        return np.full(len(rows), 0.8 if len(rows) == N_SAMPLED else 0.5)
+
+    rows = Rows(monkeypatch, off)
+    assert (rows.loss(), rows.asked) == (None, [N_SAMPLED, N_SAMPLED + 100])
+    assert Rows(monkeypatch, lambda rows: np.full(len(rows), 0.8)).loss() == pytest.approx(0.8)
+    few = Rows(monkeypatch, lambda rows: np.full(len(rows), 0.8), n_rows=50)
+    assert (few.loss(), few.asked) == (pytest.approx(0.8), [50])
+
+
+def test_what_diverged_is_missed_and_a_metric_without_a_value_is_not(monkeypatch):
+    assert Rows(monkeypatch, lambda rows: np.full(len(rows), np.nan)).loss() == np.inf
+    rows = Rows(monkeypatch, lambda rows: np.full(len(rows), 0.5))
+    rows.scores = lambda *_: np.nan
+    assert rows.loss() is None
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_what_is_exported_is_the_best_of_trainings_that_missed(train_here, monkeypatch, tmp_path):
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(24, 3)), columns=[*"abc"])
     data, looked_at = hpsearch.load(frame, target="c"), []
-    of_rows = refit._on_training_rows
+    loss_if_missed = refit._loss_if_missed
 
     def remembered(*arguments):
-        looked_at.append(of_rows(*arguments))
+        looked_at.append(loss_if_missed(*arguments))
         return looked_at[-1]
 
     def exported(name):
@@ -104,13 +165,14 @@ def test_what_is_exported_is_the_best_of_trainings_that_missed(train_here, monke
             search = hpsearch.Search("mlp", **SMALL, engine=engine, out=tmp_path / name)
             run = search.run(data)
             said = hpsearch.predict(run, frame)["c"]
-        return float((said - frame["c"]).abs().mean())
+        return float((said - frame["c"]).abs().mean()), run.best["refit"]["n_trainings"]
 
-    monkeypatch.setattr(refit, "_on_training_rows", remembered)
-    usual = exported("usual")
-    assert looked_at == [pytest.approx(usual)]
-    monkeypatch.setattr(Usual, "of", lambda *_: Usual((1e-9,)))  # so that every training missed
-    best = exported("missed")
-    assert len(looked_at) == 1 + TRAININGS
+    monkeypatch.setattr(refit, "_loss_if_missed", remembered)
+    usual, n_trainings = exported("usual")
+    assert (looked_at, n_trainings) == ([None], 1)
+    every = Usual((1e-9, 1e-9, 1e-9), 1e-9)  # so that every training missed
+    monkeypatch.setattr(Usual, "of", lambda *_: every)
+    best, n_trainings = exported("missed")
     assert best == pytest.approx(min(looked_at[1:]))
-    assert looked_at[1] == looked_at[0]
+    assert usual == pytest.approx(looked_at[1])
+    assert len(looked_at) - 1 == n_trainings == TRAININGS

@@ -41,12 +41,12 @@ def test_a_refit_takes_the_engine_that_falls_back_where_it_must(crew):
         kind = engine_kind(name)
         result = crew.begin_refit(train, number).result()
         assert result == ((name, kind.train_on_all_rows, number), kind)
-    assert crew.workers.limit == 400.0
+    assert crew.workers.limit == 1200.0
 
 
 def test_a_refit_that_takes_too_long_is_an_error_of_the_export(crew):
     def late(pool, train_on_all_rows):
         raise LateCallError("late")
 
-    with pytest.raises(BundleError, match=r"within 400 s, 4 times --trial-timeout.*resume"):
+    with pytest.raises(BundleError, match=r"within 1200 s, 12 times --trial-timeout.*resume"):
         crew.begin_refit(late).result()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hpsearch.decisions.ensembles import Ensemble
 from hpsearch.ledger import estimates
 from hpsearch.ledger.record import BiasCorrection, Promise
 from hpsearch.stats import bias_corrected_cv_of_epochs
@@ -78,8 +79,24 @@ def test_the_better_side_allows_for_the_rows_that_the_folds_lacked():
     assert with_rows(None, 0.0) == with_rows(0.75, None) == with_rows(1.0, 0.0)
 
 
+def test_the_worse_side_stays_where_the_better_one_reaches_beyond_the_best_value():
+    assert with_rows(0.75, 0.0, low=-0.1) == (pytest.approx(-0.1), pytest.approx(0.7))
+    assert with_rows(0.75, 1.0, high=1.2) == (pytest.approx(0.4), pytest.approx(1.2))
+
+
 def test_a_share_of_the_rows_and_the_best_value_come_with_the_promise():
     mean = estimates.fold_mean([0.1, 0.2], 90, 30, [0, 0])
     for corrected in (BiasCorrection(missing="no"), BiasCorrection(0.15, 0.1, 0.2, n_blocks=120)):
-        promise = estimates.promise(mean, corrected, None, best=0.0)
-        assert (promise.share_trained, promise.best) == (0.75, 0.0)
+        promise = estimates.promise(mean, corrected, None, n_rows=150, best=0.0)
+        assert (promise.share_trained, promise.best) == (0.6, 0.0)
+        assert estimates.promise(mean, corrected, None).share_trained is None
+
+
+def test_networks_of_the_folds_learnt_from_no_more_rows():
+    mean = estimates.fold_mean([0.1, 0.2], 90, 30, [0, 0])
+    kinds = {
+        kind: estimates.promise(mean, BiasCorrection(missing="no"), None, ensemble, n_rows=120)
+        for kind in ("folds", "seeds")
+        for ensemble in [Ensemble(kind, (), 2)]
+    }
+    assert (kinds["folds"].share_trained, kinds["seeds"].share_trained) == (None, 0.75)
