@@ -326,6 +326,8 @@ def summary(rows: pd.DataFrame) -> str:
             for other in ("trees", "trees tuned", "mlp")
             if (rows["method"] == other).any()
         ),
+        "The default by table: its loss beside another method's, and who is better (p):",
+        markdown(by_table(rows, "default", ("trees", "trees tuned", "mlp"))),
         "Promises:",
         markdown(promises(rows)),
     ]
@@ -375,6 +377,21 @@ def standing(rows: pd.DataFrame, other: str) -> pd.DataFrame:
     return table
 
 
+def by_table(rows: pd.DataFrame, method: str, others: tuple[str, ...]) -> pd.DataFrame:
+    """A row a table: by how much the method's mean loss is below another's, and if that is sure."""
+    by_fold = rows.pivot_table(
+        index=["table", "fold"], columns="method", values="score", sort=False
+    )
+    found: dict[str, dict[str, str]] = {}
+    for other in [other for other in others if other in by_fold]:
+        for name, pair in by_fold[[other, method]].dropna().groupby("table", sort=False):
+            gain, p = compared(pair[other], pair[method])
+            who = "tie" if p >= LEVEL else "better" if gain > 0 else "worse"
+            less = f"{-100 * gain / pair[other].mean():+.1f} %"
+            found.setdefault(str(name), {})[f"beside {other}"] = f"{less}, {who} ({p:.3f})"
+    return pd.DataFrame(found).T.rename_axis("table")
+
+
 def compared(other: pd.Series, method: pd.Series) -> tuple[float, float]:
     """How much less the method's mean loss is, and the p-value; 1 where there is one fold."""
     from hpsearch.stats import corrected_t_test
@@ -392,13 +409,13 @@ def promises(rows: pd.DataFrame) -> pd.DataFrame:
     found = {}
     for method, part in kept.groupby("method", sort=False):
         inside = (part["low"] <= part["score"]) & (part["score"] <= part["high"])
-        off = 100 * (part["promised"] / part["score"] - 1)
+        off = np.log(part["promised"] / part["score"])
         found[method] = {
             "inside": f"{inside.sum()} of {len(part)}",
             "share": inside.mean(),
             "worse than promised": int((part["score"] > part["high"]).sum()),
-            "promised above seen, % (mean)": off.mean(),
-            "median": off.median(),
+            "promised above seen, % (geometric mean)": 100 * np.expm1(off.mean()),
+            "median": 100 * np.expm1(off.median()),
         }
     return pd.DataFrame(found).T
 
