@@ -255,7 +255,8 @@ def catboost(outer: Outer) -> Any:
         words = x[texts].astype(object)
         return pd.concat([x.drop(columns=texts), words.where(words.notna(), "missing")], axis=1)
 
-    model = kind(random_seed=SEED, thread_count=2, verbose=False, cat_features=texts)
+    settings = {"verbose": False, "allow_writing_files": False, "cat_features": texts}
+    model = kind(random_seed=SEED, thread_count=2, **settings)
     return make_pipeline(FunctionTransformer(named), model)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from scipy.stats import median_abs_deviation
 
 from hpsearch.task import loss_sign
 
@@ -34,9 +35,6 @@ LEAST_SHARE, SPREADS = 0.25, 6.0
 they score, on training or validation rows, whichever is more: networks that know their training
 rows by heart differ by large shares of nearly nothing."""
 
-OF_A_DEVIATION: Final = 1.4826
-"""The median absolute deviation times this is the standard deviation, of normal values."""
-
 
 @dataclass(frozen=True)
 class Usual:
@@ -52,7 +50,7 @@ class Usual:
     validation: float
 
     @classmethod
-    def of(cls, folds: Iterable[Mapping[str, Any]], metric: str) -> Usual:
+    def of(cls, folds: Iterable[Mapping[Any, Any]], metric: str) -> Usual:
         """From rows of ``folds.csv``; folds without a score don't count."""
         sides = [(float(row[f"train_{metric}"]), float(row[f"val_{metric}"])) for row in folds]
         known = [each for each in sides if np.isfinite(each).all()]
@@ -71,7 +69,7 @@ class Usual:
         if len(self.scores) < FEWEST_FOLDS:
             return False
         middle = float(np.median(self.scores))
-        spread = OF_A_DEVIATION * float(np.median(np.abs(np.asarray(self.scores) - middle)))
+        spread = float(median_abs_deviation(self.scores, scale="normal"))
         behind = loss_sign(direction) * (score - middle)
         least = LEAST_SHARE * max(abs(middle), abs(self.validation))
         return not behind <= max(least, SPREADS * spread)

@@ -279,6 +279,7 @@ def _made(member: Member, train: TrainOnAllRows, job: Job, data: FitData) -> tup
     """
     if not isinstance(member, OnAllRows) or member.usual is None:
         return member.made(train, job), 1
+    metric = metric_named(job.options.metrics[0])
     best: tuple[float, Part] | None = None
     for number in range(TRAININGS):
         again = replace(member, number=member.number + number * SEEDS_BETWEEN)
@@ -288,12 +289,12 @@ def _made(member: Member, train: TrainOnAllRows, job: Job, data: FitData) -> tup
             if best is None:
                 raise
             return best[1], number  # what is there is worth more than what went wrong since
-        loss = _loss_if_missed(part, member.usual, metric_named(job.options.metrics[0]), data)
+        loss = _loss_if_missed(part, member.usual, metric, data)
         if loss is None:
             return part, number + 1
         if best is None or loss < best[0]:
             best = loss, part
-        del part
+        del part  # so that the best one alone is held while the next one trains
     assert best is not None
     return best[1], TRAININGS
 

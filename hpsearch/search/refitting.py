@@ -56,8 +56,7 @@ def models_of_trials(
             path = session.scratch / f"trial-{trial}.keras"
             check = path.with_suffix(".npz")
             own = run.folds[run.folds["trial"] == trial]
-            rows = ({str(name): cell for name, cell in row.items()} for _, row in own.iterrows())
-            usual = Usual.of(rows, plan.metrics[0])
+            usual = Usual.of(own.to_dict("records"), plan.metrics[0])
             refitted, _ = session.crew.begin_refit(
                 refit_and_export,
                 session.job,
