@@ -187,7 +187,10 @@ class LedgerView:
         if test is not None and test.expected_low is not None and test.expected_high is not None:
             low, high = self._number(test.expected_low), self._number(test.expected_high)
             rows = words.counted(test.n_rows, "test row")
-            yield f"Of {rows} a score from {low} to {high} was expected, which scatters more."
+            yield (
+                f"Of {rows} a score from {low} to {high} was expected, which allows for their "
+                "number, and for the rows that the folds did not train on."
+            )
         yield from _how_corrected(self.ledger.bias_corrected)
         if self.ledger.nested is not None:
             inner = self._number(self.ledger.nested.inner)

@@ -93,8 +93,8 @@ def read_feature(
     if cells.doubt is not None and cells.doubt.wrong:
         raise DataError(
             f"Column {name!r} {cells.doubt.told(places, cells.text)}. Correct or empty these "
-            f"cells, read the column as text with --text {name}, or leave it out with "
-            f"--drop {name}."
+            f"cells, read the column as a category with --category {name} or as text with "
+            f"--text {name}, or leave it out with --drop {name}."
         )
     if cells.declared:
         levels = cells.series if cells.form == "string" else as_levels(series)

@@ -33,12 +33,14 @@ class Part:
     form : how its outputs become canonical predictions.
     statistics : of the rows that it was trained on.
     weight : its share of the mean.
+    n_trainings : how often it was trained, until a training did not miss (``misses``).
     """
 
     network: Any
     form: OutputForm
     statistics: Statistics
     weight: float = 1.0
+    n_trainings: int = 1
 
 
 class Member(Protocol):

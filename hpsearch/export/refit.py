@@ -151,8 +151,7 @@ def _refitted(
     decisions: Mapping[str, Any],
 ) -> Refitted:
     data = read_fit_data(job.data_path)
-    made = [_made(member, train, job, data) for member in members]
-    parts = [part for part, _ in made]
+    parts = [_made(member, train, job, data) for member in members]
     networks = [part.network for part in parts]
     lookups = Lookups.joined([_looked_up(network, data) for network in networks])
     slots, calibrator = parts[0].statistics.word_slots, calibrator_in(decisions)
@@ -185,7 +184,7 @@ def _refitted(
         inspected=_inspected(networks[0], job, members[0]),
         lookups=lookups.to_json(data.layout),
         own=objects_with_code(one for network in networks for one in own_objects(network)),
-        n_trainings=made[0][1],
+        n_trainings=parts[0].n_trainings,
     )
 
 
@@ -265,22 +264,23 @@ def refit_and_predict(
     total: Any = 0.0
     with _told_in_one_line([member.candidate for member in members]):
         for member in members:
-            predictions = _predicted(_made(member, train, job, data)[0], data, rows)
+            predictions = _predicted(_made(member, train, job, data), data, rows)
             if len(members) == 1:
                 return predictions
             total = total + member.weight * predictions.astype(np.float64)
     return np.asarray(total, data.target.prediction_dtype)
 
 
-def _made(member: Member, train: TrainOnAllRows, job: Job, data: FitData) -> tuple[Part, int]:
-    """A member's network, and after how many trainings.
+def _made(member: Member, train: TrainOnAllRows, job: Job, data: FitData) -> Part:
+    """A member's first training that did not miss.
 
-    The first that did not miss; the best one, by its training rows, where all of a few did.
+    The best one, by its training rows, where all of a few did.
     """
     if not isinstance(member, OnAllRows) or member.usual is None:
-        return member.made(train, job), 1
+        return member.made(train, job)
     metric = metric_named(job.options.metrics[0])
     best: tuple[float, Part] | None = None
+    n_trainings = 0
     for number in range(TRAININGS):
         again = replace(member, number=member.number + number * SEEDS_BETWEEN)
         try:
@@ -288,15 +288,16 @@ def _made(member: Member, train: TrainOnAllRows, job: Job, data: FitData) -> tup
         except Exception:
             if best is None:
                 raise
-            return best[1], number  # what is there is worth more than what went wrong since
+            break  # what is there is worth more than what went wrong since
+        n_trainings = number + 1
         loss = _loss_if_missed(part, member.usual, metric, data)
         if loss is None:
-            return part, number + 1
+            return replace(part, n_trainings=n_trainings)
         if best is None or loss < best[0]:
             best = loss, part
         del part  # so that the best one alone is held while the next one trains
     assert best is not None
-    return best[1], TRAININGS
+    return replace(best[1], n_trainings=n_trainings)
 
 
 def _loss_if_missed(part: Part, usual: Usual, metric: Metric, data: FitData) -> float | None:

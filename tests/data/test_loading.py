@@ -433,6 +433,14 @@ def test_numbers_that_are_codes_are_read_as_categories_where_it_is_asked(tmp_pat
     assert new.unseen == ("Column 'code': '7' did not occur in the training data (1 row).",)
 
 
+def test_numbers_with_a_word_among_them_may_be_a_category_which_is_advised():
+    frame = pd.DataFrame({"children": ["1", "2", "3", "more"] * 5, "y": range(20)})
+    with pytest.raises(DataError, match="as a category with --category children or as text with"):
+        load(frame, target="y")
+    data = load(frame, target="y", category="children")
+    assert data.schema.of_kind("category")[0].levels == ("1", "2", "3", "more")
+
+
 def test_a_category_that_is_asked_for_plays_no_other_part():
     frame = pd.DataFrame({"code": [1, 2, 3], "y": [0.1, 0.2, 0.4]})
     with pytest.raises(DataError, match="'code' is named by --drop and --category"):

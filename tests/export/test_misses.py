@@ -1,6 +1,5 @@
 """A training on all rows that ends far behind those of the folds is tried again."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 
 import hpsearch
 from hpsearch.export import refit
-from hpsearch.export.members import OnAllRows
+from hpsearch.export.members import OnAllRows, Part
 from hpsearch.export.misses import N_SAMPLED, SEEDS_BETWEEN, TRAININGS, Usual
 from hpsearch.metrics import metric_named, score
 from hpsearch.space.space import Candidate
@@ -69,17 +68,17 @@ def trainings(monkeypatch):
         left = iter(losses)
 
         def made(member, *_):
-            member = replace(member, n_steps=next(left))  # which stands for what it ended with
-            if isinstance(member.n_steps, Exception):
-                raise member.n_steps
-            return member
+            ended_with = next(left)
+            if isinstance(ended_with, Exception):
+                raise ended_with
+            return Part(network=(member.number, ended_with), form=None, statistics=None)
 
-        monkeypatch.setattr(refit, "_loss_if_missed", lambda part, *_: part.n_steps)
+        monkeypatch.setattr(refit, "_loss_if_missed", lambda part, *_: part.network[1])
         monkeypatch.setattr(OnAllRows, "made", made)
         job = SimpleNamespace(options=SimpleNamespace(metrics=["mae"]))
         member = OnAllRows(Candidate(0, {}), 10, number, usual=usual)
-        part, n_trainings = refit._made(member, None, job, None)
-        return part.number, n_trainings
+        part = refit._made(member, None, job, None)
+        return part.network[0], part.n_trainings
 
     return kept
 
