@@ -37,7 +37,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from printing import markdown
-from tables_data import DEVELOPMENT, Table
+from tables_data import DEVELOPMENT, Table, development_epochs
 
 ROOT = Path(__file__).parent.parent
 SPACE, FOLDS, SEED = "tabular", 4, 0
@@ -96,12 +96,12 @@ def scored(table: Table, configurations: list[Configuration], epochs: int | None
 
     Parameters
     ----------
-    epochs : of each training; None for the package's default.
+    epochs : of each training; None for those of the development tables.
     """
     import hpsearch
 
     data = hpsearch.load(table.read(), target=table.target, task=table.task)
-    asked = {} if epochs is None else {"epochs": epochs}
+    asked = {"epochs": development_epochs(data.n_rows) if epochs is None else epochs}
     if len(configurations) > 1:
         asked["tried"] = configurations[1:]
     with tempfile.TemporaryDirectory() as folder:
@@ -259,7 +259,7 @@ def main() -> None:
     names = [table.name for table in DEVELOPMENT]
     parser.add_argument("--tables", nargs="+", choices=names, default=names)
     parser.add_argument("--n", type=int, default=30, help="configurations, with the defaults")
-    parser.add_argument("--epochs", type=int, help="default: the package's")
+    parser.add_argument("--epochs", type=int, help="default: 100, above 2,000 rows 30")
     parser.add_argument("--left-out", nargs="*", default=["batch_size"])
     parser.add_argument("--size", type=int, default=6, help="of the portfolio, with the defaults")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "portfolio.csv")

@@ -3,7 +3,7 @@
 ``REPORTED`` (``tables.py``) was written down before anything was trained on one of them: 653 to
 26,217 rows, numbers alone and mixed with categories, numbers, two classes and several to predict.
 Defaults, spaces and first candidates are developed on ``DEVELOPMENT`` alone (``ablation.py``,
-``portfolio.py``).
+``portfolio.py``), and numbers of epochs on ``LARGER`` too (``epochs.py``).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+MANY_ROWS = 2_000
 
 NAMED = re.compile(r"@attribute\s+('[^']+'|\S+?)\s*(\{|real|integer|numeric)", re.IGNORECASE)
 
@@ -98,6 +100,11 @@ def folder_of(package: str) -> Path:
     if found is None or found.origin is None:
         raise SystemExit(f"pip install {package}")
     return Path(found.origin).parent
+
+
+def development_epochs(n_rows: int) -> int:
+    """Epochs of a network on a table of ``DEVELOPMENT``; above 2,000 rows half the usual ones."""
+    return 100 if n_rows <= MANY_ROWS else 30
 
 
 REPORTED = (

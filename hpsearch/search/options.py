@@ -345,8 +345,8 @@ class Options:
     epochs: int | None = option(
         None,
         "Most passes over the training rows; the best epoch is found. A space may declare a "
-        "hyperparameter of this name. Default: 100 for up to 2,000 rows, 60 up to 4,000, 30 up to "
-        "20,000, 15 for more.",
+        "hyperparameter of this name. Default: 100 for up to 2,000 rows, 60 up to 20,000, 30 "
+        "up to 100,000, 15 for more.",
         or_none(count(most=MOST_EPOCHS)),
         panel=Panel.TRAINING,
         metavar="N",

@@ -1,10 +1,10 @@
 """How long networks train, and on how many rows a step, where neither was asked for.
 
 Both follow from the number of rows alone: many rows teach as much in fewer passes, and a step is as
-well directed by more of them. What the first three numbers of epochs cost on tables of 506 to 9,857
-rows is told by ``benchmarks/ablation.py``; the last one bounds the time of larger tables, and no
-table was asked. What became of them is recorded as if it had been asked for, so that a run which
-goes on trains as it began.
+well directed by more of them. What other numbers of epochs cost is told by
+``benchmarks/ablation.py`` (506 to 9,857 rows) and ``benchmarks/epochs.py`` (4,331 to 53,940); the
+last number bounds the time of larger tables, and no table was asked. What became of them is
+recorded as if it had been asked for, so that a run which goes on trains as it began.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hpsearch.search.options import Options
 from hpsearch.space.hyperparameters import Values
 from hpsearch.space.space import FitSettings, fit_settings
 
-EPOCHS: Final = ((2_000, 100), (4_000, 60), (20_000, 30))
+EPOCHS: Final = ((2_000, 100), (20_000, 60), (100_000, 30))
 """Up to so many rows, so many epochs."""
 
 EPOCHS_OF_MORE: Final = 15
@@ -34,7 +34,7 @@ def usual_epochs(n_rows: int) -> int:
 
     Examples
     --------
-    >>> [usual_epochs(n) for n in (150, 2_000, 3_000, 10_000, 50_000)]
+    >>> [usual_epochs(n) for n in (150, 2_000, 10_000, 50_000, 200_000)]
     [100, 100, 60, 30, 15]
     """
     return next((epochs for most, epochs in EPOCHS if n_rows <= most), EPOCHS_OF_MORE)
@@ -62,7 +62,7 @@ def with_budget(options: _Options, n_rows: int) -> _Options:
     --------
     >>> options = with_budget(Options(batch_size=16), 10_000)
     >>> options.epochs, options.batch_size
-    (30, 16)
+    (60, 16)
     """
     epochs, size = options.epochs, options.batch_size
     return replace(

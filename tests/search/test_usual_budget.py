@@ -18,7 +18,7 @@ def rows(n):
 
 @pytest.mark.parametrize(
     ("n", "epochs", "batch_size"),
-    [(40, 100, 32), (2_000, 100, 32), (2_001, 60, 32), (4_001, 30, 32), (5_001, 30, 64)],
+    [(40, 100, 32), (2_000, 100, 32), (2_001, 60, 32), (5_001, 60, 64), (20_001, 30, 128)],
 )
 def test_the_budget_follows_from_the_rows(n, epochs, batch_size):
     plan = plan_search(Options(trials=1), hpsearch.load(rows(n), target="y"))
