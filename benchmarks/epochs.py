@@ -50,7 +50,7 @@ def summary(rows: pd.DataFrame) -> str:
     found = found.div(found.min(axis=1), axis=0).droplevel("rows")
     seconds = rows.pivot_table(index="table", columns="epochs", values="seconds")
     found.insert(0, "rows", rows.groupby("table")["rows"].first().map("{:,}".format))
-    return markdown(found.join(seconds.round(), rsuffix=" epochs, seconds"))
+    return markdown(found.join(seconds.round().add_prefix("seconds of ")))
 
 
 def main() -> None:
