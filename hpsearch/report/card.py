@@ -84,6 +84,12 @@ def _model(
         f"{_count(trained.get('n_steps'))} optimizer steps. "
         f"It has {_count(manifest.get('n_params', best.get('n_params')))} parameters."
     )
+    n_trainings = (best.get("refit") or {}).get("n_trainings", 1)
+    if n_trainings > 1:
+        yield (
+            f"It is the best of {n_trainings} trainings by the score on the training rows: the "
+            "first ended far behind those of the folds."
+        )
 
 
 def _data(settings: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
