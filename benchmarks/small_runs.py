@@ -147,7 +147,7 @@ def visits(name: str, kind: dict[str, object], **options: object) -> SmallRun:
 
 
 def binary(name: str, rows: str, **options: object) -> SmallRun:
-    """A search of the default space on a table of mixed columns with two classes."""
+    """A search of the space ``mlp`` on a table of mixed columns with two classes."""
     return SmallRun(name, rows, options={**CLASSES, "task": "binary", "space": "mlp", **options})
 
 

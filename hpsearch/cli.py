@@ -45,7 +45,7 @@ hpsearch run houses.csv --target price --trials 30 --folds 5 --repeats 4
 
 hpsearch run visits.csv --target ill --groups patient --drop name,address
 
-hpsearch run photos/ --size 64
+hpsearch run photos/ --size 64 --space image
 
 hpsearch run sales.csv --target demand --time date --gap 7 --space my_space.py
 

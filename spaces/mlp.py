@@ -1,4 +1,4 @@
-"""The default space: a multilayer perceptron for tables (images are flattened).
+"""A multilayer perceptron: the default for words and, flattened, for images and sequences.
 
 Depth and width, activation, dropout, regularization, batch normalization, optimizer, learning
 rate and its schedule, and the batch size. Expects standardized inputs and, for regression, a

@@ -77,7 +77,7 @@ class Refitted:
     lookups : what the network looks up, as ``Lookups.to_json`` gives it.
     predicting : of several networks, rows of ``predicting.csv``.
     own : registered name of each object of one's own in the networks, to its module.
-    n_trainings : how often the first network was trained, until a training did not miss.
+    n_trainings : how often a network was trained at most, until a training did not miss.
     """
 
     sha256: str
@@ -184,7 +184,7 @@ def _refitted(
         inspected=_inspected(networks[0], job, members[0]),
         lookups=lookups.to_json(data.layout),
         own=objects_with_code(one for network in networks for one in own_objects(network)),
-        n_trainings=parts[0].n_trainings,
+        n_trainings=max(part.n_trainings for part in parts),
     )
 
 

@@ -87,8 +87,8 @@ def _model(
     n_trainings = (best.get("refit") or {}).get("n_trainings", 1)
     if n_trainings > 1:
         yield (
-            f"It is the best of {n_trainings} trainings by the score on the training rows: the "
-            "first ended far behind those of the folds."
+            f"It was trained {n_trainings} times, under other seeds, and the best training kept: "
+            "by the score on the training rows the first ended far behind those of the folds."
         )
 
 

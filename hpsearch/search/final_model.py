@@ -81,9 +81,10 @@ class FinalModel:
         if own is not None:
             folder.write_file(own.file, own.content)
         if (n := self._result[0].n_trainings) > 1:
+            who = "The final model" if self._n_networks == 1 else "A network of the final model"
             observer.note(
-                f"The final model was trained {n} times: on its own training rows the first "
-                "training ended far behind those of the folds."
+                f"{who} was trained {n} times: on its own training rows the first training ended "
+                "far behind those of the folds."
             )
         if timed := self._result[0].predicting:
             folder.write_tables(predicting=predicting_table(timed))

@@ -18,7 +18,7 @@ EnsembleChoice = int | Literal["folds", "seeds"] | None
 MOST_MEMBERS: Final = 100
 """Trials that an ensemble may take."""
 
-ORACLES: Final = """Who proposes them, beginning with the space's default configuration.
+ORACLES: Final = """Who proposes them, after --try, the space's defaults and its portfolio.
 
 random: each hyperparameter drawn by itself.
 

@@ -277,7 +277,8 @@ class KFoldTuner:
         options = {**_among(_SEARCH, self._options), **_among(_SEARCH, fit)}
         trials = self._max_trials
         if trials is None:
-            epochs = options.get("epochs", usual_epochs(n_rows))
+            epochs = options.get("epochs")
+            epochs = usual_epochs(n_rows) if epochs is None else epochs
             trials = _cycle(epochs) if self._oracle == "hyperband" else MAX_TRIALS
         return {**options, "trials": trials, "oracle": self._oracle, "seed": self._seed}
 

@@ -101,6 +101,18 @@ def test_every_figure_has_its_line_and_all_scores_the_same_decimals():
         assert line in text
 
 
+@pytest.mark.parametrize(
+    ("share", "why"),
+    [(None, "number."), (0.75, "number, and for the rows that the folds did not train on.")],
+)
+def test_what_was_expected_of_the_test_rows_and_why(share, why):
+    test = replace(LEDGER.test, expected_low=0.04, expected_high=0.19)
+    promise = replace(LEDGER.promise, share_trained=share, best=0.0)
+    text = squeezed(shown(replace(LEDGER, test=test, promise=promise), width=160))
+    expected = "Of 114 test rows a score from 0.040 to 0.190 was expected, which allows for their "
+    assert expected + why in text
+
+
 def test_the_naive_error_is_struck_through_where_the_terminal_can():
     styled = shown(force_terminal=True, color_system="standard")
     [line] = [line for line in styled.splitlines() if "folds were independent" in line]

@@ -1,6 +1,6 @@
 """The fused engine against plain ``model.fit`` of Keras on TensorFlow.
 
-Each case trains one network of the default space twice from the same initial weights in the same
+Each case trains one network of the space mlp twice from the same initial weights in the same
 batch order, dropout 0: in the fused engine, with Keras on JAX in a worker process, and by Keras's
 own ``fit`` in this process, which has Keras on TensorFlow. The two share Keras's Python alone: no
 kernel, no compiler and no training loop. Compared are, after each of 20 epochs, the validation
@@ -40,7 +40,7 @@ SMALL = {"units_1": 16, "units_2": 16, "batch_size": BATCH, "l1": 1e-3, "l2": 1e
 
 
 def choices(name):
-    """All values of one of the default space's choices."""
+    """All values of one of the space's choices."""
     [values] = [hp.values for hp in DECLARED.space if hp.name == name]
     return list(values)
 

@@ -141,7 +141,7 @@ def test_the_defaults_are_the_textbooks_network(name, units, optimizer, batch_si
     assert values["batch_size"] == batch_size
 
 
-# -- the default space
+# -- the space mlp
 
 
 def mlp(problem=None, **fixes):

@@ -267,6 +267,7 @@ def test_the_trials_of_hyperband_are_those_of_a_cycle_and_ten_else():
 
     assert trials() == 10
     assert trials(oracle="hyperband", max_epochs=100, factor=3) == 27 + 12 + 6 + 4
+    assert trials(oracle="hyperband", epochs=None) == 27 + 12 + 6 + 4
 
 
 def test_keras_tuners_own_oracles_are_taken_for_ours():
