@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from printing import markdown
+from resumable import rows_of, with_row
 from tables_data import DEVELOPMENT, Table, development_epochs
 
 ROOT = Path(__file__).parent.parent
@@ -146,15 +147,14 @@ def score(table: Table, variant: Variant) -> dict[str, Any]:
 
 def run_missing(options: argparse.Namespace) -> pd.DataFrame:
     """Run what is not in the file yet, and write each row when it is there."""
-    rows = pd.read_csv(options.out) if options.out.exists() else pd.DataFrame(columns=COLUMNS)
+    rows = rows_of(options.out, COLUMNS)
     for table in [table for table in DEVELOPMENT if table.name in options.tables]:
         for name in options.variants:
             if ((rows["table"] == table.name) & (rows["variant"] == name)).any():
                 continue
             found = score(table, VARIANTS[name])
-            row = pd.DataFrame([{"table": table.name, "variant": name, **found}], columns=COLUMNS)
-            rows = row if rows.empty else pd.concat([rows, row], ignore_index=True)
-            rows.to_csv(options.out, index=False, float_format="%.6g", lineterminator="\n")
+            named = {"table": table.name, "variant": name, **found}
+            rows = with_row(rows, named, options.out)
             print(
                 f"{table.name:14}{name:28}{found['score']:10.4f}{found['seconds']:7.1f} s",
                 flush=True,

@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 from ablation import Variant, score
 from printing import markdown
+from resumable import rows_of, with_row
 from tables_data import LARGER, Table
 
 ROOT = Path(__file__).parent.parent
@@ -26,15 +27,13 @@ COLUMNS = ["table", "rows", "epochs", "metric", "score", "best_epoch", "seconds"
 
 def run_missing(options: argparse.Namespace) -> pd.DataFrame:
     """Run what is not in the file yet, and write each row when it is there."""
-    rows = pd.read_csv(options.out) if options.out.exists() else pd.DataFrame(columns=COLUMNS)
+    rows = rows_of(options.out, COLUMNS)
     for table in [table for table in LARGER if table.name in options.tables]:
         for epochs in options.epochs:
             if ((rows["table"] == table.name) & (rows["epochs"] == epochs)).any():
                 continue
-            row = pd.DataFrame([scored(table, epochs)], columns=COLUMNS)
-            rows = row if rows.empty else pd.concat([rows, row], ignore_index=True)
-            rows.to_csv(options.out, index=False, float_format="%.6g", lineterminator="\n")
-            print(row.to_string(index=False, header=False), flush=True)
+            rows = with_row(rows, scored(table, epochs), options.out)
+            print(rows.tail(1).to_string(index=False, header=False), flush=True)
     return rows
 
 

@@ -37,6 +37,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from printing import markdown
+from resumable import rows_of, with_row
 from tables_data import REPORTED, Table
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -289,7 +290,7 @@ NEEDS = {"lightgbm": "lightgbm", "catboost": "catboost", "realmlp": "pytabkit", 
 
 def run_missing(options: argparse.Namespace) -> pd.DataFrame:
     """Run what is not in the file yet, and write each row when it is there."""
-    rows = pd.read_csv(options.out) if options.out.exists() else pd.DataFrame(columns=COLUMNS)
+    rows = rows_of(options.out, COLUMNS)
     tables = [table for table in REPORTED if table.name in options.tables]
     for number in range(options.folds):
         for table in tables:
@@ -301,9 +302,7 @@ def run_missing(options: argparse.Namespace) -> pd.DataFrame:
                 if method == "trees tuned" and took.empty:
                     raise SystemExit("Tuned trees take as long as the default: run that first.")
                 found = measured(table, number, method, max([FEWEST_SECONDS, *took]))
-                row = pd.DataFrame([found], columns=COLUMNS)
-                rows = row if rows.empty else pd.concat([rows, row], ignore_index=True)
-                rows.to_csv(options.out, index=False, float_format="%.6g", lineterminator="\n")
+                rows = with_row(rows, found, options.out)
     return rows
 
 
