@@ -187,10 +187,9 @@ class LedgerView:
         if test is not None and test.expected_low is not None and test.expected_high is not None:
             low, high = self._number(test.expected_low), self._number(test.expected_high)
             rows = words.counted(test.n_rows, "test row")
-            promise = self.ledger.promise
             yield f"Of {rows} a score from {low} to {high} was expected, which allows for " + (
                 "their number."
-                if promise.share_trained is None or promise.best is None
+                if self.ledger.promise.gain_of_rows is None
                 else "their number, and for the rows that the folds did not train on."
             )
         yield from _how_corrected(self.ledger.bias_corrected)

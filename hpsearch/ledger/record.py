@@ -154,10 +154,15 @@ class Promise:
             return self.low, self.high
         rows = {"n_interval": self.n_interval, "n_known": self.n_known, "n_new": n_rows}
         low, high = of_new_rows(self.value, self.low, self.high, **rows)
+        gain = self.gain_of_rows
+        return (low, high) if gain is None else of_more_training_rows(self.value, low, high, **gain)
+
+    @property
+    def gain_of_rows(self) -> dict[str, float] | None:
+        """What tells the gain of a network that sees all rows, ``best`` and ``share``, or None."""
         if self.share_trained is None or self.best is None:
-            return low, high
-        learnt = {"best": self.best, "share": self.share_trained}
-        return of_more_training_rows(self.value, low, high, **learnt)
+            return None
+        return {"best": self.best, "share": self.share_trained}
 
 
 @dataclass(frozen=True)
